@@ -1,0 +1,45 @@
+# Two commands do everything on a machine with Python >= 3.11 (venv) and make: `make demo` and `make test`.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+ARGS   ?=
+
+.PHONY: demo test lint format bench compat docs lock clean
+
+$(VENV)/.installed: requirements/dev.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed (set PYTHON=…)"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	touch $@
+
+demo: $(VENV)/.installed  ## start the embedded CloudStack and the bridge, play the tour, serve
+	$(BIN)/ec2bridge demo $(ARGS)
+
+test: $(VENV)/.installed  ## the whole suite
+	$(BIN)/pytest $(ARGS)
+
+lint: $(VENV)/.installed  ## what CI runs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.installed  ## the ratios that the speed claims rest on
+	$(BIN)/python -m bench $(ARGS)
+
+compat: $(VENV)/.installed  ## every client that is installed, against a bridge of its own
+	$(BIN)/python -m tests.compat $(ARGS)
+
+docs: $(VENV)/.installed  ## write the generated pages again
+	$(BIN)/ec2bridge coverage --markdown > docs/coverage.md
+
+lock:  ## pin the dependencies again, with hashes and without hosts
+	pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links \
+		--no-emit-trusted-host --extra dev --extra demo --extra postgres -o requirements/dev.txt pyproject.toml
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache build dist

@@ -1,0 +1,1 @@
+"""An AWS EC2 endpoint for Apache CloudStack clouds."""

@@ -1,0 +1,156 @@
+"""The command line: serve, demo, simulator, init, check, coverage, explain."""
+
+import asyncio
+import json
+import logging
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ec2bridge import config, server
+from ec2bridge.config import Settings, SettingsError
+
+Command = Callable[..., Any]
+
+
+def settings_options(command: Command) -> Command:
+    """Give a command `--config` and one flag for each setting."""
+    for name, info in reversed(Settings.model_fields.items()):
+        flag = f"--{name.replace('_', '-')}"
+        if info.annotation is bool:
+            decorate = click.option(f"{flag}/--no-{name.replace('_', '-')}", default=None, help=info.description)
+        else:
+            decorate = click.option(flag, metavar="VALUE", help=info.description)
+        command = decorate(command)
+    return click.option(
+        "--config",
+        "config_file",
+        type=click.Path(path_type=Path),
+        envvar="EC2BRIDGE_CONFIG",
+        help="a TOML file with settings",
+    )(command)
+
+
+def load(config_file: Path | None, flags: dict[str, Any]) -> Settings:
+    """Return the settings, or end with a sentence for the operator."""
+    try:
+        settings = config.load(config_file, **flags)
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    return settings
+
+
+def run(work: Coroutine[Any, Any, int]) -> None:
+    """Run a command's coroutine; its result is the exit code."""
+    try:
+        code = asyncio.run(work)
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="ec2bridge")
+def main() -> None:
+    """An AWS EC2 endpoint for a CloudStack cloud."""
+
+
+@main.command()
+@settings_options
+def serve(config_file: Path | None, **flags: Any) -> None:
+    """Serve the bridge in front of a CloudStack cloud."""
+    settings = load(config_file, flags)
+
+    async def work() -> int:
+        async with server.listening(settings) as (url, _):
+            click.echo(f"ec2bridge serves region {settings.region} at {url}")
+            await server.until_stopped()
+        return 0
+
+    run(work())
+
+
+@main.command()
+@click.option("--listen", default="127.0.0.1:8788", show_default=True, help="HOST:PORT of the EC2 endpoint")
+@click.option("--cloudstack-listen", default="127.0.0.1:0", show_default=True, help="HOST:PORT of the embedded CloudStack")
+@click.option("--once", is_flag=True, help="end after the tour; exit code 0 only if all of it held")
+@click.option("--no-tour", is_flag=True, help="only serve")
+@click.option("--env-file", type=click.Path(path_type=Path), help="write the endpoint and keys for a shell to source")
+@click.option("--data", type=click.Path(path_type=Path), help="keep the embedded CloudStack's data in this SQLite file")
+def demo(
+    listen: str, cloudstack_listen: str, once: bool, no_tour: bool, env_file: Path | None, data: Path | None
+) -> None:
+    """Start the embedded CloudStack and a bridge in front of it, play a short tour, then serve."""
+    from ec2bridge import demo as show  # boto3 is needed here alone
+
+    logging.basicConfig(level="WARNING", format="%(levelname)s %(name)s: %(message)s")
+    options = show.Options(listen, cloudstack_listen, tour=not no_tour, stay=not once, env_file=env_file, data=data)
+    run(show.play(options))
+
+
+@main.command()
+@click.option("--listen", default="127.0.0.1:8080", show_default=True, help="HOST:PORT to serve on")
+@click.option("--data", type=click.Path(path_type=Path), help="keep the data in this SQLite file; in memory without")
+def simulator(listen: str, data: Path | None) -> None:
+    """Serve the embedded CloudStack alone."""
+    from ec2bridge import demo as show
+
+    logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    run(show.simulate(listen, data))
+
+
+@main.command()
+@settings_options
+@click.option("--output", type=click.Path(path_type=Path), default=Path("ec2bridge.toml"), show_default=True)
+def init(config_file: Path | None, output: Path, **flags: Any) -> None:
+    """Write a settings file for this cloud: its zones get their AWS-shaped names, which then stay."""
+    from ec2bridge import operator
+
+    settings = load(config_file, flags)
+    run(operator.write_settings(settings, output))
+
+
+@main.command()
+@settings_options
+def check(config_file: Path | None, **flags: Any) -> None:
+    """Look at settings and cloud as the bridge would, and say what will not work."""
+    from ec2bridge import operator
+
+    settings = load(config_file, flags)
+    run(operator.check(settings))
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@click.option("--markdown", is_flag=True, help="print the table of the documentation")
+def coverage(as_json: bool, markdown: bool) -> None:
+    """Print every action with what it honours, ignores and refuses, its filters and native commands."""
+    from ec2bridge import coverage as table
+
+    rows = table.rows()
+    if as_json:
+        click.echo(json.dumps([row.as_dict() for row in rows], indent=2))
+    else:
+        click.echo(table.markdown(rows) if markdown else table.text(rows))
+
+
+@main.command()
+@click.argument("action")
+def explain(action: str) -> None:
+    """Say what the bridge does with one EC2 action."""
+    from ec2bridge import coverage as table
+
+    found = [row for row in table.rows() if row.action.lower() == action.lower()]
+    if not found:
+        raise click.ClickException(f"AWS has no action called {action}.")
+    click.echo(table.explain(found[0]))
+
+
+if __name__ == "__main__":
+    main()

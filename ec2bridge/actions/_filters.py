@@ -1,0 +1,116 @@
+"""Filters as EC2 documents them, run on the translated item.
+
+CloudStack filters few fields and ORs several tags where AWS ANDs them, so every filter of a Describe runs here, on
+the EC2 item, whatever the native listing already narrowed. Values within one filter are alternatives, filters are
+all required, `*` and `?` are the only wildcards and a backslash takes their meaning away (AWS: "Filtering your
+resources").
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+from ec2bridge.errors import Ec2Error
+
+Item = dict[str, Any]
+Getter = str | Callable[[Item], Iterable[Any]] | None
+"""Where a filter finds its values: a dotted path, a function of the item, or None for data CloudStack lacks."""
+
+Filters = Mapping[str, Getter]
+
+TAGS: Filters = {"tag:*": None, "tag-key": "Tags.Key", "tag-value": "Tags.Value"}
+"""The three filters of everything that carries tags."""
+
+MOST_VALUES = 200  # AWS: "You can specify up to 50 filters and up to 200 values per filter in a single request"
+MOST_FILTERS = 50
+
+
+def wanted(request: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the request's filters as name → values; several filters of one name add up their values."""
+    found: dict[str, list[str]] = {}
+    for entry in request.get("Filters") or []:
+        name = entry.get("Name")
+        if not name:
+            raise Ec2Error("InvalidParameterValue", "A filter must have a Name.")
+        found.setdefault(name, []).extend(entry.get("Values") or [])
+    if len(found) > MOST_FILTERS or any(len(values) > MOST_VALUES for values in found.values()):
+        raise Ec2Error(
+            "FilterLimitExceeded", f"At most {MOST_FILTERS} filters of {MOST_VALUES} values each are allowed."
+        )
+    return found
+
+
+def check(filters: Filters, asked: Mapping[str, list[str]]) -> None:
+    """Refuse a filter that the action does not document, or one without a value."""
+    for name, values in asked.items():
+        known = name in filters or (name.startswith("tag:") and "tag:*" in filters)
+        if not known:
+            raise Ec2Error("InvalidParameterValue", f"The filter '{name}' is invalid")
+        if not values:
+            raise Ec2Error("InvalidParameterValue", f"The filter '{name}' must have at least one value")
+
+
+def keep(items: Iterable[Item], filters: Filters, asked: Mapping[str, list[str]]) -> list[Item]:
+    """Return the items that match every filter asked for."""
+    tests = [_test(filters, name, values) for name, values in asked.items()]
+    return [item for item in items if all(test(item) for test in tests)]
+
+
+def _test(filters: Filters, name: str, values: list[str]) -> Callable[[Item], bool]:
+    matches = matcher(values)
+    if name.startswith("tag:") and "tag:*" in filters:
+        key = name[4:]
+        return lambda item: any(
+            tag["Key"] == key and matches(tag.get("Value", "")) for tag in item.get("Tags") or ()
+        )
+    getter = filters[name]
+    if getter is None:
+        return lambda item: False
+    if isinstance(getter, str):
+        steps = getter.split(".")
+        return lambda item: any(matches(text(value)) for value in walk(item, steps))
+    read = getter
+    return lambda item: any(matches(text(value)) for value in read(item))
+
+
+def walk(value: Any, steps: list[str]) -> Iterator[Any]:
+    """Yield what lies at the end of a path, going through every element of the lists on the way."""
+    if isinstance(value, list):
+        for element in value:
+            yield from walk(element, steps)
+    elif not steps:
+        if value is not None:
+            yield value
+    elif isinstance(value, dict):
+        yield from walk(value.get(steps[0]), steps[1:])
+
+
+def text(value: Any) -> str:
+    """Return the value as AWS writes it in a filter."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{value.microsecond // 1000:03d}Z"
+    return str(value)
+
+
+def matcher(values: list[str]) -> Callable[[str], bool]:
+    """Return a predicate that is true for a text that one of the values, wildcards included, covers."""
+    plain = {value for value in values if not any(mark in value for mark in "*?\\")}
+    patterns = [_pattern(value) for value in values if value not in plain]
+    if not patterns:
+        return plain.__contains__
+    return lambda candidate: candidate in plain or any(p.fullmatch(candidate) for p in patterns)
+
+
+@lru_cache(maxsize=512)
+def _pattern(value: str) -> re.Pattern[str]:
+    pieces = []
+    for escaped, mark, rest in re.findall(r"(\\.)|([*?])|(.)", value, re.DOTALL):
+        if mark:
+            pieces.append(".*" if mark == "*" else ".")
+        else:
+            pieces.append(re.escape(escaped[1:] if escaped else rest))
+    return re.compile("".join(pieces), re.DOTALL)

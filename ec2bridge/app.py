@@ -1,0 +1,207 @@
+"""The whole path of a request, in order.
+
+    bytes → raw form → auth.verify → wire.parse → {EC2 members} → action → {EC2 members} → wire.render → XML
+
+`Bridge.answer` is that line. It renders success and failure at one exit, so an action returns data or raises an error
+and knows neither XML nor HTTP.
+"""
+
+import logging
+import re
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+
+from ec2bridge.actions import _absent, _registry, _tokens
+from ec2bridge.actions._context import Context, DryRunAccount, DryRunReached, DryRunStore, Site
+from ec2bridge.actions._registry import Action, Request
+from ec2bridge.auth.secrets import SecretProvider
+from ec2bridge.auth.verify import RawRequest, Verified, verify
+from ec2bridge.cloudstack.directory import Directories
+from ec2bridge.cloudstack.errors import CloudStackError, to_ec2
+from ec2bridge.errors import Ec2Error
+from ec2bridge.wire import parse, render
+from ec2bridge.wire.model import Operation, operation
+
+log = logging.getLogger("ec2bridge")
+
+DEFAULT_VERSION = "2016-11-15"
+STS_VERSION = "2011-06-15"
+_VERSION = re.compile(r"20\d\d-\d\d-\d\d\Z")
+_SENT_VERSION = re.compile(rb"(?:^|&)Version=(\d{4}-\d\d-\d\d)(?:&|$)")
+
+
+@dataclass(slots=True)
+class Exchange:
+    """What is known of a request so far: enough to render an answer at any point, and to log it."""
+
+    request_id: str
+    service: str = "ec2"
+    version: str = DEFAULT_VERSION
+    action: str = "-"
+    access_key: str = "-"
+    code: str = "ok"
+
+
+@dataclass(slots=True)
+class Bridge:
+    """The endpoint: verifies, parses, performs and renders."""
+
+    site: Site
+    secrets: SecretProvider
+    directories: Directories
+    on_ignored: Callable[[str, str], None] | None = None
+    """Called with action and parameter when a lenient bridge lets an unsupported parameter pass."""
+
+    async def handle(self, http: web.Request) -> web.Response:
+        """Answer one HTTP request; the access log reads `exchange` from the request."""
+        exchange = Exchange(str(uuid.uuid4()))
+        http["exchange"] = exchange
+        status, body = await self.answer(http, exchange)
+        return web.Response(
+            status=status,
+            body=body,
+            headers={"Content-Type": "text/xml;charset=UTF-8", "x-amzn-RequestId": exchange.request_id},
+        )
+
+    async def answer(self, http: web.Request, exchange: Exchange) -> tuple[int, bytes]:
+        """Return HTTP status and XML: the one exit for success and failure."""
+        try:
+            raw = await read_raw(http)
+            guess_shape(raw, exchange)
+            verified = await verify(raw, self.secrets, now=datetime.now(UTC), regions=self.regions())
+            op = identify_operation(verified, exchange)
+            request = parse.parse(op, verified.form)
+            endpoint = self.site.settings.public_endpoint or f"{http.scheme}://{http.host}"
+            result = await self.perform(op, request, verified, exchange, endpoint)
+            body = render.render(op, result, version=exchange.version, request_id=exchange.request_id)
+        except Ec2Error as error:
+            return self.refuse(error, exchange)
+        except Exception:
+            log.exception("request %s: %s failed", exchange.request_id, exchange.action)
+            sentence = f"An internal error has occurred. The operator's log has it under request {exchange.request_id}."
+            return self.refuse(Ec2Error("InternalError", sentence), exchange)
+        return 200, body
+
+    def regions(self) -> frozenset[str] | None:
+        """The regions that a signature's scope may carry; None when any will do."""
+        return frozenset((self.site.settings.region,)) if self.site.settings.require_region else None
+
+    async def perform(
+        self, op: Operation, request: Request, verified: Verified, exchange: Exchange, endpoint: str
+    ) -> Any:
+        """Run the action with the caller's own keys; CloudStack's refusals come out as EC2's."""
+        entry = _registry.find(op.name, op.service) or _absent.entry(op)
+        _registry.check_members(entry, request, lenient=self.lenient(entry))
+        account = self.site.cloud.account(verified.credentials)
+        try:
+            ctx = await self.context(op, request, verified, exchange, endpoint, account)
+            if ctx.dry_run:
+                return await dry_run(entry, ctx, request)
+            return await _tokens.once(entry.handler, op, ctx, request)
+        except CloudStackError as error:
+            log.info("request %s: %s: %s", exchange.request_id, op.name, error)
+            raise await to_ec2(error, account, self.site.mappings.errors, on_bad_key=self.secrets.forget) from error
+
+    async def context(
+        self, op: Operation, request: Request, verified: Verified, exchange: Exchange, endpoint: str, account: Any
+    ) -> Context:
+        """Assemble what the action is given; a dry run gets an account and a store that refuse to change anything."""
+        asks_dry_run = bool(request.get("DryRun"))
+        identity = await self.secrets.identify(verified.credentials, account)
+        return Context(
+            site=self.site,
+            credentials=verified.credentials,
+            identity=identity,
+            account=DryRunAccount(account) if asks_dry_run else account,
+            store=DryRunStore(self.site.store) if asks_dry_run else self.site.store,
+            directory=self.directories.of(account),
+            endpoint=endpoint,
+            request_id=exchange.request_id,
+            operation=op.name,
+            dry_run=asks_dry_run,
+        )
+
+    def lenient(self, entry: Action) -> Callable[[str], None] | None:
+        """Return what to do with a parameter that the action does not honour; None refuses it."""
+        if not self.site.settings.lenient:
+            return None
+
+        def note(path: str) -> None:
+            log.warning("%s: the parameter %s is not supported and was ignored", entry.name, path)
+            if self.on_ignored:
+                self.on_ignored(entry.name, path)
+
+        return note
+
+    def refuse(self, error: Ec2Error, exchange: Exchange) -> tuple[int, bytes]:
+        """Render an error in the service's own shape."""
+        exchange.code = error.code
+        body = render.render_error(
+            error.code,
+            error.message,
+            request_id=exchange.request_id,
+            service=exchange.service,
+            version=exchange.version,
+        )
+        return error.status, body
+
+
+async def read_raw(http: web.Request) -> RawRequest:
+    """Take the request as it came off the wire: the signature covers those bytes, not what a library made of them."""
+    try:
+        body = await http.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise Ec2Error("RequestEntityTooLarge", "The request is larger than this endpoint accepts.") from None
+    path, _, query = http.raw_path.partition("?")
+    headers = tuple((name.decode("latin-1"), value.decode("utf-8", "surrogateescape")) for name, value in http.raw_headers)
+    return RawRequest(http.method, path, query, headers, body)
+
+
+def guess_shape(raw: RawRequest, exchange: Exchange) -> None:
+    """Read service and version from bytes that nobody has verified yet: a refusal must come in the client's own shape."""
+    sent = raw.query.encode() + b"&" + raw.body
+    version = _SENT_VERSION.search(sent)
+    if version and version[1].decode() == STS_VERSION:
+        exchange.service, exchange.version = "sts", STS_VERSION
+    elif version and _VERSION.match(version[1].decode()):
+        exchange.version = version[1].decode()
+
+
+def identify_operation(verified: Verified, exchange: Exchange) -> Operation:
+    """Find the operation that Action and Version name; EC2 and STS share the endpoint."""
+    form = dict(verified.form)
+    name, version = form.get("Action", ""), form.get("Version", "")
+    exchange.action, exchange.access_key = name[:80] or "-", verified.credentials.access_key
+    if verified.service == "sts" or version == STS_VERSION:
+        exchange.service, exchange.version = "sts", STS_VERSION
+    elif version:
+        if not _VERSION.match(version):
+            raise Ec2Error("NoSuchVersion", f"The requested version ({version}) is not valid.")
+        exchange.version = version
+    if not name:
+        raise Ec2Error("MissingAction", "The request is missing an Action parameter.")
+    op = operation(name, exchange.service)
+    if op is None:
+        raise Ec2Error("InvalidAction", f"The action {name} is not valid for this web service.")
+    return op
+
+
+async def dry_run(entry: Action, ctx: Context, request: Request) -> Any:
+    """Do all that can be done without changing anything, then answer as AWS does: always with an error."""
+    allowed = await ctx.account.apis()
+    denied = [command for command in entry.native if command not in allowed]
+    if denied:
+        raise Ec2Error(
+            "UnauthorizedOperation",
+            f"You are not authorized to perform this operation: your CloudStack role may not call {', '.join(denied)}.",
+        )
+    try:
+        await entry.handler(ctx, request)
+    except DryRunReached:
+        pass
+    raise Ec2Error("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")

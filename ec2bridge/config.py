@@ -1,0 +1,170 @@
+"""The settings of one bridge: a TOML file, `EC2BRIDGE_*` environment variables and flags, in rising order.
+
+Everything is checked here, once, before a socket is opened; what is wrong is said in a sentence that names the
+setting and where it came from, so that an operator never has to read a traceback.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+PREFIX = "EC2BRIDGE_"
+
+
+class SettingsError(Exception):
+    """The bridge cannot start with these settings; the text is for the operator."""
+
+
+class Settings(BaseSettings):
+    """One frozen object with every setting. Field descriptions are the documentation of the settings."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+    _file: ClassVar[Mapping[str, Any]] = {}
+
+    cloudstack_url: str = Field(description="CloudStack's API, such as https://cloud.example/client/api")
+    region: str = Field("cloudstack", description="the name of the one region that this bridge is")
+    listen: str = Field("127.0.0.1:8788", description="HOST:PORT to serve on")
+    public_endpoint: str | None = Field(
+        None, description="the URL that clients reach this bridge by; without it, the Host header of each request"
+    )
+    service_api_key: str | None = Field(None, description="API key of the account that looks up users' keys")
+    service_secret_key: SecretStr | None = Field(None, description="its secret key")
+    credentials_file: Path | None = Field(None, description="profiles with keys, instead of the look-up account")
+    mappings: Path | None = Field(None, description="a directory whose tables replace the packaged ones")
+    store: str = Field(
+        "ec2bridge.sqlite", description="a file, a SQLAlchemy URL (postgresql+asyncpg://…), or 'memory'"
+    )
+    tls_certificate: Path | None = Field(None, description="PEM certificate chain")
+    tls_key: Path | None = Field(None, description="PEM private key")
+    zones: Annotated[dict[str, str], NoDecode] = Field(
+        default_factory=dict, description="availability zone name = CloudStack zone name or uuid"
+    )
+    default_vpc_cidr: str = Field("10.0.0.0/8", description="the CIDR that the default VPC reports")
+    default_networks: Annotated[dict[str, str], NoDecode] = Field(
+        default_factory=dict, description="CloudStack zone name or uuid = uuid of its default subnet's network"
+    )
+    network_offering: str | None = Field(
+        None, description="offering of the isolated network that a launch creates when the zone has none"
+    )
+    require_region: bool = Field(False, description="refuse signatures made for another region")
+    lenient: bool = Field(False, description="accept (log and count) parameters that an action does not honour")
+    expunge: bool = Field(True, description="TerminateInstances expunges as the look-up account if it must")
+    job_timeout: float = Field(300, gt=0, description="seconds to wait for a CloudStack job that EC2 answers after")
+    call_timeout: float = Field(60, gt=0, description="seconds to wait for one CloudStack call")
+    max_body: int = Field(2 * 1024 * 1024, gt=0, description="largest request in bytes")
+    metrics_listen: str | None = Field(None, description="HOST:PORT for Prometheus metrics; off by default")
+    log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags first, then the environment, then the file (which `load` hands in below them)."""
+        return init_settings, env_settings, _FileSource(settings_cls)
+
+    @field_validator("zones", "default_networks", mode="before")
+    @classmethod
+    def _pairs(cls, value: Any) -> Any:
+        """Accept `a=x,b=y` from the environment where the file has a table."""
+        if not isinstance(value, str):
+            return value
+        pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
+        if any(not middle for _, middle, _ in pairs):
+            raise ValueError("write it as NAME=ZONE,NAME=ZONE")
+        return {name.strip(): target.strip() for name, _, target in pairs}
+
+    @field_validator("cloudstack_url")
+    @classmethod
+    def _is_url(cls, value: str) -> str:
+        if not value.startswith(("http://", "https://")):
+            raise ValueError("write the whole URL, such as https://cloud.example/client/api")
+        return value.rstrip("/")
+
+    @field_validator("listen", "metrics_listen")
+    @classmethod
+    def _is_address(cls, value: str | None) -> str | None:
+        if value is not None:
+            host_and_port(value)
+        return value
+
+    @field_validator("log_level")
+    @classmethod
+    def _is_level(cls, value: str) -> str:
+        if value.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+            raise ValueError("choose DEBUG, INFO, WARNING or ERROR")
+        return value.upper()
+
+    @model_validator(mode="after")
+    def _has_a_provider(self) -> Self:
+        if (self.service_api_key is None) != (self.service_secret_key is None):
+            raise ValueError("service_api_key and service_secret_key go together: one of them is missing")
+        if self.service_api_key is None and self.credentials_file is None:
+            raise ValueError(
+                "set service_api_key and service_secret_key (a key that may look up users' keys),"
+                " or credentials_file (profiles with keys)"
+            )
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key go together: one of them is missing")
+        for path in (self.credentials_file, self.tls_certificate, self.tls_key, self.mappings):
+            if path is not None and not path.exists():
+                raise ValueError(f"{path} does not exist")
+        return self
+
+
+class _FileSource(PydanticBaseSettingsSource):
+    """The values of the TOML file that `load` has read."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        return Settings._file.get(field_name), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        return dict(Settings._file)
+
+
+def load(path: Path | None = None, **flags: Any) -> Settings:
+    """Read the file, then the environment, then the flags that are not None; raise SettingsError with a sentence."""
+    Settings._file = _read(path) if path else {}
+    try:
+        return Settings(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        raise SettingsError("\n".join(_sentence(problem) for problem in error.errors())) from None
+    finally:
+        Settings._file = {}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"The settings file {path} cannot be read: {error.strerror}.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"The settings file {path} is not TOML: {error}.") from None
+
+
+def _sentence(problem: Mapping[str, Any]) -> str:
+    name = ".".join(str(part) for part in problem["loc"])
+    reason = str(problem["msg"]).removeprefix("Value error, ")
+    if not name:
+        return f"Settings: {reason}."
+    if problem["type"] == "missing":
+        return f"The setting {name} is missing: set {PREFIX}{name.upper()}, --{name.replace('_', '-')}, or {name} in the file."
+    if problem["type"] == "extra_forbidden":
+        return f"There is no setting called {name}."
+    return f"The setting {name} is wrong: {reason}."
+
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """Split "HOST:PORT" ("[::1]:8788" too); raise ValueError with a sentence."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdigit() or int(port) > 65535:
+        raise ValueError(f"'{address}' is not HOST:PORT")
+    return host.strip("[]") or "127.0.0.1", int(port)

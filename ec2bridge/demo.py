@@ -1,0 +1,246 @@
+"""The demo: the embedded CloudStack, a bridge in front of it, and a tour through the real endpoint with boto3.
+
+Nothing here is a short cut: the bridge talks to the embedded CloudStack over HTTP, and boto3 to the bridge.
+"""
+
+import asyncio
+import time
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+import click
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ec2bridge import config, server
+from ec2bridge.cloudstack.calls import NativeCall
+from ec2bridge.simulator.server import Simulator
+
+REGION = "cloudstack"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What `ec2bridge demo` was asked for."""
+
+    listen: str
+    cloudstack_listen: str
+    tour: bool
+    stay: bool
+    env_file: Path | None
+    data: Path | None
+
+
+class TourFailed(Exception):
+    """A step of the tour did not show what it should; the text says which."""
+
+
+async def play(options: Options) -> int:
+    """Serve, show, tour, and stay until Ctrl-C; the exit code says whether the tour held."""
+    async with AsyncExitStack() as stack:
+        host, port = config.host_and_port(options.cloudstack_listen)
+        simulator = Simulator(path=options.data)
+        await simulator.start(host, port)
+        stack.push_async_callback(simulator.close)
+        service = simulator.accounts["keylookup"]
+        settings = config.load(
+            cloudstack_url=simulator.url,
+            service_api_key=service.api_key,
+            service_secret_key=service.secret_key,
+            region=REGION,
+            listen=options.listen,
+            store=f"{options.data}.bridge" if options.data else "memory",
+        )
+        url, bridge = await stack.enter_async_context(server.listening(settings))
+        environment = await asyncio.to_thread(describe_place, url, simulator)
+        show(environment)
+        if options.env_file:
+            options.env_file.write_text(shell_lines(environment), encoding="utf-8")
+            click.echo(f"The same stands in {options.env_file}:  . {options.env_file}\n")
+        held = True
+        if options.tour:
+            tour = Tour(environment)
+            bridge.site.cloud.observers.append(tour.native.append)
+            held = await asyncio.to_thread(tour.play)
+        if options.stay:
+            click.echo(f"Serving at {url} until Ctrl-C.")
+            await server.until_stopped()
+        return 0 if held else 1
+
+
+async def simulate(listen: str, data: Path | None) -> int:
+    """Serve the embedded CloudStack alone."""
+    host, port = config.host_and_port(listen)
+    simulator = Simulator(path=data)
+    await simulator.start(host, port)
+    try:
+        click.echo(f"The embedded CloudStack serves at {simulator.url}")
+        for name, account in simulator.accounts.items():
+            click.echo(f"  {name}: api key {account.api_key}  secret key {account.secret_key}")
+        await server.until_stopped()
+    finally:
+        await simulator.close()
+    return 0
+
+
+def client(environment: dict[str, str]) -> Any:
+    """Return an ordinary boto3 client of the endpoint."""
+    return boto3.client(
+        "ec2",
+        endpoint_url=environment["AWS_ENDPOINT_URL"],
+        aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+        region_name=environment["AWS_DEFAULT_REGION"],
+        config=Config(retries={"max_attempts": 1}),
+    )
+
+
+def describe_place(url: str, simulator: Simulator) -> dict[str, str]:
+    """Return what a shell needs to use the endpoint: its URL, keys, an image and a zone with security groups."""
+    alice = simulator.accounts["alice"]
+    environment = {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_ACCESS_KEY_ID": alice.api_key,
+        "AWS_SECRET_ACCESS_KEY": alice.secret_key,
+        "AWS_DEFAULT_REGION": REGION,
+    }
+    ec2 = client(environment)
+    image = ec2.describe_images()["Images"][0]["ImageId"]
+    zones = {zone["ZoneName"]: zone for zone in ec2.describe_availability_zones()["AvailabilityZones"]}
+    grouped = ec2.describe_subnets(Filters=[{"Name": "default-for-az", "Values": ["true"]}])["Subnets"]
+    zone = max((subnet["AvailabilityZone"] for subnet in grouped), default=max(zones))
+    environment |= {"EC2BRIDGE_DEMO_IMAGE": image, "EC2BRIDGE_DEMO_ZONE": zone}
+    environment["EC2BRIDGE_DEMO_CLOUDSTACK_URL"] = simulator.url
+    for name, account in simulator.accounts.items():
+        prefix = f"EC2BRIDGE_DEMO_{name.upper().replace('-', '_')}"
+        environment[f"{prefix}_API_KEY"] = account.api_key
+        environment[f"{prefix}_SECRET_KEY"] = account.secret_key
+    return environment
+
+
+def shell_lines(environment: dict[str, str]) -> str:
+    """Return the environment as lines that a shell can source."""
+    return "".join(f"export {name}='{value}'\n" for name, value in environment.items())
+
+
+def show(environment: dict[str, str]) -> None:
+    """Print endpoint, keys, and lines to paste."""
+    place = {name: value for name, value in environment.items() if name.startswith("AWS_")}
+    click.secho("An EC2 endpoint in front of an embedded CloudStack", bold=True)
+    click.echo(f"\n{shell_lines(place)}")
+    click.secho("awscli", bold=True)
+    click.echo("  aws ec2 describe-availability-zones")
+    click.echo(
+        f"  aws ec2 run-instances --image-id {environment['EC2BRIDGE_DEMO_IMAGE']} --instance-type t2.micro"
+        f" --placement AvailabilityZone={environment['EC2BRIDGE_DEMO_ZONE']}"
+    )
+    click.echo("  aws ec2 describe-instances --filters Name=instance-state-name,Values=running\n")
+    click.secho("boto3", bold=True)
+    click.echo(
+        "  import boto3\n"
+        f"  ec2 = boto3.client('ec2', endpoint_url='{environment['AWS_ENDPOINT_URL']}', region_name='{REGION}',\n"
+        f"                     aws_access_key_id='{environment['AWS_ACCESS_KEY_ID']}',\n"
+        f"                     aws_secret_access_key='{environment['AWS_SECRET_ACCESS_KEY']}')\n"
+        "  print(ec2.describe_instances()['Reservations'])\n"
+    )
+    click.echo(f"CloudStack's own API is at {environment['EC2BRIDGE_DEMO_CLOUDSTACK_URL']}\n")
+
+
+@dataclass(slots=True)
+class Tour:
+    """A user's first day: a key pair, a group with a rule, two machines, tags, stop, terminate, and all of it gone."""
+
+    environment: dict[str, str]
+    native: list[NativeCall] = field(default_factory=list)
+    ec2: Any = None
+
+    def play(self) -> bool:
+        """Play the tour; False, with the reason printed, when a step did not hold."""
+        self.ec2 = client(self.environment)
+        click.secho("The tour: each EC2 call, and the native calls that it became", bold=True)
+        try:
+            self.steps()
+        except (TourFailed, ClientError, BotoCoreError) as error:
+            click.secho(f"\nThe tour did not hold: {error}", fg="red", err=True)
+            return False
+        click.secho("\nThe tour held.\n", fg="green")
+        return True
+
+    def steps(self) -> None:
+        """The story itself."""
+        self.call("create_key_pair", KeyName="tour", KeyType="ed25519")
+        group = self.call("create_security_group", GroupName="tour", Description="the tour's")["GroupId"]
+        self.call(
+            "authorize_security_group_ingress",
+            GroupId=group,
+            IpPermissions=[{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "192.0.2.0/24"}]}],
+        )
+        launched = self.call(
+            "run_instances",
+            ImageId=self.environment["EC2BRIDGE_DEMO_IMAGE"],
+            InstanceType="t2.micro",
+            MinCount=2,
+            MaxCount=2,
+            KeyName="tour",
+            SecurityGroupIds=[group],
+            Placement={"AvailabilityZone": self.environment["EC2BRIDGE_DEMO_ZONE"]},
+            TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": "tour"}]}],
+        )
+        ids = [instance["InstanceId"] for instance in launched["Instances"]]
+        self.until(ids, "running")
+        self.call("create_tags", Resources=ids[:1], Tags=[{"Key": "role", "Value": "first"}])
+        tagged = self.call("describe_instances", Filters=[{"Name": "tag:role", "Values": ["first"]}])
+        expect(instances(tagged)[0]["InstanceId"] == ids[0], "the tagged machine is found by its tag")
+        self.call("stop_instances", InstanceIds=ids[:1])
+        self.until(ids[:1], "stopped")
+        self.call("terminate_instances", InstanceIds=ids)
+        self.until(ids, "terminated")
+        self.call("delete_security_group", GroupId=group)
+        self.call("delete_key_pair", KeyName="tour")
+        left = self.call("describe_key_pairs", Filters=[{"Name": "key-name", "Values": ["tour"]}])
+        expect(not left["KeyPairs"], "the key pair is gone")
+
+    def call(self, name: str, *, quiet: bool = False, **members: Any) -> dict[str, Any]:
+        """Make one EC2 call, and print it with the native calls that it became."""
+        before, started = len(self.native), time.perf_counter()
+        answer: dict[str, Any] = getattr(self.ec2, name)(**members)
+        if not quiet:
+            action = "".join(part.capitalize() for part in name.split("_"))
+            click.echo(f"\n  {click.style(action, bold=True)}  {1000 * (time.perf_counter() - started):.0f} ms")
+            for call in self.native[before:]:
+                failed = f"  ({call.error.errortext})" if call.error else ""
+                click.echo(f"      {call.command}  {1000 * call.seconds:.0f} ms{failed}")
+        return answer
+
+    def until(self, ids: list[str], state: str, seconds: float = 60) -> None:
+        """Describe the machines until all are in the state, as every client does."""
+        deadline = time.monotonic() + seconds
+        while True:
+            found = instances(self.call("describe_instances", quiet=True, InstanceIds=ids))
+            states = {instance["State"]["Name"] for instance in found}
+            if states == {state}:
+                break
+            expect(time.monotonic() < deadline, f"the machines are {state} within {seconds:g} s (they are {states})")
+            time.sleep(0.2)
+        self.call("describe_instances", InstanceIds=ids)
+        for instance in found:
+            click.echo(
+                f"      {instance['InstanceId']}  {state}  {instance.get('InstanceType', '')}"
+                f"  {instance.get('PrivateIpAddress', '')}"
+            )
+
+
+def instances(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the machines of a DescribeInstances answer."""
+    return [instance for reservation in answer["Reservations"] for instance in reservation["Instances"]]
+
+
+def expect(held: bool, sentence: str) -> None:
+    """Raise TourFailed with the sentence that did not hold."""
+    if not held:
+        raise TourFailed(f"it should be that {sentence}.")
+
+

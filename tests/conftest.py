@@ -1,0 +1,114 @@
+"""The place that most tests happen in: an embedded CloudStack, a bridge in front of it, and real boto3 clients.
+
+Both servers run in a thread with an event loop of their own and are reached over HTTP like any others.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from ec2bridge import config, server
+from ec2bridge.app import Bridge
+from ec2bridge.cloudstack.calls import NativeCall
+from ec2bridge.simulator.server import Simulator
+
+REGION = "cloudstack"
+_session = boto3.session.Session()
+
+
+class Place:
+    """A running embedded CloudStack and bridge."""
+
+    def __init__(self, settings: dict[str, Any] | None = None, **cloud: Any) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.stack = AsyncExitStack()
+        self.native: list[NativeCall] = []
+        self.thread = threading.Thread(target=self.loop.run_forever, name="place", daemon=True)
+        self.thread.start()
+        self.run(self._start(settings or {}, cloud))
+
+    async def _start(self, changed: dict[str, Any], cloud: dict[str, Any]) -> None:
+        # Strict: a misspelt native parameter fails, where a real server would ignore it.
+        self.sim = Simulator(**{"job_time": 0.02, "strict": True, **cloud})
+        await self.sim.start("127.0.0.1", 0)
+        self.stack.push_async_callback(self.sim.close)
+        service = self.sim.accounts["keylookup"]
+        settings = config.load(
+            **{
+                "cloudstack_url": self.sim.url,
+                "service_api_key": service.api_key,
+                "service_secret_key": service.secret_key,
+                "region": REGION,
+                "listen": "127.0.0.1:0",
+                "store": "memory",
+                **changed,
+            }
+        )
+        self.url, self.bridge = await self.stack.enter_async_context(server.listening(settings))
+        self.bridge.site.cloud.observers.append(self.native.append)
+
+    url: str
+    sim: Simulator
+    bridge: Bridge
+
+    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """Run a coroutine in the servers' loop and return its result."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(60)
+
+    def client(self, account: str = "alice", service: str = "ec2", **changed: Any) -> Any:
+        """Return an ordinary boto3 client with the account's keys; it never retries, so tests see each answer."""
+        keys = self.sim.accounts[account]
+        options = {
+            "endpoint_url": self.url,
+            "region_name": REGION,
+            "aws_access_key_id": keys.api_key,
+            "aws_secret_access_key": keys.secret_key,
+            "config": Config(retries={"total_max_attempts": 1}),
+            **changed,
+        }
+        return _session.client(service, **options)
+
+    def commands(self, work: Callable[[], Any]) -> list[str]:
+        """Return the native commands that the work became, in order."""
+        before = len(self.native)
+        work()
+        return [call.command for call in self.native[before:]]
+
+    def close(self) -> None:
+        """Stop both servers and the loop; open tasks are given the time to end."""
+        self.run(self.stack.aclose())
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join(10)
+        self.loop.close()
+
+
+@pytest.fixture
+def make_place() -> Iterator[Callable[..., Place]]:
+    """A function that starts a place with other settings; all are closed in the end."""
+    places: list[Place] = []
+
+    def make(settings: dict[str, Any] | None = None, **cloud: Any) -> Place:
+        places.append(Place(settings, **cloud))
+        return places[-1]
+
+    yield make
+    for place in places:
+        place.close()
+
+
+@pytest.fixture
+def place(make_place: Callable[..., Place]) -> Place:
+    """An embedded CloudStack with a fresh install's settings and a bridge in front of it."""
+    return make_place()
+
+
+@pytest.fixture
+def ec2(place: Place) -> Any:
+    """Alice's boto3 client."""
+    return place.client()
