@@ -1,15 +1,16 @@
 """The one error that an EC2 client sees: a code, a sentence and an HTTP status.
 
-AWS has hundreds of codes and few statuses, and clients read both: SDKs retry on 5xx, whatever the code says, and
-Terraform and Ansible branch on the code. So the code travels as data, and the status comes from the table here.
-The codes and their division into client and server errors are those of AWS's page "Error codes for the Amazon EC2 API";
-the statuses of the common ones are those of its "Common errors" page, except where EC2 itself is known to answer
-otherwise (a wrong key is 401 there, a dry run that would have worked 412).
+AWS has hundreds of codes and few statuses, and clients read both: SDKs retry on 5xx, whatever the code says,
+and Terraform and Ansible branch on the code. So the code travels as data, and its status comes from here.
+The codes and their division into client and server errors are those of AWS's page "Error codes for the Amazon
+EC2 API"; the statuses of the common ones are those of its "Common errors" page, except where EC2 is known
+to answer otherwise (a wrong key is 401 there, a dry run that would have worked 412).
 """
 
 from types import MappingProxyType
 
 CLIENT_ERROR = 400
+SERVER_ERROR = 500
 
 STATUS = MappingProxyType(
     {
@@ -45,7 +46,7 @@ STATUS = MappingProxyType(
 
 
 class Ec2Error(Exception):
-    """An answer to the client: `code` as on AWS, `message` a sentence that names the parameter and its value."""
+    """An answer to the client: a code as on AWS and a sentence that names the parameter and its value."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")
@@ -54,5 +55,5 @@ class Ec2Error(Exception):
 
     @property
     def status(self) -> int:
-        """The HTTP status that goes with the code; every code that the table leaves out is a client's mistake."""
+        """The HTTP status of the code; a code that the table leaves out is a client's mistake."""
         return STATUS.get(self.code, CLIENT_ERROR)

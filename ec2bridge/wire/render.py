@@ -1,0 +1,205 @@
+"""An operation's result, or an error, as the XML that EC2's and STS's clients expect.
+
+Clients read answers by the letter: libcloud matches the namespace to the Version that it sent, salt-cloud takes
+the second child of the root for the result set, and SDKs tell an empty set from a missing one. A typo in an
+action must not become an element that nobody looks for, so what the model does not have is an exception here.
+"""
+
+import base64
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from ec2bridge.errors import CLIENT_ERROR, SERVER_ERROR, STATUS
+from ec2bridge.wire.model import Operation, Shape, service_model
+
+Renderer = Callable[[Any], str]
+
+DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
+DEFAULT_VERSION = "2016-11-15"
+_VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+# Markup, a carriage return (parsers read a bare one as a line feed), and what XML 1.0 cannot hold at all.
+_UNSAFE = re.compile("[&<>\r\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"}
+_unsafe = _UNSAFE.search
+
+
+def render(op: Operation, result: Mapping[str, Any] | None, *, version: str, request_id: str) -> bytes:
+    """The answer to a request that succeeded; members that are absent or None leave no element.
+
+    A member that the model does not have, or a value of another type, raises TypeError with its path.
+    """
+    body = _body(op, result or {})
+    if op.service == "sts":
+        return _sts_response(op, body, request_id)
+    root = f"{op.name}Response"
+    return (
+        f'{DECLARATION}<{root} xmlns="{_ec2_namespace(version)}">'
+        f"<requestId>{_escaped(request_id)}</requestId>{body}</{root}>"
+    ).encode()
+
+
+def render_error(
+    code: str, message: str, *, request_id: str, service: str = "ec2", version: str = DEFAULT_VERSION
+) -> bytes:
+    """The answer to a request that failed; EC2's carries no namespace, STS's has its own form."""
+    code, message, request_id = _escaped(code), _escaped(message), _escaped(request_id)
+    if service == "sts":
+        fault = "Receiver" if STATUS.get(code, CLIENT_ERROR) >= SERVER_ERROR else "Sender"
+        return (
+            f'{DECLARATION}<ErrorResponse xmlns="{service_model("sts").xml_namespace}">'
+            f"<Error><Type>{fault}</Type><Code>{code}</Code><Message>{message}</Message></Error>"
+            f"<RequestId>{request_id}</RequestId></ErrorResponse>"
+        ).encode()
+    return (
+        f"{DECLARATION}<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors>"
+        f"<RequestID>{request_id}</RequestID></Response>"
+    ).encode()
+
+
+def _sts_response(op: Operation, body: str, request_id: str) -> bytes:
+    root = f"{op.name}Response"
+    wrapper = op.result_wrapper or f"{op.name}Result"
+    return (
+        f'{DECLARATION}<{root} xmlns="{op.xml_namespace}"><{wrapper}>{body}</{wrapper}>'
+        f"<ResponseMetadata><RequestId>{_escaped(request_id)}</RequestId></ResponseMetadata></{root}>"
+    ).encode()
+
+
+def _ec2_namespace(version: str) -> str:
+    """The namespace of the client's own API version, whichever that is; anything but a date gets today's."""
+    return f"http://ec2.amazonaws.com/doc/{version if _VERSION.fullmatch(version) else DEFAULT_VERSION}/"
+
+
+def _body(op: Operation, result: Mapping[str, Any]) -> str:
+    if op.output is None:
+        if result:
+            raise TypeError(f"{op.name} answers nothing, but the action gave {', '.join(result)}")
+        return "<return>true</return>"
+    if "NextToken" in result:  # AWS puts it behind the result set
+        result = {**result}
+        result["NextToken"] = result.pop("NextToken")
+    try:
+        return _renderer(op.output)(result)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        _explain(op.output, result, op.name)
+        raise
+
+
+@cache
+def _renderer(shape: Shape) -> Renderer:
+    if shape.kind == "structure":
+        return _structure_renderer(shape)
+    if shape.kind == "list":
+        return _list_renderer(shape)
+    return _SCALARS[shape.kind]
+
+
+def _structure_renderer(shape: Shape) -> Renderer:
+    plan: dict[str, tuple[str, Renderer, str, str]] = {}
+
+    def structure(value: Mapping[str, Any]) -> str:
+        if not plan:
+            for member in shape.members.values():
+                tag = member.xml_name
+                plan[member.name] = f"<{tag}>", _renderer(member.shape), f"</{tag}>", f"<{tag}/>"
+        parts = []
+        for name, inner in value.items():
+            if inner is not None:
+                start, text, end, empty = plan[name]
+                body = text(inner)
+                parts.append(f"{start}{body}{end}" if body else empty)
+        return "".join(parts)
+
+    return structure
+
+
+def _list_renderer(shape: Shape) -> Renderer:
+    tag = shape.item.xml_name
+    start, end, between = f"<{tag}>", f"</{tag}>", f"</{tag}><{tag}>"
+    text = _renderer(shape.item.shape)
+
+    def items(value: list[Any]) -> str:
+        if not isinstance(value, (list, tuple)):
+            raise TypeError(value)
+        return f"{start}{between.join(map(text, value))}{end}" if value else ""
+
+    return items
+
+
+def _escaped(text: str) -> str:
+    """Text fit for an element: what XML cannot hold becomes U+FFFD."""
+    if _unsafe(text) is None:
+        return text
+    return _UNSAFE.sub(lambda match: _ENTITIES.get(match[0], "\ufffd"), text)
+
+
+def _integer(value: int) -> str:
+    if type(value) is not int:
+        raise TypeError(value)
+    return str(value)
+
+
+def _boolean(value: bool) -> str:
+    if value is True:
+        return "true"
+    if value is False:
+        return "false"
+    raise TypeError(value)
+
+
+def _float(value: float) -> str:
+    if type(value) is not float and type(value) is not int:
+        raise TypeError(value)
+    return repr(value)
+
+
+def _timestamp(value: datetime) -> str:
+    """EC2 writes milliseconds, always in UTC."""
+    if value.tzinfo is not None and value.tzinfo is not UTC:
+        value = value.astimezone(UTC)
+    return f"{value.isoformat(timespec='milliseconds')[:23]}Z"
+
+
+def _blob(value: bytes) -> str:
+    return base64.b64encode(value).decode()
+
+
+_SCALARS: dict[str, Renderer] = {
+    "string": _escaped,
+    "integer": _integer,
+    "long": _integer,
+    "boolean": _boolean,
+    "float": _float,
+    "double": _float,
+    "timestamp": _timestamp,
+    "blob": _blob,
+}
+
+
+def _explain(shape: Shape, value: Any, path: str) -> None:
+    """Find the value that could not be rendered and raise TypeError with its path."""
+    if shape.kind == "structure" and isinstance(value, Mapping):
+        for name, inner in value.items():
+            if name not in shape.members:
+                raise TypeError(f"{path}.{name}: the model has no such member in {shape.name}")
+            if inner is not None:
+                _explain(shape.members[name].shape, inner, f"{path}.{name}")
+    elif shape.kind == "list" and isinstance(value, (list, tuple)):
+        for index, inner in enumerate(value):
+            _explain(shape.item.shape, inner, f"{path}[{index}]")
+    else:
+        _explain_scalar(shape, value, path)
+
+
+def _explain_scalar(shape: Shape, value: Any, path: str) -> None:
+    try:
+        if shape.kind in _SCALARS:
+            _SCALARS[shape.kind](value)
+            return
+    except (AttributeError, TypeError, ValueError):
+        pass
+    raise TypeError(f"{path}: {value!r:.100} is no {shape.kind} ({shape.name})")
