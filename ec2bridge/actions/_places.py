@@ -1,0 +1,188 @@
+"""Zones and networks as availability zones, subnets and VPCs.
+
+AWS puts every machine into a subnet of a VPC in a zone called region + letter. A CloudStack zone has a name of its
+own, and most of its networks (basic, shared, isolated) belong to no VPC: those are the subnets of the account's
+default VPC, an object that only the bridge knows.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ec2bridge.actions._context import Context
+from ec2bridge.cloudstack.cache import Cached
+from ec2bridge.errors import Ec2Error
+from ec2bridge.ids import KINDS, ec2_id
+
+Row = dict[str, Any]
+
+KEEP = 60.0
+"""Seconds that lists which hardly ever change (zones, offerings) are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """A CloudStack zone under the name that EC2 clients know it by."""
+
+    name: str
+    uuid: str
+    row: Row
+
+    @property
+    def native_name(self) -> str:
+        """CloudStack's own name of the zone."""
+        return str(self.row["name"])
+
+    @property
+    def basic(self) -> bool:
+        """Whether the zone has one flat network and refuses to be told a machine's networks."""
+        return self.row.get("networktype") == "Basic"
+
+    @property
+    def security_groups(self) -> bool:
+        """Whether CloudStack itself applies security groups there."""
+        return bool(self.row.get("securitygroupsenabled"))
+
+    def answers_to(self, text: str) -> bool:
+        """Whether a client may mean this zone: by its EC2 name, its CloudStack name or its uuid."""
+        return text in (self.name, self.uuid, self.native_name)
+
+
+def cached(ctx: Context, name: str, keep: float = KEEP) -> Cached:
+    """Return the process-wide cache of that name; its keys must tell callers apart (`ctx.account.cache_key`)."""
+    cache: Cached = ctx.site.caches.setdefault(name, Cached(keep))
+    return cache
+
+
+async def zones(ctx: Context) -> list[Zone]:
+    """Return the zones that the caller may use, ordered by EC2 name."""
+    rows = await cached(ctx, "zones").get(ctx.account.cache_key, lambda: ctx.account.list("listZones"))
+    names = ctx.settings.zones or letters(ctx.settings.region, await _all_zones(ctx) or rows)
+    named = [Zone(_name(names, row), row["id"], row) for row in rows]
+    return sorted(named, key=lambda zone: zone.name)
+
+
+async def _all_zones(ctx: Context) -> list[Row]:
+    """Return the zones as the look-up account sees them: a zone has one letter for all callers."""
+    service = ctx.site.service
+    if service is None:
+        return []
+    rows: list[Row] = await cached(ctx, "zones").get(service.cache_key, lambda: service.list("listZones"))
+    return rows
+
+
+def letters(region: str, rows: Sequence[Row]) -> dict[str, str]:
+    """Return EC2 name → uuid: region and a letter, in the order of the zones' own names."""
+    ordered = sorted(rows, key=lambda row: (row["name"], row["id"]))
+    return {f"{region}{_letter(place)}": row["id"] for place, row in enumerate(ordered)}
+
+
+def _letter(place: int) -> str:
+    letter = chr(ord("a") + place % 26)
+    return letter if place < 26 else _letter(place // 26 - 1) + letter
+
+
+def _name(names: dict[str, str], row: Row) -> str:
+    """Return the zone's EC2 name; a zone that the settings leave out keeps its own."""
+    return next((name for name, zone in names.items() if zone in (row["id"], row["name"])), str(row["name"]))
+
+
+async def resolve_zone(ctx: Context, text: str) -> Zone:
+    """Return the zone that an AvailabilityZone parameter names, or raise as AWS does for one that does not exist."""
+    for zone in await zones(ctx):
+        if zone.answers_to(text):
+            return zone
+    raise Ec2Error("InvalidParameterValue", f"Invalid availability zone: [{text}]")
+
+
+def zone_name(known: Iterable[Zone], uuid: str) -> str | None:
+    """Return the EC2 name of a zone; None when the caller cannot see it."""
+    return next((zone.name for zone in known if zone.uuid == uuid), None)
+
+
+def zone_names(item_path: str) -> Any:
+    """Return a filter on a zone that also matches CloudStack's own name and uuid (kept in the item's `_Zone`)."""
+
+    def read(item: dict[str, Any]) -> Iterable[str]:
+        value: Any = item
+        for step in item_path.split("."):
+            value = value.get(step) or {}
+        zone: Zone | None = item.get("_Zone")
+        return (zone.name, zone.uuid, zone.native_name) if zone else (value,) if value else ()
+
+    return read
+
+
+async def networks(ctx: Context) -> list[Row]:
+    """Return the networks that the caller's machines can be in: tiers, isolated, shared and basic ones."""
+    rows: list[Row] = await ctx.account.list("listNetworks")
+    guests = [row for row in rows if row.get("traffictype", "Guest") == "Guest" and not row.get("issystem")]
+    _remember_vpcs(ctx, guests)
+    return guests
+
+
+def subnet_id(row: Row) -> str:
+    """Return the EC2 id of a network."""
+    return ec2_id("subnet", row["id"])
+
+
+def default_vpc_id(ctx: Context) -> str:
+    """Return the id of the VPC that holds the caller's networks outside any VPC."""
+    return ec2_id("vpc", ctx.owner_id)
+
+
+def vpc_id_of_network(ctx: Context, row: Row) -> str:
+    """Return the id of the VPC that a network lies in."""
+    return ec2_id("vpc", row["vpcid"]) if row.get("vpcid") else default_vpc_id(ctx)
+
+
+async def vpc_ids(ctx: Context, network_uuids: Iterable[str]) -> dict[str, str]:
+    """Return network uuid → VPC id for networks that machines are in.
+
+    A network never changes its VPC, so CloudStack is asked only when one turns up that was never seen.
+    """
+    wanted = set(network_uuids)
+    known = _known_vpcs(ctx)
+    if not wanted <= known.keys():
+        await networks(ctx)
+    return {uuid: known.get(uuid) or default_vpc_id(ctx) for uuid in wanted}
+
+
+def _known_vpcs(ctx: Context) -> dict[str, str]:
+    by_account: dict[Any, dict[str, str]] = ctx.site.caches.setdefault("network-vpcs", {})
+    return by_account.setdefault(ctx.account.cache_key, {})
+
+
+def _remember_vpcs(ctx: Context, rows: Iterable[Row]) -> None:
+    # The listing is the whole truth of the moment, so what it lacks is forgotten and the memory stays small.
+    known = _known_vpcs(ctx)
+    known.clear()
+    known.update({row["id"]: vpc_id_of_network(ctx, row) for row in rows})
+
+
+async def default_network(ctx: Context, zone: Zone, rows: Sequence[Row] | None = None) -> Row | None:
+    """Return the network of a zone that a launch without a subnet uses; None when there is none yet.
+
+    It is the one in the settings, else the oldest outside any VPC. `rows` saves the listing where it is at hand.
+    """
+    found = await networks(ctx) if rows is None else rows
+    chosen = ctx.settings.default_networks.get(zone.uuid) or ctx.settings.default_networks.get(
+        zone.native_name
+    )
+    usable = [row for row in found if row["zoneid"] == zone.uuid and _may_be_default(row)]
+    named = [row for row in usable if chosen in (row["id"], row["name"])]
+    return min(named or usable, key=lambda row: (row.get("created", ""), row["id"]), default=None)
+
+
+def _may_be_default(row: Row) -> bool:
+    """A layer-2 network has no addresses to give, and a tier belongs to another VPC."""
+    return bool(row.get("cidr")) and not row.get("vpcid") and row.get("canusefordeploy", True)
+
+
+async def resolve_subnet(ctx: Context, subnet: str) -> Row:
+    """Return the network that a subnet id (or a network's uuid) names, or raise InvalidSubnetID.NotFound."""
+    kind = KINDS["subnet"]
+    for row in await networks(ctx):
+        if subnet in (subnet_id(row), row["id"]):
+            return row
+    raise kind.missing(subnet)
