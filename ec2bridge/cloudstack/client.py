@@ -1,0 +1,393 @@
+"""The CloudStack client: signs, calls, lists all pages and waits for jobs.
+
+EC2 answers in one piece and at once; CloudStack answers in pages and works in jobs. One `CloudStack` stands
+for an endpoint and owns the HTTP session; `CloudStack.account(credentials)` binds it to a caller, whose own
+keys sign every call, so that CloudStack decides what they may do.
+"""
+
+import asyncio
+import json
+import logging
+import re
+import time
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception,
+    stop_after_attempt,
+    wait_random_exponential,
+)
+
+from ec2bridge.cloudstack.cache import Cached
+from ec2bridge.cloudstack.calls import SECRETS, NativeCall, Observer, collected
+from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
+from ec2bridge.cloudstack.params import flatten
+from ec2bridge.cloudstack.signing import signed_form
+
+if TYPE_CHECKING:
+    from ec2bridge.auth.secrets import Credentials
+
+log = logging.getLogger(__name__)
+
+Row = dict[str, Any]
+
+PAGE_SIZE = 500  # what a fresh install allows; a smaller limit is learnt from its refusal
+CLOCK_TOLERANCE = 30.0  # seconds: the Date header counts whole seconds and has travelled
+_PAGE_LIMIT = re.compile(r"max allowed page size value: (\d+)")
+_MACHINE_COMMAND = re.compile(r"VM$")
+
+
+@dataclass(slots=True)
+class Page:
+    """One page of a listing, and CloudStack's count of all rows."""
+
+    rows: list[Row]
+    total: int | None
+
+
+@dataclass(slots=True, eq=False)
+class CloudStack:
+    """One endpoint: session, page size, clock and caches, shared by all accounts."""
+
+    url: str
+    connections: int = 100
+    timeout: float = 60.0
+    connect_timeout: float = 5.0
+    job_timeout: float = 600.0
+    attempts: int = 3
+    expires: float = 600.0
+    cache_ttl: float = 600.0
+    verify_tls: bool = True
+    observers: list[Observer] = field(default_factory=list)
+    page_size: int = PAGE_SIZE
+    clock_offset: float = 0.0
+    _session: aiohttp.ClientSession | None = None
+    _jobs: OrderedDict[str, str] = field(default_factory=OrderedDict)
+    _apis: Cached = field(init=False)
+    _capabilities: Cached = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._apis = Cached(self.cache_ttl)
+        self._capabilities = Cached(self.cache_ttl)
+
+    async def start(self) -> None:
+        """Open the session; called in the event loop that will use it."""
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=self.connections,
+                ssl=self.verify_tls,
+                # Shorter than the server's own 30 s: a write sent over a connection that the server has just
+                # closed could not be told from one that was lost on its way.
+                keepalive_timeout=15,
+            ),
+            timeout=aiohttp.ClientTimeout(total=self.timeout, sock_connect=self.connect_timeout),
+            # CloudStack sets session cookies; one caller's must never ride along with another's call.
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"},
+            skip_auto_headers=("Accept-Encoding", "User-Agent"),
+        )
+
+    async def close(self) -> None:
+        """Close the session and its connections."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def account(self, credentials: "Credentials") -> "Account":
+        """This endpoint as one caller sees it; cheap, made for each request."""
+        return Account(self, credentials)
+
+    async def send(self, command: str, params: Mapping[str, str], credentials: "Credentials") -> Row:
+        """Sign and send one call, return the one value of its envelope; only reads are tried again."""
+        started = time.monotonic()
+        error: CloudStackError | None = None
+        try:
+            if is_read(command):
+                return await self._retrying()(self._exchange, command, params, credentials)
+            return await self._exchange(command, params, credentials)
+        except CloudStackError as failure:
+            error = failure
+            raise
+        finally:
+            self._observe(command, params, time.monotonic() - started, error)
+
+    def _retrying(self) -> AsyncRetrying:
+        return AsyncRetrying(
+            stop=stop_after_attempt(self.attempts),
+            wait=wait_random_exponential(multiplier=0.1, max=1.0),
+            retry=retry_if_exception(_worth_retrying),
+            before_sleep=_log_retry,
+            reraise=True,
+        )
+
+    def _observe(
+        self, command: str, params: Mapping[str, str], seconds: float, error: CloudStackError | None
+    ) -> None:
+        calls = collected.get()
+        if calls is None and not self.observers:
+            return
+        shown = {name: "***" if name in SECRETS else value for name, value in params.items()}
+        call = NativeCall(command, shown, seconds, error)
+        if calls is not None:
+            calls.append(call)
+        for observer in self.observers:
+            observer(call)
+
+    async def _exchange(self, command: str, params: Mapping[str, str], credentials: "Credentials") -> Row:
+        offset = self.clock_offset
+        status, envelope = await self._post(command, params, credentials)
+        if status == 401 and abs(self.clock_offset - offset) > CLOCK_TOLERANCE:
+            # The signature had expired by CloudStack's clock: nothing was done, and now that clock is known.
+            status, envelope = await self._post(command, params, credentials)
+        return _inner(command, status, envelope)
+
+    async def _post(
+        self, command: str, params: Mapping[str, str], credentials: "Credentials"
+    ) -> tuple[int, dict[str, Any]]:
+        # Always POST: user data does not fit into a URL, and what stands in a URL ends up in access logs.
+        if self._session is None:
+            raise RuntimeError("CloudStack.start() has not been awaited")
+        body = self._body(command, params, credentials)
+        try:
+            async with self._session.post(self.url, data=body, allow_redirects=False) as response:
+                self._learn_clock(response.headers.get("Date"))
+                return response.status, _envelope(command, response.status, await response.read())
+        except TimeoutError:
+            text = f"CloudStack did not answer within {self.timeout:g} seconds"
+            raise CloudStackUnavailable(command, text, retry=False) from None
+        except aiohttp.ClientError as error:
+            text = f"CloudStack could not be reached ({type(error).__name__})"
+            raise CloudStackUnavailable(command, text) from None
+
+    def _body(self, command: str, params: Mapping[str, str], credentials: "Credentials") -> bytes:
+        until = datetime.fromtimestamp(time.time() + self.clock_offset + self.expires, UTC)
+        signed = {
+            **params,
+            "command": command,
+            "response": "json",
+            "apiKey": credentials.api_key,
+            "signatureVersion": "3",
+            "expires": until.strftime("%Y-%m-%dT%H:%M:%S+0000"),
+        }
+        return signed_form(signed, credentials.secret_key).encode()
+
+    def _learn_clock(self, date: str | None) -> None:
+        try:
+            offset = parsedate_to_datetime(date).timestamp() - time.time() if date else 0.0
+        except ValueError:
+            return
+        if abs(offset - self.clock_offset) > CLOCK_TOLERANCE:
+            log.warning("CloudStack's clock differs from this one by %s", timedelta(seconds=round(offset)))
+            self.clock_offset = offset
+
+    def remember_job(self, jobid: str, command: str) -> None:
+        """Which command a job belongs to: the job's own answer names only a Java class."""
+        self._jobs[jobid] = command
+        while len(self._jobs) > 10_000:
+            self._jobs.popitem(last=False)
+
+    def job_command(self, jobid: str, answer: Row) -> str:
+        """The command that started a job, told from its class when another bridge started it."""
+        if command := self._jobs.get(jobid):
+            return command
+        name = str(answer.get("cmd", "queryAsyncJobResult")).rpartition(".")[2].removesuffix("Cmd")
+        name = _MACHINE_COMMAND.sub("VirtualMachine", name)
+        return name[:1].lower() + name[1:]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The CloudStack API as one caller may use it."""
+
+    cloudstack: CloudStack
+    credentials: "Credentials"
+
+    @property
+    def cache_key(self) -> tuple[str, str | None]:
+        """What tells this caller's cached answers from another's."""
+        return self.credentials.api_key, self.credentials.project_id
+
+    async def call(self, command: str, **params: Any) -> Row:
+        """Call `command` and return the inner object of its answer; raises CloudStackError."""
+        flat = flatten(params)
+        await self._add_project(command, flat)
+        return await self.cloudstack.send(command, flat, self.credentials)
+
+    async def _add_project(self, command: str, flat: dict[str, str]) -> None:
+        project = self.credentials.project_id
+        if project and "projectid" not in flat and command != "listApis":
+            apis = await self.apis()
+            if "projectid" in apis.get(command, ()):
+                flat["projectid"] = project
+
+    async def list(self, command: str, **params: Any) -> list[Row]:
+        """All rows of a listing, whatever number of pages they come in."""
+        for _ in range(3):
+            first = await self._page(command, params, 1)
+            pages = [first, *await self._further_pages(command, params, first)]
+            # Rows that come and go between two pages shift the rest; then the count differs, too.
+            if len({page.total for page in pages if page.rows}) <= 1:
+                break
+        return _distinct([row for page in pages for row in page.rows])
+
+    async def _further_pages(self, command: str, params: dict[str, Any], first: Page) -> Sequence[Page]:
+        size = self.cloudstack.page_size
+        if len(first.rows) < size or first.total is None or first.total <= len(first.rows):
+            return ()
+        numbers = range(2, -(-first.total // size) + 1)
+        return await asyncio.gather(*(self._page(command, params, number) for number in numbers))
+
+    async def _page(self, command: str, params: dict[str, Any], number: int) -> Page:
+        size = self.cloudstack.page_size
+        try:
+            answer = await self.call(command, **{**params, "page": number, "pagesize": size})
+        except CloudStackError as error:
+            limit = _PAGE_LIMIT.search(error.errortext)
+            if limit is None or not 0 < int(limit[1]) < size:
+                raise
+            self.cloudstack.page_size = int(limit[1])
+            return await self._page(command, params, number)
+        return _page_of(answer)
+
+    async def submit(self, command: str, **params: Any) -> Row:
+        """Start a job; the answer has `jobid`, and `id` where the command creates something."""
+        answer = await self.call(command, **params)
+        if "jobid" in answer:
+            self.cloudstack.remember_job(str(answer["jobid"]), command)
+        return answer
+
+    async def wait(self, jobid: str, timeout: float | None = None) -> Row:  # noqa: ASYNC109 - the job outlives the wait
+        """The result of a job once it is done; raises CloudStackError when it failed.
+
+        `timeout` is in seconds; past it CloudStackUnavailable is raised and the job goes on.
+        """
+        limit = self.cloudstack.job_timeout if timeout is None else timeout
+        deadline = time.monotonic() + limit
+        pause = 0.05
+        while True:
+            answer = await self.call("queryAsyncJobResult", jobid=jobid)
+            if answer.get("jobstatus") != 0:
+                return _job_result(self.cloudstack.job_command(jobid, answer), answer)
+            if time.monotonic() + pause > deadline:
+                command = self.cloudstack.job_command(jobid, answer)
+                text = f"CloudStack's job for {command} is still running after {limit:g} seconds"
+                raise CloudStackUnavailable(command, text, retry=False)
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, 2.0)
+
+    async def job(self, command: str, *, timeout: float | None = None, **params: Any) -> Row:  # noqa: ASYNC109
+        """Run a command to its end; the object that it answers with, `{"success": true}` where it has none.
+
+        Some commands became jobs, or ceased to be, between versions: one that answers at once is as good.
+        """
+        answer = await self.submit(command, **params)
+        if "jobid" in answer:
+            answer = await self.wait(str(answer["jobid"]), timeout)
+        objects = [value for value in answer.values() if isinstance(value, dict)]
+        return objects[0] if len(objects) == 1 else answer
+
+    async def apis(self) -> Mapping[str, frozenset[str]]:
+        """The commands that the caller may use, each with its parameters' names, as listApis tells."""
+        cache = self.cloudstack._apis
+        return await cache.get(self.cache_key, self._fetch_apis)
+
+    async def _fetch_apis(self) -> Mapping[str, frozenset[str]]:
+        answer = await self.cloudstack.send("listApis", {}, self.credentials)
+        return {
+            api["name"]: frozenset(param["name"] for param in api.get("params", ()))
+            for api in answer.get("api", ())
+        }
+
+    async def capabilities(self) -> Row:
+        """What listCapabilities says of this cloud to this caller."""
+        return await self.cloudstack._capabilities.get(self.cache_key, self._fetch_capabilities)
+
+    async def _fetch_capabilities(self) -> Row:
+        answer = await self.cloudstack.send("listCapabilities", {}, self.credentials)
+        capability: Row = answer.get("capability", {})
+        return capability
+
+
+async def is_key_valid(account: Account) -> bool:
+    """Whether CloudStack still accepts the caller's key.
+
+    It answers 401 to a bad key and to a command that it does not have, with the same words; listCapabilities
+    is one that every server has and every role may call.
+    """
+    try:
+        await account.cloudstack.send("listCapabilities", {}, account.credentials)
+    except CloudStackUnavailable:
+        return True
+    except CloudStackError as error:
+        return error.errorcode != 401
+    return True
+
+
+def is_read(command: str) -> bool:
+    """Whether a command may be sent again without doing anything twice."""
+    return command.startswith(("list", "query")) or (
+        command.startswith("get") and not command.startswith("getUploadParams")
+    )
+
+
+def _worth_retrying(error: BaseException) -> bool:
+    return isinstance(error, CloudStackUnavailable) and error.retry
+
+
+def _log_retry(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    log.info("trying again after attempt %d: %s", state.attempt_number, error)
+
+
+def _envelope(command: str, status: int, body: bytes) -> dict[str, Any]:
+    try:
+        envelope = json.loads(body)
+    except ValueError:
+        envelope = None
+    if isinstance(envelope, dict) and envelope:
+        return envelope
+    # A proxy's page, or the server while it starts: 5xx may pass, anything else would only be said again.
+    text = f"CloudStack answered {status} with something that is not its API's JSON"
+    raise CloudStackUnavailable(command, text, status, retry=status >= 500)
+
+
+def _inner(command: str, status: int, envelope: dict[str, Any]) -> Row:
+    # The envelope's name is the command's, in lower case, mostly: some differ, and errors have their own.
+    inner = next(iter(envelope.values()))
+    if not isinstance(inner, dict):
+        inner = {"value": inner}
+    if status != 200 or "errorcode" in inner:
+        code = inner.get("errorcode", status)
+        raise CloudStackError(command, status, code, inner.get("cserrorcode"), inner.get("errortext", ""))
+    return inner
+
+
+def _page_of(answer: Row) -> Page:
+    rows = next((value for value in answer.values() if isinstance(value, list)), [])
+    return Page(rows, answer.get("count"))
+
+
+def _distinct(rows: list[Row]) -> list[Row]:
+    """The rows without those seen twice; a template has one row a zone under one id."""
+    if len(rows) <= 1:
+        return rows
+    seen = {(row["id"], row.get("zoneid")) if "id" in row else place: row for place, row in enumerate(rows)}
+    return list(seen.values())
+
+
+def _job_result(command: str, answer: Row) -> Row:
+    result = answer.get("jobresult")
+    if answer.get("jobstatus") == 1:
+        return result if isinstance(result, dict) else {"success": True}
+    if not isinstance(result, dict):
+        result = {"errortext": str(result or "")}
+    code = result.get("errorcode", answer.get("jobresultcode"))
+    raise CloudStackError(command, 200, code, result.get("cserrorcode"), result.get("errortext", ""))

@@ -1,0 +1,303 @@
+"""EC2 ids from CloudStack's: a prefix and 17 hex digits, no database.
+
+EC2 ids say what they name (`i-`, `vol-`); CloudStack's are bare uuids. The first 17 hex digits of the uuid
+make the id, so it is the same on every replica and after every restart; the way back is the directory's
+(`cloudstack/directory.py`). An object that CloudStack only implies takes its owner's digits.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from ec2bridge.errors import Ec2Error
+
+DIGITS = 17
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+# 17 digits today, 8 before 2016; old scripts and saved Terraform states still hold the short ones.
+_DIGITS = re.compile(r"[0-9a-f]{8}|[0-9a-f]{17}", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of object that has ids, with AWS's codes and sentences for ids that are wrong.
+
+    In the sentences `{id}` stands for the id as the client wrote it, `{prefix}` for the kind's prefix.
+    """
+
+    name: str
+    prefix: str
+    not_found: str
+    absent: str
+    malformed: str
+    bad: str = 'Invalid id: "{id}" (expecting "{prefix}-...")'
+
+    def is_id(self, value: str) -> bool:
+        """Whether `value` has the shape of this kind's ids; an object need not exist."""
+        prefix, _, digits = value.partition("-")
+        if "-" in self.prefix:
+            prefix, _, digits = value.rpartition("-")
+        return prefix == self.prefix and _DIGITS.fullmatch(digits) is not None
+
+    def missing(self, value: str) -> Ec2Error:
+        """The error for a well-formed id that names nothing."""
+        return Ec2Error(self.not_found, self.absent.format(id=value, prefix=self.prefix))
+
+    def refused(self, value: str) -> Ec2Error:
+        """The error for what is no id of this kind at all."""
+        return Ec2Error(self.malformed, self.bad.format(id=value, prefix=self.prefix))
+
+
+_VALUE = "Value ({id}) for parameter %s is invalid. Expected: '{prefix}-...'."
+
+# Codes from the page "Error codes for the Amazon EC2 API". Its casing (…ID, …Id) has no rule, and clients
+# compare whole strings. Where the page has no code for a malformed id, EC2 answers InvalidParameterValue, as
+# it does for volumes and snapshots although the page has one.
+KINDS = MappingProxyType(
+    {
+        kind.name: kind
+        for kind in (
+            Kind(
+                "instance",
+                "i",
+                "InvalidInstanceID.NotFound",
+                "The instance ID '{id}' does not exist",
+                "InvalidInstanceID.Malformed",
+                'Invalid id: "{id}"',
+            ),
+            Kind(
+                "image",
+                "ami",
+                "InvalidAMIID.NotFound",
+                "The image id '[{id}]' does not exist",
+                "InvalidAMIID.Malformed",
+            ),
+            Kind(
+                "volume",
+                "vol",
+                "InvalidVolume.NotFound",
+                "The volume '{id}' does not exist.",
+                "InvalidParameterValue",
+                _VALUE % "volumeId",
+            ),
+            Kind(
+                "snapshot",
+                "snap",
+                "InvalidSnapshot.NotFound",
+                "The snapshot '{id}' does not exist.",
+                "InvalidParameterValue",
+                _VALUE % "snapshotId",
+            ),
+            Kind(
+                "security-group",
+                "sg",
+                "InvalidGroup.NotFound",
+                "The security group '{id}' does not exist",
+                "InvalidGroupId.Malformed",
+            ),
+            Kind(
+                "security-group-rule",
+                "sgr",
+                "InvalidSecurityGroupRuleId.NotFound",
+                "The security group rule ID '{id}' does not exist",
+                "InvalidSecurityGroupRuleId.Malformed",
+            ),
+            Kind(
+                "vpc",
+                "vpc",
+                "InvalidVpcID.NotFound",
+                "The vpc ID '{id}' does not exist",
+                "InvalidVpcID.Malformed",
+            ),
+            Kind(
+                "subnet",
+                "subnet",
+                "InvalidSubnetID.NotFound",
+                "The subnet ID '{id}' does not exist",
+                "InvalidSubnetID.Malformed",
+            ),
+            Kind(
+                "network-interface",
+                "eni",
+                "InvalidNetworkInterfaceID.NotFound",
+                "The networkInterface ID '{id}' does not exist",
+                "InvalidNetworkInterfaceId.Malformed",
+            ),
+            Kind(
+                "network-interface-attachment",
+                "eni-attach",
+                "InvalidAttachmentID.NotFound",
+                "The network interface attachment '{id}' does not exist.",
+                "InvalidNetworkInterfaceAttachmentId.Malformed",
+            ),
+            Kind(
+                "allocation",
+                "eipalloc",
+                "InvalidAllocationID.NotFound",
+                "The allocation ID '{id}' does not exist",
+                "InvalidParameterValue",
+                _VALUE % "allocationId",
+            ),
+            Kind(
+                "address-association",
+                "eipassoc",
+                "InvalidAssociationID.NotFound",
+                "The association ID '{id}' does not exist",
+                "InvalidParameterValue",
+                _VALUE % "associationId",
+            ),
+            Kind(
+                "route-table-association",
+                "rtbassoc",
+                "InvalidAssociationID.NotFound",
+                "The rtbAssoc '{id}' does not exist",
+                "InvalidParameterValue",
+                _VALUE % "associationId",
+            ),
+            Kind(
+                "network-acl-association",
+                "aclassoc",
+                "InvalidAssociationID.NotFound",
+                "The association ID '{id}' does not exist",
+                "InvalidParameterValue",
+                _VALUE % "associationId",
+            ),
+            Kind(
+                "key-pair",
+                "key",
+                "InvalidKeyPair.NotFound",
+                "The key pair ID '{id}' does not exist",
+                "InvalidParameterValue",
+                _VALUE % "keyPairId",
+            ),
+            Kind(
+                "network-acl",
+                "acl",
+                "InvalidNetworkAclID.NotFound",
+                "The networkAcl ID '{id}' does not exist",
+                "InvalidNetworkAclId.Malformed",
+            ),
+            Kind(
+                "internet-gateway",
+                "igw",
+                "InvalidInternetGatewayID.NotFound",
+                "The internetGateway ID '{id}' does not exist",
+                "InvalidInternetGatewayId.Malformed",
+            ),
+            Kind(
+                "route-table",
+                "rtb",
+                "InvalidRouteTableID.NotFound",
+                "The routeTable ID '{id}' does not exist",
+                "InvalidRouteTableId.Malformed",
+            ),
+            Kind(
+                "nat-gateway",
+                "nat",
+                "NatGatewayNotFound",
+                "The Nat Gateway {id} was not found",
+                "NatGatewayMalformed",
+                "The request must contain a valid NAT gateway ID: '{id}' is malformed",
+            ),
+            Kind(
+                "vpn-gateway",
+                "vgw",
+                "InvalidVpnGatewayID.NotFound",
+                "The vpnGateway ID '{id}' does not exist",
+                "InvalidParameterValue",
+                _VALUE % "vpnGatewayId",
+            ),
+            Kind(
+                "customer-gateway",
+                "cgw",
+                "InvalidCustomerGatewayID.NotFound",
+                "The customerGateway ID '{id}' does not exist",
+                "InvalidCustomerGatewayId.Malformed",
+            ),
+            Kind(
+                "vpn-connection",
+                "vpn",
+                "InvalidVpnConnectionID.NotFound",
+                "The vpnConnection ID '{id}' does not exist",
+                "InvalidParameterValue",
+                _VALUE % "vpnConnectionId",
+            ),
+            Kind(
+                "vpc-peering-connection",
+                "pcx",
+                "InvalidVpcPeeringConnectionID.NotFound",
+                "The vpcPeeringConnection ID '{id}' does not exist",
+                "InvalidVpcPeeringConnectionId.Malformed",
+            ),
+            Kind(
+                "dhcp-options",
+                "dopt",
+                "InvalidDhcpOptionID.NotFound",
+                "The dhcpOption ID '{id}' does not exist",
+                "InvalidDhcpOptionsId.Malformed",
+            ),
+            Kind(
+                "placement-group",
+                "pg",
+                "InvalidPlacementGroup.Unknown",
+                "The Placement Group '{id}' is unknown.",
+                "InvalidPlacementGroupId.Malformed",
+            ),
+            Kind(
+                "launch-template",
+                "lt",
+                "InvalidLaunchTemplateId.NotFound",
+                "The specified launch template, with template ID {id}, does not exist.",
+                "InvalidLaunchTemplateId.Malformed",
+            ),
+            Kind(
+                "reservation",
+                "r",
+                "InvalidReservationID.NotFound",
+                "The reservation ID '{id}' does not exist",
+                "InvalidReservationID.Malformed",
+            ),
+            Kind(
+                "spot-instances-request",
+                "sir",
+                "InvalidSpotInstanceRequestID.NotFound",
+                "The spot instance request ID '{id}' does not exist",
+                "InvalidSpotInstanceRequestID.Malformed",
+            ),
+        )
+    }
+)
+
+_BY_PREFIX = MappingProxyType({kind.prefix: kind for kind in KINDS.values()})
+
+
+def is_uuid(value: str) -> bool:
+    """Whether `value` is written as a uuid."""
+    return _UUID.fullmatch(value) is not None
+
+
+def digits_of(kind: str, native_id: str) -> str:
+    """The digits of an object's id; clouds that were upgraded from 2.x have native ids like "7"."""
+    if is_uuid(native_id):
+        return native_id.replace("-", "")[:DIGITS].lower()
+    return long_digits(kind, native_id)
+
+
+def long_digits(kind: str, native_id: str) -> str:
+    """Digits that do not rest on the uuid's beginning, for ids that are no uuid, and for clashes."""
+    return hashlib.sha256(f"{kind}:{native_id}".encode()).hexdigest()[:DIGITS]
+
+
+def ec2_id(prefix: str, native_id: str) -> str:
+    """`ec2_id("i", "0357db1e-e8dc-48b8-…")` is `i-0357db1ee8dc48b8…`, 17 digits.
+
+    `prefix` may be another object's: a VPC's internet gateway is `ec2_id("igw", vpc uuid)`.
+    """
+    kind = _BY_PREFIX.get(prefix)
+    return f"{prefix}-{digits_of(kind.name if kind else prefix, str(native_id))}"
+
+
+def kind_of(value: str) -> Kind | None:
+    """The kind that an id belongs to by its prefix and shape, for actions that take ids of any kind."""
+    kind = _BY_PREFIX.get(value.rpartition("-")[0])
+    return kind if kind and kind.is_id(value) else None

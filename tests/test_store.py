@@ -1,0 +1,182 @@
+"""The store keeps what it is given, excludes replicas from each other and says why it cannot be opened."""
+
+import asyncio
+import multiprocessing
+import os
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from ec2bridge.store import Store, StoreError
+
+KINDS = ["memory", "file", *(["postgresql"] if "EC2BRIDGE_TEST_POSTGRESQL" in os.environ else [])]
+
+
+@pytest.fixture(params=KINDS)
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    places = {
+        "memory": None,
+        "file": str(tmp_path / "store.db"),
+        "postgresql": os.environ.get("EC2BRIDGE_TEST_POSTGRESQL"),
+    }
+    store = Store(places[request.param])
+    await store.start()
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+def account() -> str:
+    return uuid4().hex
+
+
+async def test_a_value_is_kept(store: Store, account: str) -> None:
+    value = {"Name": "wéb \U0001f600", "Versions": [1, 2], "Default": None}
+    await store.put(account, "launch-template", "lt-1", value)
+    assert await store.get(account, "launch-template", "lt-1") == value
+    assert await store.get(account, "launch-template", "lt-2") is None
+    assert await store.get(account, "token", "lt-1") is None
+    assert await store.get("other", "launch-template", "lt-1") is None
+
+
+async def test_a_value_is_replaced_and_deleted(store: Store, account: str) -> None:
+    await store.put(account, "k", "a", 1)
+    await store.put(account, "k", "a", 2)
+    entry = await store.entry(account, "k", "a")
+    assert entry is not None
+    assert (entry.value, entry.version) == (2, 2)
+    assert await store.delete(account, "k", "a")
+    assert not await store.delete(account, "k", "a")
+    assert await store.entry(account, "k", "a") is None
+
+
+async def test_the_first_one_wins(store: Store, account: str) -> None:
+    won = await asyncio.gather(*(store.put_new(account, "token", "t", number) for number in range(10)))
+    assert sum(won) == 1
+    assert await store.get(account, "token", "t") == won.index(True)
+
+
+async def test_a_change_rests_on_what_was_read(store: Store, account: str) -> None:
+    await store.put_new(account, "k", "a", "first")
+    assert await store.replace(account, "k", "a", "second", version=1)
+    assert not await store.replace(account, "k", "a", "lost", version=1)
+    assert await store.get(account, "k", "a") == "second"
+    assert not await store.replace(account, "k", "absent", "x", version=1)
+
+
+async def test_entries_are_listed_in_the_order_they_were_made(store: Store, account: str) -> None:
+    for key in ("z", "a", "m"):
+        await store.put(account, "k", key, key.upper())
+        await asyncio.sleep(0.002)
+    await store.put(account, "other", "q", "Q")
+    assert [(entry.key, entry.value) for entry in await store.list(account, "k")] == [
+        ("z", "Z"),
+        ("a", "A"),
+        ("m", "M"),
+    ]
+
+
+async def test_what_has_expired_is_absent(store: Store, account: str) -> None:
+    await store.put(account, "k", "short", 1, ttl=0.01)
+    await store.put(account, "k", "long", 2, ttl=60)
+    await asyncio.sleep(0.03)
+    assert await store.get(account, "k", "short") is None
+    assert [entry.key for entry in await store.list(account, "k")] == ["long"]
+    assert not await store.replace(account, "k", "short", 3, version=1)
+    assert await store.put_new(account, "k", "short", 4)
+    assert not await store.put_new(account, "k", "long", 5)
+
+
+async def test_what_has_expired_can_be_purged(store: Store, account: str) -> None:
+    await store.purge()
+    await store.put(account, "k", "a", 1, ttl=0.01)
+    await store.put(account, "k", "b", 1)
+    await asyncio.sleep(0.03)
+    assert await store.purge() == 1
+
+
+async def test_many_at_once_do_not_disturb_each_other(store: Store, account: str) -> None:
+    async def work(number: int) -> None:
+        await store.put(account, "k", str(number), number)
+        await store.put_new(account, "k", "contended", number)
+        assert await store.get(account, "k", str(number)) == number
+
+    await asyncio.gather(*(work(number) for number in range(30)))
+    assert len(await store.list(account, "k")) == 31
+
+
+def race(path: str, name: str, results: "multiprocessing.Queue[tuple[str, int]]") -> None:
+    """In a process of its own: claim as many of 50 tokens as possible, and report how many that were."""
+
+    async def claim() -> int:
+        store = Store(path)
+        await store.start()
+        won = sum([await store.put_new("a", "token", str(number), name) for number in range(50)])
+        await store.close()
+        return won
+
+    results.put((name, asyncio.run(claim())))
+
+
+async def test_two_processes_never_both_win(tmp_path: Path) -> None:
+    path = str(tmp_path / "store.db")
+    spawn = multiprocessing.get_context("spawn")
+    results = spawn.Queue()
+    processes = [spawn.Process(target=race, args=(path, name, results)) for name in ("one", "two")]
+    for process in processes:
+        process.start()
+    won = dict(results.get(timeout=60) for _ in processes)
+    for process in processes:
+        process.join()
+    assert sum(won.values()) == 50
+    store = Store(path)
+    await store.start()
+    holders = [entry.value for entry in await store.list("a", "token")]
+    assert {name: holders.count(name) for name in won} == won
+    await store.close()
+
+
+async def test_a_restart_finds_everything(tmp_path: Path) -> None:
+    path = str(tmp_path / "store.db")
+    for number in range(2):
+        store = Store(path)
+        await store.start()
+        assert await store.get("a", "k", "x") == (1 if number else None)
+        await store.put("a", "k", "x", 1)
+        await store.close()
+
+
+async def test_a_store_that_cannot_be_opened_stops_the_start_with_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"The store .*absent/store.db.* cannot be opened: unable to open"):
+        await Store(str(tmp_path / "absent" / "store.db")).start()
+    (tmp_path / "text.db").write_text(
+        "this is no database, but a text that is long enough to be looked at\n" * 20
+    )
+    with pytest.raises(StoreError, match="cannot be opened: file is not a database"):
+        await Store(str(tmp_path / "text.db")).start()
+
+
+async def test_a_store_of_another_version_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    first = Store(str(path))
+    await first.start()
+    await first.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE schema_version SET version = 99")
+    connection.close()
+    with pytest.raises(StoreError, match="another version"):
+        await Store(str(path)).start()
+
+
+def test_a_urls_password_is_not_shown() -> None:
+    assert "hunter2" not in repr(Store("postgresql://bridge:hunter2@db/ec2").url)
+    with pytest.raises(StoreError, match="cannot be read"):
+        Store("not a url://")
+
+
+def test_a_store_must_be_started() -> None:
+    with pytest.raises(StoreError, match="not been opened"):
+        _ = Store().engine
