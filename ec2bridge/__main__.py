@@ -21,7 +21,9 @@ def settings_options(command: Command) -> Command:
     for name, info in reversed(Settings.model_fields.items()):
         flag = f"--{name.replace('_', '-')}"
         if info.annotation is bool:
-            decorate = click.option(f"{flag}/--no-{name.replace('_', '-')}", default=None, help=info.description)
+            decorate = click.option(
+                f"{flag}/--no-{name.replace('_', '-')}", default=None, help=info.description
+            )
         else:
             decorate = click.option(flag, metavar="VALUE", help=info.description)
         command = decorate(command)
@@ -78,11 +80,20 @@ def serve(config_file: Path | None, **flags: Any) -> None:
 
 @main.command()
 @click.option("--listen", default="127.0.0.1:8788", show_default=True, help="HOST:PORT of the EC2 endpoint")
-@click.option("--cloudstack-listen", default="127.0.0.1:0", show_default=True, help="HOST:PORT of the embedded CloudStack")
+@click.option(
+    "--cloudstack-listen",
+    default="127.0.0.1:0",
+    show_default=True,
+    help="HOST:PORT of the embedded CloudStack",
+)
 @click.option("--once", is_flag=True, help="end after the tour; exit code 0 only if all of it held")
 @click.option("--no-tour", is_flag=True, help="only serve")
-@click.option("--env-file", type=click.Path(path_type=Path), help="write the endpoint and keys for a shell to source")
-@click.option("--data", type=click.Path(path_type=Path), help="keep the embedded CloudStack's data in this SQLite file")
+@click.option(
+    "--env-file", type=click.Path(path_type=Path), help="write the endpoint and keys for a shell to source"
+)
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="keep the embedded CloudStack's data in this SQLite file"
+)
 def demo(
     listen: str, cloudstack_listen: str, once: bool, no_tour: bool, env_file: Path | None, data: Path | None
 ) -> None:
@@ -90,13 +101,17 @@ def demo(
     from ec2bridge import demo as show  # boto3 is needed here alone
 
     logging.basicConfig(level="WARNING", format="%(levelname)s %(name)s: %(message)s")
-    options = show.Options(listen, cloudstack_listen, tour=not no_tour, stay=not once, env_file=env_file, data=data)
+    options = show.Options(
+        listen, cloudstack_listen, tour=not no_tour, stay=not once, env_file=env_file, data=data
+    )
     run(show.play(options))
 
 
 @main.command()
 @click.option("--listen", default="127.0.0.1:8080", show_default=True, help="HOST:PORT to serve on")
-@click.option("--data", type=click.Path(path_type=Path), help="keep the data in this SQLite file; in memory without")
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="keep the data in this SQLite file; in memory without"
+)
 def simulator(listen: str, data: Path | None) -> None:
     """Serve the embedded CloudStack alone."""
     from ec2bridge import demo as show

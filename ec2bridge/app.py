@@ -10,6 +10,7 @@ import logging
 import re
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -105,10 +106,18 @@ class Bridge:
             return await _tokens.once(entry.handler, op, ctx, request)
         except CloudStackError as error:
             log.info("request %s: %s: %s", exchange.request_id, op.name, error)
-            raise await to_ec2(error, account, self.site.mappings.errors, on_bad_key=self.secrets.forget) from error
+            raise await to_ec2(
+                error, account, self.site.mappings.errors, on_bad_key=self.secrets.forget
+            ) from error
 
     async def context(
-        self, op: Operation, request: Request, verified: Verified, exchange: Exchange, endpoint: str, account: Any
+        self,
+        op: Operation,
+        request: Request,
+        verified: Verified,
+        exchange: Exchange,
+        endpoint: str,
+        account: Any,
     ) -> Context:
         """Assemble what the action is given; a dry run gets an account and a store that refuse to change anything."""
         asks_dry_run = bool(request.get("DryRun"))
@@ -158,12 +167,14 @@ async def read_raw(http: web.Request) -> RawRequest:
     except web.HTTPRequestEntityTooLarge:
         raise Ec2Error("RequestEntityTooLarge", "The request is larger than this endpoint accepts.") from None
     path, _, query = http.raw_path.partition("?")
-    headers = tuple((name.decode("latin-1"), value.decode("utf-8", "surrogateescape")) for name, value in http.raw_headers)
+    headers = tuple(
+        (name.decode("latin-1"), value.decode("utf-8", "surrogateescape")) for name, value in http.raw_headers
+    )
     return RawRequest(http.method, path, query, headers, body)
 
 
 def guess_shape(raw: RawRequest, exchange: Exchange) -> None:
-    """Read service and version from bytes that nobody has verified yet: a refusal must come in the client's own shape."""
+    """Read service and version from bytes that nobody has verified: a refusal comes in the client's own shape."""
     sent = raw.query.encode() + b"&" + raw.body
     version = _SENT_VERSION.search(sent)
     if version and version[1].decode() == STS_VERSION:
@@ -200,8 +211,6 @@ async def dry_run(entry: Action, ctx: Context, request: Request) -> Any:
             "UnauthorizedOperation",
             f"You are not authorized to perform this operation: your CloudStack role may not call {', '.join(denied)}.",
         )
-    try:
+    with suppress(DryRunReached):
         await entry.handler(ctx, request)
-    except DryRunReached:
-        pass
     raise Ec2Error("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")

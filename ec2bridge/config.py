@@ -29,11 +29,14 @@ class Settings(BaseSettings):
     region: str = Field("cloudstack", description="the name of the one region that this bridge is")
     listen: str = Field("127.0.0.1:8788", description="HOST:PORT to serve on")
     public_endpoint: str | None = Field(
-        None, description="the URL that clients reach this bridge by; without it, the Host header of each request"
+        None,
+        description="the URL that clients reach this bridge by; without it, the Host header of each request",
     )
     service_api_key: str | None = Field(None, description="API key of the account that looks up users' keys")
     service_secret_key: SecretStr | None = Field(None, description="its secret key")
-    credentials_file: Path | None = Field(None, description="profiles with keys, instead of the look-up account")
+    credentials_file: Path | None = Field(
+        None, description="profiles with keys, instead of the look-up account"
+    )
     mappings: Path | None = Field(None, description="a directory whose tables replace the packaged ones")
     store: str = Field(
         "ec2bridge.sqlite", description="a file, a SQLAlchemy URL (postgresql+asyncpg://…), or 'memory'"
@@ -45,15 +48,20 @@ class Settings(BaseSettings):
     )
     default_vpc_cidr: str = Field("10.0.0.0/8", description="the CIDR that the default VPC reports")
     default_networks: Annotated[dict[str, str], NoDecode] = Field(
-        default_factory=dict, description="CloudStack zone name or uuid = uuid of its default subnet's network"
+        default_factory=dict,
+        description="CloudStack zone name or uuid = uuid of its default subnet's network",
     )
     network_offering: str | None = Field(
         None, description="offering of the isolated network that a launch creates when the zone has none"
     )
     require_region: bool = Field(False, description="refuse signatures made for another region")
-    lenient: bool = Field(False, description="accept (log and count) parameters that an action does not honour")
+    lenient: bool = Field(
+        False, description="accept (log and count) parameters that an action does not honour"
+    )
     expunge: bool = Field(True, description="TerminateInstances expunges as the look-up account if it must")
-    job_timeout: float = Field(300, gt=0, description="seconds to wait for a CloudStack job that EC2 answers after")
+    job_timeout: float = Field(
+        300, gt=0, description="seconds to wait for a CloudStack job that EC2 answers after"
+    )
     call_timeout: float = Field(60, gt=0, description="seconds to wait for one CloudStack call")
     max_body: int = Field(2 * 1024 * 1024, gt=0, description="largest request in bytes")
     metrics_listen: str | None = Field(None, description="HOST:PORT for Prometheus metrics; off by default")
@@ -156,7 +164,8 @@ def _sentence(problem: Mapping[str, Any]) -> str:
     if not name:
         return f"Settings: {reason}."
     if problem["type"] == "missing":
-        return f"The setting {name} is missing: set {PREFIX}{name.upper()}, --{name.replace('_', '-')}, or {name} in the file."
+        ways = f"{PREFIX}{name.upper()}, --{name.replace('_', '-')}, or {name} in the file"
+        return f"The setting {name} is missing: set {ways}."
     if problem["type"] == "extra_forbidden":
         return f"There is no setting called {name}."
     return f"The setting {name} is wrong: {reason}."

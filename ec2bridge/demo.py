@@ -176,7 +176,9 @@ class Tour:
         self.call(
             "authorize_security_group_ingress",
             GroupId=group,
-            IpPermissions=[{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "192.0.2.0/24"}]}],
+            IpPermissions=[
+                {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "192.0.2.0/24"}]}
+            ],
         )
         launched = self.call(
             "run_instances",
@@ -209,7 +211,9 @@ class Tour:
         answer: dict[str, Any] = getattr(self.ec2, name)(**members)
         if not quiet:
             action = "".join(part.capitalize() for part in name.split("_"))
-            click.echo(f"\n  {click.style(action, bold=True)}  {1000 * (time.perf_counter() - started):.0f} ms")
+            click.echo(
+                f"\n  {click.style(action, bold=True)}  {1000 * (time.perf_counter() - started):.0f} ms"
+            )
             for call in self.native[before:]:
                 failed = f"  ({call.error.errortext})" if call.error else ""
                 click.echo(f"      {call.command}  {1000 * call.seconds:.0f} ms{failed}")
@@ -223,7 +227,10 @@ class Tour:
             states = {instance["State"]["Name"] for instance in found}
             if states == {state}:
                 break
-            expect(time.monotonic() < deadline, f"the machines are {state} within {seconds:g} s (they are {states})")
+            expect(
+                time.monotonic() < deadline,
+                f"the machines are {state} within {seconds:g} s (they are {states})",
+            )
             time.sleep(0.2)
         self.call("describe_instances", InstanceIds=ids)
         for instance in found:
@@ -242,5 +249,3 @@ def expect(held: bool, sentence: str) -> None:
     """Raise TourFailed with the sentence that did not hold."""
     if not held:
         raise TourFailed(f"it should be that {sentence}.")
-
-

@@ -19,7 +19,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from ec2bridge.actions import _registry
 from ec2bridge.actions._context import Site
 from ec2bridge.app import Bridge
-from ec2bridge.auth.secrets import Credentials, CloudStackSecrets, FileSecrets, SecretProvider
+from ec2bridge.auth.secrets import CloudStackSecrets, Credentials, FileSecrets, SecretProvider
 from ec2bridge.cloudstack.calls import NativeCall
 from ec2bridge.cloudstack.client import CloudStack
 from ec2bridge.cloudstack.directory import Directories
@@ -41,10 +41,16 @@ class Metrics:
             "ec2bridge_requests", "EC2 requests answered", ["action", "code"], registry=self.registry
         )
         self.seconds = Histogram(
-            "ec2bridge_request_seconds", "Seconds to answer an EC2 request", ["action"], registry=self.registry
+            "ec2bridge_request_seconds",
+            "Seconds to answer an EC2 request",
+            ["action"],
+            registry=self.registry,
         )
         self.native = Histogram(
-            "ec2bridge_cloudstack_seconds", "Seconds of native calls", ["command", "ok"], registry=self.registry
+            "ec2bridge_cloudstack_seconds",
+            "Seconds of native calls",
+            ["command", "ok"],
+            registry=self.registry,
         )
         self.ignored = Counter(
             "ec2bridge_ignored_parameters",
@@ -65,7 +71,9 @@ class Metrics:
 
     async def page(self, _: web.Request) -> web.Response:
         """Serve the exposition format."""
-        return web.Response(body=generate_latest(self.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return web.Response(
+            body=generate_latest(self.registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
+        )
 
 
 def provider(settings: Settings, cloud: CloudStack) -> SecretProvider:
@@ -89,10 +97,13 @@ async def bridge(settings: Settings, metrics: Metrics | None = None) -> AsyncIte
     _registry.load()
     try:
         mappings = load_mappings(settings.mappings)
-        store = await Store.open(settings.store)
+        store = Store(None if settings.store == "memory" else settings.store)
+        await store.start()
     except (MappingError, StoreError) as error:
         raise SettingsError(str(error)) from None
-    cloud = CloudStack(settings.cloudstack_url, timeout=settings.call_timeout, job_timeout=settings.job_timeout)
+    cloud = CloudStack(
+        settings.cloudstack_url, timeout=settings.call_timeout, job_timeout=settings.job_timeout
+    )
     await cloud.start()
     try:
         if metrics:

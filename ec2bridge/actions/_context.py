@@ -110,6 +110,6 @@ class DryRunStore:
     real: Store
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith(("get", "list")):
+        if name in ("get", "entry", "list"):
             return getattr(self.real, name)
         raise DryRunReached

@@ -36,10 +36,14 @@ def read(secret: str, request: Mapping[str, Any], token: str) -> str:
 
 def _mac(secret: str, request: Mapping[str, Any], body: bytes) -> bytes:
     # MaxResults may change from page to page, as on AWS.
-    shape = {name: value for name, value in request.items() if name not in ("NextToken", "MaxResults", "DryRun")}
+    shape = {
+        name: value for name, value in request.items() if name not in ("NextToken", "MaxResults", "DryRun")
+    }
     digest = hashlib.sha256(json.dumps(shape, sort_keys=True, default=str).encode()).digest()
     return hmac.digest(b"ec2bridge next-token" + secret.encode(), digest + body, "sha256")[:_MAC]
 
 
 def _invalid() -> Ec2Error:
-    return Ec2Error("InvalidNextToken", "The NextToken is not valid for this request. Start the listing again.")
+    return Ec2Error(
+        "InvalidNextToken", "The NextToken is not valid for this request. Start the listing again."
+    )

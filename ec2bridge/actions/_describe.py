@@ -13,7 +13,7 @@ from ec2bridge.actions import _cursor, _filters
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._registry import Action, Request, add
 from ec2bridge.errors import Ec2Error
-from ec2bridge.ids import check_id, not_found
+from ec2bridge.ids import KINDS, ec2_id, is_uuid
 
 Item = dict[str, Any]
 Fetch = Callable[[Context, Request], Awaitable[list[Item]]]
@@ -33,13 +33,20 @@ class Ids:
 
     def check(self, value: str) -> str:
         """Return the id as items carry it (a CloudStack uuid becomes the id), or raise …Malformed."""
-        return check_id(self.kind, value) if self.kind else value
+        if self.kind is None:
+            return value
+        if is_uuid(value):
+            return ec2_id(KINDS[self.kind].prefix, value)
+        if not KINDS[self.kind].is_id(value):
+            raise KINDS[self.kind].refused(value)
+        return value
 
     def missing(self, values: list[str]) -> Ec2Error:
         """Return the NotFound error for ids that no item has."""
-        if self.kind:
-            return not_found(self.kind, values)
-        return Ec2Error(self.code, self.sentence.format(", ".join(values)))
+        named = ", ".join(values)
+        if self.kind is not None:
+            return KINDS[self.kind].missing(named)
+        return Ec2Error(self.code, self.sentence.format(named))
 
 
 def describe(
@@ -58,9 +65,9 @@ def describe(
 ) -> Callable[[Fetch], Fetch]:
     """Register a Describe whose answer is the list member `items`.
 
-    `key` is the path that orders pages (by default that of the first entry of `ids`). Members of an item whose name starts with an
-    underscore feed filters and are taken out of the answer. `wrap` turns the page's items into the answer, for
-    answers that nest them (reservations).
+    `key` is the path that orders pages (by default that of the first entry of `ids`). Members of an item whose name
+    starts with an underscore feed filters and are taken out of the answer. `wrap` turns the page's items into the
+    answer, for answers that nest them (reservations).
     """
     named = dict(ids or {})
     documented = dict(filters or {})
@@ -71,7 +78,11 @@ def describe(
             asked = _filters.wanted(request)
             _filters.check(documented, asked)
             size = _page_size(request, named, least, most)
-            chosen = {member: [ids.check(v) for v in request[member]] for member, ids in named.items() if request.get(member)}
+            chosen = {
+                member: [ids.check(v) for v in request[member]]
+                for member, ids in named.items()
+                if request.get(member)
+            }
             found = await fetch(ctx, request)
             found = _by_ids(found, named, chosen)
             found = _filters.keep(found, documented, asked)
@@ -109,7 +120,8 @@ def _page_size(request: Request, named: Mapping[str, Ids], least: int, most: int
     for member in named:
         if request.get(member):
             raise Ec2Error(
-                "InvalidParameterCombination", f"The parameter {member} cannot be used with the parameter maxResults"
+                "InvalidParameterCombination",
+                f"The parameter {member} cannot be used with the parameter maxResults",
             )
     if size < least:
         raise Ec2Error(
@@ -143,7 +155,9 @@ def _page(
     if size is None and not token:
         return found, None
     steps = order.split(".")
-    keyed = sorted(((str(next(_filters.walk(item, steps), "")), item) for item in found), key=lambda pair: pair[0])
+    keyed = sorted(
+        ((str(next(_filters.walk(item, steps), "")), item) for item in found), key=lambda pair: pair[0]
+    )
     if token:
         place = _cursor.read(ctx.credentials.secret_key, request, token)
         keyed = [pair for pair in keyed if pair[0] > place]

@@ -23,7 +23,9 @@ Filters = Mapping[str, Getter]
 TAGS: Filters = {"tag:*": None, "tag-key": "Tags.Key", "tag-value": "Tags.Value"}
 """The three filters of everything that carries tags."""
 
-MOST_VALUES = 200  # AWS: "You can specify up to 50 filters and up to 200 values per filter in a single request"
+MOST_VALUES = (
+    200  # AWS: "You can specify up to 50 filters and up to 200 values per filter in a single request"
+)
 MOST_FILTERS = 50
 
 

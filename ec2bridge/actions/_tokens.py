@@ -37,17 +37,18 @@ async def once(handler: Handler, op: Operation, ctx: Context, request: Request) 
     kind, digest = f"token:{op.name}", _digest(op, request)
     record: dict[str, Any] = {"digest": digest, "at": time.time()}
     while not await ctx.store.put_new(ctx.owner_id, kind, token, record, ttl=KEEP):
-        known = await ctx.store.get(ctx.owner_id, kind, token)
+        known = await ctx.store.entry(ctx.owner_id, kind, token)
         if known is None:
             continue
-        if known["digest"] != digest:
+        if known.value["digest"] != digest:
             raise Ec2Error(
                 "IdempotentParameterMismatch",
                 f"The client token '{token}' was used before by {op.name} with other parameters.",
             )
-        if "answer" in known:
-            return _revive(known["answer"])
-        if known["at"] + LEASE < time.time() and await ctx.store.replace(ctx.owner_id, kind, token, known, record):
+        if "answer" in known.value:
+            return _revive(known.value["answer"])
+        abandoned = known.value["at"] + LEASE < time.time()
+        if abandoned and await ctx.store.replace(ctx.owner_id, kind, token, record, known.version, ttl=KEEP):
             break
         await asyncio.sleep(POLL)
     return await _run(handler, ctx, request, kind, token, record)

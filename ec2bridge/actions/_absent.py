@@ -1,0 +1,78 @@
+"""What AWS has and CloudStack cannot have, and what the bridge does not serve.
+
+A client that looks for things that cannot exist here is told the truth: there are none. A client that wants one made
+is refused with the reason. So a Describe answers its empty set, and everything else UnsupportedOperation.
+"""
+
+import re
+from typing import Any
+
+from ec2bridge.actions._context import Context
+from ec2bridge.actions._registry import Action, Handler, Request
+from ec2bridge.errors import Ec2Error
+from ec2bridge.wire.model import Operation
+
+REASONS = (
+    (
+        r"TransitGateway|LocalGateway|CarrierGateway|CoipPool|CoipCidr",
+        "CloudStack has no gateways of this kind",
+    ),
+    (r"VpcEndpoint|VpcBlockPublicAccess", "CloudStack has no AWS services to reach privately"),
+    (r"Ipam|PublicIpv4Pool|ByoipCidr|ByoAsn", "CloudStack's address ranges are kept by its administrator"),
+    (
+        r"Reserved|CapacityReservation|CapacityBlock|Spot|ScheduledInstance|HostReservation",
+        "CloudStack has no market",
+    ),
+    (r"Fpga|ElasticGpu|Trunk|MacSystem|MacModification|MacHost", "CloudStack has no such hardware"),
+    (r"ClassicLink|ToClassic|ToVpc$", "EC2-Classic never existed here"),
+    (
+        r"VerifiedAccess|ClientVpn|NetworkInsights|TrafficMirror|FlowLogs",
+        "CloudStack has no such network service",
+    ),
+    (r"IamInstanceProfile", "CloudStack has no IAM roles"),
+    (r"Hosts?$|HostResource", "CloudStack dedicates hosts through its administrator only"),
+    (r"InstanceConnect|Enclave|NitroTpm|FastLaunch|FastSnapshotRestore", "it rests on AWS's own hypervisor"),
+    (r"Bundle|ConversionTask|ImportInstance|ImportVolume|ProductInstance", "it belongs to EC2's past"),
+)
+GENERIC = "CloudStack has nothing that could stand for it, or ec2bridge does not serve it yet"
+
+
+def reason(name: str) -> str:
+    """Return the sentence's end: why this action cannot be served."""
+    return next((why for pattern, why in REASONS if re.search(pattern, name)), GENERIC)
+
+
+def is_empty_set(op: Operation) -> bool:
+    """Whether the action only looks, so that "there are none" is a true answer."""
+    return op.name.startswith("Describe") and op.output_list is not None
+
+
+def entry(op: Operation) -> Action:
+    """Return the action for an operation without a handler of its own."""
+    handler = _nothing(op) if is_empty_set(op) else _refusal(op)
+    # Whatever is asked of an empty set, the answer is the same, so no parameter is refused.
+    return Action(
+        op.name,
+        handler,
+        op.service,
+        frozenset(op.input_members),
+        effect="empty" if is_empty_set(op) else "refused",
+    )
+
+
+def _nothing(op: Operation) -> Handler:
+    member = op.output_list[0].name if op.output_list else ""
+
+    async def nothing(ctx: Context, request: Request) -> dict[str, Any]:
+        return {member: []}
+
+    return nothing
+
+
+def _refusal(op: Operation) -> Handler:
+    async def refuse(ctx: Context, request: Request) -> None:
+        raise Ec2Error(
+            "UnsupportedOperation", f"The operation {op.name} is not supported: {reason(op.name)}."
+        )
+
+    return refuse

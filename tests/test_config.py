@@ -1,0 +1,62 @@
+"""Settings: file below environment below flags, and a sentence for everything that is wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from ec2bridge import config
+from ec2bridge.config import SettingsError
+
+GOOD = {"cloudstack_url": "https://cloud.example/client/api", "service_api_key": "k", "service_secret_key": "s"}
+
+
+def test_flags_outrank_the_environment_which_outranks_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "ec2bridge.toml"
+    file.write_text('region = "file"\nlisten = "127.0.0.1:1"\nlog_level = "debug"\n[zones]\nfilea = "z1"\n')
+    monkeypatch.setenv("EC2BRIDGE_REGION", "environment")
+    monkeypatch.setenv("EC2BRIDGE_LISTEN", "127.0.0.1:2")
+    settings = config.load(file, **GOOD, listen="127.0.0.1:3")
+    assert (settings.log_level, settings.region, settings.listen) == ("DEBUG", "environment", "127.0.0.1:3")
+    assert settings.zones == {"filea": "z1"}
+
+
+def test_pairs_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EC2BRIDGE_ZONES", "pouet-1a=zone one, pouet-1b=zone two")
+    assert config.load(None, **GOOD).zones == {"pouet-1a": "zone one", "pouet-1b": "zone two"}
+
+
+def test_the_secret_key_is_not_shown() -> None:
+    assert "s3cret" not in repr(config.load(None, **{**GOOD, "service_secret_key": "s3cret"}))
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"cloudstack_url": None}, "The setting cloudstack_url is missing: set EC2BRIDGE_CLOUDSTACK_URL"),
+        ({"cloudstack_url": "cloud.example"}, "cloudstack_url is wrong: write the whole URL"),
+        ({"listen": "here"}, "The setting listen is wrong: 'here' is not HOST:PORT"),
+        ({"listen": "127.0.0.1:70000"}, "is not HOST:PORT"),
+        ({"service_secret_key": None}, "service_api_key and service_secret_key go together"),
+        ({"service_api_key": None, "service_secret_key": None}, "set service_api_key and service_secret_key"),
+        ({"credentials_file": "/nonexistent/keys"}, "/nonexistent/keys does not exist"),
+        ({"tls_certificate": "/nonexistent/pem"}, "tls_certificate and tls_key go together"),
+        ({"max_body": 0}, "The setting max_body is wrong"),
+        ({"zones": "one"}, "The setting zones is wrong: write it as NAME=ZONE"),
+        ({"log_level": "LOUD"}, "choose DEBUG, INFO, WARNING or ERROR"),
+        ({"no_such_setting": "1"}, "There is no setting called no_such_setting"),
+    ],
+)
+def test_a_wrong_setting_is_named_in_a_sentence(changed: dict[str, object], sentence: str) -> None:
+    with pytest.raises(SettingsError, match=sentence.replace("(", r"\(")):
+        config.load(None, **{**GOOD, **changed})
+
+
+def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "broken.toml"
+    file.write_text("region =")
+    with pytest.raises(SettingsError, match=r"broken\.toml is not TOML"):
+        config.load(file, **GOOD)
+    with pytest.raises(SettingsError, match=r"missing\.toml cannot be read"):
+        config.load(tmp_path / "missing.toml", **GOOD)
