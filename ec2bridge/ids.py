@@ -268,6 +268,9 @@ KINDS = MappingProxyType(
     }
 )
 
+# Objects whose first digits another one of their kind has, as the directory found: (kind, native id).
+_LENGTHENED: set[tuple[str, str]] = set()
+
 _BY_PREFIX = MappingProxyType({kind.prefix: kind for kind in KINDS.values()})
 
 
@@ -278,13 +281,18 @@ def is_uuid(value: str) -> bool:
 
 def digits_of(kind: str, native_id: str) -> str:
     """The digits of an object's id; clouds that were upgraded from 2.x have native ids like "7"."""
-    if is_uuid(native_id):
+    if is_uuid(native_id) and (kind, native_id) not in _LENGTHENED:
         return native_id.replace("-", "")[:DIGITS].lower()
     return long_digits(kind, native_id)
 
 
+def lengthen(kind: str, native_id: str) -> None:
+    """Have an object that shares its first digits with another be known by a hash of its whole uuid."""
+    _LENGTHENED.add((kind, native_id))
+
+
 def long_digits(kind: str, native_id: str) -> str:
-    """Digits that do not rest on the uuid's beginning, for ids that are no uuid, and for clashes."""
+    """Digits from a hash, for ids that are no uuid and for uuids that begin alike."""
     return hashlib.sha256(f"{kind}:{native_id}".encode()).hexdigest()[:DIGITS]
 
 

@@ -18,10 +18,13 @@ class Cached:
         self._entries: OrderedDict[Any, tuple[float, asyncio.Future[Any]]] = OrderedDict()
 
     async def get(self, key: Any, fetch: Callable[[], Awaitable[T]]) -> T:
-        """The value under `key`, fetched when it is missing or old; a failure is not kept."""
+        """The value under `key`, fetched when it is missing or old; a failure is not kept.
+
+        A fetch that is under way is shared whatever the `ttl`; with 0 that is all that is shared.
+        """
         now = time.monotonic()
         entry = self._entries.get(key)
-        if entry is None or entry[0] < now:
+        if entry is None or (entry[0] <= now and entry[1].done()):
             entry = (now + self.ttl, asyncio.ensure_future(fetch()))
             self._entries[key] = entry
             while len(self._entries) > self.size:

@@ -11,7 +11,7 @@ import logging
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -67,6 +67,7 @@ class CloudStack:
     cache_ttl: float = 600.0
     verify_tls: bool = True
     observers: list[Observer] = field(default_factory=list)
+    row_observers: list["RowObserver"] = field(default_factory=list)
     page_size: int = PAGE_SIZE
     clock_offset: float = 0.0
     _session: aiohttp.ClientSession | None = None
@@ -219,7 +220,14 @@ class Account:
         """Call `command` and return the inner object of its answer; raises CloudStackError."""
         flat = flatten(params)
         await self._add_project(command, flat)
-        return await self.cloudstack.send(command, flat, self.credentials)
+        answer = await self.cloudstack.send(command, flat, self.credentials)
+        if not is_read(command):
+            self._saw(command, _created(answer))
+        return answer
+
+    def _saw(self, command: str, rows: list[Row]) -> None:
+        for observer in self.cloudstack.row_observers:
+            observer(self, command, rows)
 
     async def _add_project(self, command: str, flat: dict[str, str]) -> None:
         project = self.credentials.project_id
@@ -236,7 +244,9 @@ class Account:
             # Rows that come and go between two pages shift the rest; then the count differs, too.
             if len({page.total for page in pages if page.rows}) <= 1:
                 break
-        return _distinct([row for page in pages for row in page.rows])
+        rows = _distinct([row for page in pages for row in page.rows])
+        self._saw(command, rows)
+        return rows
 
     async def _further_pages(self, command: str, params: dict[str, Any], first: Page) -> Sequence[Page]:
         size = self.cloudstack.page_size
@@ -315,20 +325,22 @@ class Account:
         capability: Row = answer.get("capability", {})
         return capability
 
+    async def is_key_valid(self) -> bool:
+        """Whether CloudStack still accepts the caller's key.
 
-async def is_key_valid(account: Account) -> bool:
-    """Whether CloudStack still accepts the caller's key.
-
-    It answers 401 to a bad key and to a command that it does not have, with the same words; listCapabilities
-    is one that every server has and every role may call.
-    """
-    try:
-        await account.cloudstack.send("listCapabilities", {}, account.credentials)
-    except CloudStackUnavailable:
+        It answers 401 to a bad key and to a command that it does not have, with the same words; listCapabilities
+        is one that every server has and every role may call.
+        """
+        try:
+            await self.cloudstack.send("listCapabilities", {}, self.credentials)
+        except CloudStackUnavailable:
+            return True
+        except CloudStackError as error:
+            return error.errorcode != 401
         return True
-    except CloudStackError as error:
-        return error.errorcode != 401
-    return True
+
+
+RowObserver = Callable[[Account, str, "list[Row]"], None]
 
 
 def is_read(command: str) -> bool:
@@ -373,6 +385,12 @@ def _inner(command: str, status: int, envelope: dict[str, Any]) -> Row:
 def _page_of(answer: Row) -> Page:
     rows = next((value for value in answer.values() if isinstance(value, list)), [])
     return Page(rows, answer.get("count"))
+
+
+def _created(answer: Row) -> list[Row]:
+    """The objects in the answer to a change: itself, as a job's is, or in its members."""
+    found = [answer, *(value for value in answer.values() if isinstance(value, dict))]
+    return [value for value in found if "id" in value]
 
 
 def _distinct(rows: list[Row]) -> list[Row]:

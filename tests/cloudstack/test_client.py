@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from ec2bridge.auth.secrets import Credentials
 from ec2bridge.cloudstack.calls import NativeCall, collect_calls
-from ec2bridge.cloudstack.client import Account, CloudStack, is_key_valid
+from ec2bridge.cloudstack.client import Account, CloudStack
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.cloudstack.params import flatten
 from ec2bridge.cloudstack.signing import encode, signed_form
@@ -344,8 +344,8 @@ async def test_a_key_is_valid_when_cloudstack_answers_any_call_with_it(
         {"listcapabilitiesresponse": {"capability": {}}},
         (401, {"listcapabilitiesresponse": UNVERIFIED}),
     ]
-    assert await is_key_valid(alice)
-    assert not await is_key_valid(alice)
+    assert await alice.is_key_valid()
+    assert not await alice.is_key_valid()
 
 
 async def test_observers_see_each_call_without_secrets(

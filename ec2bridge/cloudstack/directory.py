@@ -1,0 +1,272 @@
+"""From EC2 ids back to CloudStack's uuids, in memory.
+
+An EC2 id holds 17 of a uuid's 32 digits, so the way back needs to have seen the object. Every row that CloudStack
+lists is seen here, per caller and kind; an id that nobody has seen yet costs one listing, shared by all who ask at
+the same moment, and an id that names nothing is remembered for some seconds, so that made-up ids cannot trigger
+listing after listing. A raw uuid is taken wherever an id is.
+"""
+
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from ec2bridge import ids
+from ec2bridge.cloudstack.cache import Cached
+from ec2bridge.cloudstack.client import Account, CloudStack
+from ec2bridge.ids import KINDS, is_uuid
+
+log = logging.getLogger(__name__)
+
+Row = Mapping[str, Any]
+
+MISS_TTL = 5.0  # seconds
+MOST_IDS = 50_000  # of one kind and caller
+MOST_CALLERS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Where the ids of a kind are found: the rows of a command, or the rows in a member of those (`within`)."""
+
+    command: str
+    params: Mapping[str, Any] = MappingProxyType({})
+    within: tuple[str, ...] = ()
+    key: str = "id"
+
+    def ids(self, rows: Iterable[Row]) -> Iterator[str]:
+        """The native ids in the rows of this listing."""
+        for row in rows:
+            for part in self._parts(row):
+                if native_id := part.get(self.key):
+                    yield str(native_id)
+
+    def _parts(self, row: Row) -> Iterable[Row]:
+        if not self.within:
+            return (row,)
+        return [part for member in self.within for part in row.get(member) or ()]
+
+
+# An object that CloudStack only implies is found under its owner: an internet gateway under its VPC.
+LISTINGS: Mapping[str, tuple[Listing, ...]] = MappingProxyType(
+    {
+        "instance": (Listing("listVirtualMachines", {"details": "min"}),),
+        "image": (
+            Listing("listTemplates", {"templatefilter": "executable"}),
+            # One's own images that are still being made are not executable yet.
+            Listing("listTemplates", {"templatefilter": "self"}),
+        ),
+        "volume": (Listing("listVolumes"),),
+        "snapshot": (Listing("listSnapshots"),),
+        "security-group": (Listing("listSecurityGroups"),),
+        "security-group-rule": (
+            Listing("listSecurityGroups", within=("ingressrule", "egressrule"), key="ruleid"),
+        ),
+        "vpc": (Listing("listVPCs"),),
+        "internet-gateway": (Listing("listVPCs"),),
+        "route-table": (Listing("listVPCs"),),
+        "subnet": (Listing("listNetworks"),),
+        "network-interface": (Listing("listVirtualMachines", {"details": "nics"}, within=("nic",)),),
+        "network-interface-attachment": (
+            Listing("listVirtualMachines", {"details": "nics"}, within=("nic",)),
+        ),
+        "allocation": (Listing("listPublicIpAddresses"),),
+        "address-association": (Listing("listPublicIpAddresses"),),
+        "key-pair": (Listing("listSSHKeyPairs"),),
+        "network-acl": (Listing("listNetworkACLLists"),),
+        "placement-group": (Listing("listAffinityGroups"),),
+        "vpn-gateway": (Listing("listVpnGateways"),),
+        "customer-gateway": (Listing("listVpnCustomerGateways"),),
+        "vpn-connection": (Listing("listVpnConnections"),),
+    }
+)
+
+
+# What these answer with, at submission or at once, is known from then on and never costs a listing.
+CREATED_BY = MappingProxyType(
+    {
+        "deployVirtualMachine": "instance",
+        "createVolume": "volume",
+        "createSnapshot": "snapshot",
+        "createTemplate": "image",
+        "createSecurityGroup": "security-group",
+        "createVPC": "vpc",
+        "createNetwork": "subnet",
+        "associateIpAddress": "allocation",
+        "createSSHKeyPair": "key-pair",
+        "registerSSHKeyPair": "key-pair",
+        "createNetworkACLList": "network-acl",
+        "createAffinityGroup": "placement-group",
+        "createVpnGateway": "vpn-gateway",
+        "createVpnCustomerGateway": "customer-gateway",
+        "createVpnConnection": "vpn-connection",
+    }
+)
+
+
+def _by_command() -> Mapping[str, tuple[tuple[str, Listing], ...]]:
+    found: dict[str, dict[str, Listing]] = {}
+    for kind, listings in LISTINGS.items():
+        for listing in listings:
+            found.setdefault(listing.command, {})[kind] = listing
+    for command, kind in CREATED_BY.items():
+        owned = [other for other, listings in LISTINGS.items() if listings == LISTINGS[kind]]
+        found[command] = {other: Listing(command) for other in owned}
+    return MappingProxyType({command: tuple(kinds.items()) for command, kinds in found.items()})
+
+
+_FED_BY = _by_command()
+
+
+@dataclass(slots=True)
+class Known:
+    """The ids of one kind that one caller has seen."""
+
+    kind: str
+    by_digits: OrderedDict[str, str] = field(default_factory=OrderedDict)
+    seen: set[str] = field(default_factory=set)
+    misses: dict[str, float] = field(default_factory=dict)
+
+    def remember(self, native_ids: Iterable[str]) -> None:
+        """Take note of objects; those seen before cost a look into a set."""
+        for native_id in native_ids:
+            if native_id not in self.seen:
+                self._add(native_id)
+        while len(self.by_digits) > MOST_IDS:
+            self.seen.discard(self.by_digits.popitem(last=False)[1])
+
+    def _add(self, native_id: str) -> None:
+        digits = ids.digits_of(self.kind, native_id)
+        other = self.by_digits.get(digits)
+        self.seen.add(native_id)
+        if other is not None and other != native_id:
+            # The same one of the two gives way on every replica, whichever was seen first.
+            native_id, loser = sorted((other, native_id))
+            ids.lengthen(self.kind, loser)
+            self.by_digits[ids.digits_of(self.kind, loser)] = loser
+            log.warning(
+                "the %ss %s and %s share their first digits; %s is now known by %s",
+                self.kind,
+                native_id,
+                loser,
+                loser,
+                ids.digits_of(self.kind, loser),
+            )
+        self.by_digits[digits] = native_id
+
+    def find(self, digits: str) -> str | None:
+        """The native id behind the digits of an id, long or short."""
+        if len(digits) == ids.DIGITS:
+            return self.by_digits.get(digits)
+        found = {native_id for known, native_id in self.by_digits.items() if known.startswith(digits)}
+        return found.pop() if len(found) == 1 else None
+
+    def missed(self, digits: str) -> bool:
+        """Whether a listing has just shown that there is no such object."""
+        return self.misses.get(digits, 0.0) > time.monotonic()
+
+    def miss(self, digits: str) -> None:
+        """Remember for a while that there is no such object."""
+        now = time.monotonic()
+        if len(self.misses) > 1000:
+            self.misses = {known: until for known, until in self.misses.items() if until > now}
+        self.misses[digits] = now + MISS_TTL
+
+
+@dataclass(slots=True, eq=False)
+class Memory:
+    """One caller's ids, of all kinds."""
+
+    _kinds: dict[str, Known] = field(default_factory=dict)
+    # Kept only while it runs: those who ask meanwhile share it, the next one needs a fresh one.
+    _listings: Cached = field(default_factory=lambda: Cached(ttl=0.0))
+
+    def known(self, kind: str) -> Known:
+        """What has been seen of a kind."""
+        known = self._kinds.get(kind)
+        if known is None:
+            known = self._kinds[kind] = Known(kind)
+        return known
+
+    def remember(self, kind: str, rows: Iterable[Row]) -> None:
+        """Take note of rows that did not come from a listing: what was just created is found without one."""
+        self.known(kind).remember(str(row["id"]) for row in rows)
+
+    def saw(self, command: str, rows: Iterable[Row]) -> None:
+        """Take note of the rows of a listing."""
+        for kind, listing in _FED_BY.get(command, ()):
+            self.known(kind).remember(listing.ids(rows))
+
+    async def resolve(self, account: Account, kind: str, value: str) -> str:
+        """The native id behind an EC2 id or a uuid; raises the kind's NotFound or Malformed."""
+        if is_uuid(value):
+            return value.lower()
+        if not KINDS[kind].is_id(value):
+            raise KINDS[kind].refused(value)
+        digits = value.rpartition("-")[2].lower()
+        known = self.known(kind)
+        native_id = known.find(digits)
+        if native_id is None and not known.missed(digits):
+            for listing in LISTINGS.get(kind, ()):
+                await self._list(account, listing)
+                native_id = known.find(digits)
+                if native_id is not None:
+                    break
+            else:
+                known.miss(digits)
+        if native_id is None:
+            raise KINDS[kind].missing(value)
+        return native_id
+
+    async def _list(self, account: Account, listing: Listing) -> None:
+        # The rows reach `saw` on their way, as all listings' do.
+        place = (listing.command, *listing.params.items())
+        await self._listings.get(place, lambda: account.list(listing.command, **listing.params))
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """One caller's directory, with the account whose keys a listing uses."""
+
+    memory: Memory
+    account: Account
+
+    async def resolve(self, kind: str, value: str) -> str:
+        """The native id behind an EC2 id or a uuid; raises the kind's NotFound or Malformed."""
+        return await self.memory.resolve(self.account, kind, value)
+
+    async def resolve_all(self, kind: str, values: Iterable[str]) -> list[str]:
+        """`resolve` for each; the first that is wrong is named."""
+        return [await self.resolve(kind, value) for value in values]
+
+    def remember(self, kind: str, rows: Iterable[Row]) -> None:
+        """Take note of rows that did not come from a listing."""
+        self.memory.remember(kind, rows)
+
+
+class Directories:
+    """The directories of all callers; sees every listing that passes through the client."""
+
+    def __init__(self, cloudstack: CloudStack) -> None:
+        self._memories: OrderedDict[Any, Memory] = OrderedDict()
+        cloudstack.row_observers.append(self._saw)
+
+    def of(self, account: Account) -> Directory:
+        """The caller's directory."""
+        return Directory(self._of(account), account)
+
+    def _of(self, account: Account) -> Memory:
+        memory = self._memories.get(account.cache_key)
+        if memory is None:
+            memory = self._memories[account.cache_key] = Memory()
+            while len(self._memories) > MOST_CALLERS:
+                self._memories.popitem(last=False)
+        else:
+            self._memories.move_to_end(account.cache_key)
+        return memory
+
+    def _saw(self, account: Account, command: str, rows: list[dict[str, Any]]) -> None:
+        self._of(account).saw(command, rows)
