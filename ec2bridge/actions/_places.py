@@ -5,7 +5,7 @@ own, and most of its networks (basic, shared, isolated) belong to no VPC: those 
 default VPC, an object that only the bridge knows.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,15 +100,14 @@ def zone_name(known: Iterable[Zone], uuid: str) -> str | None:
     return next((zone.name for zone in known if zone.uuid == uuid), None)
 
 
-def zone_names(item_path: str) -> Any:
-    """Return a filter on a zone that also matches CloudStack's own name and uuid (kept in the item's `_Zone`)."""
+def zone_named(member: str) -> Callable[[dict[str, Any]], Iterable[str]]:
+    """Return a filter on an item's zone that takes any of its names; the item keeps the zone in `_Zone`."""
 
     def read(item: dict[str, Any]) -> Iterable[str]:
-        value: Any = item
-        for step in item_path.split("."):
-            value = value.get(step) or {}
         zone: Zone | None = item.get("_Zone")
-        return (zone.name, zone.uuid, zone.native_name) if zone else (value,) if value else ()
+        if zone is not None:
+            return zone.name, zone.uuid, zone.native_name
+        return (item[member],) if item.get(member) else ()
 
     return read
 
@@ -186,3 +185,24 @@ async def resolve_subnet(ctx: Context, subnet: str) -> Row:
         if subnet in (subnet_id(row), row["id"]):
             return row
     raise kind.missing(subnet)
+
+
+async def vpc_rows(ctx: Context) -> list[Row]:
+    """Return the default VPC, as a row that says `default`, and the caller's VPCs in CloudStack."""
+    return [default_vpc_row(ctx), *await ctx.account.list("listVPCs")]
+
+
+def default_vpc_row(ctx: Context) -> Row:
+    """Return the VPC that only the bridge knows; its id is the owner's digits, as its EC2 id is made of them."""
+    return {"id": ctx.owner_id, "default": True, "state": "Enabled", "cidr": ctx.settings.default_vpc_cidr}
+
+
+async def resolve_vpc(ctx: Context, vpc: str) -> Row:
+    """Return the row of a VPC id (or uuid), the default VPC's included, or raise InvalidVpcID.NotFound."""
+    if vpc == default_vpc_id(ctx):
+        return default_vpc_row(ctx)
+    uuid = await ctx.directory.resolve("vpc", vpc)
+    for row in await ctx.account.list("listVPCs"):
+        if row["id"] == uuid:
+            return dict(row)
+    raise KINDS["vpc"].missing(vpc)
