@@ -1,0 +1,190 @@
+"""CreateTags, DeleteTags, DescribeTags: on objects of any kind, several at once.
+
+EC2 names objects of all kinds in one list of ids; CloudStack wants one kind a call and the kind's name. So the ids are
+sorted by kind, everything is checked, and each kind costs one look, and one job that deletes and one that creates,
+however many objects and tags there are.
+"""
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from ec2bridge.actions import _tags
+from ec2bridge.actions._context import Context
+from ec2bridge.actions._describe import describe
+from ec2bridge.actions._filters import wanted
+from ec2bridge.actions._registry import Request, action
+from ec2bridge.actions._tagging import NATIVE
+from ec2bridge.cloudstack.errors import CloudStackError
+from ec2bridge.errors import Ec2Error
+from ec2bridge.ids import KINDS, Kind, ec2_id, kind_of
+
+MOST_RESOURCES = 1000  # AWS: "Specify up to 1000 resource IDs"
+
+_KIND_OF_NATIVE = {native: kind for kind, native in NATIVE.items()} | {"ISO": "image"}
+# What only describes a link between two objects has an id on AWS, and no tags.
+_TAGLESS = frozenset(
+    {
+        "address-association",
+        "network-acl-association",
+        "network-interface-attachment",
+        "reservation",
+        "route-table-association",
+    }
+)
+
+Current = dict[str, dict[str, str]]
+
+
+@action("CreateTags", honours=("Resources", "Tags"), native=("createTags", "deleteTags", "listTags"))
+async def create_tags(ctx: Context, request: Request) -> None:
+    """Set tags on objects; a key that an object has already takes the new value."""
+    tags = _tags.requested(request.get("Tags"))
+    if not tags:
+        raise Ec2Error("MissingParameter", "The request must contain the parameter Tags")
+    chosen = await _resources(ctx, request)
+    current = {kind: await _tags.held_natively(ctx, kind, idents) for kind, idents in chosen.items()}
+    await _check_room(ctx, current, tags)
+    done: list[str] = []
+    try:
+        for kind, held in current.items():
+            await _tags.assign(ctx, kind, held, tags)
+            done.append(kind)
+    except (CloudStackError, Ec2Error):
+        for kind in done:
+            await _take_back(ctx, kind, current[kind], tags)
+        raise
+
+
+@action("DeleteTags", honours=("Resources", "Tags"), native=("deleteTags", "listTags"))
+async def delete_tags(ctx: Context, request: Request) -> None:
+    """Take tags off objects: those of a key, those of a key and value, or all; what is not there counts as gone."""
+    asked = _unwanted(request.get("Tags") or ())
+    for kind, idents in (await _resources(ctx, request)).items():
+        held = await _tags.held_natively(ctx, kind, idents)
+        tags = asked or await _all_keys(ctx, kind, held)
+        await _tags.remove(ctx, kind, held, tags)
+
+
+def _flat(items: list[Request]) -> Request:
+    members = ("Key", "ResourceId", "ResourceType", "Value")
+    return {"Tags": [{member: item[member] for member in members} for item in items]}
+
+
+@describe(
+    "DescribeTags",
+    items="Tags",
+    key="_Place",
+    filters={
+        "key": "Key",
+        "resource-id": "ResourceId",
+        "resource-type": "ResourceType",
+        "tag:*": None,
+        "value": "Value",
+    },
+    native=("listTags",),
+    wrap=_flat,
+)
+async def describe_tags(ctx: Context, request: Request) -> list[Request]:
+    """List the tags of everything the caller has."""
+    try:
+        narrow = await _narrowed(ctx, wanted(request))
+    except Ec2Error:
+        return []
+    items = []
+    for tag in await ctx.account.list("listTags", **narrow):
+        kind = _KIND_OF_NATIVE.get(tag["resourcetype"])
+        if kind and not tag["key"].startswith(_tags.RESERVED):
+            items.append(_item(KINDS[kind], tag["resourceid"], tag["key"], tag.get("value") or ""))
+    for place, tags in (await _tags.stored(ctx)).items():
+        kind, _, ident = place.partition("/")
+        items += [_item(KINDS[kind], ident, key, value) for key, value in tags.items()]
+    return items
+
+
+def _item(kind: Kind, ident: str, key: str, value: str) -> Request:
+    resource = ec2_id(kind.prefix, ident)
+    return {
+        "Key": key,
+        "ResourceId": resource,
+        "ResourceType": _tags.resource_type(kind.name),
+        "Value": value,
+        "Tags": [{"Key": key, "Value": value}],
+        "_Place": f"{resource} {key}",
+    }
+
+
+async def _narrowed(ctx: Context, filters: Mapping[str, list[str]]) -> dict[str, str]:
+    """What CloudStack may filter for us: one object, else one kind, and one key."""
+    narrow: dict[str, str] = {}
+    ident, key, kind = (_only(filters.get(name)) for name in ("resource-id", "key", "resource-type"))
+    known = kind_of(ident) if ident else None
+    if ident and known and known.name in NATIVE and ident != ec2_id("vpc", ctx.owner_id):
+        narrow["resourceid"] = await ctx.directory.resolve(known.name, ident)
+    native = next((n for k, n in NATIVE.items() if _tags.resource_type(k) == kind and k != "image"), None)
+    if native and "resourceid" not in narrow:
+        narrow["resourcetype"] = native
+    if key:
+        narrow["key"] = key
+    return narrow
+
+
+def _only(values: list[str] | None) -> str | None:
+    return values[0] if values and len(values) == 1 and not set(values[0]) & set("*?\\") else None
+
+
+async def _resources(ctx: Context, request: Request) -> dict[str, list[str]]:
+    """Kind → native ids of the objects that the request names, or the error of the first that is wrong."""
+    values = list(dict.fromkeys(request.get("Resources") or ()))
+    if not values:
+        raise Ec2Error("MissingParameter", "The request must contain the parameter Resources")
+    if len(values) > MOST_RESOURCES:
+        raise Ec2Error("InvalidParameterValue", f"At most {MOST_RESOURCES} resources can be tagged at once.")
+    chosen: dict[str, list[str]] = {}
+    for value in values:
+        kind = kind_of(value)
+        if kind is None or kind.name in _TAGLESS:
+            raise Ec2Error("InvalidID", f"The ID '{value}' is not valid")
+        chosen.setdefault(kind.name, []).append(await _native_id(ctx, kind, value))
+    return chosen
+
+
+async def _native_id(ctx: Context, kind: Kind, value: str) -> str:
+    # The default VPC and what belongs to it are the account's, and go by the account's digits.
+    if value == ec2_id(kind.prefix, ctx.owner_id):
+        return ctx.owner_id
+    return await ctx.directory.resolve(kind.name, value)
+
+
+async def _check_room(ctx: Context, current: Mapping[str, Current], tags: Mapping[str, str]) -> None:
+    """Refuse what would give one of the objects more tags than it may have, before any is changed."""
+    for kind, held in current.items():
+        stored = await _tags.stored(ctx, kind)
+        for ident, now in held.items():
+            keys = {key for key in now if not key.startswith(_tags.RESERVED)}
+            if len(keys.union(stored.get(ident, ()), tags)) > _tags.MOST:
+                raise _tags.limit_exceeded()
+
+
+async def _take_back(ctx: Context, kind: str, held: Current, tags: Mapping[str, str]) -> None:
+    """Give objects back the tags that they had before a request that failed on others."""
+    with suppress(CloudStackError, Ec2Error):
+        await _tags.remove(ctx, kind, await _tags.held_natively(ctx, kind, held), dict.fromkeys(tags))
+        for ident, now in held.items():
+            rest = {key: value for key, value in now.items() if key not in tags}
+            await _tags.assign(ctx, kind, {ident: rest}, {key: now[key] for key in tags if key in now})
+
+
+def _unwanted(tags: Iterable[Mapping[str, Any]]) -> dict[str, str | None]:
+    found: dict[str, str | None] = {}
+    for tag in tags:
+        _tags.check_key(tag.get("Key") or "")
+        found[tag["Key"]] = tag.get("Value")
+    return found
+
+
+async def _all_keys(ctx: Context, kind: str, held: Current) -> dict[str, str | None]:
+    """Every key that a client can see on one of the objects."""
+    stored = await _tags.stored(ctx, kind)
+    keys = {key for ident, now in held.items() for key in (*now, *stored.get(ident, ()))}
+    return {key: None for key in sorted(keys) if not key.startswith(_tags.RESERVED)}
