@@ -1,0 +1,143 @@
+"""The cloud's HTTP face: `/client/api`, GET and POST, JSON and XML."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import parse_qsl
+from xml.sax.saxutils import escape
+
+from aiohttp import web
+
+from ec2bridge.simulator.cloud import Cloud
+from ec2bridge.simulator.errors import ApiError
+from ec2bridge.simulator.populate import populate
+from ec2bridge.simulator.seed import DEFAULT_SEED, Seed
+from ec2bridge.simulator.tables import Row
+
+PATH = "/client/api"
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-XSS-Protection": "1;mode=block",
+    "content-security-policy": "style-src=self",
+}
+
+
+@dataclass(frozen=True)
+class Keys:
+    api_key: str
+    secret_key: str
+
+
+class Simulator:
+    """A running CloudStack.
+
+    `async with Simulator(job_time=0.02) as sim:` serves at `sim.url` until the block ends. `sim.accounts["alice"]`
+    has the keys; `sim.calls` counts the commands received, also those that were refused; `sim.cloud` is the state.
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: Seed = DEFAULT_SEED,
+        path: str | None = None,
+        job_time: float = 0.5,
+        settings: dict[str, Any] | None = None,
+        strict: bool = False,
+        version: str = "4.23.0.0-SNAPSHOT",
+    ) -> None:
+        self.cloud = Cloud(
+            seed=seed, path=path, job_time=job_time, settings=settings, strict=strict, version=version
+        )
+        self.calls: Counter[str] = Counter()
+        self.url = ""
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def accounts(self) -> dict[str, Keys]:
+        """The first key pair of every user, by user name."""
+        names = {user["id"]: user["username"] for user in self.cloud.tables["users"]}
+        keys: dict[str, Keys] = {}
+        for key in self.cloud.tables["userkeys"]:
+            keys.setdefault(names[key["userid"]], Keys(key["apikey"], key["secretkey"]))
+        return keys
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        app = web.Application(client_max_size=8 << 20)
+        app.router.add_route("*", PATH, self._handle)
+        app.router.add_route("*", PATH + "/", self._handle)
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, host, port, shutdown_timeout=1)
+        await site.start()
+        bound = self._runner.addresses[0][1]
+        self.url = f"http://{host}:{bound}{PATH}"
+
+    async def close(self) -> None:
+        if self._runner:
+            await self._runner.cleanup()
+            self._runner = None
+        await self.cloud.close()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def populate(self, account: str, machines: int) -> list[Row]:
+        """Running machines of an account, made at once and without jobs."""
+        return populate(self.cloud, account, machines)
+
+    async def settle(self) -> None:
+        """Wait until no job is running."""
+        await self.cloud.jobs.settle()
+
+    async def _handle(self, request: web.Request) -> web.Response:
+        params = await _parameters(request)
+        lowered = {name.lower(): value for name, value in params}
+        self.calls[lowered.get("command", "")] += 1
+        status = 200
+        try:
+            envelope, answer = self.cloud.perform(params)
+        except ApiError as error:
+            status, envelope, answer = error.status, error.envelope or "errorresponse", error.body()
+        return _respond(status, envelope, answer, lowered.get("response") == "json", self.cloud.version)
+
+
+async def _parameters(request: web.Request) -> list[tuple[str, str]]:
+    """Query and form together: CloudStack's clients use either."""
+    params = parse_qsl(request.rel_url.raw_query_string, keep_blank_values=True)
+    if request.method == "POST":
+        body = (await request.read()).decode("utf-8", "replace")
+        params += parse_qsl(body, keep_blank_values=True)
+    return params
+
+
+def _respond(status: int, envelope: str, answer: Row, as_json: bool, version: str) -> web.Response:
+    if as_json:
+        body = json.dumps({envelope: answer}, ensure_ascii=False, separators=(",", ":"))
+        kind = "application/json"
+    else:
+        inner = "".join(_xml(name, value) for name, value in answer.items())
+        body = f'<?xml version="1.0" encoding="UTF-8"?><{envelope} cloud-stack-version="{version}">{inner}</{envelope}>'
+        kind = "text/xml"
+    headers = {**_HEADERS, "Content-Type": f"{kind};charset=utf-8"}
+    return web.Response(status=status, body=body.encode("utf-8", "surrogatepass"), headers=headers)
+
+
+def _xml(name: str, value: Any) -> str:
+    """A list repeats its element, an empty one leaves nothing; a dict nests."""
+    if isinstance(value, list):
+        return "".join(_xml(name, item) for item in value)
+    if isinstance(value, dict):
+        return f"<{name}>{''.join(_xml(key, item) for key, item in value.items())}</{name}>"
+    if isinstance(value, bool):
+        value = str(value).lower()
+    return f"<{name}>{escape(str(value))}</{name}>"
