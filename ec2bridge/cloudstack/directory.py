@@ -33,7 +33,7 @@ class Listing:
     """Where the ids of a kind are found: the rows of a command, or the rows in a member of those (`within`)."""
 
     command: str
-    params: Mapping[str, Any] = MappingProxyType({})
+    params: Mapping[str, Any] = field(default_factory=dict)
     within: tuple[str, ...] = ()
     key: str = "id"
 
