@@ -12,19 +12,12 @@ from typing import Any
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._places import cached
 from ec2bridge.errors import Ec2Error
+from ec2bridge.mapping import Size
 
 Row = dict[str, Any]
 
 TYPE_DETAIL = "ec2bridge.type"
 """The machine detail that keeps the type a launch asked for; CloudStack keeps only the offering."""
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """What a machine of a type has: virtual processors and MiB of memory."""
-
-    cpus: int
-    memory: int
 
 
 @dataclass(frozen=True, slots=True)

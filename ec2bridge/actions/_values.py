@@ -39,11 +39,9 @@ async def named(
     if ids and len(ids) <= MOST_NARROWED:
         uuids = await ctx.directory.resolve_all(kind, ids)
         try:
-            rows: list[dict[str, Any]] = await ctx.account.list(command, ids=uuids, **params)
-            return rows
+            return list(await ctx.account.list(command, ids=uuids, **params))
         except CloudStackError as error:
             # One uuid that never was fails the whole listing; the full one tells which.
             if error.errorcode != 431:
                 raise
-    rows = await ctx.account.list(command, **params)
-    return rows
+    return list(await ctx.account.list(command, **params))

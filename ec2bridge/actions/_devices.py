@@ -1,0 +1,61 @@
+"""Device names and CloudStack's device numbers.
+
+EC2 attaches a volume under a name (`/dev/sdf`), CloudStack under a number, and the guest sees what its hypervisor
+makes of it (`/dev/vdb`). Letters and numbers go in step (`/dev/sda1` is 0, `/dev/sdf` 5), so most names come back as
+they were given with nothing remembered; one that would not is kept in a reserved tag on the volume.
+"""
+
+import re
+from typing import Any
+
+from ec2bridge.actions import _tags
+from ec2bridge.errors import Ec2Error
+
+Row = dict[str, Any]
+
+ROOT_DEVICE = "/dev/sda1"
+DEVICE_MARK = "device"
+"""Reserved tag on a volume: the name it was attached under, where its number does not tell."""
+CD_ROM = 3
+"""The number that CloudStack keeps for a machine's ISO."""
+_NAME = re.compile(r"(?:/dev/)?(?:sd|xvd|vd|hd)([a-z]{1,2})(\d{0,2})")
+_ROOTS = frozenset({"/dev/sda1", "/dev/sda", "/dev/xvda", "/dev/xvda1", "/dev/vda", "sda1", "xvda", "sda", "vda"})
+
+
+def is_root(name: str) -> bool:
+    """Whether a device name means the root volume."""
+    return name in _ROOTS
+
+
+def device_number(name: str) -> int | None:
+    """Return the number that goes with a name, None to leave it to CloudStack; refuse what is no device name."""
+    match = _NAME.fullmatch(name)
+    if match is None:
+        raise Ec2Error(
+            "InvalidParameterValue",
+            f"Value ({name}) for parameter device is invalid. {name} is not a valid EBS device name.",
+        )
+    number = 0
+    for letter in match[1]:
+        number = number * 26 + ord(letter) - ord("a") + 1
+    number -= 1
+    return None if number in (0, CD_ROM) else number
+
+
+def number_name(number: int) -> str:
+    """Return the name that goes with a number."""
+    if number == 0:
+        return ROOT_DEVICE
+    letters = chr(ord("a") + number % 26)
+    if number >= 26:
+        letters = chr(ord("a") + number // 26 - 1) + letters
+    return f"/dev/sd{letters}"
+
+
+def device_name(volume: Row) -> str:
+    """Return the name under which an attached volume is shown."""
+    if volume.get("tags"):
+        marked = _tags.hidden(volume).get(DEVICE_MARK)
+        if marked:
+            return marked
+    return number_name(int(volume.get("deviceid", 0)))
