@@ -1,0 +1,48 @@
+"""Query strings and form bodies, as both signatures see them.
+
+Clients differ in what they escape and how (`+` or `%20`, `~` or `%7E`), while a signature covers one spelling only.
+So everything is decoded first, strictly, and spelt again in the one way that AWS's documents name.
+"""
+
+import re
+from urllib.parse import quote, unquote_to_bytes
+
+from ec2bridge.errors import Ec2Error
+
+Pairs = list[tuple[str, str]]
+
+_BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
+
+def parse(text: str) -> Pairs:
+    """Return the decoded names and values of `a=1&b=2` in order; raise MalformedQueryString."""
+    if _BROKEN_ESCAPE.search(text):
+        raise Ec2Error(
+            "MalformedQueryString", "The query string contains a % that no two hexadecimal digits follow."
+        )
+    pairs = []
+    for part in text.split("&"):
+        if part:
+            name, _, value = part.partition("=")
+            pairs.append((_decode(name), _decode(value)))
+    return pairs
+
+
+def _decode(text: str) -> str:
+    if "%" not in text and "+" not in text and text.isascii():
+        return text
+    try:
+        # Raw bytes that are no UTF-8 reach us as surrogates; put them back, so that the decoding refuses them.
+        return unquote_to_bytes(text.replace("+", " ").encode("utf-8", "surrogateescape")).decode()
+    except UnicodeDecodeError:
+        raise Ec2Error("MalformedQueryString", "The query string contains text that is not UTF-8.") from None
+
+
+def encode(text: str) -> str:
+    """Return `text` with all but RFC 3986's unreserved characters escaped."""
+    return quote(text, safe="")
+
+
+def join(pairs: Pairs) -> str:
+    """Return encoded pairs as one query string."""
+    return "&".join([f"{name}={value}" for name, value in pairs])
