@@ -35,11 +35,13 @@ compat: $(VENV)/.installed  ## every client that is installed, against a bridge 
 	$(BIN)/python -m tests.compat $(ARGS)
 
 docs: $(VENV)/.installed  ## write the generated pages again
-	$(BIN)/ec2bridge coverage --markdown > docs/coverage.md
+	$(BIN)/python -m tests.test_docs
 
-lock:  ## pin the dependencies again, with hashes and without hosts
-	pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links \
-		--no-emit-trusted-host --extra dev --extra demo --extra postgres -o requirements/dev.txt pyproject.toml
+PIN := pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+
+lock:  ## pin the dependencies again, with hashes and without hosts (needs pip-tools)
+	$(PIN) --extra dev --extra demo --extra postgres -o requirements/dev.txt pyproject.toml
+	$(PIN) --extra postgres -c requirements/dev.txt -o requirements/run.txt pyproject.toml
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache build dist

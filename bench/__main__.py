@@ -89,7 +89,9 @@ def measure(send: Callable[[], bytes], server: Server, seconds: float) -> Measur
         send()
         walls.append(time.perf_counter() - before)
     spent = time.perf_counter() - started
-    return Measure(1000 * statistics.median(walls), 1000 * (server.cpu() - cpu) / len(walls), len(walls) / spent)
+    return Measure(
+        1000 * statistics.median(walls), 1000 * (server.cpu() - cpu) / len(walls), len(walls) / spent
+    )
 
 
 def signed(url: str, key: str, secret: str, **form: str) -> tuple[bytes, dict[str, str]]:
@@ -112,7 +114,11 @@ def native(key: str, secret: str, command: str, **params: str) -> tuple[bytes, d
 def process(name: str, command: list[str], ready: str, **environment: str) -> Iterator[Server]:
     """Run a server; its URL is what `ready` finds in its output."""
     child = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, **environment}
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, **environment},
     )
     try:
         assert child.stdout is not None
@@ -140,7 +146,9 @@ class Row:
 def start_up(environment: dict[str, str]) -> float:
     """Seconds from starting the process to the first answer of /health."""
     started = time.perf_counter()
-    with process("bridge", [sys.executable, "-m", "ec2bridge", "serve"], r"at (http\S+)", **environment) as server:
+    with process(
+        "bridge", [sys.executable, "-m", "ec2bridge", "serve"], r"at (http\S+)", **environment
+    ) as server:
         parts = urlsplit(server.url)
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port)
         connection.request("GET", "/health")
@@ -169,7 +177,9 @@ def run(seconds: float) -> None:
     with contextlib.ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         cloud = stack.enter_context(
-            process("CloudStack", [sys.executable, "-m", "bench.cloud", str(work / "keys.json")], r"at (http\S+)")
+            process(
+                "CloudStack", [sys.executable, "-m", "bench.cloud", str(work / "keys.json")], r"at (http\S+)"
+            )
         )
         keys = json.loads((work / "keys.json").read_text())
         environment = {
@@ -187,12 +197,19 @@ def run(seconds: float) -> None:
         )
         at_rest = bridge.memory()
         moto = stack.enter_context(
-            process("moto", [sys.executable, "-c", MOTO], r"Running on (http://127\S+)", MOTO_EC2_LOAD_DEFAULT_AMIS="0")
+            process(
+                "moto",
+                [sys.executable, "-c", MOTO],
+                r"Running on (http://127\S+)",
+                MOTO_EC2_LOAD_DEFAULT_AMIS="0",
+            )
         )
         rows = measurements(bridge, cloud, moto, keys, seconds)
         print(table(rows))
         print(f"\nStart-up to the first answer: {first:.2f} s (aim: under 1 s)")
-        print(f"At rest: {at_rest:.0f} MiB resident, {bridge.memory():.0f} MiB after the run (aim: under 120 MiB at rest)")
+        print(
+            f"At rest: {at_rest:.0f} MiB resident, {bridge.memory():.0f} MiB after the run (aim: under 120 MiB at rest)"
+        )
 
 
 MOTO = "import sys; from moto.server import main; main(['-H', '127.0.0.1', '-p', '5055'])"
@@ -227,7 +244,13 @@ def measurements(
         rows.append(Row(f"DescribeInstances, {machines}", bridged, "listVirtualMachines", listed, aim))
     described = {"Action": "DescribeInstances"}
     rows.append(
-        Row("DescribeInstances, 1", through("one", **described), "moto, none", mocked(**described), "10 × moto's req/s")
+        Row(
+            "DescribeInstances, 1",
+            through("one", **described),
+            "moto, none",
+            mocked(**described),
+            "10 × moto's req/s",
+        )
     )
     rows.append(launches(bridge, cloud, keys))
     return rows
@@ -239,11 +262,19 @@ def launches(bridge: Server, cloud: Server, keys: dict[str, list[str]]) -> Row:
     image, zone, offering, template, native_zone = keys["launch"]
     form = {"ImageId": image, "InstanceType": "t2.micro", "MinCount": "1", "MaxCount": "1"}
     body, headers = signed(
-        bridge.url + "/", *keys["launcher"], Action="RunInstances", **form, **{"Placement.AvailabilityZone": zone}
+        bridge.url + "/",
+        *keys["launcher"],
+        Action="RunInstances",
+        **form,
+        **{"Placement.AvailabilityZone": zone},
     )
     bridged = measure(lambda: to_bridge.send(body, headers), bridge, 2)
     deploy, plain = native(
-        *keys["launcher"], "deployVirtualMachine", serviceofferingid=offering, templateid=template, zoneid=native_zone
+        *keys["launcher"],
+        "deployVirtualMachine",
+        serviceofferingid=offering,
+        templateid=template,
+        zoneid=native_zone,
     )
     straight = measure(lambda: to_cloud.send(deploy, plain), cloud, 2)
     return Row("RunInstances", bridged, "deployVirtualMachine", straight, "")

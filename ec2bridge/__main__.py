@@ -6,7 +6,7 @@ import logging
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -14,6 +14,7 @@ from ec2bridge import config, server
 from ec2bridge.config import Settings, SettingsError
 
 Command = Callable[..., Any]
+Result = TypeVar("Result")
 
 
 def settings_options(command: Command) -> Command:
@@ -46,15 +47,19 @@ def load(config_file: Path | None, flags: dict[str, Any]) -> Settings:
     return settings
 
 
-def run(work: Coroutine[Any, Any, int]) -> None:
-    """Run a command's coroutine; its result is the exit code."""
+def finish(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run a command's coroutine and return its result; what is wrong with the settings ends it with a sentence."""
     try:
-        code = asyncio.run(work)
+        return asyncio.run(work)
     except SettingsError as error:
         raise click.ClickException(str(error)) from None
     except KeyboardInterrupt:
-        code = 130
-    sys.exit(code)
+        sys.exit(130)
+
+
+def run(work: Coroutine[Any, Any, int]) -> None:
+    """Run a command's coroutine; its result is the exit code."""
+    sys.exit(finish(work))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -128,7 +133,12 @@ def init(config_file: Path | None, output: Path, **flags: Any) -> None:
     from ec2bridge import operator
 
     settings = load(config_file, flags)
-    run(operator.write_settings(settings, output))
+    if output.exists():
+        raise click.ClickException(f"{output} exists already; name another file with --output.")
+
+    text = finish(operator.settings_file(settings))
+    output.write_text(text, encoding="utf-8")
+    click.echo(f"Wrote {output}:\n\n{text}")
 
 
 @main.command()

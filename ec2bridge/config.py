@@ -171,6 +171,18 @@ def _sentence(problem: Mapping[str, Any]) -> str:
     return f"The setting {name} is wrong: {reason}."
 
 
+def table() -> str:
+    """Return the settings as the Markdown table of the operators' page."""
+    lines = ["| setting | default | what it is |", "| --- | --- | --- |"]
+    for name, info in Settings.model_fields.items():
+        default = info.get_default(call_default_factory=True, validated_data={})
+        shown = "" if info.is_required() or default in (None, {}) else f"`{str(default).lower()}`"
+        if isinstance(default, str):
+            shown = f"`{default}`"
+        lines.append(f"| `{name}` | {'required' if info.is_required() else shown} | {info.description} |")
+    return "\n".join(lines)
+
+
 def host_and_port(address: str) -> tuple[str, int]:
     """Split "HOST:PORT" ("[::1]:8788" too); raise ValueError with a sentence."""
     host, colon, port = address.rpartition(":")

@@ -6,7 +6,6 @@ Both look at the cloud through the same client, settings and mappings as the bri
 import string
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import click
 
@@ -33,10 +32,8 @@ async def looking(settings: Settings) -> AsyncIterator[Account]:
         await cloud.close()
 
 
-async def write_settings(settings: Settings, output: Path) -> int:
-    """Write a settings file with a name for each zone of the cloud; a file that exists is left alone."""
-    if output.exists():
-        raise SettingsError(f"{output} exists already; name another file with --output.")
+async def settings_file(settings: Settings) -> str:
+    """Return a settings file with a name for each zone of the cloud."""
     async with looking(settings) as account:
         try:
             zones = sorted(await account.list("listZones"), key=lambda row: row["name"])
@@ -56,9 +53,7 @@ async def write_settings(settings: Settings, output: Path) -> int:
         f"{_quoted(settings.region + letter)} = {_quoted(row['id'])} # {row['name']}"
         for letter, row in zip(string.ascii_lowercase, zones, strict=False)
     ]
-    output.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    click.echo(f"{output} names {len(zones)} zones.")
-    return 0
+    return "\n".join(lines) + "\n"
 
 
 def _quoted(text: str) -> str:
@@ -117,9 +112,14 @@ async def _reads_keys(settings: Settings, account: Account) -> str:
 
 
 async def _reads_no_more(settings: Settings, account: Account) -> str:
-    extra = sorted({"listHosts", "listConfigurations", "createAccount", "updateConfiguration"} & set(await account.apis()))
+    extra = sorted(
+        {"listHosts", "listConfigurations", "createAccount", "updateConfiguration"}
+        & set(await account.apis())
+    )
     if extra:
-        raise Finding(f"its role also allows {', '.join(extra)}: give it a role of its own, see docs/operators.md")
+        raise Finding(
+            f"its role also allows {', '.join(extra)}: give it a role of its own, see docs/operators.md"
+        )
     return "no administrator's commands"
 
 

@@ -1,0 +1,44 @@
+"""The embedded CloudStack that the benchmarks run against: accounts with 1, 100 and 1,000 machines.
+
+`python -m bench.cloud KEYS.JSON` writes the keys, serves, and prints its URL.
+"""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+from ec2bridge.ids import ec2_id
+from ec2bridge.simulator.seed import ACCOUNTS, AccountSeed, Seed
+from ec2bridge.simulator.server import Simulator
+
+MACHINES = {"one": 1, "hundred": 100, "thousand": 1000}
+ZONE, OFFERING = "sim-sg", "t2.micro"
+
+
+def facts(simulator: Simulator) -> dict[str, list[str]]:
+    """Return the keys by account, and what a launch needs under both APIs."""
+    tables = simulator.cloud.tables
+    keys = {name: [pair.api_key, pair.secret_key] for name, pair in simulator.accounts.items()}
+    zone = next(row["id"] for row in tables["zones"] if row["name"] == ZONE)
+    offering = next(row["id"] for row in tables["serviceofferings"] if row["name"] == OFFERING)
+    template = next(row["id"] for row in tables["templates"])
+    launch = [ec2_id("ami", template), ZONE, offering, template, zone]
+    return {**keys, "service": keys["keylookup"], "launch": launch}
+
+
+async def serve(keys: Path) -> None:
+    """Serve until the process is stopped."""
+    extra = tuple(AccountSeed(name) for name in (*MACHINES, "launcher"))
+    settings = {"max.account.user.vms": -1, "max.account.cpus": -1, "max.account.memory": -1}
+    simulator = Simulator(seed=Seed(accounts=(*ACCOUNTS, *extra)), job_time=0.05, settings=settings)
+    for account, machines in MACHINES.items():
+        simulator.populate(account, machines)
+    await asyncio.to_thread(keys.write_text, json.dumps(facts(simulator)))
+    async with simulator:
+        print(f"serving at {simulator.url}", flush=True)
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(Path(sys.argv[1])))
