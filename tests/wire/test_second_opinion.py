@@ -4,7 +4,6 @@ What moto answers is read with botocore and rendered by us; both documents must 
 names, whatever the order of siblings. There are no exceptions.
 """
 
-from collections.abc import Iterator
 from typing import Any
 from xml.etree import ElementTree
 
@@ -61,7 +60,7 @@ def _say(client: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def said() -> Iterator[dict[str, bytes]]:
+def said() -> dict[str, bytes]:
     bodies: dict[str, bytes] = {}
 
     def keep(response_dict: dict[str, Any], operation_model: Any, **_: object) -> None:
@@ -71,7 +70,7 @@ def said() -> Iterator[dict[str, bytes]]:
         client = boto3.client("ec2", "us-east-1", aws_access_key_id="k", aws_secret_access_key="s")
         client.meta.events.register("before-parse.ec2.*", keep)
         _say(client)
-    yield bodies
+    return bodies
 
 
 def tree(element: ElementTree.Element) -> Any:
