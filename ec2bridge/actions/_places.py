@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ec2bridge.actions._context import Context
+from ec2bridge.actions._filters import walk
 from ec2bridge.cloudstack.cache import Cached
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id
@@ -100,14 +101,13 @@ def zone_name(known: Iterable[Zone], uuid: str) -> str | None:
     return next((zone.name for zone in known if zone.uuid == uuid), None)
 
 
-def zone_named(member: str) -> Callable[[dict[str, Any]], Iterable[str]]:
+def zone_names(path: str) -> Callable[[dict[str, Any]], Iterable[str]]:
     """Return a filter on an item's zone that takes any of its names; the item keeps the zone in `_Zone`."""
+    steps = path.split(".")
 
     def read(item: dict[str, Any]) -> Iterable[str]:
         zone: Zone | None = item.get("_Zone")
-        if zone is not None:
-            return zone.name, zone.uuid, zone.native_name
-        return (item[member],) if item.get(member) else ()
+        return (zone.name, zone.uuid, zone.native_name) if zone is not None else walk(item, steps)
 
     return read
 

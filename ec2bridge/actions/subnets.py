@@ -16,7 +16,7 @@ from ec2bridge.actions._places import (
     networks,
     subnet_id,
     vpc_id_of_network,
-    zone_named,
+    zone_names,
     zones,
 )
 from ec2bridge.actions._values import known
@@ -34,8 +34,8 @@ TAKEN_BY_NETWORK = 3
     ids={"SubnetIds": Ids("SubnetId", "subnet")},
     filters={
         **TAGS,
-        "availability-zone": zone_named("AvailabilityZone"),
-        "availabilityZone": zone_named("AvailabilityZone"),
+        "availability-zone": zone_names("AvailabilityZone"),
+        "availabilityZone": zone_names("AvailabilityZone"),
         "availability-zone-id": "AvailabilityZoneId",
         "availabilityZoneId": "AvailabilityZoneId",
         "available-ip-address-count": "AvailableIpAddressCount",

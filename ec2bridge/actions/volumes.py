@@ -1,0 +1,302 @@
+"""Volumes and their attachments.
+
+CloudStack's volume has a disk offering where EC2's has a type, a number where EC2's attachment has a device name, and
+makes a data disk on storage only when it is first attached: until then it is Allocated, which to EC2 is available.
+"""
+
+import asyncio
+from typing import Any
+
+from ec2bridge.actions import _tags
+from ec2bridge.actions._context import Context, owner_of
+from ec2bridge.actions._describe import Ids, Item, describe
+from ec2bridge.actions._devices import DEVICE_MARK, device_name, device_number, number_name
+from ec2bridge.actions._filters import TAGS
+from ec2bridge.actions._instances import goes_with_machine
+from ec2bridge.actions._places import Zone, resolve_zone, zone_names, zones
+from ec2bridge.actions._registry import action
+from ec2bridge.actions._values import gib, known, moment, named
+from ec2bridge.actions._volumes import TYPE_MARK, choose_offering, disk_offerings, volume_type
+from ec2bridge.errors import Ec2Error
+from ec2bridge.ids import KINDS, ec2_id
+
+Row = dict[str, Any]
+
+# Every state of CloudStack's Volume.State; what is in none of the sets is "available" or "in-use".
+CREATING = {"Creating", "Copying", "NotUploaded", "UploadOp", "UploadInProgress", "Uploaded"}
+DELETING = {"Expunging"}
+GONE = {"Destroy", "Destroyed", "Expunged"}
+FAILED = {"UploadError", "UploadAbandoned"}
+MACHINE_GONE = {"Destroyed", "Expunging"}
+
+
+@describe(
+    "DescribeVolumes",
+    items="Volumes",
+    ids={"VolumeIds": Ids("VolumeId", "volume")},
+    filters={
+        **TAGS,
+        "attachment.attach-time": "Attachments.AttachTime",
+        "attachment.delete-on-termination": "Attachments.DeleteOnTermination",
+        "attachment.device": "Attachments.Device",
+        "attachment.instance-id": "Attachments.InstanceId",
+        "attachment.status": "Attachments.State",
+        "availability-zone": zone_names("AvailabilityZone"),
+        "availability-zone-id": "AvailabilityZoneId",
+        "create-time": "CreateTime",
+        "encrypted": "Encrypted",
+        "fast-restored": None,
+        "multi-attach-enabled": "MultiAttachEnabled",
+        "operator.managed": None,
+        "operator.principal": None,
+        "size": "Size",
+        "snapshot-id": "SnapshotId",
+        "status": "State",
+        "volume-id": "VolumeId",
+        "volume-type": "VolumeType",
+    },
+    ignores={"IncludeManagedResources": "no service manages volumes of its own here"},
+    native=("listVolumes", "listZones", "listDiskOfferings"),
+)
+async def describe_volumes(ctx: Context, request: dict[str, Any]) -> list[Item]:
+    """Return the caller's volumes, root disks included."""
+    rows, places, offerings = await asyncio.gather(
+        named(ctx, "listVolumes", "volume", request.get("VolumeIds")), zones(ctx), disk_offerings(ctx)
+    )
+    return await volume_items(ctx, [row for row in rows if exists(row)], places, offerings)
+
+
+async def volume_items(
+    ctx: Context, rows: list[dict[str, Any]], places: list[Zone], offerings: list[dict[str, Any]]
+) -> list[Item]:
+    """Return volumes as EC2 has them, with their tags."""
+    tags = await _tags.merged(ctx, "volume", rows)
+    by_uuid = {zone.uuid: zone for zone in places}
+    return [
+        volume_item(row, by_uuid.get(row["zoneid"]), volume_type(ctx, row, offerings), tags[row["id"]])
+        for row in rows
+    ]
+
+
+def exists(row: Row) -> bool:
+    """Return whether EC2 still has the volume: a root disk goes with its machine, however late CloudStack cleans up."""
+    if row["state"] in GONE:
+        return False
+    return not (row.get("type") == "ROOT" and row.get("vmstate") in MACHINE_GONE)
+
+
+def volume_item(row: Row, zone: Zone | None, kind: str, tags: list[dict[str, str]]) -> Item:
+    """Return one volume."""
+    return known(
+        VolumeId=ec2_id("vol", row["id"]),
+        Size=gib(row.get("size") or 0),
+        # Always there on AWS, and empty for a volume that no snapshot made.
+        SnapshotId=ec2_id("snap", row["snapshotid"]) if row.get("snapshotid") else "",
+        AvailabilityZone=zone.name if zone else None,
+        AvailabilityZoneId=row["zoneid"],
+        State=state(row),
+        CreateTime=moment(row.get("created")),
+        VolumeType=kind,
+        Iops=row.get("maxiops"),
+        Encrypted=bool(row.get("encryptformat")),
+        MultiAttachEnabled=False,
+        Attachments=[attachment(row)] if row.get("virtualmachineid") else [],
+        Tags=tags,
+        _Owner=owner_of(row),
+        _Zone=zone,
+    )
+
+
+def state(row: Row) -> str:
+    """Return EC2's word for a volume's state."""
+    native = row["state"]
+    for states, word in ((CREATING, "creating"), (DELETING, "deleting"), (FAILED, "error")):
+        if native in states:
+            return word
+    return "in-use" if row.get("virtualmachineid") else "available"
+
+
+def attachment(row: Row, word: str | None = None) -> dict[str, Any]:
+    """Return the attachment of a volume's row; a root disk was attached when it was made."""
+    return known(
+        VolumeId=ec2_id("vol", row["id"]),
+        InstanceId=ec2_id("i", row["virtualmachineid"]),
+        Device=device_name(row),
+        State=word or ("attaching" if row["state"] == "Attaching" else "attached"),
+        AttachTime=moment(row.get("attached") or row.get("created")),
+        DeleteOnTermination=goes_with_machine(row),
+    )
+
+
+async def resolve_volume(ctx: Context, volume: str | None) -> dict[str, Any]:
+    """Return the row of a volume, or raise InvalidVolume.NotFound."""
+    if not volume:
+        raise Ec2Error("MissingParameter", "The request must contain the parameter volumeId")
+    uuid = await ctx.directory.resolve("volume", volume)
+    rows = await named(ctx, "listVolumes", "volume", [uuid])
+    for row in rows:
+        if row["id"] == uuid and exists(row):
+            return row
+    raise KINDS["volume"].missing(volume)
+
+
+@action(
+    "CreateVolume",
+    honours=(
+        "AvailabilityZone",
+        "AvailabilityZoneId",
+        "Size",
+        "SnapshotId",
+        "VolumeType",
+        "TagSpecifications",
+        "ClientToken",
+    ),
+    defaults={"Encrypted": (False,), "MultiAttachEnabled": (False,)},
+    native=("createVolume", "listVolumes", "listDiskOfferings"),
+)
+async def create_volume(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Make a volume in a zone, empty or from a snapshot."""
+    place = request.get("AvailabilityZone") or request.get("AvailabilityZoneId")
+    if not place:
+        raise Ec2Error("MissingParameter", "The request must contain the parameter availabilityZone")
+    if not request.get("Size") and not request.get("SnapshotId"):
+        raise Ec2Error("MissingParameter", "The request must contain the parameter size or snapshotId")
+    zone, tags = await resolve_zone(ctx, place), _tags.specified(request, "volume")
+    offerings = await disk_offerings(ctx)
+    params = await _source(ctx, request, zone, offerings)
+    made = await ctx.account.submit(
+        "createVolume", name=tags.get("Name") or "ec2-volume", zoneid=zone.uuid, **params
+    )
+    await _finish(ctx, made, request, tags)
+    row = await resolve_volume(ctx, made["id"])
+    items = await volume_items(ctx, [row], [zone], offerings)
+    return {name: value for name, value in items[0].items() if name[0] != "_" and name != "Attachments"}
+
+
+async def _source(
+    ctx: Context, request: dict[str, Any], zone: Zone, offerings: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Return what createVolume is told besides zone and name."""
+    size, kind = request.get("Size"), request.get("VolumeType")
+    if not request.get("SnapshotId"):
+        row, asked = choose_offering(ctx, offerings, kind, size, zone.uuid)
+        return known(diskofferingid=row["id"], size=asked)
+    uuid = await ctx.directory.resolve("snapshot", request["SnapshotId"])
+    found = await ctx.account.list("listSnapshots", id=uuid)
+    if not found:
+        raise KINDS["snapshot"].missing(request["SnapshotId"])
+    least = gib(found[0].get("virtualsize") or 0)
+    if size and size < least:
+        raise Ec2Error(
+            "InvalidParameterValue",
+            f"The volume size is invalid for snapshot: {size} GiB is less than {least} GiB.",
+        )
+    params = known(snapshotid=uuid, size=size if size != least else None)
+    if found[0].get("volumetype") == "ROOT":
+        # A data disk's copy keeps its offering; CloudStack takes another only for a root disk's.
+        row, _ = choose_offering(ctx, offerings, kind, size or least, zone.uuid)
+        params["diskofferingid"] = row["id"]
+    return params
+
+
+async def _finish(ctx: Context, made: dict[str, Any], request: dict[str, Any], tags: dict[str, str]) -> None:
+    """Wait for an empty volume (its job is quick; a copy goes on as "creating") and tag it; undo if that fails."""
+    ctx.directory.remember("volume", [made])
+    if not request.get("SnapshotId"):
+        await ctx.account.wait(made["jobid"])
+    kind = request.get("VolumeType")
+    marks = {_tags.RESERVED + TYPE_MARK: kind} if kind else {}
+    try:
+        if tags or marks:
+            await _tags.attach(ctx, "volume", made["id"], {**tags, **marks})
+    except BaseException:
+        await asyncio.shield(ctx.account.call("deleteVolume", id=made["id"]))
+        raise
+
+
+@action(
+    "AttachVolume",
+    honours=("VolumeId", "InstanceId", "Device"),
+    native=("attachVolume", "listVolumes", "listVirtualMachines"),
+)
+async def attach_volume(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Attach a volume to a machine under a device name."""
+    row, device = await resolve_volume(ctx, request.get("VolumeId")), request.get("Device")
+    if not request.get("InstanceId") or not device:
+        missing = "device" if request.get("InstanceId") else "instanceId"
+        raise Ec2Error("MissingParameter", f"The request must contain the parameter {missing}")
+    machine = await _machine(ctx, request["InstanceId"])
+    number = device_number(device)
+    if row.get("virtualmachineid"):
+        raise Ec2Error("VolumeInUse", f"{request['VolumeId']} is already attached to an instance")
+    if row["zoneid"] != machine["zoneid"]:
+        raise Ec2Error(
+            "InvalidVolume.ZoneMismatch",
+            f"The volume '{request['VolumeId']}' is not in the same availability zone as instance"
+            f" '{request['InstanceId']}'",
+        )
+    number = await _free_number(ctx, machine["id"], device, number)
+    params = known(deviceid=number)
+    await ctx.account.job("attachVolume", id=row["id"], virtualmachineid=machine["id"], **params)
+    fresh = await resolve_volume(ctx, row["id"])
+    derived = number_name(int(fresh["deviceid"])) == device
+    await _tags.mark(ctx, "volume", fresh, {DEVICE_MARK: None if derived else device})
+    return {**attachment(fresh), "Device": device}
+
+
+async def _machine(ctx: Context, instance: str) -> dict[str, Any]:
+    uuid = await ctx.directory.resolve("instance", instance)
+    rows = await ctx.account.list("listVirtualMachines", id=uuid, details=["min"])
+    if not rows:
+        raise KINDS["instance"].missing(instance)
+    return dict(rows[0])
+
+
+async def _free_number(ctx: Context, machine: str, device: str, number: int | None) -> int | None:
+    """Return the number to ask for; None lets CloudStack choose when another name holds the number."""
+    attached = await ctx.account.list("listVolumes", virtualmachineid=machine)
+    if device in map(device_name, attached):
+        raise Ec2Error(
+            "InvalidParameterValue",
+            f"Invalid value '{device}' for unixDevice. Attachment point {device} is already in use",
+        )
+    return None if number in {row.get("deviceid") for row in attached} else number
+
+
+@action(
+    "DetachVolume",
+    honours=("VolumeId", "InstanceId", "Device"),
+    ignores={"Force": "CloudStack has one way to detach"},
+    native=("detachVolume", "listVolumes"),
+)
+async def detach_volume(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Detach a volume from the machine that it is attached to."""
+    row = await resolve_volume(ctx, request.get("VolumeId"))
+    if not row.get("virtualmachineid"):
+        raise Ec2Error("IncorrectState", f"Volume '{request['VolumeId']}' is in the 'available' state.")
+    held = attachment(row, "detaching")
+    asked = request.get("InstanceId")
+    if asked and row["virtualmachineid"] != await ctx.directory.resolve("instance", asked):
+        raise Ec2Error(
+            "InvalidAttachment.NotFound",
+            f"Volume '{request['VolumeId']}' is not attached to instance '{asked}'.",
+        )
+    if request.get("Device") and request["Device"] != held.get("Device"):
+        raise Ec2Error(
+            "InvalidAttachment.NotFound",
+            f"Volume '{request['VolumeId']}' is not attached as '{request['Device']}'.",
+        )
+    await ctx.account.job("detachVolume", id=row["id"])
+    await _tags.mark(ctx, "volume", row, {DEVICE_MARK: None})
+    return held
+
+
+@action("DeleteVolume", honours=("VolumeId",), native=("deleteVolume", "listVolumes"))
+async def delete_volume(ctx: Context, request: dict[str, Any]) -> None:
+    """Delete a volume that is attached to nothing."""
+    row = await resolve_volume(ctx, request.get("VolumeId"))
+    if row.get("virtualmachineid"):
+        machine = ec2_id("i", row["virtualmachineid"])
+        raise Ec2Error("VolumeInUse", f"Volume {request['VolumeId']} is currently attached to {machine}")
+    await ctx.account.call("deleteVolume", id=row["id"])
+    await _tags.forget(ctx, "volume", row["id"])
