@@ -45,7 +45,7 @@ def choose_offering(
     """Return (disk offering, GiB to ask for) that serves a volume type and size in a zone (its uuid).
 
     Among the type's offerings a fixed one of that size comes first, then a customised one, which alone is asked for
-    a size. General types fall back on offerings without a storage tag. Always the oldest of several.
+    a size. General types fall back on one another's. Always the oldest of several.
     """
     table = ctx.mappings.volume_types
     kind = wanted or table.default
@@ -53,7 +53,7 @@ def choose_offering(
         raise Ec2Error("InvalidParameterValue", f"Invalid volume type '{kind}'.")
     here = sorted((row for row in offerings if _is_in(row, zone)), key=_age)
     of_type = [row for row in here if table.type_of(row) == kind]
-    plain = [row for row in here if not row.get("tags")] if kind in GENERAL else []
+    plain = [row for row in here if kind in GENERAL and table.type_of(row) in GENERAL]
     for suits in (of_type, plain):
         for row in suits:
             if not row.get("iscustomized") and row.get("disksize") == size:

@@ -1,0 +1,225 @@
+"""Images: CloudStack's templates.
+
+CloudStack lists templates by a `templatefilter` where EC2 has owners and launch permissions, gives one row a zone
+where EC2 has one image, and knows the operator's own templates as featured where EC2 has amazon's.
+"""
+
+import asyncio
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ec2bridge.actions import _tags
+from ec2bridge.actions._context import Context, account_id, owner_of
+from ec2bridge.actions._describe import Ids, Item, describe
+from ec2bridge.actions._devices import ROOT_DEVICE
+from ec2bridge.actions._filters import TAGS
+from ec2bridge.actions._values import gib, iso, known
+from ec2bridge.errors import Ec2Error
+from ec2bridge.ids import ec2_id
+
+Row = dict[str, Any]
+
+# What EC2 calls amazon's, a CloudStack operator features.
+FEATURED = ("amazon", "aws-marketplace")
+ALIASES = ("self", *FEATURED, "aws-backup-vault")
+_ACCOUNT = re.compile(r"\d{12}|\d{4}-\d{4}-\d{4}")
+_EBS = "BlockDeviceMappings.Ebs"
+
+
+def aliases(item: Item) -> Iterable[str]:
+    """Return the owner aliases under which an image is found."""
+    return FEATURED if item["_Featured"] else ()
+
+
+@describe(
+    "DescribeImages",
+    items="Images",
+    ids={"ImageIds": Ids("ImageId", "image")},
+    filters={
+        **TAGS,
+        "architecture": "Architecture",
+        "block-device-mapping.delete-on-termination": f"{_EBS}.DeleteOnTermination",
+        "block-device-mapping.device-name": "BlockDeviceMappings.DeviceName",
+        "block-device-mapping.snapshot-id": f"{_EBS}.SnapshotId",
+        "block-device-mapping.volume-size": f"{_EBS}.VolumeSize",
+        "block-device-mapping.volume-type": f"{_EBS}.VolumeType",
+        "block-device-mapping.encrypted": f"{_EBS}.Encrypted",
+        "boot-mode": None,
+        "creation-date": "CreationDate",
+        "description": "Description",
+        "ena-support": None,
+        "free-tier-eligible": None,
+        "hypervisor": "Hypervisor",
+        "image-allowed": None,
+        "image-id": "ImageId",
+        "image-watermark.source-image-creation-time": None,
+        "image-watermark.source-image-id": None,
+        "image-watermark.source-image-region": None,
+        "image-watermark.watermark-creation-time": None,
+        "image-watermark.watermark-key": None,
+        "image-type": "ImageType",
+        "instance-type-specification.supported-instance-type": None,
+        "instance-type-specification.unsupported-instance-type": None,
+        "is-public": "Public",
+        "kernel-id": None,
+        "manifest-location": "ImageLocation",
+        "name": "Name",
+        "owner-alias": aliases,
+        "owner-id": "OwnerId",
+        "platform": "Platform",
+        "product-code": None,
+        "product-code.type": None,
+        "public-ssm-parameter-name": None,
+        "ramdisk-id": None,
+        "root-device-name": "RootDeviceName",
+        "root-device-type": "RootDeviceType",
+        "scan-result.critical-fix-available-since": None,
+        "scan-result.finding-scan-date": None,
+        "scan-result.high-fix-available-since": None,
+        "scan-result.highest-finding-severity-label": None,
+        "scan-result.informational-fix-available-since": None,
+        "scan-result.low-fix-available-since": None,
+        "scan-result.medium-fix-available-since": None,
+        "source-image-id": "SourceImageId",
+        "source-image-region": "SourceImageRegion",
+        "source-instance-id": None,
+        "state": "State",
+        "state-reason-code": "StateReason.Code",
+        "state-reason-message": "StateReason.Message",
+        "sriov-net-support": None,
+        "virtualization-type": "VirtualizationType",
+    },
+    honours=("Owners", "ExecutableUsers"),
+    ignores={
+        "IncludeDeprecated": "no image is deprecated here",
+        "IncludeDisabled": "no image is disabled here",
+    },
+    native=("listTemplates",),
+)
+async def describe_images(ctx: Context, request: dict[str, Any]) -> list[Item]:
+    """Return the images that the caller may launch or owns, narrowed to owners and launch permissions."""
+    owners, users = request.get("Owners") or [], request.get("ExecutableUsers") or []
+    for owner in owners:
+        if owner not in ALIASES and not _ACCOUNT.fullmatch(owner):
+            raise Ec2Error("InvalidUserID.Malformed", f'Invalid user id: "{owner}"')
+    rows = await template_rows(ctx, filters_for(owners))
+    if users:
+        rows = await _executable_by(ctx, rows, users)
+    tags = await _tags.merged(ctx, "image", rows)
+    found = [image_item(ctx, row, tags[row["id"]]) for row in rows]
+    wanted = _owned_by(ctx, owners)
+    return [item for item in found if wanted(item)]
+
+
+def filters_for(owners: list[str]) -> tuple[str, ...]:
+    """Return the template filters whose listings together hold every image of those owners.
+
+    `executable` lacks the caller's unfinished templates and those that others share with the caller alone.
+    """
+    if owners and set(owners) <= {"self"}:
+        return ("self",)
+    if owners and set(owners) <= set(FEATURED):
+        return ("featured",)
+    return ("executable", "self", "sharedexecutable")
+
+
+async def template_rows(ctx: Context, filters: Iterable[str]) -> list[Row]:
+    """Return one row a template, the best of its zones: it is available when one zone has it."""
+    listings = await asyncio.gather(
+        *(ctx.account.list("listTemplates", templatefilter=name) for name in filters)
+    )
+    best: dict[str, Row] = {}
+    for row in (row for rows in listings for row in rows):
+        kept = best.get(row["id"])
+        if kept is None or (row.get("isready") and not kept.get("isready")):
+            best[row["id"]] = row
+    return list(best.values())
+
+
+def _owned_by(ctx: Context, owners: list[str]) -> Callable[[Item], bool]:
+    accounts = {ctx.owner_id if owner == "self" else owner.replace("-", "") for owner in owners}
+    featured = not accounts.isdisjoint(name.replace("-", "") for name in FEATURED)
+    return lambda item: not owners or item["OwnerId"] in accounts or (featured and item["_Featured"])
+
+
+async def _executable_by(ctx: Context, rows: list[Row], users: list[str]) -> list[Row]:
+    """Return the templates with an explicit launch permission for one of the users ("all" are the public ones)."""
+    accounts = {ctx.owner_id if user == "self" else user for user in users}
+    private = [row for row in rows if not row.get("ispublic")]
+    # A permission names accounts of the template's own domain; only those of private templates have to be asked for.
+    granted = await asyncio.gather(*(_granted(ctx, row) for row in private)) if accounts - {"all"} else []
+    found = [row for row, holders in zip(private, granted, strict=False) if not accounts.isdisjoint(holders)]
+    return found + [row for row in rows if row.get("ispublic") and "all" in accounts]
+
+
+async def _granted(ctx: Context, row: Row) -> set[str]:
+    """Return the accounts that a private template is shared with, as EC2's digits; its owner is not one of them."""
+    if owner_of(row) != ctx.owner_id:
+        # It was listed because it is shared with the caller; with whom else is not the caller's to know.
+        return {ctx.owner_id}
+    answer = await ctx.account.call("listTemplatePermissions", id=row["id"])
+    names = (answer.get("templatepermission") or {}).get("account") or ()
+    return {account_id(row["domainid"], name) for name in names if name != row.get("account")}
+
+
+def image_item(ctx: Context, row: Row, tags: list[dict[str, str]]) -> Item:
+    """Return one image."""
+    owner = owner_of(row)
+    word, reason = state(row)
+    windows = "windows" in row.get("ostypename", "").lower()
+    return known(
+        ImageId=ec2_id("ami", row["id"]),
+        Name=row["name"],
+        Description=row.get("displaytext"),
+        # jclouds cannot read an image without a location; AWS makes it of owner and name, too.
+        ImageLocation=f"{owner}/{row['name']}",
+        ImageOwnerAlias=FEATURED[0] if row.get("isfeatured") and owner != ctx.owner_id else None,
+        OwnerId=owner,
+        State=word,
+        StateReason=reason,
+        Public=bool(row.get("ispublic")),
+        CreationDate=iso(row.get("created")),
+        Architecture=architecture(row),
+        ImageType="machine",
+        Platform="windows" if windows else None,
+        PlatformDetails="Windows" if windows else "Linux/UNIX",
+        Hypervisor="xen" if row.get("hypervisor") == "XenServer" else None,
+        VirtualizationType=virtualization(row),
+        RootDeviceName=ROOT_DEVICE,
+        RootDeviceType="ebs",
+        BlockDeviceMappings=[{"DeviceName": ROOT_DEVICE, "Ebs": _root_disk(row)}],
+        SourceImageId=ec2_id("ami", row["sourcetemplateid"]) if row.get("sourcetemplateid") else None,
+        SourceImageRegion=ctx.settings.region if row.get("sourcetemplateid") else None,
+        Tags=tags,
+        _Featured=bool(row.get("isfeatured")),
+    )
+
+
+def state(row: Row) -> tuple[str, dict[str, str] | None]:
+    """Return EC2's state of a template and, where it failed, the reason that CloudStack gives."""
+    if row.get("isready"):
+        return "available", None
+    status = str(row.get("status") or "")
+    if re.search(r"error|fail|abandon|unable|invalid|timeout", status, re.IGNORECASE):
+        return "failed", {"Code": "Client.ImportFailed", "Message": status}
+    return "pending", None
+
+
+def architecture(row: Row) -> str:
+    """Return a template's architecture; before 4.20 CloudStack had x86 alone and only its OS type tells 32 bit."""
+    if row.get("arch") == "aarch64":
+        return "arm64"
+    return "i386" if "32-bit" in row.get("ostypename", "") or row.get("bits") == 32 else "x86_64"
+
+
+def virtualization(row: Row) -> str:
+    """Return how machines of a template are virtualised: only XenServer has anything but full virtualisation."""
+    paravirtual = row.get("hypervisor") == "XenServer" and row.get("requireshvm") is False
+    return "paravirtual" if paravirtual else "hvm"
+
+
+def _root_disk(row: Row) -> dict[str, Any]:
+    # CloudStack tells a template's size once it is ready.
+    size = gib(row["size"]) if row.get("size") else None
+    return known(DeleteOnTermination=True, Encrypted=False, VolumeSize=size)
