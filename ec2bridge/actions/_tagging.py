@@ -70,7 +70,7 @@ async def remove(
 ) -> None:
     """Take tags off several objects of one kind; a value of None takes the key off whatever its value."""
     holders = [i for i, now in current.items() if any(_matches(now, k, v) for k, v in tags.items())]
-    present = {key: value for key, value in tags.items() if any(key in current[i] for i in holders)}
+    present = {k: v for k, v in tags.items() if any(_matches(current[i], k, v) for i in holders)}
     await _delete(ctx, kind, holders, present)
     for ident in current:
         await _keep(ctx, kind, ident, drop=tags)

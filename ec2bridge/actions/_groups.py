@@ -1,0 +1,189 @@
+"""Security groups as EC2 sees them: per VPC, each VPC with a default group, egress the other way round.
+
+CloudStack's groups are the account's, whatever the VPC; so a group's VPC is a reserved tag on it, and its EC2 name
+too where the native name was taken. A VPC's default group exists in CloudStack only once it has rules: until then
+it is implied by its VPC, and always takes the VPC's digits for its id. A native group without egress rules lets
+everything out: it is shown with AWS's default rule, and shut by a hidden rule.
+"""
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ec2bridge.actions import _tags
+from ec2bridge.actions._context import Context, owner_of
+from ec2bridge.actions._places import default_vpc_id, vpc_rows
+from ec2bridge.actions._rules import DEFAULT_EGRESS, DENY_ALL, Rule, from_native
+from ec2bridge.errors import Ec2Error
+from ec2bridge.ids import KINDS, ec2_id, is_uuid
+
+Row = dict[str, Any]
+Item = dict[str, Any]
+
+DEFAULT = "default"
+# Reserved tags of a group (its VPC's id, its EC2 name, the uuid of the VPC whose default it is) and of a rule.
+VPC, NAME, DEFAULT_OF, RULE_ID = "vpc", "name", "default-of", "id"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A security group; `row` is None while only its VPC implies it.
+
+    `uuid` is what its id is made of: CloudStack's uuid of the group, or of the VPC whose default group it is.
+    """
+
+    uuid: str
+    name: str
+    vpc_id: str
+    owner_id: str
+    row: Row | None
+
+    @property
+    def id(self) -> str:
+        """The EC2 id."""
+        return ec2_id("sg", self.uuid)
+
+    @property
+    def description(self) -> str:
+        """The description; CloudStack lets a group have none."""
+        return str(self.row.get("description", "")) if self.row else "default VPC security group"
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """All groups of the caller at one moment."""
+
+    default_vpc: str
+    by_id: dict[str, Group]
+    by_native: dict[tuple[str, str], Group]
+
+    def __iter__(self) -> Iterator[Group]:
+        return iter(self.by_id.values())
+
+    def named(self, vpc_id: str, name: str) -> Group | None:
+        """The group of that very name in a VPC."""
+        return next((group for group in self if (group.vpc_id, group.name) == (vpc_id, name)), None)
+
+    def find(self, ident: str | None, name: str | None = None, vpc_id: str | None = None) -> Group:
+        """The group of an id, a uuid or a name (by default in the default VPC), or InvalidGroup.NotFound."""
+        if ident:
+            return self._by_ident(ident)
+        if not name:
+            raise Ec2Error("MissingParameter", "The request must contain the parameter GroupName or GroupId")
+        vpc = vpc_id or self.default_vpc
+        group = self.named(vpc, name)
+        if group is None:
+            sentence = f"The security group '{name}' does not exist in VPC '{vpc}'"
+            raise Ec2Error("InvalidGroup.NotFound", sentence)
+        return group
+
+    def _by_ident(self, ident: str) -> Group:
+        kind = KINDS["security-group"]
+        wanted = ec2_id("sg", ident) if is_uuid(ident) else ident.lower()
+        group = self.by_id.get(wanted)
+        if group is None and not (is_uuid(ident) or kind.is_id(ident)):
+            raise kind.refused(ident)
+        if group is None:
+            raise kind.missing(ident)
+        return group
+
+    def rules(self, group: Group) -> list[Rule]:
+        """The rules that clients see, ingress first."""
+        egress = [rule for rule in self.native_rules(group, egress=True) if rule != DENY_ALL]
+        return [
+            *self.native_rules(group, egress=False),
+            *([implied_egress(group)] if is_open(group) else egress),
+        ]
+
+    def native_rules(self, group: Group, *, egress: bool) -> list[Rule]:
+        """The rules that CloudStack has, the hidden one among them."""
+        rows = (group.row or {}).get("egressrule" if egress else "ingressrule") or ()
+        return [self._rule(row, egress) for row in rows]
+
+    def _rule(self, row: Row, egress: bool) -> Rule:
+        marks = _tags.hidden(row)
+        peer = None
+        if row.get("securitygroupname"):
+            known = self.by_native.get((row.get("account", ""), row["securitygroupname"].lower()))
+            peer = known.id if known else row["securitygroupname"]
+        return from_native(row, egress, marks, peer, marks.get(RULE_ID) or ec2_id("sgr", row["ruleid"]))
+
+
+def is_open(group: Group) -> bool:
+    """Whether the group lets everything out because CloudStack has no egress rule of it."""
+    return not (group.row and group.row.get("egressrule"))
+
+
+def implied_egress(group: Group) -> Rule:
+    """AWS's default egress rule, of a group that has it by having none."""
+    return Rule(True, "-1", cidr=DEFAULT_EGRESS.cidr, id=ec2_id("sgr", group.uuid))
+
+
+async def groups(ctx: Context) -> Groups:
+    """List the caller's groups and the default groups that VPCs imply: two native calls."""
+    rows, vpcs = await asyncio.gather(ctx.account.list("listSecurityGroups"), vpc_rows(ctx))
+    found = [_group(ctx, row) for row in rows]
+    taken = {group.vpc_id for group in found if group.name == DEFAULT}
+    for vpc in vpcs:
+        vpc_id = ec2_id("vpc", vpc["id"])
+        if vpc_id not in taken:
+            owner = ctx.owner_id if vpc.get("default") else owner_of(vpc)
+            found.append(Group(vpc["id"], DEFAULT, vpc_id, owner, None))
+    by_native = {(g.row.get("account", ""), g.row["name"].lower()): g for g in found if g.row}
+    return Groups(default_vpc_id(ctx), {group.id: group for group in found}, by_native)
+
+
+def _group(ctx: Context, row: Row) -> Group:
+    marks = _tags.hidden(row)
+    owner = owner_of(row)
+    if DEFAULT_OF in marks:
+        return Group(marks[DEFAULT_OF], DEFAULT, ec2_id("vpc", marks[DEFAULT_OF]), owner, row)
+    vpc_id = marks.get(VPC) or ec2_id("vpc", owner)
+    return Group(row["id"], marks.get(NAME) or row["name"], vpc_id, owner, row)
+
+
+async def chosen(
+    ctx: Context, vpc_id: str, idents: Iterable[str] = (), names: Iterable[str] = ()
+) -> list[Group]:
+    """The groups of a launch in a VPC, by ids and names; its default group when none is named."""
+    known = await groups(ctx)
+    found = [known.find(ident) for ident in idents]
+    found += [known.find(None, name, vpc_id) for name in names]
+    for group in found:
+        if group.vpc_id != vpc_id:
+            sentence = f"Security group {group.id} and the subnet belong to different networks."
+            raise Ec2Error("InvalidParameter", sentence)
+    return list(dict.fromkeys(found)) or [known.find(None, DEFAULT, vpc_id)]
+
+
+async def names(ctx: Context) -> dict[str, str]:
+    """`Group.uuid` → EC2 name of all the caller's groups, implied ones among them."""
+    return {group.uuid: group.name for group in await groups(ctx)}
+
+
+async def native_row(ctx: Context, group: Group) -> Row:
+    """CloudStack's row of a group; an implied one is made now."""
+    if group.row is not None:
+        return group.row
+    name = f"{DEFAULT}-{group.id}"
+    answer = await ctx.account.call("createSecurityGroup", name=name, description=group.description)
+    row: Row = answer["securitygroup"]
+    try:
+        await _tags.attach(ctx, "security-group", row["id"], {_tags.RESERVED + DEFAULT_OF: group.uuid})
+    except BaseException:
+        await ctx.account.call("deleteSecurityGroup", id=row["id"])
+        raise
+    return row
+
+
+async def leave_vpc(ctx: Context, vpc_id: str) -> None:
+    """Delete a VPC's default group with it; raise DependencyViolation while it has another group."""
+    of_vpc = [group for group in await groups(ctx) if group.vpc_id == vpc_id]
+    if any(group.name != DEFAULT for group in of_vpc):
+        sentence = f"The vpc '{vpc_id}' has dependencies and cannot be deleted."
+        raise Ec2Error("DependencyViolation", sentence)
+    for group in of_vpc:
+        if group.row is not None:
+            await ctx.account.call("deleteSecurityGroup", id=group.row["id"])
+            await _tags.forget(ctx, "security-group", group.uuid)

@@ -1,0 +1,195 @@
+"""One rule of a security group, between EC2's permissions and CloudStack's rules.
+
+EC2 nests ranges and groups in permissions, CloudStack has one rule a peer; both are flattened to `Rule`, which compares
+by what it lets through. EC2 writes "-1", ports and ICMP types in FromPort and ToPort; CloudStack writes "all" and gives
+ICMP fields of its own.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ec2bridge.errors import Ec2Error
+
+Row = Mapping[str, Any]
+Request = dict[str, Any]
+
+_NAMES = {"1": "icmp", "6": "tcp", "17": "udp", "58": "icmpv6", "all": "-1"}
+_PORTED = ("tcp", "udp")
+# Of these ICMP types only code 0 exists, so "all codes", which CloudStack does not take, is code 0.
+_ONE_CODE = frozenset({0, 4, 8, 9, 10, 13, 14, 15, 16, 17, 18})
+_DESCRIPTION = re.compile(r"[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{0,255}")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What is let through, in EC2's terms; what else is known of it takes no part in comparisons.
+
+    `group` is the peer's group id. `uuid` is CloudStack's, None for a rule that is only implied or not yet made.
+    """
+
+    egress: bool
+    protocol: str
+    from_port: int | None = None
+    to_port: int | None = None
+    cidr: str | None = None
+    group: str | None = None
+    description: str = field(default="", compare=False)
+    uuid: str | None = field(default=None, compare=False)
+    id: str = field(default="", compare=False)
+    row: Row = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def span(self) -> tuple[str, int | None, int | None]:
+        """Protocol and ports: what EC2 groups permissions by."""
+        return self.protocol, self.from_port, self.to_port
+
+    def native(self) -> dict[str, Any]:
+        """Protocol and ports as CloudStack takes them."""
+        if self.protocol in _PORTED:
+            return {"protocol": self.protocol, "startport": self.from_port, "endport": self.to_port}
+        if self.protocol == "icmp":
+            code = 0 if self.to_port == -1 and self.from_port != -1 else self.to_port
+            return {"protocol": "icmp", "icmptype": self.from_port, "icmpcode": code}
+        return {"protocol": {"-1": "all", "icmpv6": "58"}.get(self.protocol, self.protocol)}
+
+    def marks(self) -> dict[str, str]:
+        """What CloudStack cannot hold of the rule, as reserved tags without prefix."""
+        code = {"icmp-code": "-1"} if self.native().get("icmpcode") not in (None, self.to_port) else {}
+        return {**code, **({"description": self.description} if self.description else {})}
+
+    def __str__(self) -> str:
+        """The rule as AWS's messages name it."""
+        name = "ALL" if self.protocol == "-1" else self.protocol.upper()
+        ports = (
+            f", from port: {self.from_port}, to port: {self.to_port}" if self.from_port is not None else ""
+        )
+        return f"peer: {self.cidr or self.group}, {name}{ports}, ALLOW"
+
+
+DEFAULT_EGRESS = Rule(True, "-1", cidr="0.0.0.0/0")
+"""AWS's rule of a new group; CloudStack does the same while a group has no egress rule at all."""
+DENY_ALL = Rule(True, "-1", cidr="127.0.0.1/32")
+"""The hidden rule that keeps a group without other egress rules shut."""
+
+
+# --- reading -------------------------------------------------------------------------------------------------
+
+
+def from_native(row: Row, egress: bool, marks: Mapping[str, str], group: str | None, ident: str) -> Rule:
+    """Translate a rule as CloudStack lists it; `group` is the EC2 id of the group that it names."""
+    protocol = str(row.get("protocol", "all")).lower()
+    protocol = _NAMES.get(protocol, protocol)
+    first = last = None
+    if protocol in _PORTED:
+        first, last = row.get("startport"), row.get("endport")
+    elif protocol == "icmp":
+        first, last = row.get("icmptype", -1), int(marks.get("icmp-code", row.get("icmpcode", -1)))
+    elif protocol == "icmpv6":
+        first = last = -1
+    cidr = _canonical(row["cidr"]) if row.get("cidr") else None
+    return Rule(
+        egress, protocol, first, last, cidr, group, marks.get("description", ""), row["ruleid"], ident, row
+    )
+
+
+def _canonical(cidr: str) -> str:
+    try:
+        return str(ipaddress.ip_network(cidr, strict=False))
+    except ValueError:
+        return cidr
+
+
+def wanted(permissions: Iterable[Request], egress: bool, find_group: Callable[[Request], str]) -> list[Rule]:
+    """Flatten a request's permissions, checked as AWS checks them; `find_group` gives a named group's id."""
+    rules = [rule for permission in permissions for rule in _flat(permission, egress, find_group)]
+    if len(set(rules)) < len(rules):
+        raise Ec2Error("InvalidParameterValue", "The same permission must not appear multiple times")
+    return rules
+
+
+def _flat(permission: Request, egress: bool, find_group: Callable[[Request], str]) -> Iterator[Rule]:
+    if permission.get("PrefixListIds"):
+        raise Ec2Error("UnsupportedOperation", "CloudStack's security groups know no prefix lists.")
+    span = protocol_and_ports(permission)
+    peers: list[tuple[str | None, str | None, Request]] = []
+    peers += [(_cidr(entry, "CidrIp", 4), None, entry) for entry in permission.get("IpRanges") or ()]
+    peers += [(_cidr(entry, "CidrIpv6", 6), None, entry) for entry in permission.get("Ipv6Ranges") or ()]
+    peers += [(None, find_group(entry), entry) for entry in permission.get("UserIdGroupPairs") or ()]
+    if not peers:
+        raise Ec2Error("MissingParameter", "A permission must name an IP range or a security group.")
+    for cidr, group, entry in peers:
+        yield Rule(egress, *span, cidr, group, description(entry.get("Description")))
+
+
+def _cidr(entry: Request, member: str, version: int) -> str:
+    text = str(entry.get(member) or "")
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        network = None
+    if network is None or network.version != version or "/" not in text:
+        raise Ec2Error("InvalidParameterValue", f"CIDR block {text} is malformed")
+    return str(network)
+
+
+def cidr_of(request: Request) -> str | None:
+    """The range of a single rule in a request (CidrIpv4 or CidrIpv6), checked."""
+    if request.get("CidrIpv4"):
+        return _cidr(request, "CidrIpv4", 4)
+    return _cidr(request, "CidrIpv6", 6) if request.get("CidrIpv6") else None
+
+
+def description(text: str | None) -> str:
+    """Check a rule's description against AWS's characters and length."""
+    if text and not _DESCRIPTION.fullmatch(text):
+        raise Ec2Error(
+            "InvalidParameterValue",
+            "Invalid rule description. Valid descriptions are strings less than 256 characters from the "
+            "following set:  a-zA-Z0-9. _-:/()#,@[]+=&;{}!$*",
+        )
+    return text or ""
+
+
+def protocol_and_ports(permission: Request) -> tuple[str, int | None, int | None]:
+    """Read IpProtocol, FromPort and ToPort of a permission."""
+    sent = str(permission.get("IpProtocol") or "").lower()
+    if not sent:
+        raise Ec2Error("MissingParameter", "The request must contain the parameter IpProtocol")
+    protocol = _NAMES.get(sent, sent)
+    first, last = permission.get("FromPort"), permission.get("ToPort")
+    if protocol in _PORTED:
+        return protocol, *_ports(protocol, first, last)
+    if protocol == "icmp":
+        return protocol, *_icmp(first, last)
+    if protocol == "icmpv6":
+        if {first, last} - {None, -1}:
+            raise Ec2Error("UnsupportedOperation", "CloudStack lets ICMPv6 through as a whole, not by type.")
+        return protocol, -1, -1
+    if protocol != "-1" and not (protocol.isdigit() and int(protocol) <= 255):
+        raise Ec2Error("InvalidParameterValue", f"Invalid value '{sent}' for IP protocol. Unknown protocol.")
+    return protocol, None, None
+
+
+def _ports(protocol: str, first: int | None, last: int | None) -> tuple[int, int]:
+    if first is None or last is None:
+        sentence = "Invalid value 'Must specify both from and to ports with TCP/UDP.' for portRange."
+        raise Ec2Error("InvalidParameterValue", sentence)
+    if (first, last) == (-1, -1):
+        return 0, 65535
+    if not 0 <= first <= last <= 65535:
+        raise Ec2Error("InvalidParameterValue", f"Invalid TCP/UDP port range ({first}:{last})")
+    return first, last
+
+
+def _icmp(first: int | None, last: int | None) -> tuple[int, int]:
+    kind, code = (-1 if value is None else value for value in (first, last))
+    if not (-1 <= kind <= 255 and -1 <= code <= 255) or (kind == -1 and code != -1):
+        raise Ec2Error("InvalidParameterValue", f"ICMP code ({code}) not allowed with ICMP type ({kind})")
+    if kind != -1 and code == -1 and kind not in _ONE_CODE:
+        raise Ec2Error(
+            "UnsupportedOperation", f"CloudStack needs a code with ICMP type {kind}; -1 is not one."
+        )
+    return kind, code
