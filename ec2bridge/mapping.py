@@ -1,0 +1,278 @@
+"""The tables in `mappings/`: what EC2 and CloudStack call the same thing, and which error means which.
+
+Both sides have names that no rule derives from one another (instance types and offerings, volume types and disk
+offerings, error texts and error codes), so they stand in YAML tables that an operator may replace file by file.
+Tables only: what needs a condition is a function somewhere else. All are read and checked at the start, and what is
+wrong is told in a sentence that names file and row.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from string import Formatter
+from typing import Annotated, Any, TypeVar
+
+import yaml
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
+
+from ec2bridge.ids import KINDS, Kind
+
+
+class MappingError(Exception):
+    """A table cannot be used; the message is a sentence for the operator."""
+
+
+class Table(BaseModel):
+    """What all tables and rows share: an unknown key is a mistake, nothing changes after the start."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+
+# --- instance types --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """What a machine has: virtual processors and MiB of memory."""
+
+    cpus: int
+    memory: int
+
+
+class Family(Table):
+    """A family of instance types, with the facts about it that clients ask for."""
+
+    burstable: bool = False
+    architectures: tuple[str, ...] = ("x86_64",)
+    sizes: dict[str, tuple[PositiveInt, PositiveInt]]
+
+
+class InstanceTypes(Table):
+    """AWS's instance types with their sizes."""
+
+    cpu_speed: PositiveInt
+    """MHz asked of a customised offering that leaves the speed to the launch."""
+    families: dict[str, Family]
+
+    def model_post_init(self, _: Any) -> None:
+        """Join the names once; a type is looked up with each machine."""
+        types = {
+            f"{name}.{size}": Size(*figures)
+            for name, family in self.families.items()
+            for size, figures in family.sizes.items()
+        }
+        self.__dict__["types"] = types
+
+    @property
+    def types(self) -> Mapping[str, Size]:
+        """Type → size, in the order of the table."""
+        types: Mapping[str, Size] = self.__dict__["types"]
+        return types
+
+    def family(self, name: str) -> Family | None:
+        """The family of a type; None for what is no AWS type."""
+        return self.families.get(name.partition(".")[0]) if name in self.types else None
+
+
+# --- volume types ----------------------------------------------------------------------------------------------
+
+
+class VolumeType(Table):
+    """Which disk offerings are of a volume type: by name or by storage tag, without regard to case."""
+
+    offerings: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+
+    def matches(self, row: Mapping[str, Any]) -> bool:
+        """Whether a disk offering, or a volume with its offering's name, is of this type."""
+        name = str(row.get("diskofferingname") or row.get("name") or "").lower()
+        tags = {
+            tag.strip().lower()
+            for tag in str(row.get("tags") or "").split(",")
+            if "diskofferingname" not in row
+        }
+        return name in map(str.lower, self.offerings) or not tags.isdisjoint(map(str.lower, self.tags))
+
+
+class VolumeTypes(Table):
+    """EC2's volume types and the disk offerings that stand for them."""
+
+    default: str
+    """The type of a volume that is created without one."""
+    other: str
+    """The type shown for a volume whose offering no rule names."""
+    types: dict[str, VolumeType]
+
+    @model_validator(mode="after")
+    def _known(self) -> "VolumeTypes":
+        for key in ("default", "other"):
+            if getattr(self, key) not in self.types:
+                raise ValueError(f"{key} names the volume type {getattr(self, key)!r}, which is not in types")
+        return self
+
+    def type_of(self, row: Mapping[str, Any]) -> str:
+        """The volume type of a disk offering's row, or of a volume's."""
+        return next((name for name, rule in self.types.items() if rule.matches(row)), self.other)
+
+
+# --- errors ----------------------------------------------------------------------------------------------------
+
+
+def _pattern(value: Any) -> Any:
+    if value is None or isinstance(value, re.Pattern):
+        return value
+    try:
+        return re.compile(value, re.DOTALL)
+    except (re.error, TypeError) as error:
+        raise ValueError(f"the text {value!r} is no regular expression: {error}") from None
+
+
+def _several(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+class ErrorRow(Table):
+    """Which errors of CloudStack's a row is for, and the EC2 error that they become.
+
+    Either `code`, with a `message` in which groups of `text` and `{text}`, CloudStack's own sentence, may stand; or
+    `kind`, for which that kind's NotFound is made of the group `id`.
+    """
+
+    command: Annotated[tuple[str, ...], BeforeValidator(_several)] = ("*",)
+    errorcode: int | None = None
+    cserrorcode: int | None = None
+    text: Annotated[re.Pattern[str] | None, BeforeValidator(_pattern)] = None
+    code: str | None = None
+    message: str = "{text}"
+    kind: str | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> "ErrorRow":
+        if (self.code is None) == (self.kind is None):
+            raise ValueError("it needs either a code or a kind")
+        if self.kind is not None and self.kind not in KINDS:
+            raise ValueError(f"{self.kind!r} is no kind of object")
+        groups = set(self.text.groupindex) if self.text else set()
+        wanted = {"id"} if self.kind else {name for _, name, _, _ in Formatter().parse(self.message) if name}
+        if missing := wanted - groups - {"text"}:
+            raise ValueError(f"the text has no group {sorted(missing)[0]!r}")
+        return self
+
+    def match(
+        self, command: str, errorcode: int | None, cserrorcode: int | None, text: str
+    ) -> re.Match[str] | None:
+        """The match of the row's text when the row is for this error."""
+        if self.errorcode not in (None, errorcode) or self.cserrorcode not in (None, cserrorcode):
+            return None
+        if not any(fnmatchcase(command, pattern) for pattern in self.command):
+            return None
+        return (self.text or _ANY).search(text)
+
+    def covers(self, other: "ErrorRow") -> bool:
+        """Whether nothing is left for `other` when it comes after this row."""
+        return (
+            self.errorcode in (None, other.errorcode)
+            and self.cserrorcode in (None, other.cserrorcode)
+            and (self.text is None or self.text == other.text)
+            and all(any(fnmatchcase(theirs, ours) for ours in self.command) for theirs in other.command)
+        )
+
+    def object_kind(self) -> Kind | None:
+        """The kind whose NotFound this row stands for."""
+        return KINDS[self.kind] if self.kind else None
+
+
+_ANY = re.compile("")
+
+
+class ErrorTable(Table):
+    """CloudStack's errors as EC2's; the first row that matches decides."""
+
+    errors: tuple[ErrorRow, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _reachable(self) -> "ErrorTable":
+        for place, row in enumerate(self.errors):
+            for earlier, other in enumerate(self.errors[:place]):
+                if other.covers(row):
+                    raise ValueError(
+                        f"row {place + 1} can never be reached: row {earlier + 1} takes its errors"
+                    )
+        return self
+
+
+# --- reading ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Mappings:
+    """All tables."""
+
+    instance_types: InstanceTypes
+    volume_types: VolumeTypes
+    errors: ErrorTable
+
+
+T = TypeVar("T", bound=Table)
+
+_FILES = ("instance-types.yaml", "volume-types.yaml", "errors.yaml")
+
+
+def load_mappings(directory: Path | str | None = None) -> Mappings:
+    """Read all tables, from `directory` those that it has; raises MappingError with a sentence."""
+    places = [packaged()]
+    if directory is not None:
+        own = Path(directory)
+        _check_names(own)
+        places.insert(0, own)
+    return Mappings(
+        instance_types=_read(places, _FILES[0], InstanceTypes),
+        volume_types=_read(places, _FILES[1], VolumeTypes),
+        errors=_read(places, _FILES[2], ErrorTable),
+    )
+
+
+def packaged() -> Path:
+    """Where the tables lie that came with the program: inside the wheel, or beside the package in a clone."""
+    inside = Path(__file__).parent / "mappings"
+    return inside if inside.is_dir() else Path(__file__).parent.parent / "mappings"
+
+
+def _check_names(directory: Path) -> None:
+    if not directory.is_dir():
+        raise MappingError(f"The mappings' directory {directory} does not exist.")
+    for path in sorted(directory.glob("*.y*ml")):
+        if path.name not in _FILES:
+            raise MappingError(f"{path} is no mapping; the mappings are {', '.join(_FILES)}.")
+
+
+def _read(places: list[Path], name: str, model: type[T]) -> T:
+    path = next(place / name for place in places if (place / name).exists() or place == places[-1])
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise MappingError(f"{path} cannot be read: {' '.join(str(error).split())}.") from None
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise MappingError("\n".join(_sentence(path, problem) for problem in error.errors())) from None
+
+
+def _sentence(path: Path, problem: Any) -> str:
+    steps = [f"row {step + 1}" if isinstance(step, int) else str(step) for step in problem["loc"]]
+    reason = (
+        "unknown key"
+        if problem["type"] == "extra_forbidden"
+        else problem["msg"].removeprefix("Value error, ")
+    )
+    return f"{path}: {' → '.join([*steps, reason])}."
