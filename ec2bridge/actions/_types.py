@@ -44,7 +44,7 @@ class TypeTable:
         size = self.aws.get(name)
         for row in rows:
             if name in (row["name"], row["id"]):
-                details = self._details(row, size or _least(row))
+                details = self._details(row, size or smallest(row))
                 if details is not None:
                     return row, details
         if size is None:
@@ -161,7 +161,7 @@ def _within(value: int, limits: Mapping[str, Any], name: str, fixed: int | None)
     return (low is None or value >= int(low)) and (high is None or value <= int(high))
 
 
-def _least(row: Row) -> Size | None:
+def smallest(row: Row) -> Size | None:
     """Return the smallest size of a customised offering with limits: what asking for it by name gives."""
     limits = row.get("serviceofferingdetails") or {}
     cpus, memory = limits.get("mincpunumber"), limits.get("minmemory")
