@@ -35,11 +35,12 @@ PROTOCOL_PARAMETERS = frozenset(
     }
 )
 
-# Names of earlier API versions that today's model no longer knows: operation → old prefix → new prefix. They are
-# what differs from the models of 2014 to 2016 that botocore still carries; all other old names are understood.
+# Names that today's model does not know: operation → old prefix → new prefix. Two are what differs from the models
+# of 2014 to 2016 that botocore still carries, RamDiskId is libcloud's spelling; all other old names are understood.
 OLD_NAMES = {
     "DescribeReservedInstancesListings": {"Filters.": "Filter."},
     "ImportInstance": {"LaunchSpecification.UserData": "LaunchSpecification.UserData.Data"},
+    "RegisterImage": {"RamDiskId": "RamdiskId"},
 }
 
 # Dots in a parameter name. The model's deepest has a dozen; values are converted by recursion, hence a limit.
