@@ -19,7 +19,6 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    Field,
     PositiveInt,
     ValidationError,
     model_validator,
@@ -198,10 +197,12 @@ _ANY = re.compile("")
 class ErrorTable(Table):
     """CloudStack's errors as EC2's; the first row that matches decides."""
 
-    errors: tuple[ErrorRow, ...] = Field(min_length=1)
+    errors: tuple[ErrorRow, ...]
 
     @model_validator(mode="after")
     def _reachable(self) -> "ErrorTable":
+        if not self.errors:
+            raise ValueError("it has no rows")
         for place, row in enumerate(self.errors):
             for earlier, other in enumerate(self.errors[:place]):
                 if other.covers(row):

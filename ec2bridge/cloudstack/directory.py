@@ -126,6 +126,8 @@ class Known:
     """The ids of one kind that one caller has seen."""
 
     kind: str
+    miss_ttl: float = MISS_TTL
+    most: int = MOST_IDS
     by_digits: OrderedDict[str, str] = field(default_factory=OrderedDict)
     seen: set[str] = field(default_factory=set)
     misses: dict[str, float] = field(default_factory=dict)
@@ -135,7 +137,7 @@ class Known:
         for native_id in native_ids:
             if native_id not in self.seen:
                 self._add(native_id)
-        while len(self.by_digits) > MOST_IDS:
+        while len(self.by_digits) > self.most:
             self.seen.discard(self.by_digits.popitem(last=False)[1])
 
     def _add(self, native_id: str) -> None:
@@ -173,13 +175,14 @@ class Known:
         now = time.monotonic()
         if len(self.misses) > 1000:
             self.misses = {known: until for known, until in self.misses.items() if until > now}
-        self.misses[digits] = now + MISS_TTL
+        self.misses[digits] = now + self.miss_ttl
 
 
 @dataclass(slots=True, eq=False)
 class Memory:
     """One caller's ids, of all kinds."""
 
+    miss_ttl: float = MISS_TTL
     _kinds: dict[str, Known] = field(default_factory=dict)
     # Kept only while it runs: those who ask meanwhile share it, the next one needs a fresh one.
     _listings: Cached = field(default_factory=lambda: Cached(ttl=0.0))
@@ -188,7 +191,7 @@ class Memory:
         """What has been seen of a kind."""
         known = self._kinds.get(kind)
         if known is None:
-            known = self._kinds[kind] = Known(kind)
+            known = self._kinds[kind] = Known(kind, self.miss_ttl)
         return known
 
     def remember(self, kind: str, rows: Iterable[Row]) -> None:
@@ -250,7 +253,8 @@ class Directory:
 class Directories:
     """The directories of all callers; sees every listing that passes through the client."""
 
-    def __init__(self, cloudstack: CloudStack) -> None:
+    def __init__(self, cloudstack: CloudStack, miss_ttl: float = MISS_TTL) -> None:
+        self.miss_ttl = miss_ttl
         self._memories: OrderedDict[Any, Memory] = OrderedDict()
         cloudstack.row_observers.append(self._saw)
 
@@ -261,7 +265,7 @@ class Directories:
     def _of(self, account: Account) -> Memory:
         memory = self._memories.get(account.cache_key)
         if memory is None:
-            memory = self._memories[account.cache_key] = Memory()
+            memory = self._memories[account.cache_key] = Memory(self.miss_ttl)
             while len(self._memories) > MOST_CALLERS:
                 self._memories.popitem(last=False)
         else:
