@@ -26,12 +26,14 @@ class TypeTable:
 
     aws: Mapping[str, Size]
     offerings: tuple[Row, ...]
+    """In the order in which they are chosen from."""
     cpu_speed: int
     """MHz asked of a customised offering that leaves the speed to the launch."""
+    by_uuid: Mapping[str, Row]
 
     def offering(self, uuid: str | None) -> Row | None:
         """Return the offering of that uuid; None when it was removed or is not the caller's to see."""
-        return next((row for row in self.offerings if row["id"] == uuid), None)
+        return self.by_uuid.get(uuid or "")
 
     def serving(self, name: str, zone: str | None = None) -> tuple[Row, dict[str, Any]] | None:
         """Return the offering, and the details a customised one needs, that a launch of type `name` uses.
@@ -40,7 +42,7 @@ class TypeTable:
         Among several of a kind one that any host can run, then the oldest: the choice never changes by itself.
         `zone` is a zone's uuid, and leaves out offerings that exist elsewhere only.
         """
-        rows = sorted((row for row in self.offerings if _is_in(row, zone)), key=_preference)
+        rows = [row for row in self.offerings if _is_in(row, zone)]
         size = self.aws.get(name)
         for row in rows:
             if name in (row["name"], row["id"]):
@@ -78,12 +80,15 @@ class TypeTable:
 
 async def type_table(ctx: Context) -> TypeTable:
     """Return the caller's offerings with the AWS types of the mapping; asked of CloudStack about once a minute."""
-    rows = await cached(ctx, "service-offerings").get(
-        ctx.account.cache_key, lambda: ctx.account.list("listServiceOfferings", issystem=False)
-    )
+    table: TypeTable = await cached(ctx, "service-offerings").get(ctx.account.cache_key, lambda: _fetch(ctx))
+    return table
+
+
+async def _fetch(ctx: Context) -> TypeTable:
+    rows = await ctx.account.list("listServiceOfferings")
+    active = sorted((row for row in rows if row.get("state", "Active") == "Active"), key=_preference)
     mapping = ctx.mappings.instance_types
-    active = tuple(row for row in rows if row.get("state", "Active") == "Active")
-    return TypeTable(mapping.types, active, mapping.cpu_speed)
+    return TypeTable(mapping.types, tuple(active), mapping.cpu_speed, {row["id"]: row for row in active})
 
 
 def size_of(row: Row) -> Size | None:

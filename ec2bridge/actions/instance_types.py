@@ -14,6 +14,7 @@ from ec2bridge.actions._describe import Ids, Item, describe
 from ec2bridge.actions._places import zones
 from ec2bridge.actions._types import TypeTable, size_of, smallest, type_of, type_table
 from ec2bridge.actions._values import known
+from ec2bridge.errors import Ec2Error
 from ec2bridge.mapping import Size
 
 Row = dict[str, Any]
@@ -207,6 +208,8 @@ def _graphics(offering: Row) -> dict[str, Any] | None:
 async def describe_instance_type_offerings(ctx: Context, request: dict[str, Any]) -> list[Item]:
     """Return which types can be launched in the region, or in each of its zones."""
     kind = request.get("LocationType") or "region"
+    if kind not in ("region", "availability-zone", "availability-zone-id", "outpost"):
+        raise Ec2Error("InvalidParameterValue", f"Value ({kind}) for parameter locationType is invalid.")
     table, places = await asyncio.gather(type_table(ctx), zones(ctx))
     if kind == "region":
         return list(_offered(table, kind, None, [ctx.settings.region]))

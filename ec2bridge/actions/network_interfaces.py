@@ -24,6 +24,8 @@ _ADDRESSES = "PrivateIpAddresses"
     ids={"NetworkInterfaceIds": Ids("NetworkInterfaceId", "network-interface")},
     filters={
         **TAGS,
+        "tag-key": "TagSet.Key",
+        "tag-value": "TagSet.Value",
         "association.allocation-id": "Association.AllocationId",
         "association.association-id": "Association.AssociationId",
         "addresses.association.owner-id": f"{_ADDRESSES}.Association.IpOwnerId",
@@ -44,7 +46,6 @@ _ADDRESSES = "PrivateIpAddresses"
         "availability-zone-id": "AvailabilityZoneId",
         "description": "Description",
         "group-id": "Groups.GroupId",
-        "group-name": "Groups.GroupName",
         "ipv6-addresses.ipv6-address": "Ipv6Addresses.Ipv6Address",
         "interface-type": "InterfaceType",
         "mac-address": "MacAddress",
@@ -72,8 +73,7 @@ async def describe_network_interfaces(ctx: Context, request: dict[str, Any]) -> 
     found = [item for row in rows for item in interfaces(row, _instances.instance(facts, row))]
     tags = await _tags.stored(ctx, "network-interface")
     for item in found:
-        # The filters look for `Tags`, as everything else has them; an interface's are called TagSet.
-        item["TagSet"] = item["_Tags"] = _tags.as_list(tags.get(item["_Uuid"], {}))
+        item["TagSet"] = _tags.as_list(tags.get(item["_Uuid"], {}))
     return found
 
 

@@ -1,0 +1,52 @@
+"""Every filter that AWS documents is declared by the action that serves the listing, and no other.
+
+A filter on something that CloudStack does not have is declared, too: it matches nothing, where one that AWS does not
+have is an error.
+"""
+
+import pytest
+
+from ec2bridge.actions import _registry
+from ec2bridge.wire.model import Operation, operation, operation_names
+
+# Names that AWS takes besides those in its lists. Some stand in the prose ("You can also use availabilityZone as the
+# filter name"), others stood there once and still work.
+ALIASES = {
+    "DescribeInstances": {"group-id", "group-name", "iam-instance-profile.name"},
+    "DescribeSubnets": {
+        "availabilityZone",
+        "availabilityZoneId",
+        "cidr",
+        "cidrBlock",
+        "defaultForAz",
+    },
+    "DescribeVpcs": {"isDefault"},
+}
+
+
+def documented(op: Operation) -> set[str]:
+    """The filters of AWS's documentation, with those of its names that are written in several ways."""
+    names = {"tag:*" if name == "tag" else name for name in op.filters_documented}
+    if "tag-key" in names:
+        # It stood beside tag-key in the lists until 2019, and old clients and scripts use it.
+        names.add("tag-value")
+    return names | ALIASES.get(op.name, set())
+
+
+def with_filters() -> list[str]:
+    _registry.load()
+    served = {entry.name for entry in _registry.served() if entry.service == "ec2"}
+    return [name for name in operation_names() if name in served and operation(name).filters_documented]
+
+
+@pytest.mark.parametrize("name", with_filters())
+def test_the_documented_filters_are_declared(name: str) -> None:
+    op = operation(name)
+    assert op is not None
+    entry = _registry.find(name)
+    assert entry is not None
+
+    declared = set(entry.filters)
+
+    assert declared >= documented(op), f"missing: {sorted(documented(op) - declared)}"
+    assert declared <= documented(op), f"made up: {sorted(declared - documented(op))}"
