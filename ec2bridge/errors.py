@@ -27,11 +27,10 @@ STATUS = MappingProxyType(
         # what is asked
         "MalformedQueryString": 404,
         "DryRunOperation": 412,
-        "RequestEntityTooLarge": 413,
+        "RequestEntityTooLarge": 413,  # not AWS's: HTTP's own
         # what went wrong on this side
         "InsufficientAddressCapacity": 500,
         "InsufficientCapacity": 500,
-        "InsufficientCapacityOnHost": 500,
         "InsufficientHostCapacity": 500,
         "InsufficientInstanceCapacity": 500,
         "InsufficientReservedInstanceCapacity": 500,
