@@ -343,7 +343,7 @@ def check_signed_headers(claim: Claim, headers: Headers) -> None:
 
 async def find_credentials(claim: Claim, reading: Reading, provider: SecretProvider) -> Credentials:
     """Return the credentials of the access key; raise when it is none of ours, in the words of the service."""
-    sts = claim.scope[2] == "sts" if claim.scope else ("Version", STS_VERSION) in reading.form
+    sts = (claim.scope is not None and claim.scope[2] == "sts") or ("Version", STS_VERSION) in reading.form
     try:
         # Session tokens come from STS calls that this endpoint does not have: none can be valid.
         credentials = None if claim.session_token else await provider.lookup(claim.access_key)
