@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import logging
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
@@ -21,6 +22,8 @@ from ec2bridge.simulator.registry import Answer, Command, commands
 from ec2bridge.simulator.seed import DEFAULT_SEED, Seed, plant
 from ec2bridge.simulator.tables import Row, Tables
 
+log = logging.getLogger(__name__)
+
 # A fresh install's settings that matter to a client; all are changed with `Cloud(settings={…})`.
 SETTINGS: dict[str, Any] = {
     "allow.user.view.destroyed.vm": False,
@@ -35,6 +38,10 @@ SETTINGS: dict[str, Any] = {
     "guest.domain.suffix": "cloud.internal",
     "vm.userdata.max.length": 32768,
     "vm.password.length": 10,
+    # The simulator's own: what a host holds (CPUs, MiB), and how many machines run in a zone (0: any number).
+    "host.cpus": 32,
+    "host.memory": 1 << 20,
+    "zone.machines": 0,
 }
 
 
@@ -106,6 +113,9 @@ class Cloud:
         except ApiError as error:
             error.envelope = error.envelope or envelope
             raise
+        except Exception as error:
+            log.exception("%s broke", name)
+            raise ApiError(530, 4250, repr(error), envelope=envelope) from error
         finally:
             self.tables.commit()
         return envelope, answer

@@ -69,9 +69,9 @@ class Simulator:
         app = web.Application(client_max_size=8 << 20)
         app.router.add_route("*", PATH, self._handle)
         app.router.add_route("*", PATH + "/", self._handle)
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port, shutdown_timeout=1)
+        site = web.TCPSite(self._runner, host, port)
         await site.start()
         bound = self._runner.addresses[0][1]
         self.url = f"http://{host}:{bound}{PATH}"

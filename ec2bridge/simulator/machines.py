@@ -1,0 +1,302 @@
+"""A machine's parts (NICs, root disk, groups) and the row that listings show of it."""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+from typing import TYPE_CHECKING
+from uuid import NAMESPACE_URL, uuid5
+
+from ec2bridge.simulator.call import now
+from ec2bridge.simulator.commands import security_groups, tags
+from ec2bridge.simulator.tables import Row
+
+if TYPE_CHECKING:
+    from ec2bridge.simulator.cloud import Cloud
+
+READONLY_DETAILS = (
+    "dataDiskController, rootDiskController, backupValidationCommandTimeout, "
+    "backupValidationScreenshotWait, backupValidationBootTimeout"
+)
+STATS: Row = {
+    "cpuused": "10%",
+    "networkkbsread": 32768,
+    "networkkbswrite": 16384,
+    "diskkbsread": 0,
+    "diskkbswrite": 0,
+    "memorykbs": 0,
+    "memoryintfreekbs": 0,
+    "memorytargetkbs": 0,
+    "diskioread": 0,
+    "diskiowrite": 0,
+}
+# What `details=` selects. Without it everything is shown.
+GROUPS = frozenset(
+    ("group", "nics", "stats", "secgrp", "tmpl", "servoff", "diskoff", "iso", "volume", "affgrp", "backoff")
+)
+_OWNER = ("account", "projectid", "project", "userid", "username", "domainid", "domain", "domainpath")
+_STORED = ("id", "name", "displayname", *_OWNER, "created", "lastupdated", "state", "haenable")
+
+
+def instance_name(machine: Row) -> str:
+    return f"i-3-{machine['_number']}-VM"
+
+
+def label(machine: Row) -> str:
+    """How CloudStack names a machine in its error texts."""
+    return (
+        f'VM instance {{"id":{machine["_number"]},"instanceName":"{instance_name(machine)}",'
+        f'"state":"{machine["state"]}","type":"User","uuid":"{machine["id"]}"}}'
+    )
+
+
+def nics_of(cloud: Cloud, machine: Row) -> list[Row]:
+    """In the order in which they were added; the default one is not always the first."""
+    return cloud.tables["nics"].where(_machine=machine["id"])
+
+
+def host_of(machine: Row) -> Row:
+    name = f"SimulatedAgent.{machine['zonename']}"
+    return {"hostid": str(uuid5(NAMESPACE_URL, name)), "hostname": name}
+
+
+# Addresses in networks
+
+
+def taken_addresses(cloud: Cloud, network: Row) -> set[str]:
+    taken = {network.get("gateway", "")}
+    for nic in cloud.tables["nics"].where(networkid=network["id"]):
+        taken.add(nic.get("ipaddress", ""))
+        taken.update(second["ipaddress"] for second in nic.get("_secondary", []))
+    return taken
+
+
+def free_address(cloud: Cloud, network: Row, wanted: str | None = None) -> str | None:
+    """The address wanted, or the first free one; None where there is none."""
+    if "cidr" not in network:
+        return wanted
+    block = ipaddress.ip_network(network["cidr"])
+    taken = taken_addresses(cloud, network)
+    if wanted:
+        return wanted if _inside(wanted, block) and wanted not in taken else None
+    # The first addresses of a network are its routers'.
+    for number in range(10, block.num_addresses - 1):
+        address = str(block[number])
+        if address not in taken:
+            return address
+    return None
+
+
+def _inside(address: str, block: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
+    try:
+        return ipaddress.ip_address(address) in block
+    except ValueError:
+        return False
+
+
+def add_nic(cloud: Cloud, machine: Row, network: Row, address: str | None) -> Row:
+    """A NIC in the network; `deviceid` counts up."""
+    others = nics_of(cloud, machine)
+    used = {int(nic["deviceid"]) for nic in others}
+    device = next(number for number in range(len(used) + 1) if number not in used)
+    row: Row = {"networkid": network["id"], "networkname": network["name"]}
+    if "gateway" in network:
+        row.update(netmask=network["netmask"], gateway=network["gateway"], ipaddress=address)
+    row.update(
+        traffictype="Guest",
+        type=network["type"],
+        isdefault=not others,
+        macaddress=f"02:01:{secrets.token_hex(4)[:2]}:{':'.join(_pairs(secrets.token_hex(3)))}",
+        deviceid=str(device),
+        enabled=True,
+        _machine=machine["id"],
+        _secondary=[],
+        _created=now(),
+    )
+    return cloud.tables["nics"].add(row)
+
+
+def _pairs(text: str) -> list[str]:
+    return [text[index : index + 2] for index in range(0, len(text), 2)]
+
+
+def vlan_of(cloud: Cloud, network: Row) -> str:
+    """Set when the network is first used."""
+    if "_vlan" not in network:
+        cloud.tables["networks"].update(network, _vlan=100 + network["_number"])
+    return f"vlan://{network['_vlan']}"
+
+
+def show_nic(cloud: Cloud, nic: Row, running: bool) -> Row:
+    """The NIC inside a machine's row; a stopped machine's has no broadcast domain."""
+    row: Row = {}
+    for key in ("id", "networkid", "networkname", "netmask", "gateway", "ipaddress"):
+        if key in nic:
+            row[key] = nic[key]
+    network = cloud.tables["networks"].known(nic["networkid"])
+    if running and network is not None and network["broadcastdomaintype"] == "Vlan":
+        row["isolationuri"] = row["broadcasturi"] = vlan_of(cloud, network)
+    for key in ("traffictype", "type", "isdefault", "macaddress"):
+        row[key] = nic[key]
+    row.update(secondaryip=nic["_secondary"], extradhcpoption=[], deviceid=nic["deviceid"], enabled=True)
+    return row
+
+
+# Disks
+
+
+def add_root_volume(cloud: Cloud, machine: Row, template: Row, offering: Row, gib: int | None) -> Row:
+    size = gib << 30 if gib else template.get("size", 2 << 30)
+    return _add_volume(
+        cloud,
+        machine,
+        name=f"ROOT-{machine['_number']}",
+        type="ROOT",
+        deviceid=0,
+        size=size,
+        templateid=template["id"],
+        serviceofferingid=offering["id"],
+    )
+
+
+def add_data_volume(cloud: Cloud, machine: Row, offering: Row, gib: int, device: int) -> Row:
+    return _add_volume(
+        cloud,
+        machine,
+        name=f"DATA-{machine['_number']}",
+        type="DATADISK",
+        deviceid=device,
+        size=gib << 30,
+        diskofferingid=offering["id"],
+        diskofferingname=offering["name"],
+        diskofferingdisplaytext=offering["displaytext"],
+    )
+
+
+def _add_volume(cloud: Cloud, machine: Row, **fields: object) -> Row:
+    owner: Row = {
+        key: machine[key]
+        for key in ("account", "projectid", "project", "domainid", "domain", "domainpath")
+        if key in machine
+    }
+    place = {"zoneid": machine["zoneid"], "zonename": machine["zonename"]}
+    row = {
+        **fields,
+        **place,
+        **owner,
+        "created": now(),
+        "state": "Allocated",
+        "virtualmachineid": machine["id"],
+    }
+    return cloud.tables["volumes"].add({**row, "attached": now(), "provisioningtype": "thin"})
+
+
+def volumes_of(cloud: Cloud, machine: Row) -> list[Row]:
+    return cloud.tables["volumes"].where(virtualmachineid=machine["id"])
+
+
+def root_of(cloud: Cloud, machine: Row) -> Row | None:
+    return next((volume for volume in volumes_of(cloud, machine) if volume["deviceid"] == 0), None)
+
+
+# The row
+
+
+def _show_groups(cloud: Cloud, machine: Row) -> list[Row]:
+    shown = (security_groups.inside(cloud, group_id) for group_id in machine.get("_groups", []))
+    return [group for group in shown if group]
+
+
+def show(
+    cloud: Cloud, machine: Row, *, admin: bool = False, groups: frozenset[str] = GROUPS, job: bool = True
+) -> Row:
+    """The machine as listVirtualMachines shows it, with the parts that `groups` names."""
+    running = machine["state"] in ("Running", "Stopping")
+    row: Row = {key: machine[key] for key in _STORED if key in machine}
+    if "group" in groups and "group" in machine:
+        row.update(groupid=machine["groupid"], group=machine["group"])
+    row.update(zoneid=machine["zoneid"], zonename=machine["zonename"])
+    if admin and machine["state"] == "Running":
+        row.update(host_of(machine))
+    if machine["state"] == "Running":
+        row["hostcontrolstate"] = "Enabled"
+    row.update(_show_image(cloud, machine, groups))
+    row.update(_show_size(machine, groups))
+    row["guestosid"] = machine["ostypeid"]
+    if "volume" in groups:
+        row.update(rootdeviceid=0, rootdevicetype="ROOT")
+    row["securitygroup"] = _show_groups(cloud, machine) if "secgrp" in groups else []
+    row.update(_show_network(cloud, machine, running, "nics" in groups))
+    row.update(_show_rest(cloud, machine, admin, "affgrp" in groups))
+    pending = cloud.jobs.pending(machine["id"]) if job else None
+    if pending:
+        row.update(jobid=pending["id"], jobstatus=0)
+    return row
+
+
+def _show_image(cloud: Cloud, machine: Row, groups: frozenset[str]) -> Row:
+    row: Row = {}
+    template = cloud.tables["templates"].known(machine["templateid"])
+    if "tmpl" in groups and template is not None:
+        row = {
+            "templateid": template["id"],
+            "templatename": template["name"],
+            "templatetype": template["templatetype"],
+            "templateformat": template["format"],
+            "templatedisplaytext": template["displaytext"],
+            "passwordenabled": template["passwordenabled"],
+        }
+    return {**row, "isos": [], "isomaxcount": 1} if "iso" in groups else row
+
+
+def _show_size(machine: Row, groups: frozenset[str]) -> Row:
+    row: Row = {}
+    if "servoff" in groups:
+        row = {key: machine[key] for key in ("serviceofferingid", "serviceofferingname")}
+    if "diskoff" in groups and "diskofferingid" in machine:
+        row.update({key: machine[key] for key in ("diskofferingid", "diskofferingname")})
+    if "servoff" in groups or "stats" in groups:
+        row.update({key: machine[key] for key in ("cpunumber", "cpuspeed", "memory")})
+    if "stats" in groups and machine["state"] == "Running":
+        row.update(STATS)
+    return row
+
+
+def _show_network(cloud: Cloud, machine: Row, running: bool, shown: bool) -> Row:
+    nics = [show_nic(cloud, nic, running) for nic in nics_of(cloud, machine)] if shown else []
+    row: Row = {"nic": nics, "hypervisor": "Simulator"}
+    address = next((nic["ipaddress"] for nic in nics if nic["isdefault"] and "ipaddress" in nic), None)
+    if address:
+        row["ipaddress"] = address
+    public = cloud.tables["addresses"].first(virtualmachineid=machine["id"], isstaticnat=True)
+    if public is not None:
+        row.update(publicipid=public["id"], publicip=public["ipaddress"])
+    return row
+
+
+def _show_rest(cloud: Cloud, machine: Row, admin: bool, affinity: bool) -> Row:
+    row: Row = {}
+    if admin:
+        row.update(instancename=instance_name(machine), displayvm=True, arch="x86_64")
+    row["details"] = machine["details"]
+    if not admin:
+        row["readonlydetails"] = READONLY_DETAILS
+    if machine.get("keypairs"):
+        row["keypairs"] = machine["keypairs"]
+    row["affinitygroup"] = _show_affinity(cloud, machine) if affinity else []
+    row.update(
+        isdynamicallyscalable=False,
+        deleteprotection=machine["deleteprotection"],
+        ostypeid=machine["ostypeid"],
+        osdisplayname=machine["osdisplayname"],
+    )
+    if machine.get("_placed"):
+        row["pooltype"] = "NetworkFilesystem"
+    row.update(receivedbytes=0, sentbytes=0, tags=tags.inside(cloud, machine["id"]), hasannotations=False)
+    return row
+
+
+def _show_affinity(cloud: Cloud, machine: Row) -> list[Row]:
+    found = [cloud.tables["affinitygroups"].known(group) for group in machine.get("_affinitygroups", [])]
+    keys = ("id", "name", "account")
+    return [{key: group[key] for key in keys if key in group} for group in found if group]

@@ -1,0 +1,41 @@
+"""Which networks a machine may be put into, and what its start does to them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ec2bridge.simulator.call import Call
+from ec2bridge.simulator.errors import invalid
+from ec2bridge.simulator.tables import Row
+
+if TYPE_CHECKING:
+    from ec2bridge.simulator.cloud import Cloud
+
+
+def usable(call: Call, network: Row) -> bool:
+    """One's own, a project's one is in, or one of the whole domain."""
+    return network["acltype"] == "Domain" or call.may_use(network)
+
+
+def default_network(call: Call, zone: Row) -> Row:
+    """The owner's only isolated network of the zone, where a deploy names none."""
+    owner = call.owner()
+    found = call.cloud.tables["networks"].where(zoneid=zone["id"], type="Isolated", **owner)
+    own = [network for network in found if "vpcid" not in network]
+    if len(own) > 1:
+        account = call.cloud.tables["accounts"].first(name=owner.get("account")) or call.caller.account
+        raise invalid(
+            f'More than 1 default Isolated networks are found for Account Account [{{"accountName":'
+            f'"{account["name"]}","id":{account["_number"]},"uuid":"{account["id"]}"}}]; please specify networkIds'
+        )
+    if not own:
+        raise invalid(
+            f"Unable to find a network to deploy into in zone {zone['name']}; please specify networkIds"
+        )
+    return own[0]
+
+
+def implement(cloud: Cloud, network: Row) -> None:
+    """The first machine to start brings the network up."""
+    if network["state"] == "Allocated":
+        cloud.tables["networks"].update(network, state="Implemented")
