@@ -125,16 +125,18 @@ def filters_for(owners: list[str]) -> tuple[str, ...]:
 
 
 async def template_rows(ctx: Context, filters: Iterable[str]) -> list[Row]:
-    """Return one row a template, the best of its zones: it is available when one zone has it."""
+    """Return one row a template, made of those of its zones: it is available when one zone has it."""
     listings = await asyncio.gather(
         *(ctx.account.list("listTemplates", templatefilter=name) for name in filters)
     )
-    best: dict[str, Row] = {}
+    whole: dict[str, Row] = {}
     for row in (row for rows in listings for row in rows):
-        kept = best.get(row["id"])
-        if kept is None or (row.get("isready") and not kept.get("isready")):
-            best[row["id"]] = row
-    return list(best.values())
+        kept = whole.get(row["id"], {})
+        # The listings tell different things of one template; where they differ, the zone that has it is right.
+        whole[row["id"]] = (
+            {**row, **kept} if kept.get("isready") and not row.get("isready") else {**kept, **row}
+        )
+    return list(whole.values())
 
 
 def _owned_by(ctx: Context, owners: list[str]) -> Callable[[Item], bool]:
