@@ -7,8 +7,8 @@ everything out: it is shown with AWS's default rule, and shut by a hidden rule.
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from ec2bridge.actions import _tags
@@ -37,7 +37,7 @@ class Group:
     name: str
     vpc_id: str
     owner_id: str
-    row: Row | None
+    row: Row | None = field(compare=False, repr=False)
 
     @property
     def id(self) -> str:
@@ -99,15 +99,21 @@ class Groups:
     def native_rules(self, group: Group, *, egress: bool) -> list[Rule]:
         """The rules that CloudStack has, the hidden one among them."""
         rows = (group.row or {}).get("egressrule" if egress else "ingressrule") or ()
-        return [self._rule(row, egress) for row in rows]
+        return [self.rule(row, egress) for row in rows]
 
-    def _rule(self, row: Row, egress: bool) -> Rule:
+    def rule(self, row: Row, egress: bool) -> Rule:
+        """Translate a rule of CloudStack's."""
         marks = _tags.hidden(row)
         peer = None
         if row.get("securitygroupname"):
             known = self.by_native.get((row.get("account", ""), row["securitygroupname"].lower()))
             peer = known.id if known else row["securitygroupname"]
-        return from_native(row, egress, marks, peer, marks.get(RULE_ID) or ec2_id("sgr", row["ruleid"]))
+        return from_native(row, egress, marks, peer, marks.get(RULE_ID) or rule_id(row))
+
+
+def rule_id(row: Mapping[str, Any]) -> str:
+    """The id of a rule that has not taken over another's."""
+    return ec2_id("sgr", row["ruleid"])
 
 
 def is_open(group: Group) -> bool:

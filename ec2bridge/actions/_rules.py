@@ -55,6 +55,11 @@ class Rule:
             return {"protocol": "icmp", "icmptype": self.from_port, "icmpcode": code}
         return {"protocol": {"-1": "all", "icmpv6": "58"}.get(self.protocol, self.protocol)}
 
+    @property
+    def native_key(self) -> tuple[Any, ...]:
+        """What CloudStack takes for the same rule."""
+        return (self.egress, *self.native().values(), self.cidr, self.group)
+
     def marks(self) -> dict[str, str]:
         """What CloudStack cannot hold of the rule, as reserved tags without prefix."""
         code = {"icmp-code": "-1"} if self.native().get("icmpcode") not in (None, self.to_port) else {}

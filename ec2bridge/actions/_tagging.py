@@ -78,8 +78,10 @@ async def remove(
 
 async def forget(ctx: Context, kind: str, *native_ids: str) -> None:
     """Drop what the store holds of objects that are gone (CloudStack drops its own tags with the object)."""
-    for ident in native_ids:
-        await ctx.store.delete(ctx.owner_id, STORE_KIND, f"{kind}/{ident}")
+    places = {f"{kind}/{ident}" for ident in native_ids}
+    for entry in await ctx.store.list(ctx.owner_id, STORE_KIND):
+        if entry.key in places:
+            await ctx.store.delete(ctx.owner_id, STORE_KIND, entry.key)
 
 
 async def held_natively(ctx: Context, kind: str, native_ids: Iterable[str]) -> dict[str, dict[str, str]]:

@@ -1,0 +1,156 @@
+"""Writing and removing rules: CloudStack's jobs of one request, run together and undone together.
+
+CloudStack takes one protocol with its ports a call, with several ranges or groups, and checks in the job; EC2 takes
+everything at once and all or nothing.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from ec2bridge.actions import _groups, _tags
+from ec2bridge.actions._context import Context
+from ec2bridge.actions._groups import RULE_ID, Group, Groups
+from ec2bridge.actions._rules import DEFAULT_EGRESS, DENY_ALL, Rule
+from ec2bridge.cloudstack.errors import CloudStackError
+from ec2bridge.errors import Ec2Error
+
+KIND = "security-group-rule"
+
+
+def check_new(known: Groups, group: Group, rules: Iterable[Rule]) -> None:
+    """Refuse a rule that the group has, before anything is sent: the native call would fail without saying which."""
+    present = {rule.native_key for rule in known.rules(group)}
+    for rule in rules:
+        if rule.native_key in present:
+            raise duplicate(rule)
+
+
+def duplicate(rule: Rule) -> Ec2Error:
+    """The error for a rule that exists."""
+    return Ec2Error("InvalidPermission.Duplicate", f'the specified rule "{rule}" already exists')
+
+
+async def authorize(
+    ctx: Context, known: Groups, group: Group, rules: Sequence[Rule], tags: Mapping[str, str] | None = None
+) -> list[Rule]:
+    """Write rules and return them as they came to be; a rule that has an id keeps it."""
+    peers = [known.by_id[rule.group] for rule in rules if rule.group]
+    rows = {peer.id: await _groups.native_row(ctx, peer) for peer in [group, *peers]}
+    added: list[Rule] = []
+    try:
+        if _groups.is_open(group) and any(rule.egress for rule in rules) and DEFAULT_EGRESS not in rules:
+            # The first native egress rule shuts the group: what EC2 shows as the default must stand before it.
+            added += await _write(ctx, known, rows, group, [DEFAULT_EGRESS])
+        made = await _write(ctx, known, rows, group, rules, added)
+        await _mark(ctx, made, tags or {})
+    except BaseException:
+        await _remove(ctx, added)
+        raise
+    return made
+
+
+async def revoke(ctx: Context, known: Groups, group: Group, rules: Sequence[Rule]) -> None:
+    """Remove rules; the last egress rule leaves a hidden one behind that keeps the group shut."""
+    gone = {rule.uuid for rule in rules}
+    egress = [rule for rule in known.native_rules(group, egress=True) if rule.uuid not in gone]
+    if any(rule.egress for rule in rules) and not egress:
+        row = await _groups.native_row(ctx, group)
+        await _write(ctx, known, {group.id: row}, group, [DENY_ALL])
+    done = await asyncio.gather(*(_revoke(ctx, rule) for rule in rules if rule.uuid), return_exceptions=True)
+    failed = next((outcome for outcome in done if isinstance(outcome, BaseException)), None)
+    if failed is not None:
+        removed = [outcome for outcome in done if isinstance(outcome, Rule)]
+        with suppress(CloudStackError, Ec2Error):
+            await authorize(ctx, known, group, removed)
+        raise failed
+
+
+async def _write(
+    ctx: Context,
+    known: Groups,
+    rows: Mapping[str, Mapping[str, Any]],
+    group: Group,
+    rules: Iterable[Rule],
+    added: list[Rule] | None = None,
+) -> list[Rule]:
+    """Run the jobs; what they made is put into `added` as well, whether all of them succeeded or not."""
+    batches: dict[Any, list[Rule]] = {}
+    for rule in rules:
+        batches.setdefault((rule.egress, *rule.native().values(), rule.cidr is None), []).append(rule)
+    done = await asyncio.gather(
+        *(_job(ctx, known, rows, group, batch) for batch in batches.values()), return_exceptions=True
+    )
+    made = [rule for outcome in done if not isinstance(outcome, BaseException) for rule in outcome]
+    if added is not None:
+        added += made
+    failed = next((outcome for outcome in done if isinstance(outcome, BaseException)), None)
+    if failed is not None:
+        raise failed
+    return made
+
+
+async def _job(
+    ctx: Context,
+    known: Groups,
+    rows: Mapping[str, Mapping[str, Any]],
+    group: Group,
+    batch: Sequence[Rule],
+) -> list[Rule]:
+    """Write rules that differ only in the peer, all ranges or all groups."""
+    first = batch[0]
+    way = "Egress" if first.egress else "Ingress"
+    peers = [rows[rule.group] for rule in batch if rule.group]
+    try:
+        answer = await ctx.account.job(
+            f"authorizeSecurityGroup{way}",
+            securitygroupid=rows[group.id]["id"],
+            **first.native(),
+            cidrlist=[rule.cidr for rule in batch if rule.cidr],
+            usersecuritygrouplist=[{"account": peer["account"], "group": peer["name"]} for peer in peers],
+        )
+    except CloudStackError as error:
+        if error.errortext.startswith("Failed to authorize"):
+            raise duplicate(first) from error
+        raise
+    idents = {str(row["name"]).lower(): ident for ident, row in rows.items()}
+    made = {}
+    for row in answer.get(f"{way.lower()}rule") or ():
+        rule = known.rule(row, first.egress)
+        peer = idents.get(str(row.get("securitygroupname", "")).lower())
+        made[replace(rule, group=peer).native_key] = rule
+    return [_made(rule, made[rule.native_key]) for rule in batch if rule.native_key in made]
+
+
+def _made(asked: Rule, made: Rule) -> Rule:
+    return replace(asked, uuid=made.uuid, id=asked.id or made.id, row=made.row)
+
+
+async def _mark(ctx: Context, made: Sequence[Rule], tags: Mapping[str, str]) -> None:
+    """Tag new rules with what CloudStack cannot hold of them, one job for all that are tagged alike."""
+    alike: dict[tuple[tuple[str, str], ...], dict[str, dict[str, str]]] = {}
+    for rule in made:
+        own = {RULE_ID: rule.id} if rule.id != _groups.rule_id(rule.row) else {}
+        wanted = {**tags, **{_tags.RESERVED + name: value for name, value in {**rule.marks(), **own}.items()}}
+        if wanted:
+            alike.setdefault(tuple(sorted(wanted.items())), {})[str(rule.uuid)] = {}
+    await asyncio.gather(*(_tags.assign(ctx, KIND, rules, dict(wanted)) for wanted, rules in alike.items()))
+
+
+async def _revoke(ctx: Context, rule: Rule) -> Rule:
+    way = "Egress" if rule.egress else "Ingress"
+    try:
+        await ctx.account.job(f"revokeSecurityGroup{way}", id=rule.uuid)
+    except CloudStackError as error:
+        # Somebody else was faster: it is gone, which is what was asked for.
+        if error.cserrorcode != 9999 or "entity does not exist" not in error.errortext:
+            raise
+    await _tags.forget(ctx, KIND, str(rule.uuid))
+    return rule
+
+
+async def _remove(ctx: Context, added: Iterable[Rule]) -> None:
+    """Take back what a request that failed has written."""
+    await asyncio.gather(*(_revoke(ctx, rule) for rule in added), return_exceptions=True)

@@ -1,0 +1,241 @@
+"""Security groups: made, described and deleted.
+
+EC2's names are unique within a VPC and tell case apart, CloudStack's are unique within the account whatever their
+case; so a name that is taken natively gets a suffix there, and its EC2 spelling a reserved tag. Where a zone does not
+apply groups, CloudStack knows no members either: a machine then names its groups in a reserved tag.
+"""
+
+import re
+import uuid
+from collections.abc import Iterable
+from typing import Any
+
+from ec2bridge.actions import _groups, _tags
+from ec2bridge.actions._context import Context
+from ec2bridge.actions._describe import Ids, Item, describe
+from ec2bridge.actions._filters import TAGS
+from ec2bridge.actions._groups import DEFAULT, Group, Groups
+from ec2bridge.actions._places import resolve_vpc
+from ec2bridge.actions._registry import Request, action
+from ec2bridge.actions._rules import Rule
+from ec2bridge.cloudstack.errors import CloudStackError
+from ec2bridge.errors import Ec2Error
+from ec2bridge.ids import ec2_id
+
+MEMBERS_TAG = _tags.RESERVED + "groups"
+_ALLOWED = re.compile(r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{1,255}")
+
+
+def _rule_filters(prefix: str, member: str) -> dict[str, Any]:
+    """The filters on a group's rules of one direction."""
+    return {
+        f"{prefix}.cidr": f"{member}.IpRanges.CidrIp",
+        f"{prefix}.from-port": f"{member}.FromPort",
+        f"{prefix}.group-id": f"{member}.UserIdGroupPairs.GroupId",
+        f"{prefix}.group-name": f"_{member}Peers",
+        f"{prefix}.ipv6-cidr": f"{member}.Ipv6Ranges.CidrIpv6",
+        f"{prefix}.prefix-list-id": None,
+        f"{prefix}.protocol": f"{member}.IpProtocol",
+        f"{prefix}.to-port": f"{member}.ToPort",
+        f"{prefix}.user-id": f"{member}.UserIdGroupPairs.UserId",
+    }
+
+
+@describe(
+    "DescribeSecurityGroups",
+    items="SecurityGroups",
+    ids={
+        "GroupIds": Ids("GroupId", "security-group"),
+        # AWS: names are for groups of the default VPC only.
+        "GroupNames": Ids(
+            "_DefaultVpcName",
+            code="InvalidGroup.NotFound",
+            sentence="The security group '{}' does not exist in the default VPC",
+        ),
+    },
+    filters={
+        **TAGS,
+        **_rule_filters("ip-permission", "IpPermissions"),
+        **_rule_filters("egress.ip-permission", "IpPermissionsEgress"),
+        "description": "Description",
+        "group-id": "GroupId",
+        "group-name": "GroupName",
+        "owner-id": "OwnerId",
+        "vpc-id": "VpcId",
+    },
+    native=("listSecurityGroups",),
+)
+async def describe_security_groups(ctx: Context, request: Request) -> list[Item]:
+    """List the caller's groups with their rules."""
+    known = await _groups.groups(ctx)
+    tags = await _tags.merged(ctx, "security-group", [group.row for group in known if group.row])
+    return [_item(ctx, known, group, tags.get(group.row["id"], []) if group.row else []) for group in known]
+
+
+def _item(ctx: Context, known: Groups, group: Group, tags: list[dict[str, str]]) -> Item:
+    rules = known.rules(group)
+    ingress = [rule for rule in rules if not rule.egress]
+    egress = [rule for rule in rules if rule.egress]
+    return {
+        "GroupId": group.id,
+        "GroupName": group.name,
+        "Description": group.description,
+        "OwnerId": group.owner_id,
+        "VpcId": group.vpc_id,
+        "SecurityGroupArn": arn(ctx, group),
+        "IpPermissions": permissions(known, ingress),
+        "IpPermissionsEgress": permissions(known, egress),
+        "Tags": tags,
+        "_DefaultVpcName": group.name if group.vpc_id == known.default_vpc else None,
+        "_IpPermissionsPeers": _peer_names(known, ingress),
+        "_IpPermissionsEgressPeers": _peer_names(known, egress),
+    }
+
+
+def arn(ctx: Context, group: Group) -> str:
+    """The group's name in AWS's notation."""
+    return f"arn:aws:ec2:{ctx.settings.region}:{group.owner_id}:security-group/{group.id}"
+
+
+def permissions(known: Groups, rules: Iterable[Rule]) -> list[Item]:
+    """Rules as EC2 nests them: one permission for all peers of the same protocol and ports."""
+    found: dict[Any, Item] = {}
+    for rule in rules:
+        permission = found.get(rule.span)
+        if permission is None:
+            permission = found[rule.span] = _permission(rule)
+        member, peer = _peer(known, rule)
+        if rule.description:
+            peer["Description"] = rule.description
+        permission[member].append(peer)
+    return list(found.values())
+
+
+def _permission(rule: Rule) -> Item:
+    ports = {"FromPort": rule.from_port, "ToPort": rule.to_port} if rule.from_port is not None else {}
+    lists: Item = {"IpRanges": [], "Ipv6Ranges": [], "PrefixListIds": [], "UserIdGroupPairs": []}
+    return {"IpProtocol": rule.protocol, **ports, **lists}
+
+
+def _peer(known: Groups, rule: Rule) -> tuple[str, Item]:
+    if rule.cidr:
+        return (
+            ("Ipv6Ranges", {"CidrIpv6": rule.cidr})
+            if ":" in rule.cidr
+            else ("IpRanges", {"CidrIp": rule.cidr})
+        )
+    group = known.by_id.get(rule.group or "")
+    # AWS gives a name only where there is no id; Terraform takes a pair with a name for one of EC2-Classic.
+    pair = {"GroupId": group.id, "UserId": group.owner_id} if group else {"GroupName": rule.group}
+    return "UserIdGroupPairs", dict(pair)
+
+
+def _peer_names(known: Groups, rules: Iterable[Rule]) -> list[str]:
+    return [known.by_id[rule.group].name for rule in rules if rule.group in known.by_id]
+
+
+@action(
+    "CreateSecurityGroup",
+    honours=("GroupName", "Description", "VpcId", "TagSpecifications"),
+    native=("createSecurityGroup",),
+)
+async def create_security_group(ctx: Context, request: Request) -> Request:
+    """Make an empty group in a VPC (by default the default one)."""
+    name = _checked(request, "GroupName")
+    description = _checked(request, "Description", "GroupDescription")
+    if name.startswith("sg-"):
+        sentence = "invalid value for parameter groupName. Group names may not be in the format sg-*"
+        raise Ec2Error("InvalidParameterValue", sentence)
+    if name == DEFAULT:
+        raise Ec2Error("InvalidParameterValue", f"Cannot use reserved security group name: {name}")
+    tags = _tags.specified(request, "security-group")
+    known = await _groups.groups(ctx)
+    vpc = await resolve_vpc(ctx, request["VpcId"]) if request.get("VpcId") else {"id": ctx.owner_id}
+    vpc_id = ec2_id("vpc", vpc["id"])
+    if known.named(vpc_id, name):
+        raise _duplicate(name, vpc_id)
+    group = await _create(ctx, known, name, description, vpc_id, tags)
+    return {"GroupId": group.id, "SecurityGroupArn": arn(ctx, group), "Tags": _tags.as_list(tags)}
+
+
+def _checked(request: Request, member: str, wire_name: str = "") -> str:
+    text = str(request.get(member) or "").strip()
+    if not text:
+        sentence = f"The request must contain the parameter {wire_name or member}"
+        raise Ec2Error("MissingParameter", sentence)
+    if not _ALLOWED.fullmatch(text):
+        raise Ec2Error(
+            "InvalidParameterValue",
+            f"Value ({text[:64]}) for parameter {wire_name or member} is invalid. Up to 255 characters from the "
+            "following set are allowed: a-zA-Z0-9 ._-:/()#,@[]+=&;{}!$*",
+        )
+    return text
+
+
+def _duplicate(name: str, vpc_id: str) -> Ec2Error:
+    return Ec2Error(
+        "InvalidGroup.Duplicate", f"The security group '{name}' already exists for VPC '{vpc_id}'"
+    )
+
+
+async def _create(
+    ctx: Context, known: Groups, name: str, description: str, vpc_id: str, tags: dict[str, str]
+) -> Group:
+    taken = {native for _, native in known.by_native}
+    native = f"{name[:240]}~{uuid.uuid4().hex[:8]}" if name.lower() in taken else name
+    try:
+        answer = await ctx.account.call("createSecurityGroup", name=native, description=description)
+    except CloudStackError as error:
+        if "already exists" in error.errortext:
+            raise _duplicate(name, vpc_id) from error
+        raise
+    row = answer["securitygroup"]
+    marks = {
+        _groups.NAME: name if native != name else "",
+        _groups.VPC: vpc_id if vpc_id != known.default_vpc else "",
+    }
+    reserved = {_tags.RESERVED + mark: value for mark, value in marks.items() if value}
+    try:
+        await _tags.attach(ctx, "security-group", row["id"], {**tags, **reserved})
+    except BaseException:
+        await ctx.account.call("deleteSecurityGroup", id=row["id"])
+        raise
+    return Group(row["id"], name, vpc_id, ctx.owner_id, row)
+
+
+@action("DeleteSecurityGroup", honours=("GroupId", "GroupName"), native=("deleteSecurityGroup",))
+async def delete_security_group(ctx: Context, request: Request) -> Request:
+    """Delete a group that no machine and no other group's rule uses."""
+    known = await _groups.groups(ctx)
+    group = known.find(request.get("GroupId"), request.get("GroupName"))
+    if group.name == DEFAULT or group.row is None:
+        sentence = f'the specified group: "{group.id}" name: "{group.name}" cannot be deleted by a user'
+        raise Ec2Error("CannotDelete", sentence)
+    if await _has_marked_members(ctx, group):
+        raise _in_use(group)
+    try:
+        await ctx.account.call("deleteSecurityGroup", id=group.row["id"])
+    except CloudStackError as error:
+        raise (_in_use(group) if error.errorcode == 536 else error) from error
+    await _tags.forget(ctx, "security-group", group.row["id"])
+    rules = [
+        rule.uuid for way in (True, False) for rule in known.native_rules(group, egress=way) if rule.uuid
+    ]
+    await _tags.forget(ctx, "security-group-rule", *rules)
+    return {"Return": True, "GroupId": group.id}
+
+
+def _in_use(group: Group) -> Ec2Error:
+    return Ec2Error("DependencyViolation", f"resource {group.id} has a dependent object")
+
+
+async def _has_marked_members(ctx: Context, group: Group) -> bool:
+    """Whether a machine in a zone without groups is in this one; a machine that is gone may keep its tag a while."""
+    tags = await ctx.account.list("listTags", resourcetype="UserVm", key=MEMBERS_TAG)
+    holders = {tag["resourceid"] for tag in tags if group.uuid in re.split("[ ,]", tag.get("value") or "")}
+    if not holders:
+        return False
+    rows = await ctx.account.list("listVirtualMachines", details="min")
+    return any(
+        row["id"] in holders and row["state"] not in ("Destroyed", "Expunging", "Error") for row in rows
+    )
