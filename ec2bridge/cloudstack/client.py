@@ -70,8 +70,11 @@ class CloudStack:
     row_observers: list["RowObserver"] = field(default_factory=list)
     page_size: int = PAGE_SIZE
     clock_offset: float = 0.0
+    _date: str | None = None
+    _expiry: tuple[int, str] = (0, "")
     _session: aiohttp.ClientSession | None = None
     _jobs: OrderedDict[str, str] = field(default_factory=OrderedDict)
+    _roles: dict[frozenset[Any], Mapping[str, frozenset[str]]] = field(default_factory=dict)
     _apis: Cached = field(init=False)
     _capabilities: Cached = field(init=False)
 
@@ -111,18 +114,26 @@ class CloudStack:
         started = time.monotonic()
         error: CloudStackError | None = None
         try:
-            if is_read(command):
-                return await self._retrying()(self._exchange, command, params, credentials)
-            return await self._exchange(command, params, credentials)
+            return await self._attempt(command, params, credentials)
         except CloudStackError as failure:
             error = failure
             raise
         finally:
             self._observe(command, params, time.monotonic() - started, error)
 
+    async def _attempt(self, command: str, params: Mapping[str, str], credentials: "Credentials") -> Row:
+        try:
+            return await self._exchange(command, params, credentials)
+        except CloudStackUnavailable as error:
+            if not error.retry or not is_read(command) or self.attempts < 2:
+                raise
+            log.info("%s; trying again", error)
+        # Only now: going through a Retrying costs as much as signing does.
+        return await self._retrying()(self._exchange, command, params, credentials)
+
     def _retrying(self) -> AsyncRetrying:
         return AsyncRetrying(
-            stop=stop_after_attempt(self.attempts),
+            stop=stop_after_attempt(self.attempts - 1),
             wait=wait_random_exponential(multiplier=0.1, max=1.0),
             retry=retry_if_exception(_worth_retrying),
             before_sleep=_log_retry,
@@ -169,18 +180,28 @@ class CloudStack:
             raise CloudStackUnavailable(command, text) from None
 
     def _body(self, command: str, params: Mapping[str, str], credentials: "Credentials") -> bytes:
-        until = datetime.fromtimestamp(time.time() + self.clock_offset + self.expires, UTC)
         signed = {
             **params,
             "command": command,
             "response": "json",
             "apiKey": credentials.api_key,
             "signatureVersion": "3",
-            "expires": until.strftime("%Y-%m-%dT%H:%M:%S+0000"),
+            "expires": self._until(),
         }
         return signed_form(signed, credentials.secret_key).encode()
 
+    def _until(self) -> str:
+        # To the minute, so that the text is made once a minute.
+        minute = int(time.time() + self.clock_offset + self.expires) // 60
+        if self._expiry[0] != minute:
+            until = datetime.fromtimestamp(minute * 60, UTC)
+            self._expiry = minute, until.strftime("%Y-%m-%dT%H:%M:%S+0000")
+        return self._expiry[1]
+
     def _learn_clock(self, date: str | None) -> None:
+        if date == self._date:
+            return
+        self._date = date
         try:
             offset = parsedate_to_datetime(date).timestamp() - time.time() if date else 0.0
         except ValueError:
@@ -188,6 +209,12 @@ class CloudStack:
         if abs(offset - self.clock_offset) > CLOCK_TOLERANCE:
             log.warning("CloudStack's clock differs from this one by %s", timedelta(seconds=round(offset)))
             self.clock_offset = offset
+
+    def shared_apis(self, apis: Mapping[str, frozenset[str]]) -> Mapping[str, frozenset[str]]:
+        """The one copy of what all users of a role may call: half a megabyte a user would add up."""
+        if len(self._roles) > 100:
+            self._roles.clear()
+        return self._roles.setdefault(frozenset(apis.items()), apis)
 
     def remember_job(self, jobid: str, command: str) -> None:
         """Which command a job belongs to: the job's own answer names only a Java class."""
@@ -311,10 +338,11 @@ class Account:
 
     async def _fetch_apis(self) -> Mapping[str, frozenset[str]]:
         answer = await self.cloudstack.send("listApis", {}, self.credentials)
-        return {
+        apis = {
             api["name"]: frozenset(param["name"] for param in api.get("params", ()))
             for api in answer.get("api", ())
         }
+        return self.cloudstack.shared_apis(apis)
 
     async def capabilities(self) -> Row:
         """What listCapabilities says of this cloud to this caller."""

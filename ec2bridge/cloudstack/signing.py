@@ -8,12 +8,17 @@ Java's encoder in two characters: it leaves `~` bare, and it encodes `*` unless 
 import base64
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 from urllib.parse import quote
+
+_BARE = re.compile(r"[A-Za-z0-9.*_-]*")
 
 
 def encode(value: str) -> str:
     """One value as CloudStack signs it and as it goes on the wire."""
+    if _BARE.fullmatch(value):
+        return value
     return quote(value, safe="*").replace("~", "%7E")
 
 

@@ -306,6 +306,14 @@ async def test_apis_are_asked_for_once_however_many_want_them(played: Played, al
     assert played.commands() == ["listApis"]
 
 
+async def test_users_of_one_role_share_what_they_may_call(
+    played: Played, cloudstack: CloudStack, alice: Account
+) -> None:
+    played.answers["listApis"] = {"listapisresponse": {"api": [{"name": "listZones", "params": []}]}}
+    bob = cloudstack.account(Credentials("bob", "bob-key", SECRET))
+    assert await alice.apis() is await bob.apis()
+
+
 async def test_a_failure_to_list_the_apis_is_not_kept(played: Played, alice: Account) -> None:
     played.answers["listApis"] = [(431, {"r": REFUSED}), {"listapisresponse": {"api": []}}]
     with pytest.raises(CloudStackError):
