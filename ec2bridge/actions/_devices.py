@@ -19,7 +19,9 @@ DEVICE_MARK = "device"
 CD_ROM = 3
 """The number that CloudStack keeps for a machine's ISO."""
 _NAME = re.compile(r"(?:/dev/)?(?:sd|xvd|vd|hd)([a-z]{1,2})(\d{0,2})")
-_ROOTS = frozenset({"/dev/sda1", "/dev/sda", "/dev/xvda", "/dev/xvda1", "/dev/vda", "sda1", "xvda", "sda", "vda"})
+_ROOTS = frozenset(
+    {"/dev/sda1", "/dev/sda", "/dev/xvda", "/dev/xvda1", "/dev/vda", "sda1", "xvda", "sda", "vda"}
+)
 
 
 def is_root(name: str) -> bool:

@@ -1,0 +1,90 @@
+"""The disks of a launch.
+
+BlockDeviceMappings describe the root volume and further ones by device name. CloudStack sizes the root disk at
+deploy; every further volume is created and attached once the machine runs.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ec2bridge.actions._context import Context
+from ec2bridge.actions._devices import device_number, is_root, number_name
+from ec2bridge.actions._places import Zone
+from ec2bridge.actions._volumes import choose_offering, disk_offerings
+from ec2bridge.errors import Ec2Error
+from ec2bridge.ids import KINDS
+
+Row = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Disks:
+    """The root disk's size (GiB, None for the image's) and what is to be attached beside it."""
+
+    root_size: int | None = None
+    keep_root: bool = False
+    extra: list[Row] = field(default_factory=list)
+    """For each further volume: params of createVolume, device name, number, type, whether it goes with the machine."""
+
+    def params(self) -> Row:
+        """The parameters of deployVirtualMachine."""
+        return {"rootdisksize": self.root_size}
+
+
+async def disks(ctx: Context, request: dict[str, Any], zone: Zone) -> Disks:
+    """Read BlockDeviceMappings; raises for what CloudStack has no disk for."""
+    found, seen = Disks(), set()
+    for mapping in request.get("BlockDeviceMappings") or []:
+        name, ebs = mapping.get("DeviceName") or "", mapping.get("Ebs") or {}
+        if name in seen:
+            raise Ec2Error(
+                "InvalidBlockDeviceMapping", f"The device '{name}' is used in more than one mapping."
+            )
+        seen.add(name)
+        if mapping.get("NoDevice") is not None or (mapping.get("VirtualName") and not ebs):
+            # Images bring no further disks here and hosts no ephemeral ones: nothing there, nothing to leave out.
+            continue
+        if is_root(name):
+            found.root_size = ebs.get("VolumeSize")
+            found.keep_root = ebs.get("DeleteOnTermination") is False
+        else:
+            found.extra.append(await _extra(ctx, name, ebs, zone))
+    return found
+
+
+async def _extra(ctx: Context, name: str, ebs: dict[str, Any], zone: Zone) -> Row:
+    number = device_number(name)
+    entry: Row = {
+        "device": name if number is None or number_name(number) != name else None,
+        "number": number,
+        "type": ebs.get("VolumeType"),
+        # AWS: the root volume is deleted by default, all others are kept.
+        "goes": bool(ebs.get("DeleteOnTermination")),
+    }
+    if ebs.get("SnapshotId"):
+        entry["params"] = await _from_snapshot(ctx, ebs, zone)
+        return entry
+    if not ebs.get("VolumeSize"):
+        raise Ec2Error(
+            "MissingParameter", f"The request must contain the parameter size or snapshotId for '{name}'"
+        )
+    offerings = await disk_offerings(ctx)
+    row, size = choose_offering(ctx, offerings, ebs.get("VolumeType"), ebs["VolumeSize"], zone.uuid)
+    entry["params"] = {"diskofferingid": row["id"], "size": size}
+    return entry
+
+
+async def _from_snapshot(ctx: Context, ebs: dict[str, Any], zone: Zone) -> Row:
+    uuid = await ctx.directory.resolve("snapshot", ebs["SnapshotId"])
+    rows = await ctx.account.list("listSnapshots", id=uuid)
+    if not rows:
+        raise KINDS["snapshot"].missing(ebs["SnapshotId"])
+    params: Row = {"snapshotid": uuid}
+    if rows[0].get("volumetype") == "ROOT":
+        least = -(-int(rows[0].get("virtualsize") or 0) // 2**30)
+        offerings = await disk_offerings(ctx)
+        row, size = choose_offering(
+            ctx, offerings, ebs.get("VolumeType"), ebs.get("VolumeSize") or least, zone.uuid
+        )
+        params |= {"diskofferingid": row["id"], "size": size}
+    return params

@@ -1,0 +1,231 @@
+"""Where a launch goes: zone, networks, addresses.
+
+A launch on AWS names a subnet, or a zone, or nothing, and always finds a default subnet. CloudStack wants to be told
+the zone and, except in basic zones, the networks; an account may have none yet, and then one is made.
+"""
+
+import asyncio
+import ipaddress
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from ec2bridge.actions._context import Context
+from ec2bridge.actions._places import Zone, default_network, networks, resolve_zone, subnet_id, zones
+from ec2bridge.errors import Ec2Error
+from ec2bridge.ids import KINDS
+
+Row = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Nics:
+    """The zone and the NICs of a launch; `rows` are their networks, the default one first."""
+
+    zone: Zone
+    rows: list[Row]
+    addresses: list[str | None]
+    groups: list[str] | None
+    """Groups given with the network interface instead of the machine."""
+    public: bool
+
+    @property
+    def address(self) -> str | None:
+        """The private address asked for, if any."""
+        return next((address for address in self.addresses if address), None)
+
+    def params(self) -> Row:
+        """The parameters of deployVirtualMachine; a basic zone refuses to be told networks."""
+        if self.zone.basic:
+            return {"ipaddress": self.address}
+        ids = [row["id"] for row in self.rows]
+        if len(ids) == 1:
+            return {"networkids": ids, "ipaddress": self.address}
+        if not self.address:
+            return {"networkids": ids}
+        pairs = zip(ids, self.addresses, strict=True)
+        return {"iptonetworklist": [{"networkid": uuid, "ip": address} for uuid, address in pairs]}
+
+
+async def nics(ctx: Context, request: dict[str, Any], image: list[Row], most: int) -> Nics:
+    """Decide zone and networks from SubnetId, NetworkInterfaces, Placement, or the defaults."""
+    wanted = _wanted(request)
+    found = await networks(ctx)
+    rows = [_subnet(found, nic["SubnetId"]) for nic in wanted if nic.get("SubnetId")]
+    zone = await _zone(ctx, request, rows, image, found)
+    if not rows and not zone.basic:
+        rows = [await default_network(ctx, zone, found) or await make_network(ctx, zone)]
+    if len(wanted) > 1 and len(rows) != len(wanted):
+        raise Ec2Error("MissingParameter", "Each of several network interfaces needs a SubnetId.")
+    if zone.basic and not rows:
+        rows = [row for row in found if row["zoneid"] == zone.uuid][:1]
+    addresses = [_address(nic, row) for nic, row in zip(wanted, rows, strict=False)]
+    public = bool(wanted[0].get("AssociatePublicIpAddress")) and _needs_address(rows[0])
+    return Nics(zone, rows, addresses, wanted[0].get("Groups"), public)
+
+
+def _wanted(request: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the NICs asked for in device order; a launch without any has one."""
+    specified = sorted(request.get("NetworkInterfaces") or [], key=lambda nic: nic.get("DeviceIndex", 0))
+    if not specified:
+        return [{"SubnetId": request.get("SubnetId"), "PrivateIpAddress": request.get("PrivateIpAddress")}]
+    for name in ("SubnetId", "SecurityGroupIds", "SecurityGroups", "PrivateIpAddress"):
+        if request.get(name):
+            raise Ec2Error(
+                "InvalidParameterCombination",
+                f"Network interfaces and an instance-level {name} may not be specified on the same request",
+            )
+    indices = [nic.get("DeviceIndex", 0) for nic in specified]
+    if indices != list(range(len(specified))):
+        raise Ec2Error(
+            "InvalidParameterValue",
+            f"The device indices {indices} are invalid: they must count from 0 without a gap.",
+        )
+    return specified
+
+
+def _subnet(found: list[Row], ident: str) -> Row:
+    for row in found:
+        if ident in (subnet_id(row), row["id"]):
+            return row
+    if not KINDS["subnet"].is_id(ident):
+        raise KINDS["subnet"].refused(ident)
+    raise KINDS["subnet"].missing(ident)
+
+
+async def _zone(
+    ctx: Context, request: dict[str, Any], rows: list[Row], image: list[Row], found: list[Row]
+) -> Zone:
+    placement = request.get("Placement") or {}
+    name = placement.get("AvailabilityZone") or placement.get("AvailabilityZoneId")
+    if rows:
+        zone = await resolve_zone(ctx, rows[0]["zoneid"])
+        if any(row["zoneid"] != zone.uuid for row in rows) or (name and not zone.answers_to(name)):
+            raise Ec2Error(
+                "InvalidParameterValue",
+                f"Value ({name or subnet_id(rows[-1])}) is invalid: subnet {subnet_id(rows[0])} is in availability"
+                f" zone {zone.name}.",
+            )
+        return zone
+    return await resolve_zone(ctx, name) if name else await _default_zone(ctx, image, found)
+
+
+async def _default_zone(ctx: Context, image: list[Row], found: list[Row]) -> Zone:
+    """Return the first zone that has the image and a network; else the first that has the image."""
+    holding = {row["zoneid"] for row in image if row.get("zoneid")}
+    usable = [
+        zone
+        for zone in await zones(ctx)
+        if zone.row.get("allocationstate", "Enabled") == "Enabled" and (not holding or zone.uuid in holding)
+    ]
+    if not usable:
+        raise Ec2Error(
+            "Unsupported", "The image is in no Availability Zone in which instances can be launched."
+        )
+    for zone in usable:
+        if zone.basic or await default_network(ctx, zone, found):
+            return zone
+    return usable[0]
+
+
+def _address(nic: dict[str, Any], row: Row) -> str | None:
+    """Return the private address asked for on a NIC, checked against its subnet."""
+    named = nic.get("PrivateIpAddress")
+    for entry in nic.get("PrivateIpAddresses") or ():
+        if not entry.get("Primary"):
+            raise Ec2Error(
+                "UnsupportedOperation",
+                "Secondary private addresses cannot be given at launch: use AssignPrivateIpAddresses.",
+            )
+        named = named or entry.get("PrivateIpAddress")
+    if not named:
+        return None
+    try:
+        subnet = ipaddress.ip_network(row.get("cidr") or "0.0.0.0/0", strict=False)
+        inside = ipaddress.ip_address(named) in subnet
+    except ValueError:
+        raise Ec2Error(
+            "InvalidParameterValue", f"Value ({named}) for parameter address is invalid."
+        ) from None
+    if not inside:
+        raise Ec2Error(
+            "InvalidParameterValue", f"Address {named} does not fall within the subnet's address range"
+        )
+    return str(named)
+
+
+def has_static_nat(network: Row) -> bool:
+    """Whether a public address can be mapped to machines of a network."""
+    return any(service["name"] == "StaticNat" for service in network.get("service") or ())
+
+
+def _needs_address(network: Row) -> bool:
+    """Whether AssociatePublicIpAddress means acquiring one; a machine on a public network has one by itself."""
+    if has_static_nat(network):
+        return True
+    cidr = network.get("cidr")
+    if cidr and not ipaddress.ip_network(cidr, strict=False).is_private:
+        return False
+    raise Ec2Error(
+        "UnsupportedOperation",
+        f"The parameter AssociatePublicIpAddress is not supported in {subnet_id(network)}: the network"
+        f" '{network.get('name')}' gives its machines their addresses and has no public ones to map to them.",
+    )
+
+
+_MAKING = 60.0
+
+
+async def make_network(ctx: Context, zone: Zone) -> Row:
+    """Make the isolated network that a zone's first launch needs; one at a time, across all replicas."""
+    offering = await _network_offering(ctx, zone)
+    place = (ctx.owner_id, "network-being-made", zone.uuid)
+    until = time.monotonic() + _MAKING
+    while not await ctx.store.put_new(*place, {}, ttl=_MAKING):
+        await asyncio.sleep(0.2)
+        made = await default_network(ctx, zone)
+        if made:
+            return made
+        if time.monotonic() > until:
+            break
+    try:
+        # Whoever held the lock before may have made it between our look and our turn.
+        made = await default_network(ctx, zone)
+        if made:
+            return made
+        await ctx.account.call(
+            "createNetwork",
+            name="default",
+            displaytext="default",
+            zoneid=zone.uuid,
+            networkofferingid=offering,
+        )
+        made = await default_network(ctx, zone)
+    finally:
+        await ctx.store.delete(*place)
+    if made is None:
+        raise Ec2Error("InternalError", f"The network made for launches in {zone.name} cannot be found.")
+    return made
+
+
+async def _network_offering(ctx: Context, zone: Zone) -> str:
+    """Return the offering of the settings, else the oldest for isolated networks with source NAT."""
+    rows = await ctx.account.list(
+        "listNetworkOfferings", guestiptype="Isolated", state="Enabled", forvpc=False, zoneid=zone.uuid
+    )
+    chosen = ctx.settings.network_offering
+    if chosen:
+        rows = [row for row in rows if chosen in (row["id"], row["name"])]
+    usable = [row for row in rows if chosen or _is_plain(row)]
+    if not usable:
+        raise Ec2Error(
+            "VPCIdNotSpecified",
+            f"No default subnet for your account in {zone.name}, and no network offering to make one with."
+            " Specify a subnet.",
+        )
+    return str(min(usable, key=lambda row: (row.get("created", ""), row["id"]))["id"])
+
+
+def _is_plain(row: Row) -> bool:
+    services = {service["name"] for service in row.get("service") or ()}
+    return {"SourceNat", "StaticNat", "Dhcp", "UserData"} <= services and not row.get("specifyvlan")

@@ -1,0 +1,135 @@
+"""What happens to a machine after CloudStack has accepted its launch.
+
+AWS shows an instance as `pending` until its volumes and addresses are in place, and as `terminated`, with a reason,
+when that fails. CloudStack works it off in jobs: deploy, then map the address, then create and attach each volume.
+The machine's record holds what is left to do, so that another process can go on with it.
+"""
+
+from typing import Any
+
+from ec2bridge.actions import _records, _tagging, _tags
+from ec2bridge.actions._context import Context
+from ec2bridge.actions._devices import DEVICE_MARK
+from ec2bridge.actions._machines import KEEP_MARK
+from ec2bridge.actions._records import Record
+from ec2bridge.actions._volumes import TYPE_MARK
+from ec2bridge.actions.terminate import end_failed
+from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
+from ec2bridge.errors import Ec2Error
+
+Row = dict[str, Any]
+
+LAUNCH_MARK = "launch"
+"""Reserved tag on a public address that a launch acquired: the machine's uuid. It is no Elastic IP of the client's."""
+LIMITS = {"createVolume": "Client.VolumeLimitExceeded", "associateIpAddress": "Client.AddressLimitExceeded"}
+
+
+async def settle(record: Record) -> None:
+    """See a launch through: deploy's job, address, volumes, tags of what came with the machine."""
+    ctx, data = record.ctx, record.data
+    try:
+        if data["job"]:
+            await ctx.account.wait(data["job"])
+            await record.save(job=None)
+        await _map_address(record)
+        await _add_volumes(record)
+        await _tag_parts(record)
+    except CloudStackUnavailable:
+        raise
+    except (CloudStackError, Ec2Error) as error:
+        await end_failed(record, reason(error))
+        return
+    await record.close()
+
+
+def reason(error: CloudStackError | Ec2Error) -> tuple[str, str]:
+    """Return EC2's StateReason (code, sentence) for what failed after a launch was accepted."""
+    if isinstance(error, Ec2Error):
+        return f"Server.{error.code}", error.message
+    if error.errorcode == 533:
+        return "Server.InsufficientInstanceCapacity", "There is not enough capacity to launch this instance"
+    if error.errorcode == 535:
+        return LIMITS.get(error.command, "Client.InstanceLimitExceeded"), error.errortext
+    return "Server.InternalError", error.errortext or "Internal error on launch"
+
+
+async def _map_address(record: Record) -> None:
+    """Map the public address that the launch acquired to the machine."""
+    ctx, data = record.ctx, record.data
+    todo = data["todo"]
+    if not todo.get("address"):
+        return
+    if todo["address_job"]:
+        await ctx.account.wait(todo["address_job"])
+    try:
+        await ctx.account.call(
+            "enableStaticNat",
+            ipaddressid=data["address"],
+            virtualmachineid=record.uuid,
+            networkid=todo["network"],
+        )
+    except CloudStackError:
+        if not await _is_mapped(ctx, record):
+            raise
+    await _tags.attach(ctx, "allocation", data["address"], {_tags.RESERVED + LAUNCH_MARK: record.uuid})
+    await record.save(todo={**todo, "address": False})
+
+
+async def _is_mapped(ctx: Context, record: Record) -> bool:
+    """Whether whoever bore the record before had already mapped the address."""
+    rows = await ctx.account.list("listPublicIpAddresses", id=record.data["address"])
+    return any(row.get("virtualmachineid") == record.uuid for row in rows)
+
+
+async def _add_volumes(record: Record) -> None:
+    """Create and attach the volumes beside the root disk, one after the other as their device names go."""
+    ctx, data = record.ctx, record.data
+    while data["todo"]["volumes"]:
+        first, *rest = data["todo"]["volumes"]
+        if "made" not in first:
+            name = f"{data['row'].get('name', 'ec2')}-{first['number'] or 'data'}"
+            answer = await ctx.account.submit(
+                "createVolume", name=name, zoneid=data["row"]["zoneid"], **first["params"]
+            )
+            first = {**first, "made": answer["id"], "job": answer["jobid"]}
+            await record.save(
+                made=[*data["made"], answer["id"]], todo={**data["todo"], "volumes": [first, *rest]}
+            )
+        await ctx.account.wait(first["job"])
+        marks = {KEEP_MARK: first["goes"] and "true", TYPE_MARK: first["type"], DEVICE_MARK: first["device"]}
+        tags = {_tags.RESERVED + name: value for name, value in marks.items() if value}
+        wanted = {**data["todo"]["tags"]["volume"], **tags}
+        if wanted:
+            held = await _tagging.held_natively(ctx, "volume", [first["made"]])
+            await _tagging.assign(ctx, "volume", held, wanted)
+        await _attach(ctx, record.uuid, first)
+        await record.save(todo={**data["todo"], "volumes": rest})
+
+
+async def _attach(ctx: Context, uuid: str, volume: Row) -> None:
+    rows = await ctx.account.list("listVolumes", id=volume["made"])
+    if rows and rows[0].get("virtualmachineid") == uuid:
+        return
+    await ctx.account.job("attachVolume", id=volume["made"], virtualmachineid=uuid, deviceid=volume["number"])
+
+
+async def _tag_parts(record: Record) -> None:
+    """Tag what CloudStack made together with the machine: its root volume and its NICs."""
+    ctx, todo = record.ctx, record.data["todo"]
+    root = dict(todo["tags"]["volume"])
+    if todo["keep_root"]:
+        root[_tags.RESERVED + KEEP_MARK] = "false"
+    if root:
+        rows = await ctx.account.list("listVolumes", virtualmachineid=record.uuid, type="ROOT")
+        await _tagging.assign(ctx, "volume", {row["id"]: _tags.native(row) for row in rows}, root)
+    if todo["tags"]["network-interface"] and todo["nics"]:
+        await _tagging.assign(
+            ctx, "network-interface", {nic: {} for nic in todo["nics"]}, todo["tags"]["network-interface"]
+        )
+
+
+def take_up(ctx: Context, known: dict[str, dict[str, Any]]) -> None:
+    """Go on with launches whose bearer died."""
+    for uuid, data in known.items():
+        if data["phase"] == _records.LAUNCHING and _records.is_orphan(ctx.site, uuid, data):
+            _records.carry_on(Record(ctx, uuid, data), settle)

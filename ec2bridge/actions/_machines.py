@@ -1,0 +1,175 @@
+"""CloudStack machines as EC2 sees them before they are translated: their ids, states and rows.
+
+A state is CloudStack's word, except while a launch, a termination or a switch that the bridge has begun is under way.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from ec2bridge.actions import _records
+from ec2bridge.actions._context import Context
+from ec2bridge.cloudstack.errors import CloudStackError
+from ec2bridge.errors import Ec2Error
+from ec2bridge.ids import ec2_id
+
+Row = dict[str, Any]
+Item = dict[str, Any]
+
+DETAILS = ["nics", "secgrp", "tmpl", "servoff", "affgrp"]
+"""What listVirtualMachines is asked for: the statistics and volumes that it adds otherwise cost it most of its time."""
+FEW = 4
+"""Up to that many machines are asked for their volumes one by one; for more, all volumes are listed."""
+
+RESERVATION, INDEX, TOKEN, ADDRESS = (
+    f"ec2bridge.{name}" for name in ("reservation", "index", "token", "address")
+)
+"""Machine details, written once at deploy."""
+GROUPS, SHUTDOWN, STOP_LOCK, SOURCE_CHECK = "groups", "shutdown", "no-stop", "source-check"
+"""Reserved tags on a machine (without prefix), for what changes later."""
+KEEP_MARK = "delete-on-termination"
+"""Reserved tag on a volume; without it a root volume goes with its machine and any other stays."""
+
+CODES = MappingProxyType(
+    {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
+)
+# A machine whose host is out of touch ("Unknown") has not been seen to stop; its status tells of the doubt.
+STATES = MappingProxyType(
+    {
+        "Starting": "pending",
+        "Restoring": "pending",
+        "Running": "running",
+        "Migrating": "running",
+        "Unknown": "running",
+        "Stopping": "stopping",
+        "Stopped": "stopped",
+        "Shutdown": "stopped",
+        "Expunging": "shutting-down",
+        "Destroyed": "terminated",
+        "Error": "terminated",
+    }
+)
+_PHASES = MappingProxyType(
+    {
+        _records.LAUNCHING: "pending",
+        _records.ENDING: "shutting-down",
+        _records.UNDONE: "terminated",
+        _records.ENDED: "terminated",
+    }
+)
+
+
+def state_of(row: Row, record: Mapping[str, Any] | None = None, moving: str | None = None) -> str:
+    """Return the EC2 state; a launch or termination under way outranks what CloudStack says."""
+    if record is not None:
+        return _PHASES[record["phase"]]
+    if moving is not None:
+        return moving
+    state = row.get("state", "")
+    if state == "Stopped" and "jobid" in row and "deployvm" in row.get("details", ()):
+        # A machine that is being deployed lists as Stopped until its host starts it.
+        return "pending"
+    return STATES.get(state, "pending")
+
+
+def state_item(name: str) -> Item:
+    """Return a state as EC2 writes it, with its code."""
+    return {"Code": CODES[name], "Name": name}
+
+
+def moving(ctx: Context) -> dict[str, str]:
+    """Return uuid → state of machines that this process has asked to start or stop, until their job ends."""
+    states: dict[str, str] = ctx.site.caches.setdefault("machines-moving", {})
+    return states
+
+
+@dataclass(slots=True)
+class Machine:
+    """One machine as an action needs it."""
+
+    id: str
+    uuid: str
+    row: Row
+    record: dict[str, Any] | None
+    state: str
+
+
+async def list_rows(ctx: Context, uuids: Iterable[str] | None = None) -> list[Row]:
+    """Return the caller's machines, or those of them that are named; an unknown uuid is no error."""
+    if uuids is None:
+        return list(await ctx.account.list("listVirtualMachines", details=DETAILS))
+    wanted = set(uuids)
+    if not wanted:
+        return []
+    try:
+        return list(await ctx.account.list("listVirtualMachines", details=DETAILS, ids=sorted(wanted)))
+    except CloudStackError as error:
+        # One id that never existed fails the whole listing, where one that is gone is merely absent.
+        if error.errorcode != 431:
+            raise
+    rows = await ctx.account.list("listVirtualMachines", details=DETAILS)
+    return [row for row in rows if row["id"] in wanted]
+
+
+async def machines(ctx: Context, ids: Iterable[str]) -> list[Machine]:
+    """Return the machines behind instance ids, in their order; the error names those that are unknown."""
+    known = await _records.records(ctx)
+    by_id = {ec2_id("i", uuid): uuid for uuid, data in known.items() if data["phase"] != _records.UNDONE}
+    uuids = await resolve(ctx, ids, by_id)
+    rows = {row["id"]: row for row in await list_rows(ctx, uuids.values())}
+    for uuid in uuids.values():
+        if uuid in known and uuid not in rows:
+            rows[uuid] = known[uuid]["row"]
+    missing = [ident for ident, uuid in uuids.items() if uuid not in rows]
+    if missing:
+        raise unknown(missing)
+    under_way = moving(ctx)
+    return [
+        Machine(ec2_id("i", u), u, rows[u], known.get(u), state_of(rows[u], known.get(u), under_way.get(u)))
+        for u in dict.fromkeys(uuids.values())
+    ]
+
+
+async def machine(ctx: Context, ident: str) -> Machine:
+    """Return the one machine behind an instance id."""
+    return (await machines(ctx, [ident]))[0]
+
+
+async def resolve(ctx: Context, ids: Iterable[str], by_id: Mapping[str, str]) -> dict[str, str]:
+    """Return id → uuid; `by_id` has those that CloudStack may no longer list."""
+    found, missing = {}, []
+    for ident in ids:
+        try:
+            found[ident] = by_id.get(ident) or await ctx.directory.resolve("instance", ident)
+        except Ec2Error as error:
+            if not error.code.endswith("NotFound"):
+                raise
+            missing.append(ident)
+    if missing:
+        raise unknown(missing)
+    return found
+
+
+def unknown(ids: list[str]) -> Ec2Error:
+    """Return the error for ids that no machine has, in AWS's words for one and for several."""
+    if len(ids) == 1:
+        return Ec2Error("InvalidInstanceID.NotFound", f"The instance ID '{ids[0]}' does not exist")
+    return Ec2Error("InvalidInstanceID.NotFound", f"The instance IDs '{', '.join(ids)}' do not exist")
+
+
+async def volumes_of(ctx: Context, rows: list[Row]) -> dict[str, list[Row]]:
+    """Return machine uuid → its volumes, in one listing for many machines."""
+    if len(rows) <= FEW:
+        lists = await asyncio.gather(
+            *(ctx.account.list("listVolumes", virtualmachineid=row["id"]) for row in rows)
+        )
+        found = [volume for volumes in lists for volume in volumes]
+    else:
+        found = await ctx.account.list("listVolumes")
+    by_machine: dict[str, list[Row]] = {}
+    for volume in found:
+        if "virtualmachineid" in volume:
+            by_machine.setdefault(volume["virtualmachineid"], []).append(volume)
+    return by_machine
