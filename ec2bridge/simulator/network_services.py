@@ -93,7 +93,7 @@ def _capabilities(service: str, providers: list[str]) -> Iterable[tuple[str, str
 
 def network_services(offering: Row) -> list[Row]:
     """The `service` list of a network made from this row of listNetworkOfferings."""
-    rows = []
+    rows: list[Row] = []
     for service in offering["service"]:
         providers = [provider["name"] for provider in service["provider"]]
         capabilities = [
