@@ -48,6 +48,9 @@ class Exchange:
     code: str = "ok"
 
 
+EXCHANGE = web.RequestKey("exchange", Exchange)
+
+
 @dataclass(slots=True)
 class Bridge:
     """The endpoint: verifies, parses, performs and renders."""
@@ -61,12 +64,16 @@ class Bridge:
     async def handle(self, http: web.Request) -> web.Response:
         """Answer one HTTP request; the access log reads `exchange` from the request."""
         exchange = Exchange(str(uuid.uuid4()))
-        http["exchange"] = exchange
+        http[EXCHANGE] = exchange
         status, body = await self.answer(http, exchange)
         return web.Response(
             status=status,
             body=body,
-            headers={"Content-Type": "text/xml;charset=UTF-8", "x-amzn-RequestId": exchange.request_id},
+            headers={
+                "Content-Type": "text/xml;charset=UTF-8",
+                "x-amzn-RequestId": exchange.request_id,
+                "Server": "ec2bridge",
+            },
         )
 
     async def answer(self, http: web.Request, exchange: Exchange) -> tuple[int, bytes]:

@@ -18,7 +18,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from ec2bridge.actions import _registry
 from ec2bridge.actions._context import Site
-from ec2bridge.app import Bridge
+from ec2bridge.app import EXCHANGE, Bridge
 from ec2bridge.auth.secrets import CloudStackSecrets, Credentials, FileSecrets, SecretProvider
 from ec2bridge.cloudstack.calls import NativeCall
 from ec2bridge.cloudstack.client import CloudStack
@@ -124,7 +124,7 @@ def application(served: Bridge, metrics: Metrics) -> web.Application:
     async def observe(http: web.Request, handler: Handler) -> web.StreamResponse:
         started = time.perf_counter()
         response = await handler(http)
-        exchange = http.get("exchange")
+        exchange = http.get(EXCHANGE)
         if exchange is not None:
             seconds = time.perf_counter() - started
             metrics.saw_request(exchange.action, exchange.code, seconds)
