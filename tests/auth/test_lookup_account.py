@@ -1,0 +1,85 @@
+"""The look-up account against the embedded CloudStack: over HTTP, with its rights and its errors."""
+
+from dataclasses import replace
+
+import pytest
+
+from ec2bridge.auth.secrets import CloudStackSecrets, Credentials, FileSecrets
+from ec2bridge.cloudstack.client import CloudStack
+from ec2bridge.errors import Ec2Error
+from ec2bridge.simulator.seed import ACCOUNTS, DEFAULT_SEED, AccountSeed
+from ec2bridge.simulator.server import Simulator
+
+NARROW = AccountSeed("keylookup-too-narrow", "Key Look-up, too narrow")
+
+
+@pytest.fixture
+async def sim():
+    async with Simulator(seed=replace(DEFAULT_SEED, accounts=(*ACCOUNTS, NARROW)), strict=True) as running:
+        yield running
+
+
+@pytest.fixture
+async def cloud(sim):
+    client = CloudStack(sim.url, attempts=1)
+    await client.start()
+    yield client
+    await client.close()
+
+
+def service(sim, cloud, name="keylookup"):
+    keys = sim.accounts[name]
+    return cloud.account(Credentials(keys.api_key, keys.api_key, keys.secret_key))
+
+
+async def test_it_finds_the_secrets_of_users_with_one_call_each(sim, cloud):
+    provider = CloudStackSecrets(service(sim, cloud))
+    for name in ("alice", "bob"):
+        keys = sim.accounts[name]
+        found = await provider.lookup(keys.api_key)
+        assert (found.secret_key, found.account, found.user_name) == (keys.secret_key, name, name)
+        identity = await provider.identify(found, cloud.account(found))
+        assert (identity.account, identity.domain_id) == (name, found.domain_id)
+    assert await provider.lookup("NOSUCHKEY") is None
+    assert sim.calls["listUserKeys"] == 3
+    assert sim.calls["listUsers"] == 0
+
+
+@pytest.mark.parametrize(("owner", "asker"), [("admin", "keylookup"), ("alice", "keylookup-too-narrow")])
+async def test_it_cannot_read_the_secret_of_who_may_do_more(sim, cloud, caplog, owner, asker):
+    provider = CloudStackSecrets(service(sim, cloud, asker))
+    with pytest.raises(Ec2Error) as caught:
+        await provider.lookup(sim.accounts[owner].api_key)
+    assert caught.value.code == "AuthFailure"
+    assert "has rights that the look-up account lacks" in caplog.text
+
+
+async def test_an_account_that_may_look_up_nobody(sim, cloud, caplog):
+    with pytest.raises(Ec2Error) as caught:
+        await CloudStackSecrets(service(sim, cloud, "alice")).lookup(sim.accounts["bob"].api_key)
+    assert caught.value.code in ("AuthFailure", "Unavailable")
+    assert caplog.records
+
+
+async def test_cloudstack_down(sim, cloud):
+    provider = CloudStackSecrets(service(sim, cloud))
+    key = sim.accounts["alice"].api_key
+    await sim.close()
+    with pytest.raises(Ec2Error) as caught:
+        await provider.lookup(key)
+    assert (caught.value.code, caught.value.status) == ("Unavailable", 503)
+
+
+async def test_keys_from_a_file_are_identified_with_themselves(sim, cloud, tmp_path):
+    keys = sim.accounts["alice"]
+    path = tmp_path / "cloudstack.ini"
+    path.write_text(
+        f"[mine]\nkey = {keys.api_key}\nsecret = {keys.secret_key}\naccess_key = AKIAIOSFODNN7EXAMPLE\n"
+    )
+    path.chmod(0o600)
+    provider = FileSecrets(path)
+    found = await provider.lookup("AKIAIOSFODNN7EXAMPLE")
+    for _ in range(2):
+        identity = await provider.identify(found, cloud.account(found))
+        assert (identity.account, identity.user_name) == ("alice", "alice")
+    assert sim.calls["listUsers"] == 1
