@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Column as C
@@ -187,6 +188,8 @@ def _engine(url: URL) -> AsyncEngine:
     if not url.database:
         # Each connection to a database in memory is a database of its own, so there is one, taken in turns.
         return create_async_engine(url, poolclass=AsyncAdaptedQueuePool, pool_size=1, max_overflow=0)
+    # User data in launch templates may hold secrets: the file is its owner's alone.
+    Path(url.database).touch(mode=0o600, exist_ok=True)
     engine = create_async_engine(url, connect_args={"timeout": 30})
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     return engine

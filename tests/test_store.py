@@ -150,13 +150,21 @@ async def test_a_restart_finds_everything(tmp_path: Path) -> None:
 
 
 async def test_a_store_that_cannot_be_opened_stops_the_start_with_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=r"The store .*absent/store.db.* cannot be opened: unable to open"):
+    with pytest.raises(StoreError, match=r"The store .*absent/store.db.* cannot be opened: .*No such file"):
         await Store(str(tmp_path / "absent" / "store.db")).start()
     (tmp_path / "text.db").write_text(
         "this is no database, but a text that is long enough to be looked at\n" * 20
     )
     with pytest.raises(StoreError, match="cannot be opened: file is not a database"):
         await Store(str(tmp_path / "text.db")).start()
+
+
+async def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "store.db"))
+    await store.start()
+    await store.put("a", "k", "x", 1)
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+    await store.close()
 
 
 async def test_a_store_of_another_version_is_refused(tmp_path: Path) -> None:

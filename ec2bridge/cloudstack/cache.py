@@ -10,7 +10,11 @@ T = TypeVar("T")
 
 
 class Cached:
-    """Values that are fetched once however many ask at the same moment, and kept for `ttl` seconds."""
+    """Values that are fetched once however many ask at the same moment, and kept for `ttl` seconds.
+
+    A fetch that is under way is shared whatever the `ttl`; with 0 that is all that is shared. A failure reaches
+    those who wait for it and is not kept.
+    """
 
     def __init__(self, ttl: float, size: int = 1024) -> None:
         self.ttl = ttl
@@ -18,25 +22,25 @@ class Cached:
         self._entries: OrderedDict[Any, tuple[float, asyncio.Future[Any]]] = OrderedDict()
 
     async def get(self, key: Any, fetch: Callable[[], Awaitable[T]]) -> T:
-        """The value under `key`, fetched when it is missing or old; a failure is not kept.
-
-        A fetch that is under way is shared whatever the `ttl`; with 0 that is all that is shared.
-        """
+        """The value under `key`, fetched when it is missing or old."""
         now = time.monotonic()
         entry = self._entries.get(key)
         if entry is None or (entry[0] <= now and entry[1].done()):
-            entry = (now + self.ttl, asyncio.ensure_future(fetch()))
-            self._entries[key] = entry
+            future = asyncio.ensure_future(fetch())
+            future.add_done_callback(lambda done: self._drop_failure(key, done))
+            entry = self._entries[key] = (now + self.ttl, future)
+            self._entries.move_to_end(key)
             while len(self._entries) > self.size:
                 self._entries.popitem(last=False)
-        try:
-            # The one who asked first may be cancelled; the others still wait for the answer.
-            value: T = await asyncio.shield(entry[1])
-        except BaseException:
-            if entry[1].done() and self._entries.get(key) is entry:
-                del self._entries[key]
-            raise
+        # The one who asked first may be cancelled; the others still wait for the answer.
+        value: T = await asyncio.shield(entry[1])
         return value
+
+    def _drop_failure(self, key: Any, done: asyncio.Future[Any]) -> None:
+        if done.cancelled() or done.exception() is not None:
+            entry = self._entries.get(key)
+            if entry is not None and entry[1] is done:
+                del self._entries[key]
 
     def forget(self, key: Any) -> None:
         """Have the next one who asks fetch it again."""
