@@ -159,11 +159,15 @@ async def test_a_store_that_cannot_be_opened_stops_the_start_with_a_sentence(tmp
         await Store(str(tmp_path / "text.db")).start()
 
 
+def modes(directory: Path) -> set[int]:
+    return {path.stat().st_mode & 0o777 for path in directory.iterdir()}
+
+
 async def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
     store = Store(str(tmp_path / "store.db"))
     await store.start()
     await store.put("a", "k", "x", 1)
-    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+    assert modes(tmp_path) == {0o600}
     await store.close()
 
 
