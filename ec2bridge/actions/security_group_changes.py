@@ -1,0 +1,131 @@
+"""Changing a rule: its description, or what it lets through.
+
+CloudStack cannot change a rule. A description is a reserved tag and can; for the rest the new rule is written, takes
+over the old one's id and tags, and the old one goes.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from ec2bridge.actions import _groups, _rule_jobs, _tags
+from ec2bridge.actions._context import Context
+from ec2bridge.actions._groups import Group, Groups
+from ec2bridge.actions._registry import Request, action
+from ec2bridge.actions._rules import Rule, cidr_of, description, protocol_and_ports, wanted
+from ec2bridge.actions.security_group_rules import by_id, by_key, peer_finder
+from ec2bridge.errors import Ec2Error
+
+_HONOURED = ("GroupId", "GroupName", "IpPermissions", "SecurityGroupRuleDescriptions")
+
+
+@action(
+    "UpdateSecurityGroupRuleDescriptionsIngress",
+    honours=_HONOURED,
+    native=("createTags", "deleteTags"),
+)
+async def describe_ingress(ctx: Context, request: Request) -> Request:
+    """Set or remove the descriptions of rules that let traffic in."""
+    return await _redescribe(ctx, request, egress=False)
+
+
+@action(
+    "UpdateSecurityGroupRuleDescriptionsEgress",
+    honours=_HONOURED,
+    native=("createTags", "deleteTags"),
+)
+async def describe_egress(ctx: Context, request: Request) -> Request:
+    """Set or remove the descriptions of rules that let traffic out."""
+    return await _redescribe(ctx, request, egress=True)
+
+
+async def _redescribe(ctx: Context, request: Request, *, egress: bool) -> Request:
+    known = await _groups.groups(ctx)
+    group = known.find(request.get("GroupId"), request.get("GroupName"))
+    present = [rule for rule in known.rules(group) if rule.egress == egress]
+    asked = wanted(request.get("IpPermissions") or (), egress, peer_finder(ctx, known, group))
+    chosen = [(by_key(present, rule), rule.description) for rule in asked]
+    for entry in request.get("SecurityGroupRuleDescriptions") or ():
+        found = by_id(present, entry.get("SecurityGroupRuleId") or "")
+        chosen.append((found, description(entry.get("Description"))))
+    if not chosen:
+        raise Ec2Error("MissingParameter", "The request must contain the parameter ipPermissions")
+    for rule, text in chosen:
+        await _set_description(ctx, known, group, rule, text)
+    return {"Return": True}
+
+
+async def _set_description(ctx: Context, known: Groups, group: Group, rule: Rule, text: str) -> None:
+    if text == rule.description:
+        return
+    if rule.uuid is None:
+        # The implied default rule has no place for a description until CloudStack has it.
+        await _rule_jobs.authorize(ctx, known, group, [replace(rule, description=text)])
+    else:
+        await _tags.mark(ctx, _rule_jobs.KIND, rule.row, {"description": text})
+
+
+@action(
+    "ModifySecurityGroupRules",
+    honours=("GroupId", "SecurityGroupRules"),
+    ignores={"SecurityGroupRules.SecurityGroupRule.PrefixListId": "refused with a sentence of its own"},
+    native=("authorizeSecurityGroupIngress", "revokeSecurityGroupIngress", "createTags"),
+)
+async def modify_security_group_rules(ctx: Context, request: Request) -> Request:
+    """Replace rules by others that keep their ids."""
+    known = await _groups.groups(ctx)
+    group = known.find(request.get("GroupId"))
+    updates = request.get("SecurityGroupRules") or []
+    if not updates:
+        raise Ec2Error("MissingParameter", "The request must contain the parameter SecurityGroupRule")
+    present = known.rules(group)
+    changes = [_change(known, present, update) for update in updates]
+    _check(present, changes)
+    for old, new in changes:
+        if new.native_key == old.native_key:
+            await _set_description(ctx, known, group, old, new.description)
+        else:
+            await _replace(ctx, group, old, new)
+    return {"Return": True}
+
+
+def _change(known: Groups, present: Iterable[Rule], update: Mapping[str, Any]) -> tuple[Rule, Rule]:
+    """The rule that is there, and the one to be there: what the request leaves out of a rule is gone from it."""
+    old = by_id(list(present), update.get("SecurityGroupRuleId") or "")
+    asked = update.get("SecurityGroupRule") or {}
+    if asked.get("PrefixListId"):
+        raise Ec2Error("UnsupportedOperation", "CloudStack's security groups know no prefix lists.")
+    peer = asked.get("ReferencedGroupId")
+    group, cidr = known.find(peer).id if peer else None, cidr_of(asked)
+    if (group is None) == (cidr is None):
+        raise Ec2Error(
+            "InvalidParameterValue", "A rule must have exactly one of a range and a security group."
+        )
+    span = protocol_and_ports(asked)
+    return old, Rule(old.egress, *span, cidr, group, description(asked.get("Description")), id=old.id)
+
+
+def _check(present: Iterable[Rule], changes: Iterable[tuple[Rule, Rule]]) -> None:
+    """Refuse a change that would leave two rules alike."""
+    taken = {rule.native_key: rule.id for rule in present}
+    for old, new in changes:
+        if taken.get(new.native_key, old.id) != old.id:
+            raise _rule_jobs.duplicate(new)
+        taken[new.native_key] = new.id
+
+
+async def _replace(ctx: Context, group: Group, old: Rule, new: Rule) -> None:
+    tags = {tag["Key"]: tag["Value"] for tag in _tags.visible(old.row)}
+    held = (await _tags.stored(ctx, _rule_jobs.KIND)).get(old.uuid or "", {})
+    if old.uuid is None:
+        # The implied rule stands for no rule that could be removed; written beside another it would become one.
+        await _rule_jobs.revoke(ctx, *await _now(ctx, group), [old])
+    await _rule_jobs.authorize(ctx, *await _now(ctx, group), [new], {**tags, **held})
+    if old.uuid is not None:
+        await _rule_jobs.revoke(ctx, *await _now(ctx, group), [old])
+
+
+async def _now(ctx: Context, group: Group) -> tuple[Groups, Group]:
+    """The group as it is after an earlier change of the same request."""
+    known = await _groups.groups(ctx)
+    return known, known.by_id[group.id]

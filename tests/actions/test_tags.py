@@ -1,0 +1,213 @@
+"""Tags on whatever clients tag, those that CloudStack cannot hold among them."""
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+
+def refused(call: Any, **params: Any) -> str:
+    """The code with which a call is refused."""
+    with pytest.raises(ClientError) as caught:
+        call(**params)
+    return str(caught.value.response["Error"]["Code"])
+
+
+def tags(**pairs: str) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in pairs.items()]
+
+
+def group(ec2: Any, name: str = "web") -> str:
+    return str(ec2.create_security_group(GroupName=name, Description="d")["GroupId"])
+
+
+def of(ec2: Any, resource: str) -> dict[str, str]:
+    """The tags of a resource as DescribeTags has them."""
+    found = ec2.describe_tags(Filters=[{"Name": "resource-id", "Values": [resource]}])["Tags"]
+    return {tag["Key"]: tag["Value"] for tag in found}
+
+
+def test_tags_go_on_come_back_and_go_off(ec2):
+    sg = group(ec2)
+    ec2.create_tags(Resources=[sg], Tags=tags(Name="web", env="prod"))
+    assert of(ec2, sg) == {"Name": "web", "env": "prod"}
+    (shown,) = ec2.describe_security_groups(GroupIds=[sg])["SecurityGroups"]
+    assert shown["Tags"] == [{"Key": "Name", "Value": "web"}, {"Key": "env", "Value": "prod"}]
+    ec2.delete_tags(Resources=[sg], Tags=[{"Key": "env"}])
+    assert of(ec2, sg) == {"Name": "web"}
+
+
+def test_a_key_that_exists_takes_the_new_value(ec2):
+    sg = group(ec2)
+    ec2.create_tags(Resources=[sg], Tags=tags(env="test", keep="1"))
+    ec2.create_tags(Resources=[sg], Tags=tags(env="prod", more="2"))
+    assert of(ec2, sg) == {"env": "prod", "keep": "1", "more": "2"}
+
+
+def test_what_cloudstack_cannot_hold_is_held_all_the_same(ec2):
+    sg = group(ec2)
+    wanted = {
+        "kubernetes.io/cluster/a": "",
+        "Name": "big",
+        "name": "small",
+        "Name ": "spaced",
+        "é": "accent",
+        "e": "plain",
+        "smile": "\N{GRINNING FACE}",
+        "\N{GRINNING FACE}": "smile",
+        "tab": "a\tb",
+        "comma": "a,b=c&d+e%f~g*h",
+    }
+    ec2.create_tags(Resources=[sg], Tags=[{"Key": k, "Value": v} for k, v in wanted.items()])
+    assert of(ec2, sg) == wanted
+    (shown,) = ec2.describe_security_groups(GroupIds=[sg])["SecurityGroups"]
+    assert {tag["Key"]: tag["Value"] for tag in shown["Tags"]} == wanted
+
+
+def test_tags_move_between_cloudstack_and_the_store(ec2):
+    sg = group(ec2)
+    ec2.create_tags(Resources=[sg], Tags=tags(a="1"))
+    ec2.create_tags(Resources=[sg], Tags=tags(a=""))
+    assert of(ec2, sg) == {"a": ""}
+    ec2.create_tags(Resources=[sg], Tags=tags(a="2"))
+    assert of(ec2, sg) == {"a": "2"}
+    ec2.delete_tags(Resources=[sg], Tags=[{"Key": "a"}])
+    assert of(ec2, sg) == {}
+
+
+def test_deleting_looks_at_the_value_only_where_one_is_given(ec2):
+    sg = group(ec2)
+    ec2.create_tags(Resources=[sg], Tags=tags(a="1", b="2", c="", d="4"))
+    ec2.delete_tags(Resources=[sg], Tags=tags(a="other", b="2", c="", d=""))
+    assert of(ec2, sg) == {"a": "1", "d": "4"}
+    ec2.delete_tags(Resources=[sg], Tags=[{"Key": "not there"}])
+    ec2.delete_tags(Resources=[sg])
+    assert of(ec2, sg) == {}
+
+
+def test_many_objects_and_kinds_in_one_request_with_few_native_calls(place, ec2):
+    groups = [group(ec2, f"g{n}") for n in range(5)]
+    key = ec2.create_key_pair(KeyName="k", KeyType="ed25519")["KeyPairId"]
+    ec2.create_tags(Resources=groups[:2], Tags=tags(env="test"))
+    commands = place.commands(
+        lambda: ec2.create_tags(Resources=[*groups, key], Tags=tags(env="prod", team="a", empty=""))
+    )
+    changing = [command for command in commands if not command.startswith(("list", "query"))]
+    assert changing == ["deleteTags", "createTags"]
+    for resource in (*groups, key):
+        assert of(ec2, resource) == {"env": "prod", "team": "a", "empty": ""}
+
+
+def test_describe_tags_filters_and_pages(ec2):
+    web, db = group(ec2, "web"), group(ec2, "db")
+    key = ec2.create_key_pair(KeyName="k", KeyType="ed25519")["KeyPairId"]
+    ec2.create_tags(Resources=[web, db, key], Tags=tags(env="prod", n="1"))
+    ec2.create_tags(Resources=[db], Tags=tags(env="test"))
+
+    def ids(**filters: list[str]) -> set[str]:
+        wanted = [{"Name": name.replace("_", "-"), "Values": values} for name, values in filters.items()]
+        return {tag["ResourceId"] for tag in ec2.describe_tags(Filters=wanted)["Tags"]}
+
+    assert ids(resource_type=["key-pair"]) == {key}
+    assert ids(resource_type=["security-group"], key=["env"]) == {web, db}
+    assert ids(resource_type=["security-group"], value=["te*"]) == {db}
+    assert ids(**{"tag:env": ["prod"]}) == {web, key}
+    assert ids(resource_id=["sg-00000000000000000"]) == set()
+    pages = list(ec2.get_paginator("describe_tags").paginate(PaginationConfig={"PageSize": 5}))
+    assert [len(page["Tags"]) for page in pages] == [5, 1]
+
+
+def test_the_bridges_own_tags_are_neither_shown_nor_given_away(place, ec2):
+    group(ec2, "web")
+    twin = group(ec2, "WEB")  # taken natively, so its EC2 name is a reserved tag
+    assert of(ec2, twin) == {}
+    assert (
+        refused(ec2.create_tags, Resources=[twin], Tags=tags(**{"ec2bridge:name": "x"}))
+        == "InvalidParameterValue"
+    )
+    assert (
+        refused(ec2.delete_tags, Resources=[twin], Tags=[{"Key": "ec2bridge:name"}])
+        == "InvalidParameterValue"
+    )
+    ec2.delete_tags(Resources=[twin])
+    assert ec2.describe_security_groups(GroupIds=[twin])["SecurityGroups"][0]["GroupName"] == "WEB"
+
+
+def test_limits_are_those_of_aws_and_checked_before_anything_changes(place, ec2):
+    sg = group(ec2)
+    create = ec2.create_tags
+    assert refused(create, Resources=[sg], Tags=tags(**{"aws:x": "1"})) == "InvalidParameterValue"
+    assert refused(create, Resources=[sg], Tags=tags(**{"k" * 129: "1"})) == "InvalidParameterValue"
+    assert refused(create, Resources=[sg], Tags=tags(k="v" * 257)) == "InvalidParameterValue"
+    assert refused(create, Resources=[sg], Tags=tags(a="1") + tags(a="2")) == "InvalidParameterValue"
+    create(Resources=[sg], Tags=tags(**{f"k{n}": str(n) for n in range(50)}))
+    create(Resources=[sg], Tags=tags(k0="again", k1=""))
+    assert refused(create, Resources=[group(ec2, "other"), sg], Tags=tags(one="more")) == "TagLimitExceeded"
+    assert len(of(ec2, sg)) == 50
+    create(Resources=[sg], Tags=tags(k0="v" * 256))
+
+
+@pytest.mark.parametrize(
+    ("resource", "code"),
+    [
+        ("i-0123456789abcdef0", "InvalidInstanceID.NotFound"),
+        ("vol-0123456789abcdef0", "InvalidVolume.NotFound"),
+        ("sg-0123456789abcdef0", "InvalidGroup.NotFound"),
+        ("ami-0123456789abcdef0", "InvalidAMIID.NotFound"),
+        ("nonsense", "InvalidID"),
+        ("r-0123456789abcdef0", "InvalidID"),
+    ],
+)
+def test_what_does_not_exist_cannot_be_tagged(ec2, resource, code):
+    sg = group(ec2)
+    assert refused(ec2.create_tags, Resources=[sg, resource], Tags=tags(a="1")) == code
+    assert of(ec2, sg) == {}
+
+
+def test_a_request_without_tags_or_resources_is_refused(ec2):
+    assert refused(ec2.create_tags, Resources=[], Tags=tags(a="1")) == "MissingParameter"
+    assert refused(ec2.create_tags, Resources=[group(ec2)], Tags=[]) == "MissingParameter"
+
+
+def test_an_object_that_went_away_unseen_is_not_found(place, ec2):
+    sg = group(ec2)
+    other = place.client()
+    other.delete_security_group(GroupId=sg)
+    assert refused(ec2.create_tags, Resources=[sg], Tags=tags(a="1")) == "InvalidGroup.NotFound"
+
+
+def test_an_object_of_the_store_is_gone_with_its_tags(ec2):
+    sg = group(ec2)
+    ec2.create_tags(Resources=[sg], Tags=tags(empty=""))
+    ec2.delete_security_group(GroupId=sg)
+    assert ec2.describe_tags()["Tags"] == []
+
+
+def test_the_default_vpc_can_be_tagged_although_only_the_bridge_knows_it(ec2):
+    vpc = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"][0]["VpcId"]
+    ec2.create_tags(Resources=[vpc], Tags=tags(Name="home"))
+    assert of(ec2, vpc) == {"Name": "home"}
+    assert ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"][0]["Tags"] == [{"Key": "Name", "Value": "home"}]
+
+
+def test_a_dry_run_changes_nothing(ec2):
+    sg = group(ec2)
+    assert refused(ec2.create_tags, Resources=[sg], Tags=tags(a="1"), DryRun=True) == "DryRunOperation"
+    assert of(ec2, sg) == {}
+
+
+def test_tag_specifications_must_be_of_the_kind_that_is_made(ec2):
+    specification = [{"ResourceType": "instance", "Tags": tags(a="1")}]
+    code = refused(ec2.create_security_group, GroupName="g", Description="d", TagSpecifications=specification)
+    assert code == "InvalidParameterValue"
+    assert (
+        refused(ec2.create_key_pair, KeyName="k", TagSpecifications=specification) == "InvalidParameterValue"
+    )
+
+
+def test_bob_neither_sees_nor_changes_what_is_alices(place, ec2):
+    sg = group(ec2)
+    ec2.create_tags(Resources=[sg], Tags=tags(a="1", empty=""))
+    bob = place.client("bob")
+    assert bob.describe_tags()["Tags"] == []
+    assert refused(bob.create_tags, Resources=[sg], Tags=tags(a="2")) == "InvalidGroup.NotFound"
