@@ -94,13 +94,13 @@ def measure(send: Callable[[], bytes], server: Server, seconds: float) -> Measur
     )
 
 
-def signed(url: str, key: str, secret: str, **form: str) -> tuple[bytes, dict[str, str]]:
+def signed(url: str, key: str, secret: str, region: str = REGION, **form: str) -> tuple[bytes, dict[str, str]]:
     """Return body and headers of an EC2 request, signed by botocore."""
     body = urlencode({"Version": "2016-11-15", **form}).encode()
     request = AWSRequest(
         "POST", url, data=body, headers={"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
     )
-    SigV4Auth(Credentials(key, secret), "ec2", REGION).add_auth(request)
+    SigV4Auth(Credentials(key, secret), "ec2", region).add_auth(request)
     return body, dict(request.headers.items())
 
 
@@ -231,7 +231,7 @@ def measurements(
         return measure(lambda: to_cloud.send(body, headers), cloud, seconds)
 
     def mocked(**form: str) -> Measure:
-        body, headers = signed(moto.url + "/", *keys["one"], **form)
+        body, headers = signed(moto.url + "/", *keys["one"], "us-east-1", **form)
         return measure(lambda: to_moto.send(body, headers), moto, seconds)
 
     regions = {"Action": "DescribeRegions"}

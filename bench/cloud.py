@@ -30,8 +30,8 @@ def facts(simulator: Simulator) -> dict[str, list[str]]:
 async def serve(keys: Path) -> None:
     """Serve until the process is stopped."""
     extra = tuple(AccountSeed(name) for name in (*MACHINES, "launcher"))
-    settings = {"max.account.user.vms": -1, "max.account.cpus": -1, "max.account.memory": -1}
-    simulator = Simulator(seed=Seed(accounts=(*ACCOUNTS, *extra)), job_time=0.05, settings=settings)
+    simulator = Simulator(seed=Seed(accounts=(*ACCOUNTS, *extra)), job_time=0.05)
+    simulator.cloud.unlimited_accounts |= {account.name for account in extra}
     for account, machines in MACHINES.items():
         simulator.populate(account, machines)
     await asyncio.to_thread(keys.write_text, json.dumps(facts(simulator)))

@@ -5,6 +5,7 @@ log, metrics and health.
 """
 
 import asyncio
+import gc
 import logging
 import signal
 import ssl
@@ -95,6 +96,9 @@ def service_credentials(settings: Settings) -> Credentials:
 async def bridge(settings: Settings, metrics: Metrics | None = None) -> AsyncIterator[Bridge]:
     """Build the bridge and everything it stands on; close it all in the end. Raises SettingsError."""
     _registry.load()
+    # The model and the tables live as long as the process: a full collection need not walk them each time.
+    gc.collect()
+    gc.freeze()
     try:
         mappings = load_mappings(settings.mappings)
         store = Store(None if settings.store == "memory" else settings.store)
