@@ -11,7 +11,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from ec2bridge.actions import _tags
+from ec2bridge.actions import _groups, _tags
 from ec2bridge.actions._context import Context, owner_of
 from ec2bridge.actions._devices import ROOT_DEVICE, device_name
 from ec2bridge.actions._machines import (
@@ -95,16 +95,11 @@ async def _group_names(ctx: Context, rows: list[Row]) -> Mapping[str, str]:
     if not wanted:
         return {}
     cache = cached(ctx, "group-names")
-    names: Mapping[str, str] = await cache.get(ctx.account.cache_key, lambda: _list_group_names(ctx))
+    names: Mapping[str, str] = await cache.get(ctx.account.cache_key, lambda: _groups.names(ctx))
     if not wanted <= names.keys():
         cache.forget(ctx.account.cache_key)
-        names = await cache.get(ctx.account.cache_key, lambda: _list_group_names(ctx))
+        names = await cache.get(ctx.account.cache_key, lambda: _groups.names(ctx))
     return names
-
-
-async def _list_group_names(ctx: Context) -> dict[str, str]:
-    rows = await ctx.account.list("listSecurityGroups")
-    return {row["id"]: _tags.hidden(row).get("name") or row["name"] for row in rows}
 
 
 def group_uuids(row: Row) -> list[str]:

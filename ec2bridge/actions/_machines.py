@@ -159,6 +159,41 @@ def unknown(ids: list[str]) -> Ec2Error:
     return Ec2Error("InvalidInstanceID.NotFound", f"The instance IDs '{', '.join(ids)}' do not exist")
 
 
+async def listed_with_records(
+    ctx: Context, ids: list[str] | None = None
+) -> tuple[list[Row], dict[str, dict[str, Any]]]:
+    """Return the rows of all machines, or of those named that exist, and the records of those that have one.
+
+    Machines that CloudStack no longer lists, but EC2 still shows, are among the rows as their records kept them.
+    """
+    known = await _records.records(ctx)
+    uuids = await _known_uuids(ctx, ids, known) if ids else None
+    rows = [row for row in await list_rows(ctx, uuids) if not _is_hidden(known.get(row["id"]))]
+    listed = {row["id"] for row in rows}
+    for uuid, data in known.items():
+        if uuid not in listed and not _is_hidden(data) and (uuids is None or uuid in uuids):
+            rows.append(data["row"])
+    return rows, known
+
+
+async def _known_uuids(ctx: Context, ids: list[str], known: Mapping[str, Any]) -> set[str]:
+    """Return the uuids behind those ids that mean something; the others are refused where all ids are checked."""
+    by_id = {ec2_id("i", uuid): uuid for uuid in known}
+    found = await asyncio.gather(*(resolve(ctx, [ident], by_id) for ident in ids), return_exceptions=True)
+    uuids: set[str] = set()
+    for outcome in found:
+        if isinstance(outcome, dict):
+            uuids.update(outcome.values())
+        elif not isinstance(outcome, Ec2Error):
+            raise outcome
+    return uuids
+
+
+def _is_hidden(record: Mapping[str, Any] | None) -> bool:
+    """A launch that was taken back was never answered, so its machines are not shown while they go."""
+    return record is not None and record["phase"] == _records.UNDONE
+
+
 async def volumes_of(ctx: Context, rows: list[Row]) -> dict[str, list[Row]]:
     """Return machine uuid → its volumes, in one listing for many machines."""
     if len(rows) <= FEW:

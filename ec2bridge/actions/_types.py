@@ -11,6 +11,7 @@ from typing import Any
 
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._places import cached
+from ec2bridge.actions._tags import RESERVED
 from ec2bridge.errors import Ec2Error
 from ec2bridge.mapping import Size
 
@@ -18,6 +19,9 @@ Row = dict[str, Any]
 
 TYPE_DETAIL = "ec2bridge.type"
 """The machine detail that keeps the type a launch asked for; CloudStack keeps only the offering."""
+
+TYPE_TAG = RESERVED + "instance-type"
+"""The machine's tag that keeps the type it was changed to later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +111,19 @@ def type_of(table: TypeTable, vm_row: Row) -> str:
         size_of(vm_row),
         str(vm_row.get("serviceofferingname") or vm_row.get("serviceofferingid") or ""),
     )
-    asked = (vm_row.get("details") or {}).get(TYPE_DETAIL)
+    asked = _asked(vm_row)
     if asked and (asked == offering or (size is not None and table.aws.get(asked) == size)):
         return str(asked)
     row = table.offering(vm_row.get("serviceofferingid"))
     if row is not None and row.get("iscustomized") and size is not None:
         return table.alike(size) or offering
     return offering
+
+
+def _asked(vm_row: Row) -> str | None:
+    """Return the type that the machine was last given through EC2."""
+    details, tags = vm_row.get("details") or {}, vm_row.get("tags") or ()
+    return next((tag["value"] for tag in tags if tag["key"] == TYPE_TAG), None) or details.get(TYPE_DETAIL)
 
 
 async def resolve_type(ctx: Context, text: str, zone: str | None = None) -> tuple[Row, dict[str, Any]]:

@@ -1,0 +1,196 @@
+"""Attributes of an instance, one at a time: changing them.
+
+What CloudStack has a field for is changed there, the rest kept in reserved tags; the machine's details are never
+touched, since CloudStack replaces them all. CloudStack changes offering, user data and groups of stopped machines
+only, where AWS changes groups of running ones too.
+"""
+
+import base64
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from ec2bridge.actions import _groups, _tags
+from ec2bridge.actions._context import Context
+from ec2bridge.actions._devices import device_name
+from ec2bridge.actions._instances import group_uuids
+from ec2bridge.actions._launch import require_protection, shutdown_behaviour
+from ec2bridge.actions._launch_groups import native_uuids
+from ec2bridge.actions._machines import (
+    GROUPS,
+    KEEP_MARK,
+    SHUTDOWN,
+    SOURCE_CHECK,
+    STOP_LOCK,
+    Machine,
+    machine,
+    volumes_of,
+)
+from ec2bridge.actions._places import resolve_zone, vpc_ids
+from ec2bridge.actions._registry import action
+from ec2bridge.actions._types import TYPE_TAG, resolve_type, type_of, type_table
+from ec2bridge.errors import Ec2Error
+
+Writer = Callable[[Context, Machine, Any], Awaitable[None]]
+
+
+def _truth(value: Any) -> bool:
+    """Read a boolean that may have come as text, in the old Attribute and Value form."""
+    return value if isinstance(value, bool) else str(value).lower() == "true"
+
+
+def _require_stopped(found: Machine, why: str) -> None:
+    if found.state != "stopped":
+        raise Ec2Error(
+            "IncorrectInstanceState", f"The instance '{found.id}' is not in the 'stopped' state: {why}."
+        )
+
+
+async def _mark(ctx: Context, found: Machine, name: str, value: str | None) -> None:
+    await _tags.mark(ctx, "instance", found.row, {name: value})
+
+
+async def _instance_type(ctx: Context, found: Machine, value: Any) -> None:
+    offering, details = await resolve_type(ctx, value, found.row["zoneid"])
+    if type_of(await type_table(ctx), found.row) == value:
+        return
+    _require_stopped(found, "its type can only be changed while it is")
+    same = offering["id"] == found.row.get("serviceofferingid") and not details
+    if not same:
+        await ctx.account.job(
+            "scaleVirtualMachine", id=found.uuid, serviceofferingid=offering["id"], details=details or None
+        )
+    await _mark(ctx, found, TYPE_TAG.removeprefix(_tags.RESERVED), value)
+
+
+async def _user_data(ctx: Context, found: Machine, value: Any) -> None:
+    _require_stopped(found, "its user data can only be changed while it is")
+    text = base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
+    await ctx.account.call("updateVirtualMachine", id=found.uuid, userdata=text)
+
+
+async def _protection(ctx: Context, found: Machine, value: Any) -> None:
+    wanted = _truth(value)
+    if wanted == bool(found.row.get("deleteprotection")):
+        return
+    await require_protection(ctx)
+    await ctx.account.call("updateVirtualMachine", id=found.uuid, deleteprotection=wanted)
+
+
+async def _stop_lock(ctx: Context, found: Machine, value: Any) -> None:
+    await _mark(ctx, found, STOP_LOCK, "true" if _truth(value) else None)
+
+
+async def _shutdown(ctx: Context, found: Machine, value: Any) -> None:
+    await _mark(ctx, found, SHUTDOWN, shutdown_behaviour(value))
+
+
+async def _source_check(ctx: Context, found: Machine, value: Any) -> None:
+    zone = await resolve_zone(ctx, found.row["zoneid"])
+    if not _truth(value) and zone.security_groups:
+        raise Ec2Error(
+            "UnsupportedOperation",
+            f"The parameter SourceDestCheck=false is not supported in {zone.name}: CloudStack's security groups"
+            " always drop what a machine sends under another address.",
+        )
+    await _mark(ctx, found, SOURCE_CHECK, None if _truth(value) else "false")
+
+
+async def _group_set(ctx: Context, found: Machine, value: Any) -> None:
+    zone = await resolve_zone(ctx, found.row["zoneid"])
+    ids = [value] if isinstance(value, str) else list(value)
+    networks = [nic["networkid"] for nic in found.row.get("nic", ()) if nic.get("isdefault")][:1]
+    vpcs = await vpc_ids(ctx, networks)
+    chosen = await _groups.chosen(ctx, next(iter(vpcs.values())), ids)
+    uuids = native_uuids(chosen) if zone.security_groups else [group.uuid for group in chosen]
+    if set(uuids) == set(group_uuids(found.row)):
+        return
+    if zone.security_groups:
+        _require_stopped(found, "CloudStack changes the groups of a machine only while it is")
+        await ctx.account.call("updateVirtualMachine", id=found.uuid, securitygroupids=uuids)
+    else:
+        await _mark(ctx, found, GROUPS, ",".join(uuids))
+
+
+async def _mappings(ctx: Context, found: Machine, value: Any) -> None:
+    by_name = {device_name(v): v for v in (await volumes_of(ctx, [found.row])).get(found.uuid, ())}
+    wanted = []
+    for mapping in value:
+        volume = by_name.get(mapping.get("DeviceName"))
+        if volume is None:
+            raise Ec2Error(
+                "InvalidInstanceAttributeValue",
+                f"No device is currently mapped at {mapping.get('DeviceName')}",
+            )
+        wanted.append((volume, (mapping.get("Ebs") or {}).get("DeleteOnTermination")))
+    for volume, goes in wanted:
+        if goes is not None:
+            await _tags.mark(ctx, "volume", volume, {KEEP_MARK: "true" if goes else "false"})
+
+
+def _refusal(member: str, *harmless: Any) -> Writer:
+    """Refuse a change of what CloudStack has no choice about, unless it asks for what there is."""
+
+    async def write(ctx: Context, found: Machine, value: Any) -> None:
+        if value not in harmless and str(value).lower() not in map(str, harmless):
+            raise Ec2Error(
+                "UnsupportedOperation",
+                f"The parameter {member} with the value '{value}' is not supported on this cloud.",
+            )
+
+    return write
+
+
+WRITERS: Mapping[str, tuple[str, Writer]] = MappingProxyType(
+    {
+        "InstanceType": ("instanceType", _instance_type),
+        "UserData": ("userData", _user_data),
+        "DisableApiTermination": ("disableApiTermination", _protection),
+        "DisableApiStop": ("disableApiStop", _stop_lock),
+        "InstanceInitiatedShutdownBehavior": ("instanceInitiatedShutdownBehavior", _shutdown),
+        "SourceDestCheck": ("sourceDestCheck", _source_check),
+        "Groups": ("groupSet", _group_set),
+        "BlockDeviceMappings": ("blockDeviceMapping", _mappings),
+        "EbsOptimized": ("ebsOptimized", _refusal("EbsOptimized", False, "false")),
+        "EnaSupport": ("enaSupport", _refusal("EnaSupport")),
+        "SriovNetSupport": ("sriovNetSupport", _refusal("SriovNetSupport")),
+        "Kernel": ("kernel", _refusal("Kernel")),
+        "Ramdisk": ("ramdisk", _refusal("Ramdisk")),
+        "EnclaveOptions": ("enclaveOptions", _refusal("EnclaveOptions", False, "false")),
+    }
+)
+
+
+@action(
+    "ModifyInstanceAttribute",
+    honours=("InstanceId", "Attribute", "Value", *WRITERS),
+    native=("listVirtualMachines", "updateVirtualMachine"),
+)
+async def modify_instance_attribute(ctx: Context, request: dict[str, Any]) -> None:
+    """Change one attribute of an instance."""
+    member, value = _asked(request)
+    found = await machine(ctx, request.get("InstanceId") or "")
+    if found.state in ("terminated", "shutting-down"):
+        raise Ec2Error(
+            "IncorrectInstanceState",
+            f"The instance '{found.id}' is not in a state in which its attributes can be changed.",
+        )
+    await WRITERS[member][1](ctx, found, value)
+
+
+def _asked(request: dict[str, Any]) -> tuple[str, Any]:
+    """Return the one member that is to change and its value; old clients name it in Attribute and Value."""
+    asked = [member for member in WRITERS if request.get(member)]
+    if len(asked) > 1:
+        raise Ec2Error(
+            "InvalidParameterCombination",
+            f"Fields for multiple attribute types specified: {', '.join(WRITERS[m][0] for m in asked)}",
+        )
+    if asked:
+        value = request[asked[0]]
+        return asked[0], value.get("Value", value.get("Enabled")) if isinstance(value, dict) else value
+    name = request.get("Attribute")
+    for member, (attribute, _) in WRITERS.items():
+        if attribute == name and member != "BlockDeviceMappings":
+            return member, request.get("Value")
+    raise Ec2Error("InvalidParameterCombination", "No attributes specified.")
