@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 UNLIMITED = -1
 GIB = 1 << 30
-_TABLES = {
+TABLES_OF = {
     "user_vm": "machines",
     "public_ip": "addresses",
     "volume": "volumes",
@@ -46,11 +46,16 @@ class Limits:
         }
 
     def used(self, owner: Row, resource: str) -> int:
-        table = _TABLES.get(resource)
+        table = TABLES_OF.get(resource)
         if table is None:
             return 0
         rows = [row for row in self.cloud.tables[table] if _owned(row, owner) and _counts(table, row)]
         return self._counters[resource](rows)
+
+    def used_in_domain(self, domain_id: str, resource: str) -> int:
+        table = TABLES_OF.get(resource)
+        rows = self.cloud.tables[table].where(domainid=domain_id) if table else []
+        return self._counters[resource](rows) if table else 0
 
     def maximum(self, owner: Row, resource: str) -> int:
         """The owner's own limit, else the default of ordinary accounts; -1 is none."""

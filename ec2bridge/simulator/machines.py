@@ -128,18 +128,24 @@ def vlan_of(cloud: Cloud, network: Row) -> str:
 
 
 def show_nic(cloud: Cloud, nic: Row, running: bool) -> Row:
-    """The NIC inside a machine's row; a stopped machine's has no broadcast domain."""
+    """The NIC inside a machine's row; a stop takes it off an isolated network's broadcast domain."""
     row: Row = {}
     for key in ("id", "networkid", "networkname", "netmask", "gateway", "ipaddress"):
         if key in nic:
             row[key] = nic[key]
     network = cloud.tables["networks"].known(nic["networkid"])
-    if running and network is not None and network["broadcastdomaintype"] == "Vlan":
-        row["isolationuri"] = row["broadcasturi"] = vlan_of(cloud, network)
+    if network is not None and (running or not nic.get("_released") or network["type"] != "Isolated"):
+        row.update(_broadcast(cloud, network))
     for key in ("traffictype", "type", "isdefault", "macaddress"):
         row[key] = nic[key]
     row.update(secondaryip=nic["_secondary"], extradhcpoption=[], deviceid=nic["deviceid"], enabled=True)
     return row
+
+
+def _broadcast(cloud: Cloud, network: Row) -> Row:
+    if network["broadcastdomaintype"] != "Vlan":
+        return {"broadcasturi": "vlan://untagged"}
+    return {"isolationuri": vlan_of(cloud, network), "broadcasturi": vlan_of(cloud, network)}
 
 
 # Disks
@@ -270,7 +276,11 @@ def _show_network(cloud: Cloud, machine: Row, running: bool, shown: bool) -> Row
         row["ipaddress"] = address
     public = cloud.tables["addresses"].first(virtualmachineid=machine["id"], isstaticnat=True)
     if public is not None:
-        row.update(publicipid=public["id"], publicip=public["ipaddress"])
+        address = {"publicipid": public["id"], "publicip": public["ipaddress"]}
+        row.update(address)
+        for nic in nics:
+            if nic.get("ipaddress") == public.get("vmipaddress"):
+                nic.update(address)
     return row
 
 
@@ -290,7 +300,7 @@ def _show_rest(cloud: Cloud, machine: Row, admin: bool, affinity: bool) -> Row:
         ostypeid=machine["ostypeid"],
         osdisplayname=machine["osdisplayname"],
     )
-    if machine.get("_placed"):
+    if machine.get("_placed") and root_of(cloud, machine):
         row["pooltype"] = "NetworkFilesystem"
     row.update(receivedbytes=0, sentbytes=0, tags=tags.inside(cloud, machine["id"]), hasannotations=False)
     return row

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ec2bridge.simulator.call import Call
+from ec2bridge.simulator.commands import networks
 from ec2bridge.simulator.errors import invalid
 from ec2bridge.simulator.tables import Row
 
@@ -37,5 +38,4 @@ def default_network(call: Call, zone: Row) -> Row:
 
 def implement(cloud: Cloud, network: Row) -> None:
     """The first machine to start brings the network up."""
-    if network["state"] == "Allocated":
-        cloud.tables["networks"].update(network, state="Implemented")
+    networks.implement(cloud, network)

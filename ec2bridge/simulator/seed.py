@@ -143,7 +143,15 @@ def plant_account(tables: Tables, account: AccountSeed) -> None:
     place = {"domainid": ROOT_DOMAIN, "domain": "ROOT"}
     default = {"isdefault": account.name == "admin", "state": "enabled"}
     tables["accounts"].add(
-        {"id": account.account_id, "name": account.name, **shared, **place, "domainpath": "ROOT", **default}
+        {
+            "id": account.account_id,
+            "name": account.name,
+            **shared,
+            **place,
+            "domainpath": "ROOT",
+            "created": CREATED,
+            **default,
+        }
     )
     tables["users"].add(
         {

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from ec2bridge.simulator.call import Call
-from ec2bridge.simulator.errors import no_permission
+from ec2bridge.simulator.errors import invalid, no_permission
 from ec2bridge.simulator.jobs import PENDING, shown
 from ec2bridge.simulator.registry import Answer, command
 
 
 @command("queryAsyncJobResult")
 def query_async_job_result(call: Call) -> Answer:
-    job = call.needed("jobid", check=False)
+    job = call.entity("jobid", check=False)
+    if job is None:
+        raise invalid("Expected parameter job id or parameters resource type and resource id")
     if not call.may_use(job):
         raise no_permission()
     return shown(job)

@@ -149,6 +149,8 @@ async def power_off(call: Call, machine: Row) -> None:
     if machine["state"] == "Running":
         change(call, machine, state="Stopping")
         await call.cloud.pause(0.4)
+        for nic in machines.nics_of(call.cloud, machine):
+            call.cloud.tables["nics"].update(nic, _released=True)
         change(call, machine, state="Stopped")
 
 
