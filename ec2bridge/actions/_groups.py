@@ -24,6 +24,8 @@ Item = dict[str, Any]
 DEFAULT = "default"
 # Reserved tags of a group (its VPC's id, its EC2 name, the uuid of the VPC whose default it is) and of a rule.
 VPC, NAME, DEFAULT_OF, RULE_ID = "vpc", "name", "default-of", "id"
+KINDS_WITH_OTHER_IDS = ("security-group", "security-group-rule")
+"""Kinds of which an object may have an id that is not made of its own uuid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +183,19 @@ async def native_row(ctx: Context, group: Group) -> Row:
         await ctx.account.call("deleteSecurityGroup", id=row["id"])
         raise
     return row
+
+
+async def native_rule_id(ctx: Context, value: str) -> str:
+    """CloudStack's uuid of a rule, whose id may be that of a rule which it replaced."""
+    known = await groups(ctx)
+    rules = [rule for group in known for rule in known.rules(group)]
+    rule = next((rule for rule in rules if value in (rule.id, rule.uuid)), None)
+    if rule is None:
+        raise KINDS["security-group-rule"].missing(value)
+    if rule.uuid is None:
+        sentence = f"The rule '{value}' is the default that CloudStack applies without having a rule; it takes no tags."
+        raise Ec2Error("UnsupportedOperation", sentence)
+    return rule.uuid
 
 
 async def leave_vpc(ctx: Context, vpc_id: str) -> None:

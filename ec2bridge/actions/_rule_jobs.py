@@ -60,9 +60,11 @@ async def revoke(ctx: Context, known: Groups, group: Group, rules: Sequence[Rule
         row = await _groups.native_row(ctx, group)
         await _write(ctx, known, {group.id: row}, group, [DENY_ALL])
     done = await asyncio.gather(*(_revoke(ctx, rule) for rule in rules if rule.uuid), return_exceptions=True)
+    removed = [outcome for outcome in done if isinstance(outcome, Rule)]
     failed = next((outcome for outcome in done if isinstance(outcome, BaseException)), None)
-    if failed is not None:
-        removed = [outcome for outcome in done if isinstance(outcome, Rule)]
+    if failed is None:
+        await _tags.forget(ctx, KIND, *(str(rule.uuid) for rule in removed))
+    else:
         with suppress(CloudStackError, Ec2Error):
             await authorize(ctx, known, group, removed)
         raise failed
@@ -147,7 +149,6 @@ async def _revoke(ctx: Context, rule: Rule) -> Rule:
         # Somebody else was faster: it is gone, which is what was asked for.
         if error.cserrorcode != 9999 or "entity does not exist" not in error.errortext:
             raise
-    await _tags.forget(ctx, KIND, str(rule.uuid))
     return rule
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from ec2bridge.actions import _tags
+from ec2bridge.actions import _groups, _tags
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._describe import describe
 from ec2bridge.actions._filters import wanted
@@ -87,23 +87,29 @@ def _flat(items: list[Request]) -> Request:
 )
 async def describe_tags(ctx: Context, request: Request) -> list[Request]:
     """List the tags of everything the caller has."""
-    try:
-        narrow = await _narrowed(ctx, wanted(request))
-    except Ec2Error:
-        return []
+    rows = await ctx.account.list("listTags", **await _narrowed(ctx, wanted(request)))
+    shown = _shown_ids(rows)
     items = []
-    for tag in await ctx.account.list("listTags", **narrow):
+    for tag in rows:
         kind = _KIND_OF_NATIVE.get(tag["resourcetype"])
         if kind and not tag["key"].startswith(_tags.RESERVED):
-            items.append(_item(KINDS[kind], tag["resourceid"], tag["key"], tag.get("value") or ""))
+            items.append(_item(shown, KINDS[kind], tag["resourceid"], tag["key"], tag.get("value") or ""))
     for place, tags in (await _tags.stored(ctx)).items():
         kind, _, ident = place.partition("/")
-        items += [_item(KINDS[kind], ident, key, value) for key, value in tags.items()]
+        items += [_item(shown, KINDS[kind], ident, key, value) for key, value in tags.items()]
     return items
 
 
-def _item(kind: Kind, ident: str, key: str, value: str) -> Request:
-    resource = ec2_id(kind.prefix, ident)
+def _shown_ids(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Native id → EC2 id of the objects whose id does not come from their uuid, as their reserved tags tell."""
+    marked = {(tag["resourceid"], tag["key"].removeprefix(_tags.RESERVED)): tag.get("value") for tag in rows}
+    rules = {ident: str(value) for (ident, mark), value in marked.items() if mark == _groups.RULE_ID}
+    groups = {i: ec2_id("sg", str(vpc)) for (i, mark), vpc in marked.items() if mark == _groups.DEFAULT_OF}
+    return {**rules, **groups}
+
+
+def _item(shown: Mapping[str, str], kind: Kind, ident: str, key: str, value: str) -> Request:
+    resource = shown.get(ident) or ec2_id(kind.prefix, ident)
     return {
         "Key": key,
         "ResourceId": resource,
@@ -115,18 +121,16 @@ def _item(kind: Kind, ident: str, key: str, value: str) -> Request:
 
 
 async def _narrowed(ctx: Context, filters: Mapping[str, list[str]]) -> dict[str, str]:
-    """What CloudStack may filter for us: one object, else one kind, and one key."""
-    narrow: dict[str, str] = {}
-    ident, key, kind = (_only(filters.get(name)) for name in ("resource-id", "key", "resource-type"))
-    known = kind_of(ident) if ident else None
-    if ident and known and known.name in NATIVE and ident != ec2_id("vpc", ctx.owner_id):
-        narrow["resourceid"] = await ctx.directory.resolve(known.name, ident)
-    native = next((n for k, n in NATIVE.items() if _tags.resource_type(k) == kind and k != "image"), None)
-    if native and "resourceid" not in narrow:
-        narrow["resourcetype"] = native
-    if key:
-        narrow["key"] = key
-    return narrow
+    """What CloudStack may filter for us: one object or one kind."""
+    ident, asked = _only(filters.get("resource-id")), _only(filters.get("resource-type"))
+    kind = kind_of(ident) if ident else None
+    if ident and kind and kind.name in NATIVE and kind.name not in _groups.KINDS_WITH_OTHER_IDS:
+        with suppress(Ec2Error):
+            return {"resourceid": await ctx.directory.resolve(kind.name, ident)}
+    # Images go by two native names.
+    types = {_tags.resource_type(name): native for name, native in NATIVE.items() if name != "image"}
+    name = _tags.resource_type(kind.name) if kind else asked
+    return {"resourcetype": types[name]} if name in types else {}
 
 
 def _only(values: list[str] | None) -> str | None:
@@ -153,7 +157,15 @@ async def _native_id(ctx: Context, kind: Kind, value: str) -> str:
     # The default VPC and what belongs to it are the account's, and go by the account's digits.
     if value == ec2_id(kind.prefix, ctx.owner_id):
         return ctx.owner_id
-    return await ctx.directory.resolve(kind.name, value)
+    if kind.name == "security-group-rule":
+        return await _groups.native_rule_id(ctx, value)
+    try:
+        return await ctx.directory.resolve(kind.name, value)
+    except Ec2Error:
+        if kind.name != "security-group":
+            raise
+        # A VPC's default group goes by the VPC's digits.
+        return str((await _groups.native_row(ctx, (await _groups.groups(ctx)).find(value)))["id"])
 
 
 async def _check_room(ctx: Context, current: Mapping[str, Current], tags: Mapping[str, str]) -> None:
