@@ -49,7 +49,7 @@ def _stickiness() -> str:
 
 
 def _counters() -> str:
-    rows = [{"methodname": name, "paramlist": []} for name in ("CPU", "MEMORY", "VIRTUALROUTER")]
+    rows: list[Row] = [{"methodname": name, "paramlist": []} for name in ("CPU", "MEMORY", "VIRTUALROUTER")]
     return json.dumps(rows, separators=(",", ":"))
 
 

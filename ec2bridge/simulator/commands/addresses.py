@@ -237,6 +237,7 @@ def list_addresses(call: Call) -> Answer:
     rows = call.visible(row for row in table if row["state"] != "Free")
     if not call.flag("allocatedonly", default=True):
         rows += [row for row in table if row["state"] == "Free"]
+        rows.sort(key=lambda row: int(row["_number"]))
     fields = ("zoneid", "ipaddress", "associatednetworkid", "vpcid", "issourcenat", "isstaticnat", "state")
     rows = call.matching(rows, *fields, keyword="ipaddress")
     return call.page("publicipaddress", rows, lambda row: shown(cloud, row))

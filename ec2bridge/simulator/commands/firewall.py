@@ -83,7 +83,8 @@ def _refuse_conflict(call: Call, purpose: str, wanted: Row, first: str, last: st
     for rule in call.cloud.tables["firewallrules"].where(ipaddressid=wanted["ipaddressid"], _purpose=purpose):
         if rule["protocol"] != wanted["protocol"] or first not in rule or first not in wanted:
             continue
-        if rule[first] <= wanted[last] and wanted[first] <= rule[last]:
+        # Port forwarding rules spell their ports as strings.
+        if int(rule[first]) <= int(wanted[last]) and int(wanted[first]) <= int(rule[last]):
             raise ApiError(
                 537,
                 4360,
@@ -207,11 +208,11 @@ def create_forwarding_rule(call: Call) -> Answer:
         )
     private, first = call.number("privateport") or 0, call.number("publicport") or 0
     rule = {
-        "privateport": private,
-        "privateendport": call.number("privateendport") or private,
+        "privateport": str(private),
+        "privateendport": str(call.number("privateendport") or private),
         "protocol": call.need("protocol").lower(),
-        "publicport": first,
-        "publicendport": call.number("publicendport") or first,
+        "publicport": str(first),
+        "publicendport": str(call.number("publicendport") or first),
         "virtualmachineid": machine["id"],
         "ipaddressid": address["id"],
         "ipaddress": address["ipaddress"],

@@ -18,7 +18,6 @@ from ec2bridge.simulator.registry import Answer, command
 from ec2bridge.simulator.tables import Row
 
 ISOLATED_GATEWAY, ISOLATED_NETMASK = "10.1.1.1", "255.255.255.0"
-FIRST_VLAN = 100
 _PRIVATE = tuple(IPv4Network(cidr) for cidr in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
 
 
@@ -26,15 +25,11 @@ _PRIVATE = tuple(IPv4Network(cidr) for cidr in ("10.0.0.0/8", "172.16.0.0/12", "
 
 
 def implement(cloud: Cloud, network: Row) -> None:
-    """Give an isolated network or tier what a running machine needs: a VLAN and its public address."""
-    table = cloud.tables["networks"]
-    if "_vlan" not in network:
-        table.update(network, _vlan=FIRST_VLAN + network["_number"])
-    if network["state"] != "Allocated":
-        return
+    """Give a network what a running machine needs: a VLAN and, outside VPCs, its public address."""
     if network["type"] == "Isolated" and "vpcid" not in network and has_service(cloud, network, "SourceNat"):
         addresses.ensure_source_nat(cloud, network)
-    table.update(network, state="Implemented")
+    if network["state"] == "Allocated":
+        cloud.tables["networks"].update(network, state="Implemented")
 
 
 def machines_in(cloud: Cloud, network_id: str) -> list[Row]:

@@ -1,0 +1,288 @@
+"""Network ACL lists and their rules.
+
+Two lists, `default_allow` and `default_deny`, belong to every VPC; a tier without a list has the second.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+
+from ec2bridge.simulator.call import Call, public
+from ec2bridge.simulator.cloud import Cloud
+from ec2bridge.simulator.commands import addresses, tags
+from ec2bridge.simulator.commands.vpcs import default_acl
+from ec2bridge.simulator.errors import ApiError, invalid, malformed, no_permission
+from ec2bridge.simulator.registry import Answer, command
+from ec2bridge.simulator.tables import Row
+
+DEFAULTS = ("default_deny", "default_allow")
+ANYWHERE = "0.0.0.0/0,::/0"
+_CHANGEABLE = ("startport", "endport", "icmptype", "icmpcode")
+
+
+def _owner(cloud: Cloud, acl: Row) -> Row:
+    """A list has its VPC's owner; the two defaults have none."""
+    vpc = cloud.tables["vpcs"].known(acl.get("vpcid", "")) or {}
+    return {field: vpc[field] for field in addresses.OWNER if field in vpc}
+
+
+def _usable(call: Call, acl: Row) -> Row:
+    if not call.may_use(_owner(call.cloud, acl)):
+        raise no_permission()
+    return acl
+
+
+def _changeable(call: Call, acl: Row) -> Row:
+    if acl.get("_default"):
+        raise invalid("Default ACL cannot be modified")
+    return _usable(call, acl)
+
+
+def _visible(call: Call) -> list[Row]:
+    """Newest first; the defaults, the oldest, come last."""
+    cloud = call.cloud
+    defaults = [default_acl(cloud, name) for name in DEFAULTS]
+    own = [row for row in cloud.tables["acls"] if not row.get("_default")]
+    seen = {row["id"] for row in call.visible({"id": row["id"], **_owner(cloud, row)} for row in own)}
+    return [row for row in reversed(own) if row["id"] in seen] + defaults[::-1]
+
+
+def _shown(cloud: Cloud, acl: Row) -> Row:
+    vpc = cloud.tables["vpcs"].known(acl.get("vpcid", ""))
+    return {**public(acl), "vpcname": vpc["name"]} if vpc else public(acl)
+
+
+# Lists
+
+
+@command("createNetworkACLList")
+def create_list(call: Call) -> Answer:
+    vpc = call.entity("vpcid")
+    if vpc is None:
+        raise invalid("Unable to find VPC by id null")
+    described = {"description": call.params["description"]} if "description" in call.params else {}
+    acl = call.cloud.tables["acls"].add({"name": call.need("name"), **described, "vpcid": vpc["id"]})
+    return call.submit(
+        lambda: {"networkacllist": _shown(call.cloud, acl)},
+        kind="NetworkAcl",
+        queue=acl["id"],
+        answer={"id": acl["id"]},
+        weight=0.1,
+    )
+
+
+@command("listNetworkACLLists", id="acls")
+def list_lists(call: Call) -> Answer:
+    rows = _visible(call)
+    network = call.entity("networkid")
+    if network is not None:
+        rows = [row for row in rows if row["id"] == _acl_of(call.cloud, network)]
+    if "vpcid" in call.params:
+        rows = [row for row in rows if row.get("vpcid") in (None, call.params["vpcid"])]
+    return call.page("networkacllist", call.matching(rows, "name"), lambda row: _shown(call.cloud, row))
+
+
+def _acl_of(cloud: Cloud, network: Row) -> str:
+    return str(network.get("aclid") or default_acl(cloud, "default_deny")["id"])
+
+
+@command("updateNetworkACLList", id="acls")
+def update_list(call: Call) -> Answer:
+    acl = _changeable(call, call.needed("id", check=False))
+
+    def work() -> Row:
+        changes = {name: call.params[name] for name in ("name", "description") if name in call.params}
+        call.cloud.tables["acls"].update(acl, **changes)
+        return {"success": True}
+
+    return call.submit(work, kind="NetworkAcl", queue=acl["id"], weight=0.1)
+
+
+@command("deleteNetworkACLList", id="acls")
+def delete_list(call: Call) -> Answer:
+    acl = _changeable(call, call.needed("id", check=False))
+
+    def work() -> Row:
+        tiers = call.cloud.tables["networks"].where(aclid=acl["id"])
+        if tiers:
+            text = (
+                f"ACL is still associated with {len(tiers)} tier(s). Cannot delete network ACL: {acl['id']}"
+            )
+            raise ApiError(530, 4250, text)
+        for rule in call.cloud.tables["aclrules"].where(aclid=acl["id"]):
+            call.cloud.tables["aclrules"].erase(rule)
+        call.cloud.tables["acls"].erase(acl)
+        return {"success": True}
+
+    return call.submit(work, kind="NetworkAcl", queue=acl["id"], weight=0.1)
+
+
+@command("replaceNetworkACLList", gatewayid="privategateways")
+def replace_list(call: Call) -> Answer:
+    acl = _usable(call, call.needed("aclid", check=False))
+    network, gateway = call.entity("networkid"), call.entity("gatewayid")
+    if network is not None and acl.get("vpcid") not in (None, network.get("vpcid")):
+        raise invalid(f"Network: {network['id']} and ACL: {acl['id']} do not belong to the same VPC")
+    table, row = ("networks", network) if network else ("privategateways", gateway)
+    if row is None:
+        raise invalid("Network id and private gateway can't be null at the same time")
+
+    def work() -> Row:
+        call.cloud.tables[table].update(row, aclid=acl["id"])
+        return {"success": True}
+
+    return call.submit(work, queue=row["id"], weight=0.2)
+
+
+# Rules
+
+
+@command("createNetworkACL")
+def create_rule(call: Call) -> Answer:
+    acl = _target(call)
+    number = _number(call, acl)
+    rule = call.cloud.tables["aclrules"].add(
+        {
+            **_ports(call),
+            "traffictype": call.params.get("traffictype", "Ingress").capitalize(),
+            "state": "Active",
+            "cidrlist": _cidrs(call) or ANYWHERE,
+            "aclid": acl["id"],
+            "number": number,
+            "action": call.params.get("action", "Allow").capitalize(),
+            **({"reason": call.params["reason"]} if "reason" in call.params else {}),
+            "_owner": _owner(call.cloud, acl),
+        }
+    )
+    return call.submit(
+        lambda: {"networkacl": _shown_rule(call.cloud, rule)},
+        kind="NetworkAclItem",
+        queue=acl["id"],
+        answer={"id": rule["id"]},
+        weight=0.1,
+    )
+
+
+def _target(call: Call) -> Row:
+    acl = call.entity("aclid", check=False)
+    network = call.entity("networkid")
+    if acl is None and network is not None:
+        acl = call.cloud.tables["acls"].known(_acl_of(call.cloud, network))
+    if acl is None:
+        raise invalid("Cannot create Network ACL Item. ACL Id or network Id is required")
+    return _changeable(call, acl)
+
+
+def _number(call: Call, acl: Row) -> int:
+    """The rule's place; without one it goes to the end."""
+    taken = {rule["number"] for rule in call.cloud.tables["aclrules"].where(aclid=acl["id"])}
+    number = call.number("number")
+    if number is None:
+        return max(taken, default=0) + 1
+    if number < 1:
+        raise invalid(f"Invalid number [{number}]. Number cannot be < 1")
+    if number in taken:
+        raise invalid(f"ACL item with number {number} already exists in ACL: {acl['id']}")
+    return number
+
+
+def _ports(call: Call) -> Row:
+    fields: Row = {name: call.number(name) for name in _CHANGEABLE if name in call.params}
+    if "startport" in fields:
+        fields.setdefault("endport", fields["startport"])
+        _check_ports(fields["startport"], fields["endport"])
+        fields |= {"startport": str(fields["startport"]), "endport": str(fields["endport"])}
+    return {"protocol": call.need("protocol").lower(), **fields}
+
+
+def _check_ports(start: int, end: int) -> None:
+    for port in (start, end):
+        if not 0 <= port <= 65535:
+            raise invalid(f"Port [{port}] is invalid")
+    if start > end:
+        raise invalid(f"Start port can't be bigger than end port [{start},{end}]")
+
+
+def _cidrs(call: Call) -> str:
+    cidrs = call.words("cidrlist")
+    for cidr in cidrs:
+        try:
+            bad = "/" not in cidr or ip_network(cidr, strict=False) is None
+        except ValueError:
+            bad = True
+        if bad:
+            raise malformed(f"Source cidrs formatting error {cidr}")
+    return ",".join(cidrs)
+
+
+def _shown_rule(cloud: Cloud, rule: Row) -> Row:
+    acl = cloud.tables["acls"].known(rule["aclid"]) or {}
+    return {**public(rule), "aclname": acl.get("name"), "tags": tags.short(cloud, rule["id"])}
+
+
+@command("listNetworkACLs", id="aclrules")
+def list_rules(call: Call) -> Answer:
+    cloud = call.cloud
+    lists = {acl["id"] for acl in _visible(call)}
+    network = call.entity("networkid")
+    if network is not None:
+        lists &= {_acl_of(cloud, network)}
+    rows = [*_default_rules(cloud), *cloud.tables["aclrules"]]
+    rows = [rule for rule in reversed(rows) if rule["aclid"] in lists]
+    found = call.matching(rows, "aclid", "traffictype", "protocol", "action")
+    return call.page("networkacl", found, lambda rule: _shown_rule(cloud, rule))
+
+
+def _default_rules(cloud: Cloud) -> list[Row]:
+    """What the two default lists hold: everything in and out, allowed or denied."""
+    for name, action in (("default_deny", "Deny"), ("default_allow", "Allow")):
+        acl = default_acl(cloud, name)
+        if cloud.tables["aclrules"].where(aclid=acl["id"]):
+            continue
+        for number, direction in enumerate(("Ingress", "Egress"), start=1):
+            rule = {"protocol": "all", "traffictype": direction, "state": "Active", "cidrlist": ANYWHERE}
+            cloud.tables["aclrules"].add(
+                {**rule, "aclid": acl["id"], "number": number, "action": action, "_owner": {}}
+            )
+    return []
+
+
+def _needed_rule(call: Call) -> Row:
+    rule = call.needed("id", check=False)
+    _changeable(call, call.cloud.tables["acls"].known(rule["aclid"]) or {})
+    return rule
+
+
+@command("updateNetworkACLItem", id="aclrules")
+def update_rule(call: Call) -> Answer:
+    rule = _needed_rule(call)
+    changes: Row = {name: str(call.number(name)) for name in ("startport", "endport") if name in call.params}
+    for name in ("icmptype", "icmpcode", "number"):
+        if name in call.params:
+            changes[name] = call.number(name)
+    for name in ("action", "traffictype"):
+        if name in call.params:
+            changes[name] = call.params[name].capitalize()
+    for name in ("protocol", "reason"):
+        if name in call.params:
+            changes[name] = call.params[name]
+    if "cidrlist" in call.params:
+        changes["cidrlist"] = _cidrs(call) or ANYWHERE
+
+    def work() -> Row:
+        call.cloud.tables["aclrules"].update(rule, **changes)
+        return {"networkacl": {**_shown_rule(call.cloud, rule), "state": "Add"}}
+
+    return call.submit(work, kind="NetworkAclItem", queue=rule["aclid"], weight=0.1)
+
+
+@command("deleteNetworkACL", id="aclrules")
+def delete_rule(call: Call) -> Answer:
+    rule = _needed_rule(call)
+
+    def work() -> Row:
+        tags.forget(call.cloud, rule["id"])
+        call.cloud.tables["aclrules"].erase(rule)
+        return {"success": True}
+
+    return call.submit(work, kind="NetworkAclItem", queue=rule["aclid"], weight=0.1)
