@@ -22,6 +22,7 @@ from ec2bridge.actions._context import Context, DryRunAccount, DryRunReached, Dr
 from ec2bridge.actions._registry import Action, Request
 from ec2bridge.auth.secrets import SecretProvider
 from ec2bridge.auth.verify import RawRequest, Verified, verify
+from ec2bridge.cloudstack.calls import NativeCall, collect_calls
 from ec2bridge.cloudstack.directory import Directories
 from ec2bridge.cloudstack.errors import CloudStackError, to_ec2
 from ec2bridge.errors import Ec2Error
@@ -60,12 +61,19 @@ class Bridge:
     directories: Directories
     on_ignored: Callable[[str, str], None] | None = None
     """Called with action and parameter when a lenient bridge lets an unsupported parameter pass."""
+    trace: Callable[[list[NativeCall]], None] | None = None
+    """Called after each answer with the native calls that it took, for whoever wants to see them."""
 
     async def handle(self, http: web.Request) -> web.Response:
         """Answer one HTTP request; the access log reads `exchange` from the request."""
         exchange = Exchange(str(uuid.uuid4()))
         http[EXCHANGE] = exchange
-        status, body = await self.answer(http, exchange)
+        if self.trace is None:
+            status, body = await self.answer(http, exchange)
+        else:
+            with collect_calls() as calls:
+                status, body = await self.answer(http, exchange)
+            self.trace(list(calls))
         return web.Response(
             status=status,
             body=body,

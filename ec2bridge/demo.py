@@ -42,7 +42,7 @@ async def play(options: Options) -> int:
     """Serve, show, tour, and stay until Ctrl-C; the exit code says whether the tour held."""
     async with AsyncExitStack() as stack:
         host, port = config.host_and_port(options.cloudstack_listen)
-        simulator = Simulator(path=options.data)
+        simulator = Simulator(path=options.data and str(options.data))
         await simulator.start(host, port)
         stack.push_async_callback(simulator.close)
         service = simulator.accounts["keylookup"]
@@ -63,7 +63,7 @@ async def play(options: Options) -> int:
         held = True
         if options.tour:
             tour = Tour(environment)
-            bridge.site.cloud.observers.append(tour.native.append)
+            bridge.trace = tour.saw
             held = await asyncio.to_thread(tour.play)
         if options.stay:
             click.echo(f"Serving at {url} until Ctrl-C.")
@@ -74,7 +74,7 @@ async def play(options: Options) -> int:
 async def simulate(listen: str, data: Path | None) -> int:
     """Serve the embedded CloudStack alone."""
     host, port = config.host_and_port(listen)
-    simulator = Simulator(path=data)
+    simulator = Simulator(path=data and str(data))
     await simulator.start(host, port)
     try:
         click.echo(f"The embedded CloudStack serves at {simulator.url}")
@@ -157,6 +157,10 @@ class Tour:
     native: list[NativeCall] = field(default_factory=list)
     ec2: Any = None
 
+    def saw(self, calls: list[NativeCall]) -> None:
+        """Take note of the native calls of the request that was just answered."""
+        self.native = calls
+
     def play(self) -> bool:
         """Play the tour; False, with the reason printed, when a step did not hold."""
         self.ec2 = client(self.environment)
@@ -172,7 +176,7 @@ class Tour:
     def steps(self) -> None:
         """The story itself."""
         self.call("create_key_pair", KeyName="tour", KeyType="ed25519")
-        group = self.call("create_security_group", GroupName="tour", Description="the tour's")["GroupId"]
+        group = self.call("create_security_group", GroupName="tour", Description="of the tour")["GroupId"]
         self.call(
             "authorize_security_group_ingress",
             GroupId=group,
@@ -207,14 +211,14 @@ class Tour:
 
     def call(self, name: str, *, quiet: bool = False, **members: Any) -> dict[str, Any]:
         """Make one EC2 call, and print it with the native calls that it became."""
-        before, started = len(self.native), time.perf_counter()
+        started = time.perf_counter()
         answer: dict[str, Any] = getattr(self.ec2, name)(**members)
         if not quiet:
             action = "".join(part.capitalize() for part in name.split("_"))
             click.echo(
                 f"\n  {click.style(action, bold=True)}  {1000 * (time.perf_counter() - started):.0f} ms"
             )
-            for call in self.native[before:]:
+            for call in self.native:
                 failed = f"  ({call.error.errortext})" if call.error else ""
                 click.echo(f"      {call.command}  {1000 * call.seconds:.0f} ms{failed}")
         return answer

@@ -125,16 +125,16 @@ def application(served: Bridge, metrics: Metrics) -> web.Application:
     """Return the aiohttp application: any path is the EC2 endpoint, since old clients sign paths of their own."""
 
     @web.middleware
-    async def observe(http: web.Request, handler: Handler) -> web.StreamResponse:
+    async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
         started = time.perf_counter()
-        response = await handler(http)
-        exchange = http.get(EXCHANGE)
+        response = await handler(request)
+        exchange = request.get(EXCHANGE)
         if exchange is not None:
             seconds = time.perf_counter() - started
             metrics.saw_request(exchange.action, exchange.code, seconds)
             access.info(
                 "%s %s %s %s %s %.1fms %s",
-                http.remote,
+                request.remote,
                 exchange.access_key,
                 exchange.action,
                 response.status,

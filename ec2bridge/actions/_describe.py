@@ -87,7 +87,7 @@ def describe(
             found = _by_ids(found, named, chosen)
             found = _filters.keep(found, documented, asked)
             page, token = _page(ctx, request, found, order, size)
-            answer = wrap(page) if wrap else {items: [_public(item) for item in page]}
+            answer: dict[str, Any] = wrap(page) if wrap else {items: [_public(item) for item in page]}
             if token:
                 answer["NextToken"] = token
             return answer

@@ -50,7 +50,7 @@ with step("key-pair"):
     assert aws("describe-key-pairs", "--key-names", NAME)["KeyPairs"][0]["KeyType"] == "ed25519"
 
 with step("security-group"):
-    group = aws("create-security-group", "--group-name", NAME, "--description", "a test's")["GroupId"]
+    group = aws("create-security-group", "--group-name", NAME, "--description", "for a test")["GroupId"]
     later(aws, "delete-security-group", "--group-id", group)
     aws(
         "authorize-security-group-ingress",

@@ -66,7 +66,7 @@ with step("key-pair"):
     assert ec2.get_key_pair(NAME).fingerprint == key.fingerprint
 
 with step("security-group"):
-    group = ec2.create_security_group(NAME, "a test's")
+    group = ec2.create_security_group(NAME, "for a test")
     later(ec2.delete_security_group, group_id=group.id)
     assert group.authorize("tcp", 22, 22, "192.0.2.0/24")
     assert ec2.get_all_security_groups(group_ids=[group.id])[0].rules[0].from_port == "22"

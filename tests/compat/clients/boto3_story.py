@@ -50,7 +50,7 @@ with step("key-pair"):
     assert seen["KeyFingerprint"] == key["KeyFingerprint"], (seen, key["KeyFingerprint"])
 
 with step("security-group"):
-    group = ec2.create_security_group(GroupName=NAME, Description="a test's")["GroupId"]
+    group = ec2.create_security_group(GroupName=NAME, Description="for a test")["GroupId"]
     later(ec2.delete_security_group, GroupId=group)
     rule = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "192.0.2.0/24"}]}
     ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[rule])

@@ -43,7 +43,7 @@ with step("key-pair"):
     assert ec2.get_key_pair(NAME).fingerprint == key.fingerprint
 
 with step("security-group"):
-    group = ec2.ex_create_security_group(NAME, "a test's")["group_id"]
+    group = ec2.ex_create_security_group(NAME, "for a test")["group_id"]
     later(ec2.ex_delete_security_group_by_id, group)
     assert ec2.ex_authorize_security_group_ingress(group, 22, 22, cidr_ips=["192.0.2.0/24"])
     assert NAME in ec2.ex_list_security_groups()
