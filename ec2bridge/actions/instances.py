@@ -29,6 +29,9 @@ def reservations(items: Iterable[Item]) -> dict[str, Any]:
                 "Instances": [],
             }
         reservation["Instances"].append(public(item))
+    for reservation in found.values():
+        if len(reservation["Instances"]) > 1:
+            reservation["Instances"].sort(key=lambda machine: machine["AmiLaunchIndex"])
     return {"Reservations": list(found.values())}
 
 
