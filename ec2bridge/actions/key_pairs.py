@@ -10,7 +10,7 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
-from ec2bridge.actions import _keys, _tags
+from ec2bridge.actions import _key_records, _keys, _tags
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._describe import Ids, describe
 from ec2bridge.actions._registry import Request, action
@@ -20,13 +20,13 @@ from ec2bridge.ids import KINDS, ec2_id
 
 Row = dict[str, Any]
 
-STORE_KIND = "key-pairs"
 FILTERS = {
     "key-pair-id": "KeyPairId",
     "fingerprint": "KeyFingerprint",
     "key-name": "KeyName",
     "tag:*": None,
     "tag-key": "Tags.Key",
+    "tag-value": "Tags.Value",
 }
 
 
@@ -73,11 +73,10 @@ async def import_key_pair(ctx: Context, request: Request) -> Request:
 )
 async def describe_key_pairs(ctx: Context, request: Request) -> list[Request]:
     """List the caller's key pairs."""
-    rows, entries = await asyncio.gather(_rows(ctx), ctx.store.list(ctx.owner_id, STORE_KIND))
+    rows = await _key_records.rows(ctx)
     tags = await _tags.merged(ctx, "key-pair", rows)
-    records = {entry.key: entry.value for entry in entries}
     shows_key = bool(request.get("IncludePublicKey"))
-    return [_item(row, records.get(row["id"], {}), tags[row["id"]], shows_key) for row in rows]
+    return [_item(row, row["record"], tags[row["id"]], shows_key) for row in rows]
 
 
 @action("DeleteKeyPair", honours=("KeyName", "KeyPairId"), native=("deleteSSHKeyPair",))
@@ -89,17 +88,12 @@ async def delete_key_pair(ctx: Context, request: Request) -> Request:
     if ident and not KINDS["key-pair"].is_id(ident):
         raise KINDS["key-pair"].refused(ident)
     # CloudStack compares names without case: only the row with the very name is the one that is meant.
-    for row in await _rows(ctx):
+    rows = await _key_records.rows(ctx)
+    for row in rows:
         if name in (None, "", row["name"]) and ident in (None, "", _id(row)):
-            await ctx.account.call("deleteSSHKeyPair", name=row["name"])
-            await _forget(ctx, row["id"])
+            await _key_records.delete(ctx, row, rows)
             return {"Return": True, "KeyPairId": _id(row)}
     return {"Return": True}
-
-
-async def _rows(ctx: Context) -> list[Row]:
-    rows: list[Row] = await ctx.account.list("listSSHKeyPairs")
-    return rows
 
 
 def _id(row: Row) -> str:
@@ -145,23 +139,17 @@ def _one_of(request: Request, member: str, *known: str) -> str:
 
 async def _register(ctx: Context, name: str, key: _keys.Key, tags: dict[str, str]) -> Request:
     """Register the key with CloudStack and note what CloudStack will not tell of it."""
+    if await _key_records.is_taken(ctx, name):
+        raise _duplicate(name)
     line = f"{key.line} {name}"
+    row = await _native(ctx, name, line) or await _key_records.add_name(ctx, name, key)
+    if row is None:
+        raise _duplicate(name)
     try:
-        answer = await ctx.account.call("registerSSHKeyPair", name=name, publickey=line)
-    except CloudStackError as error:
-        raise _refusal(name, error) from error
-    row = answer["keypair"]
-    record = {
-        "line": line,
-        "type": key.type,
-        "fingerprint": key.fingerprint,
-        "created": datetime.now(UTC).timestamp(),
-    }
-    try:
-        await ctx.store.put(ctx.owner_id, STORE_KIND, row["id"], record)
+        await _key_records.note(ctx, row["id"], key, line)
         await _tags.attach(ctx, "key-pair", row["id"], tags)
     except BaseException:
-        await ctx.account.call("deleteSSHKeyPair", name=name)
+        await _key_records.delete(ctx, row, ())
         raise
     return {
         "KeyPairId": _id(row),
@@ -171,19 +159,16 @@ async def _register(ctx: Context, name: str, key: _keys.Key, tags: dict[str, str
     }
 
 
-def _refusal(name: str, error: CloudStackError) -> Exception:
-    """Tell the two duplicates apart: AWS has only the one of the name."""
-    if "already exists" not in error.errortext:
-        return error
-    if error.errortext.startswith("A key pair with key"):
-        return Ec2Error(
-            "InvalidKeyPair.Duplicate",
-            "This public key is registered under another name, and CloudStack takes a key only once an account.",
-        )
+def _duplicate(name: str) -> Ec2Error:
     return Ec2Error("InvalidKeyPair.Duplicate", f"The keypair '{name}' already exists.")
 
 
-async def _forget(ctx: Context, *native_ids: str) -> None:
-    await _tags.forget(ctx, "key-pair", *native_ids)
-    for ident in native_ids:
-        await ctx.store.delete(ctx.owner_id, STORE_KIND, ident)
+async def _native(ctx: Context, name: str, line: str) -> Row | None:
+    """Register a key with CloudStack; None when the account has the key under another name."""
+    try:
+        answer = await ctx.account.call("registerSSHKeyPair", name=name, publickey=line)
+    except CloudStackError as error:
+        if error.errortext.startswith("A key pair with key"):
+            return None
+        raise (_duplicate(name) if "already exists" in error.errortext else error) from error
+    return {**answer["keypair"], "nativeid": answer["keypair"]["id"]}
