@@ -71,11 +71,6 @@ def test_an_unknown_type_is_refused_by_name(ec2: Any) -> None:
     ("name", "value", "hits"),
     [
         ("instance-type", "t2.mi*", {"t2.micro"}),
-        (
-            "memory-info.size-in-mib",
-            "512",
-            {"Small Instance", "custom-constrained"},
-        ),
         ("memory-info.size-in-mib", "512", {"Small Instance", "custom-constrained"}),
         ("vcpu-info.default-vcpus", "3", set()),
         ("bare-metal", "true", set()),
