@@ -114,11 +114,49 @@ def test_a_name_is_taken_once(ec2, rsa_key):
     assert refused(ec2.import_key_pair, KeyName="k", PublicKeyMaterial=material) == "InvalidKeyPair.Duplicate"
 
 
-def test_one_public_key_goes_by_one_name_and_the_refusal_says_so(ec2, rsa_key):
-    ec2.import_key_pair(KeyName="first", PublicKeyMaterial=ssh_line(rsa_key))
-    with pytest.raises(ClientError, match="CloudStack takes a key only once") as caught:
-        ec2.import_key_pair(KeyName="second", PublicKeyMaterial=ssh_line(rsa_key))
-    assert caught.value.response["Error"]["Code"] == "InvalidKeyPair.Duplicate"
+def test_ansible_imports_a_key_under_a_passing_name_to_read_its_fingerprint(place, ec2, rsa_key):
+    material = ssh_line(rsa_key)
+    first = ec2.import_key_pair(KeyName="first", PublicKeyMaterial=material)
+    passing = ec2.import_key_pair(KeyName="ansible-1", PublicKeyMaterial=material)
+    assert passing["KeyFingerprint"] == first["KeyFingerprint"]
+    assert passing["KeyPairId"] != first["KeyPairId"]
+    shown = ec2.describe_key_pairs()["KeyPairs"]
+    assert {key["KeyName"]: key["KeyPairId"] for key in shown} == {
+        "first": first["KeyPairId"],
+        "ansible-1": passing["KeyPairId"],
+    }
+    assert refused(ec2.create_key_pair, KeyName="ansible-1") == "InvalidKeyPair.Duplicate"
+    ec2.delete_key_pair(KeyName="ansible-1")
+    assert [key["KeyName"] for key in ec2.describe_key_pairs()["KeyPairs"]] == ["first"]
+    # CloudStack itself takes a key only once.
+    assert len(place.run(native(place, "alice").list("listSSHKeyPairs"))) == 1
+
+
+def test_another_name_of_a_key_outlives_the_first(place, ec2, rsa_key):
+    specification = [{"ResourceType": "key-pair", "Tags": [{"Key": "n", "Value": "2"}]}]
+    material = ssh_line(rsa_key)
+    ec2.import_key_pair(KeyName="one", PublicKeyMaterial=material)
+    ec2.import_key_pair(KeyName="two", PublicKeyMaterial=material, TagSpecifications=specification)
+    third = ec2.import_key_pair(KeyName="three", PublicKeyMaterial=material)["KeyPairId"]
+    ec2.create_tags(Resources=[third], Tags=[{"Key": "n", "Value": "3"}])
+    ec2.delete_key_pair(KeyName="one")
+    shown = ec2.describe_key_pairs(IncludePublicKey=True)["KeyPairs"]
+    assert {key["KeyName"]: key["Tags"][0]["Value"] for key in shown} == {"two": "2", "three": "3"}
+    assert {key["PublicKey"].split()[1] for key in shown} == {material.decode().split()[1]}
+    (row,) = place.run(native(place, "alice").list("listSSHKeyPairs"))
+    assert row["name"] == "two"
+    ec2.delete_key_pair(KeyName="two")
+    ec2.delete_key_pair(KeyPairId=third)
+    assert ec2.describe_key_pairs()["KeyPairs"] == []
+    assert place.run(native(place, "alice").list("listSSHKeyPairs")) == []
+    assert ec2.describe_tags()["Tags"] == []
+
+
+def test_a_key_of_the_portal_can_be_imported_under_another_name(place, ec2, rsa_key):
+    line = ssh_line(rsa_key).decode()
+    place.run(native(place, "alice").call("registerSSHKeyPair", name="portal", publickey=line))
+    ec2.import_key_pair(KeyName="mine", PublicKeyMaterial=line.encode())
+    assert len(ec2.describe_key_pairs()["KeyPairs"]) == 2
 
 
 def test_docker_machine_learns_that_its_key_is_not_there_yet(ec2):
