@@ -25,6 +25,18 @@ def unplug(cloud: Cloud, nic: Row) -> None:
     cloud.tables["nics"].remove(nic)
 
 
+def release(cloud: Cloud, machine: Row) -> None:
+    """What an expunge gives back: NICs with their addresses, and the rules that lead to the machine."""
+    for nic in machines.nics_of(cloud, machine):
+        unplug(cloud, nic)
+    for rule in cloud.tables["firewallrules"].where(virtualmachineid=machine["id"]):
+        cloud.tables["firewallrules"].erase(rule)
+    for balancer in cloud.tables["loadbalancers"]:
+        if machine["id"] in balancer["_machines"]:
+            kept = [other for other in balancer["_machines"] if other != machine["id"]]
+            cloud.tables["loadbalancers"].update(balancer, _machines=kept)
+
+
 def _machine_job(call: Call, machine: Row, change: Callable[[], None], *, instance: bool) -> Answer:
     def work() -> Row:
         change()

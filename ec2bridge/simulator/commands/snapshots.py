@@ -31,6 +31,10 @@ def create_snapshot(call: Call) -> Answer:
     volume = call.needed("volumeid")
     if volume.get("_removed"):
         raise invalid(f"CreateSnapshot failed due to volume:{volume['_number']} doesn't exist")
+    if volume["state"] != "Ready":
+        raise invalid(
+            f"VolumeId: {volume['_number']} is not in Ready state but {volume['state']}. Cannot take snapshot."
+        )
     call.limit("snapshot")
     snapshot = call.cloud.tables["snapshots"].add(_new_row(call, volume))
     pairs = {tag["key"]: tag["value"] for tag in call.maps("tags") if "key" in tag and "value" in tag}

@@ -6,6 +6,8 @@ resize shows in the job alone. A machine's root volume is made with the machine 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ec2bridge.simulator import machines
 from ec2bridge.simulator.call import Call, now, public
 from ec2bridge.simulator.cloud import Cloud
@@ -119,9 +121,9 @@ def create_volume(call: Call) -> Answer:
 
 
 def _submit(
-    call: Call, volume: Row, work: object, *, answer: Row | None = None, weight: float = 0.3
+    call: Call, volume: Row, work: Callable[[], Row], *, answer: Row | None = None, weight: float = 0.3
 ) -> Answer:
-    return call.submit(work, kind="Volume", instance=volume["id"], answer=answer, weight=weight)  # type: ignore[arg-type]
+    return call.submit(work, kind="Volume", instance=volume["id"], answer=answer, weight=weight)
 
 
 def _empty(call: Call) -> Row:
