@@ -13,7 +13,7 @@ from ec2bridge.simulator.seed import ACCOUNTS, AccountSeed, Seed
 from ec2bridge.simulator.server import Simulator
 
 MACHINES = {"one": 1, "hundred": 100, "thousand": 1000}
-ZONE, OFFERING = "sim-sg", "t2.micro"
+ZONE, OFFERING = "sim-basic", "t2.micro"
 
 
 def facts(simulator: Simulator) -> dict[str, list[str]]:
@@ -22,7 +22,7 @@ def facts(simulator: Simulator) -> dict[str, list[str]]:
     keys = {name: [pair.api_key, pair.secret_key] for name, pair in simulator.accounts.items()}
     zone = next(row["id"] for row in tables["zones"] if row["name"] == ZONE)
     offering = next(row["id"] for row in tables["serviceofferings"] if row["name"] == OFFERING)
-    template = next(row["id"] for row in tables["templates"])
+    template = next(row["id"] for row in tables["templates"] if row.get("isfeatured") and row.get("isready"))
     launch = [ec2_id("ami", template), ZONE, offering, template, zone]
     return {**keys, "service": keys["keylookup"], "launch": launch}
 
