@@ -52,6 +52,10 @@ class Zone:
         return text in (self.name, self.uuid, self.native_name)
 
 
+FOREVER = 3600.0
+"""Seconds that facts which cannot change are kept, so that those of callers who left are let go."""
+
+
 def cached(ctx: Context, name: str, keep: float = KEEP) -> Cached:
     """Return the process-wide cache of that name; its keys must tell callers apart (`ctx.account.cache_key`)."""
     cache: Cached = ctx.site.caches.setdefault(name, Cached(keep))
@@ -118,9 +122,7 @@ def zone_names(path: str) -> Callable[[dict[str, Any]], Iterable[str]]:
 async def networks(ctx: Context) -> list[Row]:
     """Return the networks that the caller's machines can be in: tiers, isolated, shared and basic ones."""
     rows: list[Row] = await ctx.account.list("listNetworks")
-    guests = [row for row in rows if row.get("traffictype", "Guest") == "Guest" and not row.get("issystem")]
-    _remember_vpcs(ctx, guests)
-    return guests
+    return [row for row in rows if row.get("traffictype", "Guest") == "Guest" and not row.get("issystem")]
 
 
 def subnet_id(row: Row) -> str:
@@ -144,22 +146,20 @@ async def vpc_ids(ctx: Context, network_uuids: Iterable[str]) -> dict[str, str]:
     A network never changes its VPC, so CloudStack is asked only when one turns up that was never seen.
     """
     wanted = set(network_uuids)
-    known = _known_vpcs(ctx)
+    if not wanted:
+        return {}
+    cache, key = cached(ctx, "network-vpcs", FOREVER), ctx.account.cache_key
+    known: dict[str, str] = await cache.get(key, lambda: _fetch_vpc_ids(ctx))
     if not wanted <= known.keys():
-        await networks(ctx)
-    return {uuid: known.get(uuid) or default_vpc_id(ctx) for uuid in wanted}
+        cache.forget(key)
+        known = await cache.get(key, lambda: _fetch_vpc_ids(ctx))
+        # One that the caller cannot list is in no VPC of the caller's, and need not be looked for again.
+        known.update(dict.fromkeys(wanted - known.keys(), default_vpc_id(ctx)))
+    return {uuid: known[uuid] for uuid in wanted}
 
 
-def _known_vpcs(ctx: Context) -> dict[str, str]:
-    by_account: dict[Any, dict[str, str]] = ctx.site.caches.setdefault("network-vpcs", {})
-    return by_account.setdefault(ctx.account.cache_key, {})
-
-
-def _remember_vpcs(ctx: Context, rows: Iterable[Row]) -> None:
-    # The listing is the whole truth of the moment, so what it lacks is forgotten and the memory stays small.
-    known = _known_vpcs(ctx)
-    known.clear()
-    known.update({row["id"]: vpc_id_of_network(ctx, row) for row in rows})
+async def _fetch_vpc_ids(ctx: Context) -> dict[str, str]:
+    return {row["id"]: vpc_id_of_network(ctx, row) for row in await networks(ctx)}
 
 
 async def default_network(ctx: Context, zone: Zone, rows: Sequence[Row] | None = None) -> Row | None:

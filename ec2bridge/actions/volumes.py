@@ -1,22 +1,24 @@
-"""Volumes and their attachments.
+"""Volumes.
 
-CloudStack's volume has a disk offering where EC2's has a type, a number where EC2's attachment has a device name, and
-makes a data disk on storage only when it is first attached: until then it is Allocated, which to EC2 is available.
+CloudStack's volume has a disk offering where EC2's has a type, and a data disk is made on storage only when it is
+first attached: until then it is Allocated, which to EC2 is available.
 """
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 from ec2bridge.actions import _tags
 from ec2bridge.actions._context import Context, owner_of
 from ec2bridge.actions._describe import Ids, Item, describe
-from ec2bridge.actions._devices import DEVICE_MARK, device_name, device_number, number_name
+from ec2bridge.actions._devices import device_name
 from ec2bridge.actions._filters import TAGS
 from ec2bridge.actions._instances import goes_with_machine
 from ec2bridge.actions._places import Zone, resolve_zone, zone_names, zones
 from ec2bridge.actions._registry import action
 from ec2bridge.actions._values import gib, known, moment, named
 from ec2bridge.actions._volumes import TYPE_MARK, choose_offering, disk_offerings, volume_type
+from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id
 
@@ -128,7 +130,7 @@ def attachment(row: Row, word: str | None = None) -> dict[str, Any]:
     )
 
 
-async def resolve_volume(ctx: Context, volume: str | None) -> dict[str, Any]:
+async def resolve_volume(ctx: Context, volume: str | None) -> Row:
     """Return the row of a volume, or raise InvalidVolume.NotFound."""
     if not volume:
         raise Ec2Error("MissingParameter", "The request must contain the parameter volumeId")
@@ -210,85 +212,9 @@ async def _finish(ctx: Context, made: dict[str, Any], request: dict[str, Any], t
         if tags or marks:
             await _tags.attach(ctx, "volume", made["id"], {**tags, **marks})
     except BaseException:
-        await asyncio.shield(ctx.account.call("deleteVolume", id=made["id"]))
+        with suppress(CloudStackError):
+            await asyncio.shield(ctx.account.call("deleteVolume", id=made["id"]))
         raise
-
-
-@action(
-    "AttachVolume",
-    honours=("VolumeId", "InstanceId", "Device"),
-    native=("attachVolume", "listVolumes", "listVirtualMachines"),
-)
-async def attach_volume(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Attach a volume to a machine under a device name."""
-    row, device = await resolve_volume(ctx, request.get("VolumeId")), request.get("Device")
-    if not request.get("InstanceId") or not device:
-        missing = "device" if request.get("InstanceId") else "instanceId"
-        raise Ec2Error("MissingParameter", f"The request must contain the parameter {missing}")
-    machine = await _machine(ctx, request["InstanceId"])
-    number = device_number(device)
-    if row.get("virtualmachineid"):
-        raise Ec2Error("VolumeInUse", f"{request['VolumeId']} is already attached to an instance")
-    if row["zoneid"] != machine["zoneid"]:
-        raise Ec2Error(
-            "InvalidVolume.ZoneMismatch",
-            f"The volume '{request['VolumeId']}' is not in the same availability zone as instance"
-            f" '{request['InstanceId']}'",
-        )
-    number = await _free_number(ctx, machine["id"], device, number)
-    params = known(deviceid=number)
-    await ctx.account.job("attachVolume", id=row["id"], virtualmachineid=machine["id"], **params)
-    fresh = await resolve_volume(ctx, row["id"])
-    derived = number_name(int(fresh["deviceid"])) == device
-    await _tags.mark(ctx, "volume", fresh, {DEVICE_MARK: None if derived else device})
-    return {**attachment(fresh), "Device": device}
-
-
-async def _machine(ctx: Context, instance: str) -> dict[str, Any]:
-    uuid = await ctx.directory.resolve("instance", instance)
-    rows = await ctx.account.list("listVirtualMachines", id=uuid, details=["min"])
-    if not rows:
-        raise KINDS["instance"].missing(instance)
-    return dict(rows[0])
-
-
-async def _free_number(ctx: Context, machine: str, device: str, number: int | None) -> int | None:
-    """Return the number to ask for; None lets CloudStack choose when another name holds the number."""
-    attached = await ctx.account.list("listVolumes", virtualmachineid=machine)
-    if device in map(device_name, attached):
-        raise Ec2Error(
-            "InvalidParameterValue",
-            f"Invalid value '{device}' for unixDevice. Attachment point {device} is already in use",
-        )
-    return None if number in {row.get("deviceid") for row in attached} else number
-
-
-@action(
-    "DetachVolume",
-    honours=("VolumeId", "InstanceId", "Device"),
-    ignores={"Force": "CloudStack has one way to detach"},
-    native=("detachVolume", "listVolumes"),
-)
-async def detach_volume(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Detach a volume from the machine that it is attached to."""
-    row = await resolve_volume(ctx, request.get("VolumeId"))
-    if not row.get("virtualmachineid"):
-        raise Ec2Error("IncorrectState", f"Volume '{request['VolumeId']}' is in the 'available' state.")
-    held = attachment(row, "detaching")
-    asked = request.get("InstanceId")
-    if asked and row["virtualmachineid"] != await ctx.directory.resolve("instance", asked):
-        raise Ec2Error(
-            "InvalidAttachment.NotFound",
-            f"Volume '{request['VolumeId']}' is not attached to instance '{asked}'.",
-        )
-    if request.get("Device") and request["Device"] != held.get("Device"):
-        raise Ec2Error(
-            "InvalidAttachment.NotFound",
-            f"Volume '{request['VolumeId']}' is not attached as '{request['Device']}'.",
-        )
-    await ctx.account.job("detachVolume", id=row["id"])
-    await _tags.mark(ctx, "volume", row, {DEVICE_MARK: None})
-    return held
 
 
 @action("DeleteVolume", honours=("VolumeId",), native=("deleteVolume", "listVolumes"))

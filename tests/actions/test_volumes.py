@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from ec2bridge import server
 from ec2bridge.actions.volumes import exists, state
 from tests.actions.native import Native
 from tests.conftest import REGION, Place
@@ -109,6 +110,16 @@ def test_a_volume_keeps_its_device_name(make_place: Callable[..., Place], device
     assert shown["Attachments"][0]["Device"] == device
     assert shown["Attachments"][0]["DeleteOnTermination"] is False
     assert shown["Tags"] == []  # what the bridge remembers is no tag of the user's
+
+
+def test_another_bridge_knows_the_device_name_too(place: Place, ec2: Any, machine: str) -> None:
+    volume = create(ec2)["VolumeId"]
+    ec2.attach_volume(VolumeId=volume, InstanceId=machine, Device="/dev/xvdf")
+    listening = server.listening(place.bridge.site.settings)  # with an empty store of its own
+
+    url, _ = place.run(place.stack.enter_async_context(listening))
+
+    assert show(place.client(endpoint_url=url), volume)["Attachments"][0]["Device"] == "/dev/xvdf"
 
 
 def test_a_volume_goes_from_machine_to_nowhere(ec2: Any, machine: str) -> None:

@@ -1,0 +1,102 @@
+"""Attaching volumes to machines.
+
+EC2 attaches under a device name and answers at once; CloudStack attaches under a number, in a job. A name that does
+not follow from the number is remembered on the volume before the job starts, so that it is never seen without it.
+"""
+
+from typing import Any
+
+from ec2bridge.actions import _tags
+from ec2bridge.actions._context import Context
+from ec2bridge.actions._devices import DEVICE_MARK, device_name, device_number, number_name
+from ec2bridge.actions._registry import action
+from ec2bridge.actions._values import known
+from ec2bridge.actions.volumes import attachment, resolve_volume
+from ec2bridge.cloudstack.errors import CloudStackError
+from ec2bridge.errors import Ec2Error
+from ec2bridge.ids import KINDS
+
+Row = dict[str, Any]
+
+
+@action(
+    "AttachVolume",
+    honours=("VolumeId", "InstanceId", "Device"),
+    native=("attachVolume", "listVolumes", "listVirtualMachines"),
+)
+async def attach_volume(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Attach a volume to a machine under a device name."""
+    device = request.get("Device") or ""
+    for member, name in (("VolumeId", "volumeId"), ("InstanceId", "instanceId"), ("Device", "device")):
+        if not request.get(member):
+            raise Ec2Error("MissingParameter", f"The request must contain the parameter {name}")
+    number, row = device_number(device), await resolve_volume(ctx, request["VolumeId"])
+    machine = await _machine(ctx, request["InstanceId"])
+    _check_free(request, row, machine)
+    number = await _free_number(ctx, machine["id"], device, number)
+    derived = number is not None and number_name(number) == device
+    await _tags.mark(ctx, "volume", row, {DEVICE_MARK: None if derived else device})
+    try:
+        await ctx.account.job(
+            "attachVolume", id=row["id"], virtualmachineid=machine["id"], **known(deviceid=number)
+        )
+    except CloudStackError:
+        await _tags.mark(ctx, "volume", await resolve_volume(ctx, row["id"]), {DEVICE_MARK: None})
+        raise
+    return attachment(await resolve_volume(ctx, row["id"]))
+
+
+def _check_free(request: dict[str, Any], row: Row, machine: Row) -> None:
+    """Refuse what CloudStack would refuse in words that name neither volume nor machine."""
+    if row.get("virtualmachineid"):
+        raise Ec2Error("VolumeInUse", f"{request['VolumeId']} is already attached to an instance")
+    if row["zoneid"] != machine["zoneid"]:
+        raise Ec2Error(
+            "InvalidVolume.ZoneMismatch",
+            f"The volume '{request['VolumeId']}' is not in the same availability zone as instance"
+            f" '{request['InstanceId']}'",
+        )
+
+
+async def _machine(ctx: Context, instance: str) -> Row:
+    uuid = await ctx.directory.resolve("instance", instance)
+    rows = await ctx.account.list("listVirtualMachines", id=uuid, details=["min"])
+    if not rows:
+        raise KINDS["instance"].missing(instance)
+    return dict(rows[0])
+
+
+async def _free_number(ctx: Context, machine: str, device: str, number: int | None) -> int | None:
+    """Return the number to ask for; None lets CloudStack choose when another name holds the number."""
+    attached = await ctx.account.list("listVolumes", virtualmachineid=machine)
+    if device in map(device_name, attached):
+        raise Ec2Error(
+            "InvalidParameterValue",
+            f"Invalid value '{device}' for unixDevice. Attachment point {device} is already in use",
+        )
+    return None if number in {row.get("deviceid") for row in attached} else number
+
+
+@action(
+    "DetachVolume",
+    honours=("VolumeId", "InstanceId", "Device"),
+    ignores={"Force": "CloudStack has one way to detach"},
+    native=("detachVolume", "listVolumes"),
+)
+async def detach_volume(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Detach a volume from the machine that it is attached to."""
+    row = await resolve_volume(ctx, request.get("VolumeId"))
+    if not row.get("virtualmachineid"):
+        raise Ec2Error("IncorrectState", f"Volume '{request['VolumeId']}' is in the 'available' state.")
+    held, machine, device = attachment(row, "detaching"), request.get("InstanceId"), request.get("Device")
+    if machine and row["virtualmachineid"] != await ctx.directory.resolve("instance", machine):
+        raise _not_attached(request, f"to instance '{machine}'")
+    if device and device != held.get("Device"):
+        raise _not_attached(request, f"as '{device}'")
+    await ctx.account.job("detachVolume", id=row["id"])
+    await _tags.mark(ctx, "volume", row, {DEVICE_MARK: None})
+    return held
+
+
+def _not_attached(request: dict[str, Any], how: str) -> Ec2Error:
+    return Ec2Error("InvalidAttachment.NotFound", f"Volume '{request['VolumeId']}' is not attached {how}.")
