@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ec2bridge.simulator.apis import Api
 from ec2bridge.simulator.errors import ApiError, internal, invalid, malformed, no_permission
-from ec2bridge.simulator.tables import Row
+from ec2bridge.simulator.tables import Row, Table
 
 if TYPE_CHECKING:
     from ec2bridge.simulator.cloud import Cloud
@@ -156,7 +156,7 @@ class Call:
 
     def check(self) -> None:
         """What CloudStack checks of any command, in its order."""
-        for param in self.api.params.values():
+        for param in sorted(self.api.params.values(), key=lambda param: param.name):
             if param.required and not self._given(param.name):
                 raise malformed(
                     f"Unable to execute API command {self.api.actual_name} due to missing parameter {param.name}"
@@ -260,6 +260,9 @@ class Call:
 
     def visible(self, rows: Iterable[Row]) -> list[Row]:
         """The rows that a list command shows: one's own, a project's, for an admin what `listall`/`account` say."""
+        if isinstance(rows, Table) and ("id" in self.params or "ids" in self.params):
+            # The same rows that `matching` would leave, without looking at every other.
+            rows = rows.some([self.params["id"]] if "id" in self.params else self.words("ids"))
         project = self.params.get("projectid")
         if project:
             allowed = self._projects() if not self.caller.is_admin else None

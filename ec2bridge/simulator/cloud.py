@@ -72,6 +72,8 @@ class Cloud:
         self._rules: dict[str, frozenset[str]] = {}
         self._callers: dict[str, tuple[Caller, str]] = {}
         self._key_version = -1
+        self.shown: dict[Any, Row] = {}
+        self.shown_at = -1
         if self.tables.loaded:
             self._resume()
         else:

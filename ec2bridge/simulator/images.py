@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import NAMESPACE_URL, uuid5
+
 from ec2bridge.simulator.call import Call, now, public
 from ec2bridge.simulator.commands import tags
 from ec2bridge.simulator.tables import Row
@@ -49,9 +51,14 @@ def show(call: Call, template: Row, zone: Row) -> Row:
     """The template in one zone. Its owner and admins read how the download went."""
     row = {**public(template), "zoneid": zone["id"], "zonename": zone["name"]}
     store = f"nfs://10.147.28.6:/export/home/{zone['name']}/secondary"
-    row["downloaddetails"] = [{"downloadState": "DOWNLOADED", "datastore": store, "downloadPercent": "100"}]
-    if template["templatetype"] == "USER" and owns(call, template):
+    details = {"downloadState": "DOWNLOADED", "datastore": store, "downloadPercent": "100"}
+    if call.caller.is_admin:
+        details.update(datastoreRole="Image", datastoreId=str(uuid5(NAMESPACE_URL, store)))
+    row["downloaddetails"] = [details]
+    if owns(call, template):
         row["status"] = "Download Complete"
+    else:
+        row.pop("url", None)
     return {**row, "tags": tags.inside(call.cloud, template["id"]), "hasannotations": False}
 
 

@@ -52,8 +52,6 @@ class Jobs:
         queue: str | None,
     ) -> Row:
         job = self.cloud.tables["jobs"].add(_job_row(call, kind, instance))
-        if instance:
-            self._latest[instance] = job["id"]
         task = asyncio.get_running_loop().create_task(
             self._run(job, work, weight, queue, call.caller.is_admin)
         )
@@ -62,7 +60,7 @@ class Jobs:
         return {**answer, "jobid": job["id"]}
 
     def pending(self, instance: str) -> Row | None:
-        """The unfinished job of an object, which its listing shows as `jobid` and `jobstatus`."""
+        """The job at work on an object, which its listing shows as `jobid` and `jobstatus`; not one that waits."""
         job = self.cloud.tables["jobs"].get(self._latest.get(instance))
         return job if job and job["jobstatus"] == PENDING else None
 
@@ -70,11 +68,17 @@ class Jobs:
         if queue is None:
             await self._perform(job, work, weight, admin)
         else:
-            async with self._queues.setdefault(queue, asyncio.Lock()):
+            lock = self._queues.setdefault(queue, asyncio.Lock())
+            waited = lock.locked()
+            async with lock:
+                if waited:
+                    await self.cloud.pause(0.2)
                 await self._perform(job, work, weight, admin)
         self.cloud.tables.commit()
 
     async def _perform(self, job: Row, work: Work, weight: float, admin: bool) -> None:
+        self._latest[job.get("jobinstanceid", "")] = job["id"]
+        self.cloud.tables["jobs"].save(job)
         try:
             await self.cloud.pause(weight)
             result = work()

@@ -25,7 +25,7 @@ async def power_on(call: Call, machine: Row, *, deploying: bool = False) -> None
         if deploying:
             table.update(machine, state="Error")
         raise no_capacity(text)
-    table.update(machine, state="Starting")
+    table.update(machine, state="Starting", lastupdated=now())
     await cloud.pause(0.6)
     for nic in machines.nics_of(cloud, machine):
         network = cloud.tables["networks"].get(nic["networkid"])
@@ -34,6 +34,8 @@ async def power_on(call: Call, machine: Row, *, deploying: bool = False) -> None
     for volume in machines.volumes_of(cloud, machine):
         cloud.tables["volumes"].update(volume, state="Ready")
     table.update(machine, state="Running", lastupdated=now(), _placed=True)
+    # A machine runs a little before its job is over, as on the real server.
+    await cloud.pause(0.1)
 
 
 def _fits(call: Call, machine: Row) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import secrets
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from uuid import NAMESPACE_URL, uuid5
 
@@ -51,8 +52,8 @@ def label(machine: Row) -> str:
 
 
 def nics_of(cloud: Cloud, machine: Row) -> list[Row]:
-    """In the order in which they were added; the default one is not always the first."""
-    return cloud.tables["nics"].where(_machine=machine["id"])
+    """In the order of their devices; the default one is device 0."""
+    return sorted(cloud.tables["nics"].where(_machine=machine["id"]), key=lambda nic: int(nic["deviceid"]))
 
 
 def host_of(machine: Row) -> Row:
@@ -75,16 +76,20 @@ def free_address(cloud: Cloud, network: Row, wanted: str | None = None) -> str |
     """The address wanted, or the first free one; None where there is none."""
     if "cidr" not in network:
         return wanted
+    if wanted:
+        inside = _inside(wanted, ipaddress.ip_network(network["cidr"]))
+        return wanted if inside and wanted not in taken_addresses(cloud, network) else None
+    return next(free_addresses(cloud, network), None)
+
+
+def free_addresses(cloud: Cloud, network: Row) -> Iterator[str]:
     block = ipaddress.ip_network(network["cidr"])
     taken = taken_addresses(cloud, network)
-    if wanted:
-        return wanted if _inside(wanted, block) and wanted not in taken else None
     # The first addresses of a network are its routers'.
     for number in range(10, block.num_addresses - 1):
         address = str(block[number])
         if address not in taken:
-            return address
-    return None
+            yield address
 
 
 def _inside(address: str, block: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
@@ -138,8 +143,11 @@ def show_nic(cloud: Cloud, nic: Row, running: bool) -> Row:
         row.update(_broadcast(cloud, network))
     for key in ("traffictype", "type", "isdefault", "macaddress"):
         row[key] = nic[key]
+    if network is not None and "vpcid" in network:
+        row.update(vpcid=network["vpcid"], vpcname=network.get("vpcname", ""))
     row.update(secondaryip=nic["_secondary"], extradhcpoption=[], deviceid=nic["deviceid"], enabled=True)
-    return row
+    vpc = cloud.tables["vpcs"].known((network or {}).get("vpcid", ""))
+    return {**row, "vpcid": vpc["id"], "vpcname": vpc["name"]} if vpc else row
 
 
 def _broadcast(cloud: Cloud, network: Row) -> Row:
@@ -240,6 +248,20 @@ def show(
     return row
 
 
+def show_again(cloud: Cloud, machine: Row, admin: bool, groups: frozenset[str]) -> Row:
+    """As `show`; a row made before is used again until anything in the cloud changes."""
+    version = cloud.tables.version
+    if cloud.shown_at != version:
+        cloud.shown.clear()
+        cloud.shown_at = version
+    key = (machine["id"], admin, groups)
+    if key not in cloud.shown:
+        cloud.shown[key] = show(cloud, machine, admin=admin, groups=groups)
+        # Showing may settle something (a network's VLAN) and so change the cloud.
+        cloud.shown_at = cloud.tables.version
+    return cloud.shown[key]
+
+
 def _show_image(cloud: Cloud, machine: Row, groups: frozenset[str]) -> Row:
     row: Row = {}
     template = cloud.tables["templates"].known(machine["templateid"])
@@ -274,12 +296,11 @@ def _show_network(cloud: Cloud, machine: Row, running: bool, shown: bool) -> Row
     address = next((nic["ipaddress"] for nic in nics if nic["isdefault"] and "ipaddress" in nic), None)
     if address:
         row["ipaddress"] = address
-    public = cloud.tables["addresses"].first(virtualmachineid=machine["id"], isstaticnat=True)
-    if public is not None:
+    for public in cloud.tables["addresses"].where(virtualmachineid=machine["id"], isstaticnat=True):
         address = {"publicipid": public["id"], "publicip": public["ipaddress"]}
-        row.update(address)
+        row = {**address, **row}
         for nic in nics:
-            if nic.get("ipaddress") == public.get("vmipaddress"):
+            if nic["id"] == public["_nic"]:
                 nic.update(address)
     return row
 

@@ -36,6 +36,8 @@ def command(name: str, **tables: str) -> Callable[[Handler], Handler]:
     def register(handler: Handler) -> Handler:
         if "id" in tables:
             tables.setdefault("ids", tables["id"])
+        if name.lower() in _COMMANDS:
+            raise ValueError(f"two handlers for {name}")
         _COMMANDS[name.lower()] = Command(name, handler, tables)
         return handler
 

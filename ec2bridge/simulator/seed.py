@@ -141,6 +141,7 @@ def plant_account(tables: Tables, account: AccountSeed) -> None:
     kind = 1 if role["type"] == "Admin" else 0
     shared = {"accounttype": kind, "roleid": role["id"], "roletype": role["type"], "rolename": role["name"]}
     place = {"domainid": ROOT_DOMAIN, "domain": "ROOT"}
+    born = {} if account.name == "admin" else {"created": CREATED}
     default = {"isdefault": account.name == "admin", "state": "enabled"}
     tables["accounts"].add(
         {
@@ -149,7 +150,7 @@ def plant_account(tables: Tables, account: AccountSeed) -> None:
             **shared,
             **place,
             "domainpath": "ROOT",
-            "created": CREATED,
+            **born,
             **default,
         }
     )
@@ -196,6 +197,7 @@ def _place_templates(tables: Tables) -> None:
         template.pop("zoneid", None)
         template.pop("zonename", None)
         template.pop("downloaddetails", None)
+        template.pop("status", None)
         tables["templates"].save(template)
 
 

@@ -7,11 +7,28 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 from uuid import uuid4
 
 Row = dict[str, Any]
+
+
+# Fields that rows are looked up by often enough to keep them by value.
+INDEXED = frozenset(
+    (
+        "_machine",
+        "_group",
+        "account",
+        "apikey",
+        "name",
+        "networkid",
+        "resourceid",
+        "userid",
+        "virtualmachineid",
+        "volumeid",
+    )
+)
 
 
 class Journal:
@@ -60,6 +77,8 @@ class Table:
         self._live: dict[str, Row] = {}
         self._removed: dict[str, Row] = {}
         self._last_number = 0
+        self._index: dict[str, dict[Any, dict[str, Row]]] = {}
+        self._indexed_as: dict[str, dict[str, Any]] = {}
 
     def __iter__(self) -> Iterator[Row]:
         return iter(list(self._live.values()))
@@ -78,10 +97,38 @@ class Table:
         """The row even when it was removed: CloudStack keeps ids of removed objects and knows them."""
         return self._live.get(row_id) or self._removed.get(row_id)
 
+    def some(self, row_ids: Iterable[str]) -> list[Row]:
+        """The live rows of those ids."""
+        return [self._live[row_id] for row_id in row_ids if row_id in self._live]
+
     def where(self, **fields: Any) -> list[Row]:
         """Live rows whose fields equal all those given."""
         wanted = fields.items()
-        return [row for row in self._live.values() if all(row.get(key) == value for key, value in wanted)]
+        return [
+            row for row in self._candidates(fields) if all(row.get(key) == value for key, value in wanted)
+        ]
+
+    def _candidates(self, fields: Row) -> list[Row]:
+        """The rows that may match: the shortest of the indexed fields' lists, else all."""
+        found = [self._by(field).get(value, {}) for field, value in fields.items() if field in INDEXED]
+        rows = min(found, key=len) if found else self._live
+        return list(rows.values())
+
+    def _by(self, field: str) -> dict[Any, dict[str, Row]]:
+        if field not in self._index:
+            self._index[field], self._indexed_as[field] = {}, {}
+            for row in self._live.values():
+                self._place(field, row)
+        return self._index[field]
+
+    def _place(self, field: str, row: Row) -> None:
+        """Put the row where its value says, and take it from where it was."""
+        values, row_id, value = self._indexed_as[field], row["id"], row.get(field)
+        if row_id in values and (values[row_id] != value or row_id not in self._live):
+            self._index[field][values.pop(row_id)].pop(row_id, None)
+        if row_id in self._live and row_id not in values:
+            values[row_id] = value
+            self._index[field].setdefault(value, {})[row_id] = row
 
     def first(self, **fields: Any) -> Row | None:
         return next(iter(self.where(**fields)), None)
@@ -100,10 +147,15 @@ class Table:
 
     def save(self, row: Row) -> Row:
         """Write a row that was changed in place."""
-        self.version += 1
+        self._changed(row)
         if self._journal:
             self._journal.write(self.name, row)
         return row
+
+    def _changed(self, row: Row) -> None:
+        self.version += 1
+        for field in self._index:
+            self._place(field, row)
 
     def remove(self, row: Row) -> None:
         """Remove it from every listing; its id stays known (listing it answers an empty list, not an error)."""
@@ -115,7 +167,7 @@ class Table:
         """Forget it wholly: its id is unknown from now on."""
         self._live.pop(row["id"], None)
         self._removed.pop(row["id"], None)
-        self.version += 1
+        self._changed(row)
         if self._journal:
             self._journal.erase(self.name, row["id"])
 
@@ -143,6 +195,11 @@ class Tables:
 
     def __iter__(self) -> Iterator[Table]:
         return iter(list(self._tables.values()))
+
+    @property
+    def version(self) -> int:
+        """Grows with every change of any row."""
+        return sum(table.version for table in self._tables.values())
 
     def known(self, row_id: str) -> tuple[str, Row] | None:
         """Any row of any kind with that id, removed ones included."""

@@ -17,6 +17,8 @@ from ec2bridge.simulator.seed import AccountSeed, Seed, load_facts
 RECORDINGS = Path(__file__).parent.parent / "recordings"
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 NUMBER = re.compile(r"(?<![\w.\-])\d+(?![\w.])|(?<=i-3-)\d+")
+# A template's unique name is made from its owner and a random part.
+UNIQUE_NAME = re.compile(r'"uniqueName":"[^"]*"')
 # Values that a collector adds some time after the machine has started.
 COLLECTED = frozenset(STATS)
 # Maps whose keys are data, not fields of an answer.
@@ -29,6 +31,21 @@ def calls() -> list[dict[str, Any]]:
     return sorted((json.loads(line) for line in lines), key=lambda call: call["seq"])
 
 
+def account_of(call: dict[str, Any]) -> str:
+    """The look-up account's name on the recorded server is not the one that the recordings use."""
+    return "ec2svc2" if call["as"] == "keylookup" else str(call["as"])
+
+
+def unsubmitted(call: dict[str, Any], pairs: Pairs) -> bool:
+    """A poll of a job whose submission was not recorded: there is nothing to hold it against."""
+    job = call["request"].get("jobid", "")
+    return (
+        call["request"].get("command") == "queryAsyncJobResult"
+        and call["status"] == 200
+        and not pairs.known(job)
+    )
+
+
 def inner(body: Any) -> Any:
     return next(iter(body.values()))
 
@@ -37,14 +54,14 @@ def recorded_seed(recorded: list[dict[str, Any]]) -> Seed:
     """The cloud as it stood before the first recorded call, with its accounts and the ids that calls name."""
     by_seq = {call["seq"]: call for call in recorded}
     users = {row["username"]: row for row in inner(by_seq[71]["body"])["user"]}
-    keys = {call["as"]: call["request"]["apiKey"] for call in recorded if "apiKey" in call["request"]}
+    keys = {account_of(call): call["request"]["apiKey"] for call in recorded if "apiKey" in call["request"]}
     roles = {
         "admin": "Root Admin",
-        "keylookup": "Key Look-up",
+        "ec2svc2": "Key Look-up",
         "keylookup-too-narrow": "Key Look-up, too narrow",
     }
     accounts = []
-    for name in ("admin", "alice", "bob", "keylookup", "keylookup-too-narrow"):
+    for name in ("admin", "alice", "bob", "ec2svc2", "keylookup-too-narrow"):
         user = users.get(name, {})
         accounts.append(
             AccountSeed(
@@ -60,8 +77,29 @@ def recorded_seed(recorded: list[dict[str, Any]]) -> Seed:
         facts=load_facts(),
         extra_offerings=False,
         extra_images=False,
-        rows={"networks": [_network(by_seq)]},
+        rows={"networks": [_network(by_seq)], **_machines(by_seq)},
     )
+
+
+def _machines(by_seq: dict[int, dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """The machines that ran before, with their NICs and root disks."""
+    machines = [row for row in inner(by_seq[262]["body"])["virtualmachine"] if row["name"].startswith("q-")]
+    disks = {row["vmname"]: row for row in inner(by_seq[509]["body"])["volume"]}
+    rows: dict[str, list[dict[str, Any]]] = {"machines": [], "nics": [], "volumes": [], "securitygroups": []}
+    for machine in machines:
+        own = {key: value for key, value in machine.items() if key not in COLLECTED}
+        groups = own.pop("securitygroup")
+        owner = {key: own[key] for key in ("account", "domainid", "domain", "domainpath")}
+        for group in groups:
+            if group["id"] not in {row["id"] for row in rows["securitygroups"]}:
+                names = {key: group[key] for key in ("id", "name", "description")}
+                rows["securitygroups"].append({**names, **owner})
+        for nic in own.pop("nic"):
+            rows["nics"].append({**nic, "_machine": own["id"], "_secondary": []})
+        internal = {"_custom": False, "_userdata": None, "_affinitygroups": [], "_placed": True}
+        rows["machines"].append({**own, **internal, "_groups": [group["id"] for group in groups]})
+        rows["volumes"].append({**disks[own["name"]], "attached": own["created"]})
+    return rows
 
 
 def _network(by_seq: dict[int, dict[str, Any]]) -> dict[str, Any]:
@@ -86,9 +124,8 @@ class Pairs:
         elif isinstance(recorded, list) and isinstance(answer, list):
             for left, right in self.match(recorded, answer):
                 self.learn(left, right)
-        elif isinstance(recorded, str) and isinstance(answer, str):
-            if UUID.fullmatch(recorded) and UUID.fullmatch(answer):
-                self._ours.setdefault(recorded, answer)
+        elif _is_id(recorded) and _is_id(answer):
+            self._ours.setdefault(recorded, answer)
 
     def match(self, recorded: list[Any], answer: list[Any]) -> list[tuple[Any, Any]]:
         """Rows of two lists that are the same thing: by id, else by name, else by place."""
@@ -103,14 +140,29 @@ class Pairs:
                 pairs.append((row, same))
         return pairs + list(zip(left, right, strict=False))
 
+    def known(self, text: str) -> bool:
+        return text in self._ours
+
     def _same(self, row: dict[str, Any], other: dict[str, Any]) -> bool:
+        if row.get("type") == other.get("type") == "ROOT" and "vmname" in row:
+            # A root disk is named after its machine's number in the database.
+            return bool(row["vmname"] == other.get("vmname"))
         if "id" in row and row["id"] in self._ours:
             same = self._ours[row["id"]] == other.get("id")
             return same and row.get("zoneid") == other.get("zoneid")
         if "id" in row and row.get("id") == other.get("id"):
             return bool(row.get("zoneid") == other.get("zoneid"))
+        machine = row.get("virtualmachineid")
+        if machine in self._ours:
+            # Volumes are named after database ids, which differ.
+            same = self._ours[machine] == other.get("virtualmachineid")
+            return same and row.get("deviceid") == other.get("deviceid")
         name = row.get("name")
         return name is not None and not UUID.search(str(name)) and name == other.get("name")
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str) and UUID.fullmatch(value) is not None
 
 
 class Comparison:
@@ -133,7 +185,7 @@ class Comparison:
 
     @staticmethod
     def _plain(text: str) -> str:
-        return NUMBER.sub("#", UUID.sub(lambda match: match[0], text))
+        return NUMBER.sub("#", UNIQUE_NAME.sub('"uniqueName":#', text))
 
     def fields(self, recorded: Any, answer: Any, where: str = "") -> None:
         """Field names all the way down."""

@@ -39,7 +39,6 @@ def list_configurations(call: Call) -> Answer:
 def _setting(name: str, value: object) -> Row:
     kind = {bool: "Boolean", int: "Number"}.get(type(value), "String")
     return {
-        "id": name,
         "category": "Advanced",
         "group": "Management Server",
         "subgroup": "Limits",

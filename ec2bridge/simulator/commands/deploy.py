@@ -17,6 +17,7 @@ from ec2bridge.simulator.call import Call, now
 from ec2bridge.simulator.commands import keypairs, security_groups
 from ec2bridge.simulator.errors import ApiError, invalid, malformed, no_permission
 from ec2bridge.simulator.machine_start import power_on
+from ec2bridge.simulator.passwords import password_enabled, set_password
 from ec2bridge.simulator.registry import Answer, command
 from ec2bridge.simulator.tables import Row
 
@@ -37,8 +38,8 @@ def deploy(call: Call) -> Answer:
     call.limit("user_vm")
     size = _size(call, offering)
     pairs = key_pairs(call)
-    wanted = _networks(call, zone)
     groups = _groups(call, zone)
+    wanted = _networks(call, zone)
     check_user_data(call)
     addresses = _addresses(call, wanted)
     _check_free_name(call, call.text("name"), [network for network, _ in addresses])
@@ -54,7 +55,10 @@ def _submit(call: Call, machine: Row) -> Answer:
         call.cloud.tables["machines"].update(machine, details=_final_details(machine))
         if call.flag("startvm", True):
             await power_on(call, machine, deploying=True)
-        return {"virtualmachine": machines.show(call.cloud, machine, admin=call.caller.is_admin)}
+        row = machines.show(call.cloud, machine, admin=call.caller.is_admin)
+        if password_enabled(call, machine):
+            row["password"] = set_password(call, machine)
+        return {"virtualmachine": row}
 
     answer = {"id": machine["id"]}
     return call.submit(work, kind="VirtualMachine", instance=machine["id"], answer=answer, weight=0.4)
@@ -184,8 +188,19 @@ def _groups(call: Call, zone: Row) -> list[str]:
         if named or given:
             raise invalid(NO_GROUPS)
         return []
-    groups = given or security_groups.by_names(call, named)
+    groups = given or _named_groups(call, named)
     return list(dict.fromkeys(group["id"] for group in groups or [security_groups.default_group(call)]))
+
+
+def _named_groups(call: Call, names: list[str]) -> list[Row]:
+    # Here an unknown name has another text than in the commands on groups themselves.
+    groups = []
+    for name in names:
+        try:
+            groups += security_groups.by_names(call, [name])
+        except ApiError:
+            raise invalid(f"Unable to find group by name {name}") from None
+    return groups
 
 
 def _addresses(call: Call, wanted: list[tuple[Row, str | None]]) -> list[tuple[Row, str | None]]:

@@ -14,7 +14,11 @@ def query_async_job_result(call: Call) -> Answer:
     if job is None:
         raise invalid("Expected parameter job id or parameters resource type and resource id")
     if not call.may_use(job):
-        raise no_permission()
+        account = call.caller.account
+        raise no_permission(
+            f'Account Account [{{"accountName":"{account["name"]}","id":{account["_number"]},"uuid":"{account["id"]}"}}] '
+            f"is not authorized to see job id={job['_number']}"
+        )
     return shown(job)
 
 

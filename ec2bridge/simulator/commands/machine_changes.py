@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import secrets
-
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cryptography.hazmat.primitives.serialization import load_ssh_public_key
-
 from ec2bridge.simulator import machines
 from ec2bridge.simulator.call import Call
 from ec2bridge.simulator.commands import security_groups
@@ -23,10 +16,10 @@ from ec2bridge.simulator.commands.deploy import (
 )
 from ec2bridge.simulator.commands.machines import change, shown
 from ec2bridge.simulator.errors import ApiError, invalid
+from ec2bridge.simulator.passwords import password_enabled, set_password
 from ec2bridge.simulator.registry import Answer, command
 from ec2bridge.simulator.tables import Row
 
-ALPHABET = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz23456789"
 NO_PASSWORD = (
     "No password found for Instance [{}]. When the Instance's SSH keypair is changed, the current encrypted password "
     "is removed due to inconsistency in the encryption, as the new SSH keypair is different from which the password "
@@ -169,10 +162,8 @@ def reset_key(call: Call) -> Answer:
         details = {**machine["details"], **key_details(pairs)}
         names = ",".join(pair["name"] for pair in pairs)
         change(call, machine, details=details, keypairs=names)
-        answer = shown(call, machine)
-        if _password_enabled(call, machine):
-            answer["virtualmachine"]["password"] = set_password(call, machine, kept=False)
-        return answer
+        call.cloud.tables["machines"].update(machine, _password=None)
+        return shown(call, machine)
 
     return call.submit(work, kind="VirtualMachine", instance=machine["id"])
 
@@ -182,7 +173,7 @@ def reset_password(call: Call) -> Answer:
     machine = call.needed("id")
 
     def work() -> Row:
-        if not _password_enabled(call, machine):
+        if not password_enabled(call, machine):
             raise invalid("Fail to reset password for the Instance, the Template is not password enabled")
         _refuse_running(machine, "password")
         password = set_password(call, machine, chosen=call.text("password"))
@@ -191,31 +182,6 @@ def reset_password(call: Call) -> Answer:
         return answer
 
     return call.submit(work, kind="VirtualMachine", instance=machine["id"])
-
-
-def _password_enabled(call: Call, machine: Row) -> bool:
-    template = call.cloud.tables["templates"].known(machine["templateid"]) or {}
-    return bool(template.get("passwordenabled"))
-
-
-def set_password(call: Call, machine: Row, *, chosen: str | None = None, kept: bool = True) -> str:
-    """A new password; kept, encrypted with the machine's key, for getVMPassword."""
-    length = call.cloud.settings["vm.password.length"]
-    password = chosen or "".join(secrets.choice(ALPHABET) for _ in range(length))
-    sealed = _seal(machine["details"].get("SSH.PublicKey", ""), password) if kept else None
-    call.cloud.tables["machines"].update(machine, _password=sealed)
-    return password
-
-
-def _seal(public_key: str, password: str) -> str | None:
-    """RSA keys only, as on the real server: nothing else can be decrypted by its clients."""
-    try:
-        key = load_ssh_public_key(public_key.strip().split("\n")[0].encode())
-    except (ValueError, UnsupportedAlgorithm):
-        return None
-    if not isinstance(key, rsa.RSAPublicKey):
-        return None
-    return base64.b64encode(key.encrypt(password.encode(), padding.PKCS1v15())).decode()
 
 
 @command("getVMPassword", id="machines")

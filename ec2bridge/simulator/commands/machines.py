@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ec2bridge.simulator import machines
 from ec2bridge.simulator.call import Call, now
-from ec2bridge.simulator.commands import tags
+from ec2bridge.simulator.commands import nics, tags
 from ec2bridge.simulator.errors import ApiError, invalid
 from ec2bridge.simulator.machine_start import power_on
 from ec2bridge.simulator.registry import Answer, command
@@ -12,6 +12,7 @@ from ec2bridge.simulator.tables import Row
 
 GONE = ("Destroyed", "Expunging")
 DETAIL_NAMES = machines.GROUPS | {"all", "min"}
+EXPUNGED = {"securitygroup": [], "nic": [], "affinitygroup": [], "deleteprotection": False, "tags": []}
 NO_EXPUNGE = "Account does not have permission for expunging."
 EXPUNGE_BY_ADMIN = (
     "Expunging a vm can only be done by an Admin. Or when the allow.user.expunge.recover.vm key is set."
@@ -30,9 +31,9 @@ def list_machines(call: Call) -> Answer:
     rows.reverse()
 
     def render(machine: Row) -> Row:
-        row = machines.show(call.cloud, machine, admin=call.caller.is_admin, groups=groups)
+        row = machines.show_again(call.cloud, machine, call.caller.is_admin, groups)
         if call.flag("userdata") and machine["_userdata"]:
-            row["userdata"] = machine["_userdata"]
+            return {**row, "userdata": machine["_userdata"]}
         return row
 
     return call.page("virtualmachine", [row for row in rows if _wanted(call, row)], render)
@@ -195,7 +196,8 @@ def destroy(call: Call) -> Answer:
         answer = shown(call, machine)
         if call.flag("expunge"):
             await wipe(call, machine)
-            return {**answer, "virtualmachine": {**answer["virtualmachine"], "state": "Expunging"}}
+            # Nothing is left to show of it.
+            return {"virtualmachine": dict(EXPUNGED)}
         return answer
 
     return call.submit(work, kind="VirtualMachine", instance=machine["id"], weight=0.3)
@@ -247,12 +249,7 @@ async def wipe(call: Call, machine: Row) -> None:
     _detach_data(call, machine)
     for volume in machines.volumes_of(call.cloud, machine):
         tables["volumes"].remove(volume)
-    for nic in machines.nics_of(call.cloud, machine):
-        tables["nics"].remove(nic)
-    for address in tables["addresses"].where(virtualmachineid=machine["id"]):
-        for key in ("virtualmachineid", "virtualmachinename", "virtualmachinedisplayname", "vmipaddress"):
-            address.pop(key, None)
-        tables["addresses"].update(address, isstaticnat=False)
+    nics.release(call.cloud, machine)
     tags.forget(call.cloud, machine["id"])
     tables["machines"].remove(machine)
 

@@ -118,7 +118,8 @@ def create(call: Call) -> Answer:
 def _from(call: Call, volume: Row | None, snapshot: Row | None) -> Row:
     """What a template takes from its disk: size, and the template which that was made from."""
     if volume is None:
-        return _origin((snapshot or {}).get("_templateid"))
+        source = call.cloud.tables["volumes"].known((snapshot or {}).get("volumeid", "")) or {}
+        return _origin(source.get("templateid"))
     machine = call.cloud.tables["machines"].get(volume.get("virtualmachineid"))
     if machine is not None and machine["state"] != "Stopped":
         raise call.internal(f"Cannot create template from volume of running {machines.label(machine)}")
