@@ -8,10 +8,32 @@ from ec2bridge.simulator.call import Call, now, public
 from ec2bridge.simulator.commands import tags
 from ec2bridge.simulator.tables import Row
 
+# What updateTemplate answers with, unlike the listings.
 SHORT = (
-    "id name displaytext ispublic created isready format bootable isfeatured crossZones ostypeid ostypename account "
-    "templatetype hypervisor domain domainpath domainid details bits isdynamicallyscalable tags hasannotations"
-).split()
+    "id",
+    "name",
+    "displaytext",
+    "ispublic",
+    "created",
+    "isready",
+    "format",
+    "bootable",
+    "isfeatured",
+    "crossZones",
+    "ostypeid",
+    "ostypename",
+    "account",
+    "templatetype",
+    "hypervisor",
+    "domain",
+    "domainpath",
+    "domainid",
+    "details",
+    "bits",
+    "isdynamicallyscalable",
+    "tags",
+    "hasannotations",
+)
 
 
 def new_template(call: Call, **fields: object) -> Row:

@@ -135,13 +135,13 @@ async def replay_all() -> dict[int, list[str]]:
     recorded = calls()
     settings: dict[str, Any] = dict.fromkeys(OPERATOR_SETTINGS, True)
     differences = {}
-    async with Simulator(seed=recorded_seed(recorded), job_time=0.02, settings=settings) as sim:
-        async with aiohttp.ClientSession() as session:
-            replay = Replay(sim, session)
-            for call in recorded:
-                found = await replay.call(call)
-                if found:
-                    differences[call["seq"]] = [f"{call['request'].get('command')} {call['case']}", *found]
+    sim = Simulator(seed=recorded_seed(recorded), job_time=0.02, settings=settings)
+    async with sim, aiohttp.ClientSession() as session:
+        replay = Replay(sim, session)
+        for call in recorded:
+            found = await replay.call(call)
+            if found:
+                differences[call["seq"]] = [f"{call['request'].get('command')} {call['case']}", *found]
     return differences
 
 

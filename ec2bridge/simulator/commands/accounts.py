@@ -6,7 +6,7 @@ from ec2bridge.simulator.call import Call, now, public
 from ec2bridge.simulator.errors import invalid, no_permission
 from ec2bridge.simulator.limits import UNLIMITED
 from ec2bridge.simulator.registry import Answer, command
-from ec2bridge.simulator.tables import Row
+from ec2bridge.simulator.tables import Row, Table
 
 # resource type as numbered by CloudStack → the stem of its fields in listAccounts
 STEMS = {
@@ -90,9 +90,9 @@ def list_users(call: Call) -> Answer:
     return call.page("user", rows, render)
 
 
-def _own(call: Call, rows: object, field: str) -> list[Row]:
+def _own(call: Call, rows: Table, field: str) -> list[Row]:
     """One's own account's rows; an admin's with `listall`, an id or a name is everybody's."""
-    found = list(rows)  # type: ignore[call-overload]
+    found = list(rows)
     wide = call.flag("listall") or any(
         call.text(name) for name in ("id", "name", "username", "account", "domainid")
     )

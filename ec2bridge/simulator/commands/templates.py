@@ -180,8 +180,8 @@ def _permitted(call: Call, template: Row) -> list[str]:
     for name in names:
         if call.cloud.tables["accounts"].first(name=name) is None:
             raise invalid(
-                f"Unable to grant a launch permission to Account {name} in domain id={call.caller.domain['id']}, Account "
-                "not found.  No permissions updated, please verify the Account names and retry."
+                f"Unable to grant a launch permission to Account {name} in domain id={call.caller.domain['id']}, "
+                "Account not found.  No permissions updated, please verify the Account names and retry."
             )
     return have + [name for name in names if name not in have]
 

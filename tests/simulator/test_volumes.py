@@ -1,0 +1,80 @@
+"""Volumes, their snapshots and the machines that hold them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.simulator.conftest import Clients, refusal
+
+GIB = 1 << 30
+
+
+async def _volume(clients: Clients, size: int = 5) -> dict[str, Any]:
+    return dict(
+        await clients.alice.job(
+            "createVolume",
+            name="v",
+            zoneid=clients.id("zones", "sim-sg"),
+            diskofferingid=clients.id("diskofferings", "gp2"),
+            size=size,
+        )
+    )
+
+
+async def test_a_volume_is_attached_grown_detached_and_deleted(clients: Clients) -> None:
+    alice = clients.alice
+    volume = await _volume(clients)
+    machine = await clients.machine(alice, "m1", "sim-sg")
+    assert volume["state"] == "Allocated"
+    held = await alice.job("attachVolume", id=volume["id"], virtualmachineid=machine["id"])
+    assert (held["deviceid"], held["vmname"], held["state"]) == (1, "m1", "Ready")
+    assert (await refusal(alice.call("deleteVolume", id=volume["id"])))[0] == 431
+    grown = await alice.job("resizeVolume", id=volume["id"], size=8)
+    assert grown["size"] == 8 * GIB
+    free = await alice.job("detachVolume", id=volume["id"])
+    assert "virtualmachineid" not in free
+    assert await alice.call("deleteVolume", id=volume["id"]) == {"success": True}
+    assert await alice.list("listVolumes", id=volume["id"]) == []
+
+
+async def test_a_root_disk_follows_its_machine(clients: Clients) -> None:
+    alice = clients.alice
+    machine = await clients.machine(alice, "m1", "sim-sg")
+    (root,) = await alice.list("listVolumes", virtualmachineid=machine["id"])
+    assert (root["type"], root["deviceid"], root["vmstate"]) == ("ROOT", 0, "Running")
+    code, text = await refusal(alice.job("detachVolume", id=root["id"]))
+    assert (code, text.split(" can")[0]) == (431, "Root volume detach")
+    await alice.job("destroyVirtualMachine", id=machine["id"])
+    await clients.keylookup.job("expungeVirtualMachine", id=machine["id"])
+    assert await alice.list("listVolumes") == []
+
+
+async def test_a_snapshot_outlives_its_volume_and_becomes_another(clients: Clients) -> None:
+    alice = clients.alice
+    volume = await _volume(clients)
+    assert (await refusal(alice.job("createSnapshot", volumeid=volume["id"])))[0] == 431
+    machine = await clients.machine(alice, "m1", "sim-sg")
+    await alice.job("attachVolume", id=volume["id"], virtualmachineid=machine["id"])
+    tags = [{"key": "Name", "value": "s"}]
+    snapshot = await alice.job("createSnapshot", volumeid=volume["id"], name="s", tags=tags)
+    await alice.job("detachVolume", id=volume["id"])
+    await alice.call("deleteVolume", id=volume["id"])
+    (row,) = await alice.list("listSnapshots", id=snapshot["id"])
+    assert (row["state"], row["tags"][0]["key"]) == ("BackedUp", "Name")
+    copy = await alice.job("createVolume", name="again", snapshotid=snapshot["id"])
+    assert (copy["size"], copy["state"]) == (5 * GIB, "Ready")
+    assert await alice.job("deleteSnapshot", id=snapshot["id"]) == {"success": True}
+    assert (await refusal(alice.job("deleteSnapshot", id=snapshot["id"])))[0] == 431
+
+
+async def test_a_volume_stays_in_its_zone_and_its_account(clients: Clients) -> None:
+    alice = clients.alice
+    volume = await _volume(clients)
+    network = await clients.isolated(alice)
+    machine = await clients.machine(alice, "m1", networkids=[network["id"]])
+    ids = {"id": volume["id"], "virtualmachineid": machine["id"]}
+    assert await refusal(alice.job("attachVolume", **ids)) == (
+        431,
+        "Please specify a VM that is in the same zone as the volume.",
+    )
+    assert (await refusal(clients.bob.job("attachVolume", **ids)))[0] == 531

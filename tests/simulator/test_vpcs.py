@@ -1,0 +1,129 @@
+"""VPCs with tiers, ACLs and VPN, taken down in the order that CloudStack asks for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.simulator.conftest import Clients, refusal
+
+
+async def _vpc(clients: Clients, cidr: str = "10.20.0.0/16") -> dict[str, Any]:
+    return dict(
+        await clients.alice.job(
+            "createVPC",
+            name="v",
+            displaytext="v",
+            cidr=cidr,
+            zoneid=clients.id("zones", "sim-adv"),
+            vpcofferingid=clients.id("vpcofferings", "Default VPC offering"),
+        )
+    )
+
+
+async def _tier(clients: Clients, vpc: dict[str, Any], number: int, **params: Any) -> dict[str, Any]:
+    answer = await clients.alice.call(
+        "createNetwork",
+        name=f"tier{number}",
+        displaytext="t",
+        zoneid=vpc["zoneid"],
+        networkofferingid=clients.id("networkofferings", "DefaultIsolatedNetworkOfferingForVpcNetworks"),
+        vpcid=vpc["id"],
+        gateway=f"10.20.{number}.1",
+        netmask="255.255.255.0",
+        **params,
+    )
+    return dict(answer["network"])
+
+
+async def test_a_vpc_goes_only_when_its_tiers_are_gone(clients: Clients) -> None:
+    alice = clients.alice
+    vpc = await _vpc(clients)
+    tier = await _tier(clients, vpc, 1)
+    (row,) = await alice.list("listVPCs", id=vpc["id"])
+    assert [network["id"] for network in row["network"]] == [tier["id"]]
+    assert (await refusal(alice.job("deleteVPC", id=vpc["id"])))[0] == 431
+    await alice.job("deleteNetwork", id=tier["id"])
+    assert await alice.job("deleteVPC", id=vpc["id"]) == {"success": True}
+    assert await alice.list("listVPCs") == []
+    assert await alice.list("listPublicIpAddresses") == []
+
+
+async def test_tiers_lie_in_their_vpc_and_apart(clients: Clients) -> None:
+    vpc = await _vpc(clients)
+    await _tier(clients, vpc, 1)
+    code, text = await refusal(_tier(clients, vpc, 1))
+    assert (code, "crosses other network cidr" in text) == (431, True)
+    outside = await _vpc(clients, "10.30.0.0/16")
+    code, text = await refusal(_tier(clients, outside, 2))
+    assert (code, "is not within vpc" in text) == (431, True)
+
+
+async def test_an_acl_list_is_held_by_its_tiers(clients: Clients) -> None:
+    alice = clients.alice
+    vpc = await _vpc(clients)
+    acl = await alice.job("createNetworkACLList", name="acl", vpcid=vpc["id"])
+    rule = await alice.job(
+        "createNetworkACL", aclid=acl["id"], protocol="tcp", startport=80, cidrlist=["10.0.0.0/8"], number=5
+    )
+    assert (rule["endport"], rule["action"], rule["aclname"]) == ("80", "Allow", "acl")
+    tier = await _tier(clients, vpc, 1, aclid=acl["id"])
+    assert (await refusal(alice.job("deleteNetworkACLList", id=acl["id"])))[0] == 530
+    (default,) = await alice.list("listNetworkACLLists", name="default_allow")
+    await alice.job("replaceNetworkACLList", aclid=default["id"], networkid=tier["id"])
+    assert {row["action"] for row in await alice.list("listNetworkACLs", networkid=tier["id"])} == {"Allow"}
+    assert await alice.job("deleteNetworkACLList", id=acl["id"]) == {"success": True}
+    assert (await refusal(alice.job("deleteNetworkACLList", id=default["id"])))[0] == 431
+
+
+async def test_a_vpn_connection_holds_both_gateways(clients: Clients) -> None:
+    alice = clients.alice
+    vpc = await _vpc(clients)
+    gateway = await alice.job("createVpnGateway", vpcid=vpc["id"])
+    customer = await alice.job(
+        "createVpnCustomerGateway",
+        name="c",
+        gateway="203.0.113.10",
+        cidrlist="172.30.0.0/16",
+        ipsecpsk="secret",
+        ikepolicy="aes128-sha1;modp1536",
+        esppolicy="aes128-sha1;modp1536",
+    )
+    ids = {"s2svpngatewayid": gateway["id"], "s2scustomergatewayid": customer["id"]}
+    connection = await alice.job("createVpnConnection", **ids)
+    assert connection["gateway"] == "203.0.113.10"
+    assert (await refusal(alice.job("deleteVpnGateway", id=gateway["id"])))[0] == 431
+    assert (await refusal(alice.job("deleteVpnCustomerGateway", id=customer["id"])))[0] == 431
+    await alice.job("deleteVpnConnection", id=connection["id"])
+    await alice.job("deleteVpnGateway", id=gateway["id"])
+    await alice.job("deleteVpnCustomerGateway", id=customer["id"])
+    assert await alice.list("listVpnConnections") == []
+
+
+async def test_a_static_nat_address_of_a_vpc_names_its_tier(clients: Clients) -> None:
+    alice = clients.alice
+    vpc = await _vpc(clients)
+    tier = await _tier(clients, vpc, 1)
+    machine = await clients.machine(alice, "m1", networkids=[tier["id"]])
+    assert machine["nic"][0]["vpcid"] == vpc["id"]
+    address = await alice.job("associateIpAddress", vpcid=vpc["id"])
+    await alice.call(
+        "enableStaticNat",
+        ipaddressid=address["id"],
+        virtualmachineid=machine["id"],
+        networkid=tier["id"],
+    )
+    (row,) = await alice.list("listPublicIpAddresses", id=address["id"])
+    assert row["associatednetworkid"] == tier["id"]
+    await alice.job("disableStaticNat", ipaddressid=address["id"])
+    (row,) = await alice.list("listPublicIpAddresses", id=address["id"])
+    assert "associatednetworkid" not in row
+
+
+async def test_an_affinity_group_lets_its_machines_go(clients: Clients) -> None:
+    alice = clients.alice
+    group = await alice.job("createAffinityGroup", name="g", type="host anti-affinity")
+    machine = await clients.machine(alice, "m1", "sim-sg", affinitygroupids=[group["id"]])
+    assert [row["name"] for row in machine["affinitygroup"]] == ["g"]
+    await alice.job("deleteAffinityGroup", id=group["id"])
+    (row,) = await alice.list("listVirtualMachines", id=machine["id"])
+    assert row["affinitygroup"] == []
