@@ -5,12 +5,13 @@ freely, and a customised offering takes its size at launch. `mappings/instance-t
 is; everything else follows from the cloud's own offerings.
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ec2bridge.actions._context import Context
-from ec2bridge.actions._places import cached
+from ec2bridge.actions._places import FOREVER, cached
 from ec2bridge.actions._tags import RESERVED
 from ec2bridge.errors import Ec2Error
 from ec2bridge.mapping import Size
@@ -34,6 +35,8 @@ class TypeTable:
     cpu_speed: int
     """MHz asked of a customised offering that leaves the speed to the launch."""
     by_uuid: Mapping[str, Row]
+    architectures: frozenset[str]
+    """Those of the cloud's images: an offering has none of its own."""
 
     def offering(self, uuid: str | None) -> Row | None:
         """Return the offering of that uuid; None when it was removed or is not the caller's to see."""
@@ -89,10 +92,34 @@ async def type_table(ctx: Context) -> TypeTable:
 
 
 async def _fetch(ctx: Context) -> TypeTable:
-    rows = await ctx.account.list("listServiceOfferings")
+    rows, architectures = await asyncio.gather(ctx.account.list("listServiceOfferings"), _architectures(ctx))
     active = sorted((row for row in rows if row.get("state", "Active") == "Active"), key=_preference)
     mapping = ctx.mappings.instance_types
-    return TypeTable(mapping.types, tuple(active), mapping.cpu_speed, {row["id"]: row for row in active})
+    # A client that prefers arm64 (Karpenter takes what is cheapest) must not be offered it where nothing runs on it.
+    aws = {
+        name: size
+        for name, size in mapping.types.items()
+        if (family := mapping.family(name)) and not architectures.isdisjoint(family.architectures)
+    }
+    return TypeTable(aws, tuple(active), mapping.cpu_speed, {row["id"]: row for row in active}, architectures)
+
+
+async def _architectures(ctx: Context) -> frozenset[str]:
+    async def fetch() -> frozenset[str]:
+        rows = await ctx.account.list("listTemplates", templatefilter="executable")
+        return frozenset(architecture(row) for row in rows) or frozenset({"x86_64"})
+
+    found: frozenset[str] = await cached(ctx, "image-architectures", FOREVER).get(
+        ctx.account.cache_key, fetch
+    )
+    return found
+
+
+def architecture(template: Row) -> str:
+    """Return a template's architecture; before 4.20 CloudStack had x86 alone and only its OS type tells 32 bit."""
+    if template.get("arch") == "aarch64":
+        return "arm64"
+    return "i386" if "32-bit" in template.get("ostypename", "") or template.get("bits") == 32 else "x86_64"
 
 
 def size_of(row: Row) -> Size | None:
@@ -143,7 +170,9 @@ async def resolve_type(ctx: Context, text: str, zone: str | None = None) -> tupl
         )
     place = " in the requested Availability Zone" if zone else ""
     raise Ec2Error(
-        "Unsupported", f"The instance type '{text}' is not offered{place}: no service offering has its size."
+        "Unsupported",
+        f"The instance type '{text}' is not offered{place}: no service offering has its size, or it is a customised"
+        " offering without limits, which an AWS type must give a size.",
     )
 
 

@@ -14,6 +14,7 @@ from ec2bridge.actions._context import Context, account_id, owner_of
 from ec2bridge.actions._describe import Ids, Item, describe
 from ec2bridge.actions._devices import ROOT_DEVICE
 from ec2bridge.actions._filters import TAGS
+from ec2bridge.actions._types import architecture
 from ec2bridge.actions._values import gib, iso, known
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
@@ -206,13 +207,6 @@ def state(row: Row) -> tuple[str, dict[str, str] | None]:
     if re.search(r"error|fail|abandon|unable|invalid|timeout", status, re.IGNORECASE):
         return "failed", {"Code": "Client.ImportFailed", "Message": status}
     return "pending", None
-
-
-def architecture(row: Row) -> str:
-    """Return a template's architecture; before 4.20 CloudStack had x86 alone and only its OS type tells 32 bit."""
-    if row.get("arch") == "aarch64":
-        return "arm64"
-    return "i386" if "32-bit" in row.get("ostypename", "") or row.get("bits") == 32 else "x86_64"
 
 
 def virtualization(row: Row) -> str:

@@ -92,16 +92,16 @@ _EBS, _NET = "EbsInfo", "NetworkInfo"
         "vcpu-info.valid-threads-per-core": None,
     },
     ignores={"IncludeUnsupportedInRegion": "there is one region, and what it cannot serve has no offering"},
-    native=("listServiceOfferings",),
+    native=("listServiceOfferings", "listTemplates"),
     most=100,
 )
 async def describe_instance_types(ctx: Context, request: dict[str, Any]) -> list[Item]:
     """Return the types that a launch may name, and whatever else one of the caller's machines is of."""
     table = await type_table(ctx)
-    found = [type_item(ctx, entry) for entry in entries(table)]
+    found = [type_item(ctx, table, entry) for entry in entries(table)]
     names = {name for item in found for name in item["_Names"]}
     if set(request.get("InstanceTypes") or ()) - names:
-        found += [type_item(ctx, entry) for entry in await _of_machines(ctx, table, names)]
+        found += [type_item(ctx, table, entry) for entry in await _of_machines(ctx, table, names)]
     return found
 
 
@@ -140,7 +140,7 @@ async def _of_machines(ctx: Context, table: TypeTable, names: set[str]) -> list[
     return list(found.values())
 
 
-def type_item(ctx: Context, entry: Entry) -> Item:
+def type_item(ctx: Context, table: TypeTable, entry: Entry) -> Item:
     """Return one type. What is said of hardware that CloudStack has not is a no, not a guess."""
     family = ctx.mappings.instance_types.family(entry.name)
     offering, size = entry.offering, entry.size
@@ -155,7 +155,9 @@ def type_item(ctx: Context, entry: Entry) -> Item:
         SupportedVirtualizationTypes=["hvm"],
         BareMetal=False,
         ProcessorInfo=known(
-            SupportedArchitectures=list(family.architectures) if family else ["x86_64"],
+            SupportedArchitectures=sorted(table.architectures.intersection(family.architectures))
+            if family
+            else sorted(table.architectures),
             SustainedClockSpeedInGhz=int(speed) / 1000 if speed else None,
         ),
         VCpuInfo={"DefaultVCpus": size.cpus} if size else None,
@@ -203,7 +205,7 @@ def _graphics(offering: Row) -> dict[str, Any] | None:
     key="_Key",
     filters={"instance-type": "InstanceType", "location": "_Locations"},
     honours=("LocationType",),
-    native=("listServiceOfferings", "listZones"),
+    native=("listServiceOfferings", "listTemplates", "listZones"),
 )
 async def describe_instance_type_offerings(ctx: Context, request: dict[str, Any]) -> list[Item]:
     """Return which types can be launched in the region, or in each of its zones."""

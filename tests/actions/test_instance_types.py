@@ -38,6 +38,18 @@ def test_a_type_has_the_size_that_its_machines_get(ec2: Any) -> None:
     assert item["BurstablePerformanceSupported"] is False
 
 
+def test_a_type_of_another_architecture_than_any_images_is_not_offered(place: Place, ec2: Any) -> None:
+    assert "t4g.small" not in names(ec2)
+    template = place.sim.cloud.tables["templates"].first(isfeatured=True)
+    assert template is not None
+    template["arch"] = "aarch64"
+    place.bridge.site.caches.clear()
+
+    [item] = ec2.describe_instance_types(InstanceTypes=["t4g.small"])["InstanceTypes"]
+
+    assert item["ProcessorInfo"]["SupportedArchitectures"] == ["arm64"]
+
+
 def test_clients_find_the_structures_that_they_look_into(ec2: Any) -> None:
     for page in ec2.get_paginator("describe_instance_types").paginate():
         for item in page["InstanceTypes"]:
@@ -150,7 +162,7 @@ def offering(name: str, cpus: int | None = None, memory: int | None = None, **mo
 def table() -> Callable[..., TypeTable]:
     def make(*rows: dict[str, Any]) -> TypeTable:
         aws = {"t3.small": Size(2, 2048), "t3.nano": Size(2, 512), "c5.large": Size(2, 4096)}
-        return TypeTable(aws, rows, 1000, {row["id"]: row for row in rows})
+        return TypeTable(aws, rows, 1000, {row["id"]: row for row in rows}, frozenset({"x86_64"}))
 
     return make
 
