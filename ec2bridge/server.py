@@ -17,7 +17,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from ec2bridge.actions import _registry
+from ec2bridge.actions import _background, _registry
 from ec2bridge.actions._context import Site
 from ec2bridge.app import EXCHANGE, Bridge
 from ec2bridge.auth.secrets import CloudStackSecrets, Credentials, FileSecrets, SecretProvider
@@ -115,7 +115,10 @@ async def bridge(settings: Settings, metrics: Metrics | None = None) -> AsyncIte
         service = cloud.account(service_credentials(settings)) if settings.service_api_key else None
         site = Site(settings=settings, cloud=cloud, mappings=mappings, store=store, service=service)
         ignored = (lambda action, path: metrics.ignored.labels(action, path).inc()) if metrics else None
-        yield Bridge(site, provider(settings, cloud), Directories(cloud), on_ignored=ignored)
+        try:
+            yield Bridge(site, provider(settings, cloud), Directories(cloud), on_ignored=ignored)
+        finally:
+            await _background.stop(site)
     finally:
         await cloud.close()
         await store.close()

@@ -18,6 +18,7 @@ from ec2bridge.actions._machines import (
     GROUPS,
     INDEX,
     KEEP_MARK,
+    KEY_NAMES,
     RESERVATION,
     SOURCE_CHECK,
     TOKEN,
@@ -117,13 +118,14 @@ def instance(facts: Facts, row: Row) -> Item:
     uuid, details = row["id"], row.get("details") or {}
     record = facts.records.get(uuid)
     state = state_of(row, record, facts.moving.get(uuid))
+    gone = state == "terminated"
     launched = datetime.fromisoformat(row["created"])
     zone = facts.zones.get(row["zoneid"])
     item: Item = {
         "InstanceId": ec2_id("i", uuid),
         "ImageId": ec2_id("ami", row["templateid"]) if "templateid" in row else None,
         "State": state_item(state),
-        "PrivateDnsName": row["name"] if row.get("nic") else "",
+        "PrivateDnsName": "" if gone else row["name"],
         "PublicDnsName": "",
         "StateTransitionReason": "",
         "AmiLaunchIndex": int(details.get(INDEX, 0)),
@@ -136,9 +138,7 @@ def instance(facts: Facts, row: Row) -> Item:
         "EbsOptimized": False,
         "RootDeviceName": ROOT_DEVICE,
         "RootDeviceType": "ebs",
-        "BlockDeviceMappings": [
-            mapping(v, launched) for v in sorted(facts.volumes.get(uuid, ()), key=_device_id)
-        ],
+        "BlockDeviceMappings": [],
         "SecurityGroups": [],
         "NetworkInterfaces": [],
         "Tags": tags_of(facts, row),
@@ -148,7 +148,10 @@ def instance(facts: Facts, row: Row) -> Item:
     owner = _owner(facts, row)
     item["_Reservation"] = details.get(RESERVATION) or ec2_id("r", uuid)
     item["_Owner"] = owner
-    if row.get("nic"):
+    if not gone:
+        volumes = sorted(facts.volumes.get(uuid, ()), key=_device_id)
+        item["BlockDeviceMappings"] = [mapping(volume, launched) for volume in volumes]
+    if row.get("nic") and not gone:
         _add_network(item, facts, row, owner, launched)
     if record is not None:
         _add_reason(item, record)
@@ -157,7 +160,7 @@ def instance(facts: Facts, row: Row) -> Item:
 
 def _add_optional(item: Item, facts: Facts, row: Row) -> None:
     """Add what some machines have and AWS leaves out otherwise."""
-    key = row.get("keypairs") or row.get("keypair")
+    key = row.get("keypairs") or row.get("keypair") or (row.get("details") or {}).get(KEY_NAMES)
     if key:
         item["KeyName"] = str(key).partition(",")[0]
     architecture = row.get("arch") or facts.architectures.get(row.get("templateid", ""))

@@ -6,6 +6,7 @@ A state is CloudStack's word, except while a launch, a termination or a switch t
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -27,6 +28,10 @@ RESERVATION, INDEX, TOKEN, ADDRESS = (
     f"ec2bridge.{name}" for name in ("reservation", "index", "token", "address")
 )
 """Machine details, written once at deploy."""
+KEY_NAMES = "SSH.KeyPairNames"
+"""CloudStack's own detail with the key pair's name."""
+LAUNCH_KIND = "launch"
+"""Kind of the store's copies of those details."""
 GROUPS, SHUTDOWN, STOP_LOCK, SOURCE_CHECK = "groups", "shutdown", "no-stop", "source-check"
 """Reserved tags on a machine (without prefix), for what changes later."""
 KEEP_MARK = "delete-on-termination"
@@ -168,7 +173,9 @@ async def listed_with_records(
     """
     known = await _records.records(ctx)
     uuids = await _known_uuids(ctx, ids, known) if ids else None
-    rows = [row for row in await list_rows(ctx, uuids) if not _is_hidden(known.get(row["id"]))]
+    listed_now = await list_rows(ctx, uuids)
+    rows = [row for row in listed_now if not _is_hidden(known.get(row["id"])) and not _is_long_gone(row)]
+    await _restore_details(ctx, rows)
     listed = {row["id"] for row in rows}
     for uuid, data in known.items():
         if uuid not in listed and not _is_hidden(data) and (uuids is None or uuid in uuids):
@@ -187,6 +194,25 @@ async def _known_uuids(ctx: Context, ids: list[str], known: Mapping[str, Any]) -
         elif not isinstance(outcome, Ec2Error):
             raise outcome
     return uuids
+
+
+async def _restore_details(ctx: Context, rows: list[Row]) -> None:
+    """Give back to machines the launch's details that a change made outside EC2 has erased."""
+    bare = [row for row in rows if RESERVATION not in (row.get("details") or ())]
+    if not bare:
+        return
+    copies = {entry.key: entry.value for entry in await ctx.store.list(ctx.owner_id, LAUNCH_KIND)}
+    for row in bare:
+        if row["id"] in copies:
+            row["details"] = {**copies[row["id"]], **(row.get("details") or {})}
+
+
+def _is_long_gone(row: Row) -> bool:
+    """Whether a machine has been terminated for longer than EC2 shows it; CloudStack keeps some for days."""
+    if row.get("state") not in ("Destroyed", "Error"):
+        return False
+    changed = datetime.fromisoformat(row.get("lastupdated") or row["created"])
+    return (datetime.now(UTC) - changed).total_seconds() > _records.SHOWN
 
 
 def _is_hidden(record: Mapping[str, Any] | None) -> bool:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from ec2bridge.actions import _background
 from ec2bridge.actions._context import Context, Site
 
 log = logging.getLogger(__name__)
@@ -103,16 +104,11 @@ def is_orphan(site: Site, uuid: str, data: dict[str, Any]) -> bool:
     return unfinished and uuid not in _tasks(site) and data.get("beat", 0.0) + STALE < time.time()
 
 
-def is_busy(site: Site, uuid: str) -> bool:
-    """Whether this process works on the machine."""
-    return uuid in _tasks(site)
-
-
 def carry_on(record: Record, work: Callable[[Record], Awaitable[None]]) -> None:
     """Do the work in the background; one task a machine, which outlives the request."""
     tasks = _tasks(record.ctx.site)
     previous = tasks.get(record.uuid)
-    task = asyncio.create_task(_bear(record, work, previous), name=f"machine {record.uuid}")
+    task = _background.start(record.ctx.site, _bear(record, work, previous), f"machine {record.uuid}")
     tasks[record.uuid] = task
     task.add_done_callback(lambda done: tasks.pop(record.uuid) if tasks.get(record.uuid) is done else None)
 
@@ -141,11 +137,3 @@ async def _beat(record: Record) -> None:
 def _tasks(site: Site) -> dict[str, asyncio.Task[None]]:
     tasks: dict[str, asyncio.Task[None]] = site.caches.setdefault("machine-tasks", {})
     return tasks
-
-
-async def stop_all(site: Site) -> None:
-    """End all background work of this process; its records let another take it up."""
-    tasks = list(_tasks(site).values())
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

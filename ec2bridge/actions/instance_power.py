@@ -5,12 +5,11 @@ was not in the right state. EC2 answers at once with the state that the machine 
 shown until the job ends, and what can be refused is refused before.
 """
 
-import asyncio
 import logging
 from collections.abc import Iterable
 from typing import Any
 
-from ec2bridge.actions import _tags
+from ec2bridge.actions import _background, _tags
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._machines import STOP_LOCK, Machine, machines, moving, state_item
 from ec2bridge.actions._registry import action
@@ -18,8 +17,6 @@ from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.errors import Ec2Error
 
 log = logging.getLogger(__name__)
-
-_tasks: set[asyncio.Task[None]] = set()
 
 
 @action("StartInstances", honours=("InstanceIds",), native=("startVirtualMachine",))
@@ -84,9 +81,7 @@ async def _submit_all(ctx: Context, command: str, found: list[Machine], state: s
     for machine in found:
         answer = await ctx.account.submit(command, id=machine.uuid, **params)
         moving(ctx)[machine.uuid] = state
-        task = asyncio.create_task(_follow(ctx, machine, answer["jobid"], state))
-        _tasks.add(task)
-        task.add_done_callback(_tasks.discard)
+        _background.start(ctx.site, _follow(ctx, machine, answer["jobid"], state), f"{command} {machine.id}")
 
 
 async def _follow(ctx: Context, machine: Machine, jobid: str, state: str) -> None:

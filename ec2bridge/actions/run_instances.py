@@ -15,7 +15,15 @@ from ec2bridge.actions import _launched, _tagging, _tags
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._instances import gather_facts, instance
 from ec2bridge.actions._launch import Launch, plan
-from ec2bridge.actions._machines import ADDRESS, DETAILS, INDEX, RESERVATION, TOKEN
+from ec2bridge.actions._machines import (
+    ADDRESS,
+    DETAILS,
+    INDEX,
+    KEY_NAMES,
+    LAUNCH_KIND,
+    RESERVATION,
+    TOKEN,
+)
 from ec2bridge.actions._records import LAUNCHING, Record, carry_on, trimmed
 from ec2bridge.actions._registry import action
 from ec2bridge.actions.instances import public
@@ -243,8 +251,16 @@ async def _hand_over(ctx: Context, launch: Launch, accepted: list[Row], rows: li
         }
         record = Record(ctx, entry["id"], data)
         await record.save()
-        await ctx.store.put(ctx.owner_id, "launch", entry["id"], row.get("details") or {})
+        await ctx.store.put(ctx.owner_id, LAUNCH_KIND, entry["id"], _own_details(row))
         carry_on(record, _launched.settle)
+
+
+def _own_details(row: Row) -> Row:
+    """Return the details that a change made outside EC2 might erase, and that cannot be told otherwise."""
+    details = row.get("details") or {}
+    return {
+        name: value for name, value in details.items() if name.startswith("ec2bridge.") or name == KEY_NAMES
+    }
 
 
 async def _take_back(ctx: Context, accepted: list[Row]) -> None:

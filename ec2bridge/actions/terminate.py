@@ -16,6 +16,7 @@ from ec2bridge.actions._instances import goes_with_machine
 from ec2bridge.actions._machines import (
     ADDRESS,
     GROUPS,
+    LAUNCH_KIND,
     Machine,
     machines,
     moving,
@@ -163,7 +164,7 @@ async def end(record: Record) -> None:
 async def finish(record: Record) -> None:
     """Leave a tombstone, or nothing of a launch that was taken back."""
     ctx = record.ctx
-    await ctx.store.delete(ctx.owner_id, "launch", record.uuid)
+    await ctx.store.delete(ctx.owner_id, LAUNCH_KIND, record.uuid)
     if record.data["phase"] == UNDONE:
         await record.close()
     else:

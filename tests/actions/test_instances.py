@@ -241,3 +241,15 @@ def test_status_tells_of_running_machines_unless_all_are_asked_for(ec2: Any) -> 
         running: "ok",
         stopped: "not-applicable",
     }
+
+
+def test_details_that_someone_else_erased_are_remembered(place: Place) -> None:
+    ec2, native = place.client(), Native(place)
+    ec2.create_key_pair(KeyName="k")
+    before = started(ec2, KeyName="k", ClientToken="t")[0]
+    reservation = ec2.describe_instances()["Reservations"][0]["ReservationId"]
+    row = native.list("listVirtualMachines")[0]
+    native.do("updateVirtualMachine", id=row["id"], details={"colour": "blue"})
+    after = described(ec2)[0]
+    assert after == before
+    assert ec2.describe_instances()["Reservations"][0]["ReservationId"] == reservation
