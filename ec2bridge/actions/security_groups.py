@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterable
 from typing import Any
 
-from ec2bridge.actions import _groups, _tags
+from ec2bridge.actions import _firewall, _groups, _tags
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._describe import Ids, Item, describe
 from ec2bridge.actions._filters import TAGS
@@ -22,7 +22,6 @@ from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
 
-MEMBERS_TAG = _tags.RESERVED + "groups"
 _ALLOWED = re.compile(r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{1,255}")
 
 
@@ -231,8 +230,7 @@ def _in_use(group: Group) -> Ec2Error:
 
 async def _has_marked_members(ctx: Context, group: Group) -> bool:
     """Whether a machine in a zone without groups is in this one; a machine that is gone may keep its tag a while."""
-    tags = await ctx.account.list("listTags", resourcetype="UserVm", key=MEMBERS_TAG)
-    holders = {tag["resourceid"] for tag in tags if group.uuid in re.split("[ ,]", tag.get("value") or "")}
+    holders = {machine for machine, of in (await _firewall.members(ctx)).items() if group.uuid in of}
     if not holders:
         return False
     rows = await ctx.account.list("listVirtualMachines", details="min")
