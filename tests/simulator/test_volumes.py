@@ -78,3 +78,22 @@ async def test_a_volume_stays_in_its_zone_and_its_account(clients: Clients) -> N
         "Please specify a VM that is in the same zone as the volume.",
     )
     assert (await refusal(clients.bob.job("attachVolume", **ids)))[0] == 531
+
+
+async def test_a_copied_snapshot_is_one_row_a_zone(clients: Clients) -> None:
+    alice = clients.alice
+    machine = await clients.machine(alice, "m1", "sim-sg")
+    (root,) = await alice.list("listVolumes", virtualmachineid=machine["id"])
+    snapshot = await alice.job("createSnapshot", volumeid=root["id"], name="s")
+    elsewhere = {
+        "zoneid": clients.id("zones", "sim-adv"),
+        "diskofferingid": clients.id("diskofferings", "gp2"),
+    }
+    made = {"name": "v", "snapshotid": snapshot["id"], "size": 8, **elsewhere}
+    assert (await refusal(alice.job("createVolume", **made)))[0] == 431
+    await alice.job("copySnapshot", id=snapshot["id"], destzoneids=[elsewhere["zoneid"]])
+    rows = (await alice.call("listSnapshots", id=snapshot["id"]))["snapshot"]
+    assert sorted(row["zonename"] for row in rows) == ["sim-adv", "sim-sg"]
+    assert (await alice.job("createVolume", **made))["zonename"] == "sim-adv"
+    await alice.job("deleteSnapshot", id=snapshot["id"], zoneid=elsewhere["zoneid"])
+    assert len((await alice.call("listSnapshots", id=snapshot["id"]))["snapshot"]) == 1

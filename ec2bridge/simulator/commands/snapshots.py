@@ -97,18 +97,37 @@ def _default_name(call: Call, volume: Row) -> str:
 
 @command("listSnapshots", id="snapshots")
 def list_snapshots(call: Call) -> Answer:
-    rows = call.visible(call.cloud.tables["snapshots"])
+    visible = call.visible(call.cloud.tables["snapshots"])
+    rows = [copy for row in visible for copy in _copies(call.cloud, row)]
+    if call.flag("showunique"):
+        rows = visible
     found = call.matching(rows, "volumeid", "name", "zoneid", "intervaltype")
     return call.page("snapshot", found, lambda row: shown(call.cloud, row))
 
 
+def _copies(cloud: Cloud, snapshot: Row) -> list[Row]:
+    """A copied snapshot has one id and shows as one row a zone."""
+    zones = cloud.tables["zones"].some(snapshot.get("_zones", []))
+    copies = [{**snapshot, "zoneid": zone["id"], "zonename": zone["name"]} for zone in zones]
+    return [snapshot, *copies]
+
+
+def zones_of(snapshot: Row) -> list[str]:
+    """Where a volume can be made from it."""
+    return [snapshot["zoneid"], *snapshot.get("_zones", [])]
+
+
 @command("deleteSnapshot", id="snapshots")
 def delete_snapshot(call: Call) -> Answer:
-    snapshot = call.needed("id")
+    snapshot, zone = call.needed("id"), call.params.get("zoneid")
 
     def work() -> Row:
         if snapshot.get("_removed"):
             raise invalid(f"Snapshot [{snapshot_text(call.cloud, snapshot)}] is already destroyed")
+        if zone in snapshot.get("_zones", []):
+            kept = [other for other in snapshot["_zones"] if other != zone]
+            call.cloud.tables["snapshots"].update(snapshot, _zones=kept)
+            return {"success": True}
         tags.forget(call.cloud, snapshot["id"])
         call.cloud.tables["snapshots"].update(snapshot, state="Destroyed")
         call.cloud.tables["snapshots"].remove(snapshot)
@@ -119,23 +138,16 @@ def delete_snapshot(call: Call) -> Answer:
 
 @command("copySnapshot", id="snapshots", destzoneid="zones", sourcezoneid="zones", destzoneids="zones")
 def copy_snapshot(call: Call) -> Answer:
-    """A copy keeps the snapshot's id and shows as one row a zone; here the snapshot moves along."""
     snapshot = call.needed("id")
-    zones = [zone for name in ("destzoneid", "destzoneids") for zone in call.entities(name)]
+    zones = [zone["id"] for name in ("destzoneid", "destzoneids") for zone in call.entities(name)]
     if not zones:
         raise invalid("Please specify valid destination zone(s).")
-    if any(zone["id"] == snapshot["zoneid"] for zone in zones):
+    if snapshot["zoneid"] in zones:
         raise invalid("Please specify different source and destination zones.")
 
     def work() -> Row:
-        copies = [_copy(call.cloud, snapshot, zone) for zone in zones]
-        return {"snapshot": shown(call.cloud, copies[0])}
+        merged = list(dict.fromkeys([*snapshot.get("_zones", []), *zones]))
+        call.cloud.tables["snapshots"].update(snapshot, _zones=merged)
+        return {"snapshot": shown(call.cloud, _copies(call.cloud, snapshot)[-1])}
 
     return call.submit(work, kind="Snapshot", instance=snapshot["id"], weight=0.4)
-
-
-def _copy(cloud: Cloud, snapshot: Row, zone: Row) -> Row:
-    copied = {key: value for key, value in snapshot.items() if key not in ("id", "_number")}
-    return cloud.tables["snapshots"].add(
-        {**copied, "zoneid": zone["id"], "zonename": zone["name"], "created": now()}
-    )

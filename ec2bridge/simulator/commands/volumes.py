@@ -11,7 +11,7 @@ from collections.abc import Callable
 from ec2bridge.simulator import machines
 from ec2bridge.simulator.call import Call, now, public
 from ec2bridge.simulator.cloud import Cloud
-from ec2bridge.simulator.commands import tags
+from ec2bridge.simulator.commands import snapshots, tags
 from ec2bridge.simulator.entities import volume_text
 from ec2bridge.simulator.errors import ApiError, invalid
 from ec2bridge.simulator.registry import Answer, command
@@ -172,6 +172,8 @@ def _from_snapshot(call: Call, snapshot: Row) -> Row:
         )
     offering_id = chosen["id"] if chosen else source.get("diskofferingid")
     zone = call.entity("zoneid") or call.cloud.tables["zones"].known(snapshot["zoneid"]) or {}
+    if zone["id"] not in snapshots.zones_of(snapshot):
+        raise invalid(f"Snapshot {snapshot['id']} is not available in zone {zone['id']}")
     size = max(snapshot["virtualsize"], (call.number("size") or 0) * GIB)
     return {
         "size": size,
