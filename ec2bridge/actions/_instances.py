@@ -14,6 +14,7 @@ from typing import Any
 from ec2bridge.actions import _groups, _tags
 from ec2bridge.actions._context import Context, owner_of
 from ec2bridge.actions._devices import ROOT_DEVICE, device_name
+from ec2bridge.actions._key_records import KEY_DETAIL
 from ec2bridge.actions._machines import (
     GROUPS,
     INDEX,
@@ -160,7 +161,8 @@ def instance(facts: Facts, row: Row) -> Item:
 
 def _add_optional(item: Item, facts: Facts, row: Row) -> None:
     """Add what some machines have and AWS leaves out otherwise."""
-    key = row.get("keypairs") or row.get("keypair") or (row.get("details") or {}).get(KEY_NAMES)
+    details = row.get("details") or {}
+    key = details.get(KEY_DETAIL) or row.get("keypairs") or row.get("keypair") or details.get(KEY_NAMES)
     if key:
         item["KeyName"] = str(key).partition(",")[0]
     architecture = row.get("arch") or facts.architectures.get(row.get("templateid", ""))

@@ -20,6 +20,8 @@ from ec2bridge.actions._context import Context
 Row = dict[str, Any]
 
 RECORDS, ALIASES = "key-pairs", "key-pair-names"
+KEY_DETAIL = "ec2bridge.key"
+"""The detail of a machine that was launched with a further name of its key."""
 
 
 async def rows(ctx: Context) -> list[Row]:

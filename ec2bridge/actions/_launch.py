@@ -11,7 +11,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
-from ec2bridge.actions import _machines, _tags
+from ec2bridge.actions import _key_records, _machines, _tags
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._launch_disks import Disks, disks
 from ec2bridge.actions._launch_groups import launch_groups
@@ -83,6 +83,8 @@ async def plan(ctx: Context, request: dict[str, Any]) -> Launch:
         details={TYPE_DETAIL: request.get("InstanceType") or DEFAULT_TYPE, **custom},
         tags=tags,
     )
+    if launch.params["keypair"] != (request.get("KeyName") or None):
+        launch.details[_key_records.KEY_DETAIL] = request["KeyName"]
     if placed.zone.security_groups:
         launch.params["securitygroupids"] = groups
     elif groups:
@@ -135,10 +137,10 @@ async def _key(ctx: Context, request: dict[str, Any]) -> str | None:
     name: str | None = request.get("KeyName")
     if not name:
         return None
-    rows = await ctx.account.list("listSSHKeyPairs", name=name)
-    if not any(row["name"] == name for row in rows):
+    native = await _key_records.native_name(ctx, name)
+    if native is None:
         raise Ec2Error("InvalidKeyPair.NotFound", f"The key pair '{name}' does not exist")
-    return name
+    return native
 
 
 def _user_data(request: dict[str, Any]) -> str | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ec2bridge.actions._context import Context
+from ec2bridge.actions._firewall import open_egress
 from ec2bridge.actions._places import Zone, default_network, networks, resolve_zone, subnet_id, zones
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS
@@ -201,6 +202,8 @@ async def make_network(ctx: Context, zone: Zone) -> Row:
             networkofferingid=offering,
         )
         made = await default_network(ctx, zone)
+        if made:
+            await open_egress(ctx, made)
     finally:
         await ctx.store.delete(*place)
     if made is None:

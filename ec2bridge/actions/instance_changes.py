@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from ec2bridge.actions import _groups, _tags
+from ec2bridge.actions import _firewall, _groups, _tags
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._devices import device_name
 from ec2bridge.actions._instances import group_uuids
@@ -110,6 +110,7 @@ async def _group_set(ctx: Context, found: Machine, value: Any) -> None:
         await ctx.account.call("updateVirtualMachine", id=found.uuid, securitygroupids=uuids)
     else:
         await _mark(ctx, found, GROUPS, ",".join(uuids))
+        await _firewall.settle(ctx, machines=[found.uuid])
 
 
 async def _mappings(ctx: Context, found: Machine, value: Any) -> None:

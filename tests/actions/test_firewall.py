@@ -94,6 +94,20 @@ def test_a_rule_that_overlaps_with_anothers_is_kept_in_the_group(place, ec2, web
     assert firewall(place) == {("tcp", 20, 30, EVERYWHERE)}
 
 
+def test_a_machine_that_changes_groups_changes_its_firewall(place, ec2, web, address):
+    ec2.authorize_security_group_ingress(GroupId=web, IpPermissions=[tcp(22, 22, EVERYWHERE)])
+    other = ec2.create_security_group(GroupName="other", Description="d")["GroupId"]
+    ec2.authorize_security_group_ingress(GroupId=other, IpPermissions=[tcp(443, 443, EVERYWHERE)])
+    (reservation,) = ec2.describe_instances()["Reservations"]
+    ec2.modify_instance_attribute(InstanceId=reservation["Instances"][0]["InstanceId"], Groups=[other])
+    assert firewall(place) == {("tcp", 443, 443, EVERYWHERE)}
+
+
+def test_a_network_made_for_a_launch_lets_its_machines_out(place, ec2, address):
+    (rule,) = place.run(native(place).list("listEgressFirewallRules"))
+    assert (rule["protocol"], rule["cidrlist"]) == ("all", "10.1.1.0/24")
+
+
 def test_a_group_without_machines_costs_one_look(place, ec2, web):
     commands = place.commands(
         lambda: ec2.authorize_security_group_ingress(GroupId=web, IpPermissions=[tcp(22, 22, EVERYWHERE)])

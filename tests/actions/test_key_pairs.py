@@ -152,6 +152,17 @@ def test_another_name_of_a_key_outlives_the_first(place, ec2, rsa_key):
     assert ec2.describe_tags()["Tags"] == []
 
 
+def test_a_machine_shows_the_name_that_it_was_launched_with(ec2, rsa_key):
+    for name in ("one", "two"):
+        ec2.import_key_pair(KeyName=name, PublicKeyMaterial=ssh_line(rsa_key))
+    image = ec2.describe_images()["Images"][0]["ImageId"]
+    launch = {"ImageId": image, "InstanceType": "t3.small", "MinCount": 1, "MaxCount": 1}
+    for name in ("one", "two"):
+        (machine,) = ec2.run_instances(**launch, KeyName=name)["Instances"]
+        assert machine["KeyName"] == name
+    assert refused(ec2.run_instances, **launch, KeyName="three") == "InvalidKeyPair.NotFound"
+
+
 def test_a_key_of_the_portal_can_be_imported_under_another_name(place, ec2, rsa_key):
     line = ssh_line(rsa_key).decode()
     place.run(native(place, "alice").call("registerSSHKeyPair", name="portal", publickey=line))
