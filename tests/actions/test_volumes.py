@@ -221,3 +221,31 @@ def test_a_root_disk_is_gone_with_its_machine() -> None:
     assert not exists({"state": "Ready", "type": "ROOT", "vmstate": "Destroyed"})
     assert exists({"state": "Ready", "type": "DATADISK", "vmstate": "Destroyed"})
     assert not exists({"state": "Destroy", "type": "DATADISK"})
+
+
+# --- health and attributes -----------------------------------------------------------------------------------------
+
+
+def test_a_usable_volume_is_well(ec2: Any) -> None:
+    volume = create(ec2)["VolumeId"]
+
+    [health] = ec2.describe_volume_status(VolumeIds=[volume])["VolumeStatuses"]
+
+    assert health["VolumeStatus"] == {"Status": "ok", "Details": [{"Name": "io-enabled", "Status": "passed"}]}
+    assert health["AvailabilityZone"] == ZONE
+    assert health["Events"] == health["Actions"] == []
+    filters = [{"Name": "volume-status.status", "Values": ["impaired"]}]
+    assert ec2.describe_volume_status(Filters=filters)["VolumeStatuses"] == []
+
+
+def test_attributes(ec2: Any) -> None:
+    volume = create(ec2)["VolumeId"]
+
+    found = ec2.describe_volume_attribute(VolumeId=volume, Attribute="autoEnableIO")
+
+    assert found["AutoEnableIO"] == {"Value": False}
+    assert ec2.describe_volume_attribute(VolumeId=volume, Attribute="productCodes")["ProductCodes"] == []
+    assert (
+        refusal(lambda: ec2.describe_volume_attribute(VolumeId=volume, Attribute="x"))
+        == "InvalidParameterValue"
+    )

@@ -1,0 +1,83 @@
+"""The health of volumes, and their attributes.
+
+AWS watches each volume's input and output; CloudStack tells only a volume's state. A volume that it can use is well,
+one whose making failed is impaired, and of one in the making nothing is known yet.
+"""
+
+import asyncio
+from typing import Any
+
+from ec2bridge.actions._context import Context
+from ec2bridge.actions._describe import Ids, Item, describe
+from ec2bridge.actions._places import Zone, zone_names, zones
+from ec2bridge.actions._registry import action
+from ec2bridge.actions._values import known, named
+from ec2bridge.actions.volumes import exists, resolve_volume, state
+from ec2bridge.errors import Ec2Error
+from ec2bridge.ids import ec2_id
+
+Row = dict[str, Any]
+
+HEALTH = {"available": "ok", "in-use": "ok", "error": "impaired"}
+
+
+@describe(
+    "DescribeVolumeStatus",
+    items="VolumeStatuses",
+    ids={"VolumeIds": Ids("VolumeId", "volume")},
+    filters={
+        "action.code": None,
+        "action.description": None,
+        "action.event-id": None,
+        "attachment-status.instance-id": None,
+        "attachment-status.io-performance": None,
+        "availability-zone": zone_names("AvailabilityZone"),
+        "event.description": None,
+        "event.event-id": None,
+        "event.event-type": None,
+        "event.not-after": None,
+        "event.not-before": None,
+        "volume-status.details-name": "VolumeStatus.Details.Name",
+        "volume-status.details-status": "VolumeStatus.Details.Status",
+        "volume-status.status": "VolumeStatus.Status",
+    },
+    ignores={"IncludeManagedResources": "no service manages volumes of its own here"},
+    native=("listVolumes", "listZones"),
+)
+async def describe_volume_status(ctx: Context, request: dict[str, Any]) -> list[Item]:
+    """Return the health of the caller's volumes."""
+    rows, places = await asyncio.gather(
+        named(ctx, "listVolumes", "volume", request.get("VolumeIds")), zones(ctx)
+    )
+    by_uuid = {zone.uuid: zone for zone in places}
+    return [status_item(row, by_uuid.get(row["zoneid"])) for row in rows if exists(row)]
+
+
+def status_item(row: Row, zone: Zone | None) -> Item:
+    """Return one volume's health."""
+    word = HEALTH.get(state(row), "insufficient-data")
+    # Only what CloudStack can use takes input and output; how fast, it does not say.
+    details = [{"Name": "io-enabled", "Status": "passed"}] if word == "ok" else []
+    return known(
+        VolumeId=ec2_id("vol", row["id"]),
+        AvailabilityZone=zone.name if zone else None,
+        AvailabilityZoneId=row["zoneid"],
+        VolumeStatus={"Status": word, "Details": details},
+        Actions=[],
+        Events=[],
+        _Zone=zone,
+    )
+
+
+@action("DescribeVolumeAttribute", honours=("VolumeId", "Attribute"), native=("listVolumes",))
+async def describe_volume_attribute(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Return one attribute of a volume: CloudStack never stops a volume's input and output, nor sells one."""
+    attribute = request.get("Attribute")
+    values: dict[str | None, dict[str, Any]] = {
+        "autoEnableIO": {"AutoEnableIO": {"Value": False}},
+        "productCodes": {"ProductCodes": []},
+    }
+    if attribute not in values:
+        raise Ec2Error("InvalidParameterValue", f"Value ({attribute}) for parameter attribute is invalid.")
+    row = await resolve_volume(ctx, request.get("VolumeId"))
+    return {"VolumeId": ec2_id("vol", row["id"]), **values[attribute]}
