@@ -171,16 +171,39 @@ async def listed_with_records(
 
     Machines that CloudStack no longer lists, but EC2 still shows, are among the rows as their records kept them.
     """
+    if ids is None:
+        # At the same time: a record written in between only makes the answer a moment older.
+        known, listed = await asyncio.gather(_records.records(ctx), list_rows(ctx))
+        return await _joined(ctx, listed, known, None), known
     known = await _records.records(ctx)
-    uuids = await _known_uuids(ctx, ids, known) if ids else None
-    listed_now = await list_rows(ctx, uuids)
-    rows = [row for row in listed_now if not _is_hidden(known.get(row["id"])) and not _is_long_gone(row)]
+    uuids = await _known_uuids(ctx, ids, known)
+    return await _joined(ctx, await list_rows(ctx, uuids), known, uuids), known
+
+
+async def _joined(
+    ctx: Context, listed: list[Row], known: Mapping[str, dict[str, Any]], uuids: set[str] | None
+) -> list[Row]:
+    """Put together what CloudStack lists and what the records add, without what EC2 does not show."""
+    rows = [row for row in listed if not _is_hidden(known.get(row["id"])) and not _is_long_gone(row)]
     await _restore_details(ctx, rows)
-    listed = {row["id"] for row in rows}
+    present = {row["id"] for row in rows}
     for uuid, data in known.items():
-        if uuid not in listed and not _is_hidden(data) and (uuids is None or uuid in uuids):
+        if uuid not in present and not _is_hidden(data) and (uuids is None or uuid in uuids):
             rows.append(data["row"])
-    return rows, known
+    return rows
+
+
+async def survey(
+    ctx: Context, ids: list[str] | None = None
+) -> tuple[list[Row], dict[str, dict[str, Any]], dict[str, list[Row]]]:
+    """Return machines, records and volumes, asked for together where all are wanted."""
+    if ids is None:
+        (rows, known), volumes = await asyncio.gather(
+            listed_with_records(ctx), ctx.account.list("listVolumes")
+        )
+        return rows, known, _by_machine(volumes)
+    rows, known = await listed_with_records(ctx, ids)
+    return rows, known, await volumes_of(ctx, rows)
 
 
 async def _known_uuids(ctx: Context, ids: list[str], known: Mapping[str, Any]) -> set[str]:
@@ -229,8 +252,12 @@ async def volumes_of(ctx: Context, rows: list[Row]) -> dict[str, list[Row]]:
         found = [volume for volumes in lists for volume in volumes]
     else:
         found = await ctx.account.list("listVolumes")
-    by_machine: dict[str, list[Row]] = {}
-    for volume in found:
+    return _by_machine(found)
+
+
+def _by_machine(volumes: list[Row]) -> dict[str, list[Row]]:
+    found: dict[str, list[Row]] = {}
+    for volume in volumes:
         if "virtualmachineid" in volume:
-            by_machine.setdefault(volume["virtualmachineid"], []).append(volume)
-    return by_machine
+            found.setdefault(volume["virtualmachineid"], []).append(volume)
+    return found

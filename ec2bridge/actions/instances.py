@@ -11,8 +11,10 @@ from ec2bridge.actions import _launched, terminate
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._describe import Ids, Item, describe
 from ec2bridge.actions._instance_filters import FILTERS
-from ec2bridge.actions._instances import gather_facts, instance
-from ec2bridge.actions._machines import listed_with_records, volumes_of
+from ec2bridge.actions._instances import gather_facts
+from ec2bridge.actions._machines import survey
+from ec2bridge.actions._memo import instances
+from ec2bridge.ids import KINDS
 
 
 def reservations(items: Iterable[Item]) -> dict[str, Any]:
@@ -28,16 +30,11 @@ def reservations(items: Iterable[Item]) -> dict[str, Any]:
                 "Groups": [],
                 "Instances": [],
             }
-        reservation["Instances"].append(public(item))
+        reservation["Instances"].append(item["_Public"])
     for reservation in found.values():
         if len(reservation["Instances"]) > 1:
             reservation["Instances"].sort(key=lambda machine: machine["AmiLaunchIndex"])
     return {"Reservations": list(found.values())}
-
-
-def public(item: Item) -> Item:
-    """Return the members that clients see."""
-    return {name: value for name, value in item.items() if name[0] != "_"}
 
 
 @describe(
@@ -51,8 +48,19 @@ def public(item: Item) -> Item:
 )
 async def describe_instances(ctx: Context, request: dict[str, Any]) -> list[Item]:
     """Return the caller's instances, those terminated within the last hour among them."""
-    rows, known = await listed_with_records(ctx, request.get("InstanceIds"))
+    rows, known, volumes = await survey(ctx, _named(request))
     _launched.take_up(ctx, known)
     terminate.take_up(ctx, known)
-    facts = await gather_facts(ctx, rows, known, await volumes_of(ctx, rows))
-    return [instance(facts, row) for row in rows]
+    return instances(ctx, await gather_facts(ctx, rows, known, volumes), rows)
+
+
+def _named(request: dict[str, Any]) -> list[str] | None:
+    """Return the ids that alone are asked for, also in the form of a filter; None for all."""
+    if request.get("InstanceIds"):
+        return list(request["InstanceIds"])
+    for entry in request.get("Filters") or ():
+        if entry.get("Name") == "instance-id" and all(
+            map(KINDS["instance"].is_id, entry.get("Values") or ())
+        ):
+            return list(entry.get("Values") or ())
+    return None

@@ -13,7 +13,7 @@ from typing import Any
 
 from ec2bridge.actions import _launched, _tagging, _tags
 from ec2bridge.actions._context import Context
-from ec2bridge.actions._instances import gather_facts, instance
+from ec2bridge.actions._instances import gather_facts
 from ec2bridge.actions._launch import Launch, plan
 from ec2bridge.actions._machines import (
     ADDRESS,
@@ -24,9 +24,9 @@ from ec2bridge.actions._machines import (
     RESERVATION,
     TOKEN,
 )
+from ec2bridge.actions._memo import instances
 from ec2bridge.actions._records import LAUNCHING, Record, carry_on, trimmed
 from ec2bridge.actions._registry import action
-from ec2bridge.actions.instances import public
 from ec2bridge.actions.terminate import undo
 from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.errors import Ec2Error
@@ -274,10 +274,10 @@ async def _reservation(ctx: Context, launch: Launch, rows: list[Row], accepted: 
     """Return the launch as EC2 answers it: every machine pending, without its volumes yet."""
     under_way = {row["id"]: {"phase": LAUNCHING} for row in rows}
     facts = await gather_facts(ctx, rows, under_way)
-    items = [instance(facts, row) for row in rows]
+    items = instances(ctx, facts, rows)
     return {
         "ReservationId": items[0]["_Reservation"],
         "OwnerId": items[0]["_Owner"],
         "Groups": [],
-        "Instances": [public(item) for item in items],
+        "Instances": [item["_Public"] for item in items],
     }

@@ -89,6 +89,17 @@ def _body(op: Operation, result: Mapping[str, Any]) -> str:
         raise
 
 
+class Kept(dict[str, Any]):
+    """A structure that is answered again and again, and so rendered once; nobody may change it after that."""
+
+    __slots__ = ("shape", "xml")
+
+    def __init__(self, members: Mapping[str, Any]) -> None:
+        super().__init__(members)
+        self.shape: Shape | None = None
+        self.xml = ""
+
+
 @cache
 def _renderer(shape: Shape) -> Renderer:
     if shape.kind == "structure":
@@ -102,6 +113,13 @@ def _structure_renderer(shape: Shape) -> Renderer:
     plan: dict[str, tuple[str, Renderer, str, str]] = {}
 
     def structure(value: Mapping[str, Any]) -> str:
+        if type(value) is Kept:
+            if value.shape is not shape:
+                value.xml, value.shape = fields(value), shape
+            return value.xml
+        return fields(value)
+
+    def fields(value: Mapping[str, Any]) -> str:
         if not plan:
             for member in shape.members.values():
                 tag = member.xml_name
