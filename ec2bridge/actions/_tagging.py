@@ -12,8 +12,6 @@ from types import MappingProxyType
 
 from ec2bridge.actions._context import Context
 from ec2bridge.cloudstack.errors import CloudStackError
-from ec2bridge.errors import Ec2Error
-from ec2bridge.ids import KINDS
 
 STORE_KIND = "tags"
 
@@ -56,10 +54,13 @@ async def assign(ctx: Context, kind: str, current: Mapping[str, Tags], tags: Tag
         await _create(
             ctx, kind, {i: {k: tags[k] for k in keys if k in changed} for i, keys in places.items()}
         )
-    except (CloudStackError, Ec2Error):
-        with suppress(CloudStackError, Ec2Error):
-            await _create(ctx, kind, old)
-        raise
+    except CloudStackError as error:
+        if not _is_anothers(error):
+            with suppress(CloudStackError):
+                await _create(ctx, kind, old)
+            raise
+        # A public image: as on AWS, everyone has tags of their own on it, which the owner does not see.
+        places = {ident: set() for ident in places}
     for ident, keys in places.items():
         rest = {key: value for key, value in tags.items() if key not in keys}
         await _keep(ctx, kind, ident, add=rest, drop=keys)
@@ -139,28 +140,23 @@ async def _create(ctx: Context, kind: str, wanted: Mapping[str, Tags]) -> None:
     for ident, tags in wanted.items():
         if tags:
             groups.setdefault(tuple(sorted(tags.items())), []).append(ident)
-    # The native call is one transaction: it sets all of its tags or none.
     done = await asyncio.gather(
-        *(
-            ctx.account.job(
-                "createTags", resourceids=idents, resourcetype=NATIVE[kind], tags=_pairs(dict(tags))
-            )
-            for tags, idents in groups.items()
-        ),
+        *(_create_alike(ctx, kind, idents, dict(tags)) for tags, idents in groups.items()),
         return_exceptions=True,
     )
     failed = next((outcome for outcome in done if isinstance(outcome, BaseException)), None)
-    if failed is None:
-        return
-    if isinstance(failed, CloudStackError) and "Unable to find resource" in failed.errortext:
-        raise _gone(kind, wanted, failed) from failed
-    raise failed
+    if failed is not None:
+        raise failed
 
 
-def _gone(kind: str, wanted: Iterable[str], error: CloudStackError) -> Ec2Error:
-    """An object that went away between look-up and change."""
-    ident = next((ident for ident in wanted if ident in error.errortext), "")
-    return KINDS[kind].missing(f"{KINDS[kind].prefix}-{ident.replace('-', '')[:17]}")
+async def _create_alike(ctx: Context, kind: str, idents: list[str], tags: Tags) -> None:
+    """Set the same tags on objects; the native call is one transaction, which sets all of them or none."""
+    params = {"resourceids": idents, "resourcetype": NATIVE[kind]}
+    await ctx.account.job("createTags", **params, tags=_pairs(tags))
+
+
+def _is_anothers(error: Exception) -> bool:
+    return isinstance(error, CloudStackError) and "does not have permission" in error.errortext
 
 
 def _pairs(tags: Mapping[str, str | None]) -> list[dict[str, str | None]]:

@@ -1,5 +1,6 @@
 """Tags on whatever clients tag, those that CloudStack cannot hold among them."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -211,3 +212,33 @@ def test_bob_neither_sees_nor_changes_what_is_alices(place, ec2):
     bob = place.client("bob")
     assert bob.describe_tags()["Tags"] == []
     assert refused(bob.create_tags, Resources=[sg], Tags=tags(a="2")) == "InvalidGroup.NotFound"
+
+
+def test_a_public_image_carries_everyones_own_tags(place, ec2):
+    (image, *_) = ec2.describe_images(Filters=[{"Name": "is-public", "Values": ["true"]}])["Images"]
+    ident, bob = image["ImageId"], place.client("bob")
+    ec2.create_tags(Resources=[ident], Tags=tags(Name="alices"))
+    bob.create_tags(Resources=[ident], Tags=tags(Name="bobs"))
+    assert of(ec2, ident) == {"Name": "alices"}
+    assert bob.describe_images(ImageIds=[ident])["Images"][0]["Tags"] == tags(Name="bobs")
+    ec2.delete_tags(Resources=[ident], Tags=[{"Key": "Name"}])
+    assert of(ec2, ident) == {}
+
+
+def test_requests_at_the_same_moment_leave_one_of_the_values_or_are_told_to_come_again(ec2):
+    sg = group(ec2)
+
+    def tag(n: int) -> str:
+        try:
+            ec2.create_tags(Resources=[sg], Tags=tags(env=str(n), n=str(n)))
+        except ClientError as error:
+            return str(error.response["Error"]["Code"])
+        return "done"
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(tag, range(4)))
+    assert "done" in answers
+    assert set(answers) <= {"done", "ConcurrentTagAccess"}
+    found = of(ec2, sg)
+    assert found.keys() == {"env", "n"}
+    assert found["env"] == found["n"]
