@@ -78,6 +78,13 @@ class Caller:
         return bool(self.role["type"] == "Admin")
 
 
+def account_label(account: Row) -> str:
+    """How CloudStack names an account in its error texts."""
+    return (
+        f'Account [{{"accountName":"{account["name"]}","id":{account["_number"]},"uuid":"{account["id"]}"}}]'
+    )
+
+
 class Call:
     """A checked call. `params` has lower-case names; `maps` the `name[0].key=value` ones by name."""
 

@@ -9,6 +9,10 @@ from ec2bridge.simulator.errors import ApiError, no_capacity
 from ec2bridge.simulator.tables import Row
 
 
+# A deploy's mark among the details, which only its end takes away.
+UNDEPLOYED = {"deployvm": "true"}
+
+
 async def power_on(call: Call, machine: Row, *, deploying: bool = False) -> None:
     """Stopped → Starting → Running, or the refusal that fails the job.
 
@@ -23,7 +27,11 @@ async def power_on(call: Call, machine: Row, *, deploying: bool = False) -> None
     if not _fits(call, machine):
         text = f"No destination found for a deployment for {machines.label(machine)}"
         if deploying:
-            table.update(machine, state="Error")
+            table.update(
+                machine, state="Error", lastupdated=now(), details={**machine["details"], **UNDEPLOYED}
+            )
+            for volume in machines.volumes_of(cloud, machine):
+                cloud.tables["volumes"].remove(volume)
         raise no_capacity(text)
     table.update(machine, state="Starting", lastupdated=now())
     await cloud.pause(0.6)

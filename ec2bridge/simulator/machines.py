@@ -237,7 +237,7 @@ def show(
     row.update(_show_image(cloud, machine, groups))
     row.update(_show_size(machine, groups))
     row["guestosid"] = machine["ostypeid"]
-    if "volume" in groups:
+    if "volume" in groups and machine.get("_rooted", True):
         row.update(rootdeviceid=0, rootdevicetype="ROOT")
     row["securitygroup"] = _show_groups(cloud, machine) if "secgrp" in groups else []
     row.update(_show_network(cloud, machine, running, "nics" in groups))

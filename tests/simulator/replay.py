@@ -21,6 +21,53 @@ NUMBER = re.compile(r"(?<![\w.\-])\d+(?![\w.])|(?<=i-3-)\d+")
 UNIQUE_NAME = re.compile(r'"uniqueName":"[^"]*"')
 # Values that a collector adds some time after the machine has started.
 COLLECTED = frozenset(STATS)
+# Fields whose values are compared too: they are what a client decides by.
+TELLING = frozenset(
+    (
+        "acltype",
+        "action",
+        "allocationstate",
+        "cidr",
+        "cidrlist",
+        "cpunumber",
+        "deleteprotection",
+        "destroyed",
+        "deviceid",
+        "egressdefaultpolicy",
+        "endport",
+        "format",
+        "forvpc",
+        "icmpcode",
+        "icmptype",
+        "intervaltype",
+        "isdefault",
+        "isfeatured",
+        "ispublic",
+        "isready",
+        "issourcenat",
+        "isstaticnat",
+        "jobinstancetype",
+        "jobresultcode",
+        "keypairs",
+        "memory",
+        "netmask",
+        "networktype",
+        "number",
+        "passwordenabled",
+        "privateport",
+        "protocol",
+        "publicport",
+        "securitygroupsenabled",
+        "size",
+        "startport",
+        "state",
+        "success",
+        "templatetype",
+        "traffictype",
+        "type",
+        "vmstate",
+    )
+)
 # Maps whose keys are data, not fields of an answer.
 FREE_FORM = frozenset({"details"})
 
@@ -138,7 +185,7 @@ class Pairs:
                 left.remove(row)
                 right.remove(same)
                 pairs.append((row, same))
-        return pairs + list(zip(left, right, strict=False))
+        return pairs + (list(zip(left, right, strict=True)) if len(left) == len(right) else [])
 
     def known(self, text: str) -> bool:
         return text in self._ours
@@ -194,6 +241,8 @@ class Comparison:
             for key in recorded.keys() & answer.keys():
                 if key not in FREE_FORM:
                     self.fields(recorded[key], answer[key], f"{where}.{key}")
+                if key in TELLING and recorded[key] != answer[key]:
+                    self.found.append(f"{where}.{key} is {answer[key]!r} for {recorded[key]!r}")
         elif isinstance(recorded, list) and isinstance(answer, list):
             if bool(recorded) != bool(answer):
                 self.found.append(f"{where}: {len(answer)} rows for {len(recorded)}")

@@ -91,3 +91,10 @@ async def test_an_account_sees_its_own_machines_only(sim: Simulator) -> None:
     assert await use(lambda: bob.listVirtualMachines()) == {}
     with pytest.raises(CloudStackApiException, match="does not have permission"):
         await use(lambda: bob.stopVirtualMachine(id=theirs["id"]))
+
+
+async def test_a_first_machine_brings_its_own_isolated_network(sim: Simulator) -> None:
+    cs = client(sim)
+    machine = await use(lambda: deploy(cs, zone="sim-adv"))
+    network = (await use(lambda: cs.listNetworks(id=machine["nic"][0]["networkid"])))["network"][0]
+    assert (network["type"], network["state"], network["cidr"]) == ("Isolated", "Implemented", "10.1.1.0/24")

@@ -1,6 +1,6 @@
 """Every call recorded from a real CloudStack, made again against the simulator in the same order.
 
-`not_yet.txt` names the calls whose answers differ so far, by `seq`. It must be exact: a call that is named there and
+`not_yet.txt` names the calls whose answers differ so far, by `seq`, and why. It must be exact: a call that is named there and
 agrees fails the test as one that is not named and differs, so the list can only shrink.
 """
 
@@ -24,6 +24,7 @@ NOT_YET = Path(__file__).parent / "not_yet.txt"
 FRESH_INSTALL = 1201
 # Calls that watch jobs run, which must not be over before the calls are.
 WATCHED = (range(258, 263), range(1021, 1037))
+PASSING = ("Starting", "Stopping", "Expunging")
 OPERATOR_SETTINGS = ("allow.user.view.destroyed.vm", "allow.user.expunge.recover.vm")
 
 
@@ -50,11 +51,11 @@ class Replay:
             for name in OPERATOR_SETTINGS:
                 self.sim.cloud.settings[name] = False
         watched = any(seq in span for span in WATCHED)
-        self.sim.cloud.job_time = 0.4 if watched else 0.02
+        self.sim.cloud.job_time = 0.8 if watched else 0.02
 
     async def _settled(self, recorded: dict[str, Any]) -> tuple[int, str]:
         """Ask until the answer has got as far as the recorded one: jobs take their own time."""
-        for _ in range(150):
+        for _ in range(400):
             status, text = await self._send(recorded)
             if not self._early(recorded, text):
                 break
@@ -127,7 +128,9 @@ def _later(recorded: dict[str, Any], value: str) -> str:
 
 
 def _states(answer: dict[str, Any]) -> list[str]:
-    return sorted(row.get("state", "") for row in answer.get("virtualmachine", []))
+    """Of one machine its state, of several those that will pass."""
+    states = sorted(row.get("state", "") for row in answer.get("virtualmachine", []))
+    return states if len(states) == 1 else [state for state in states if state in PASSING]
 
 
 async def replay_all() -> dict[int, list[str]]:
@@ -147,7 +150,9 @@ async def replay_all() -> dict[int, list[str]]:
 
 def test_recorded_calls_agree_or_are_named() -> None:
     differences = asyncio.run(replay_all())
-    named = {int(line) for line in NOT_YET.read_text().split()}
+    named = {
+        int(number) for line in NOT_YET.read_text().splitlines() for number in line.partition("#")[0].split()
+    }
     if os.environ.get("REPLAY_REPORT"):
         report = "\n".join(f"{seq} {'; '.join(found)}" for seq, found in differences.items())
         Path(os.environ["REPLAY_REPORT"]).write_text(report + "\n")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from dataclasses import dataclass
 from uuid import uuid4
 
 from ec2bridge.simulator import machines
@@ -41,12 +42,11 @@ def deploy(call: Call) -> Answer:
     groups = _groups(call, zone)
     wanted = _networks(call, zone)
     check_user_data(call)
-    addresses = _addresses(call, wanted)
-    _check_free_name(call, call.text("name"), [network for network, _ in addresses])
+    _check_free_name(call, call.text("name"), [network for network, _ in wanted])
+    disks = _disks(call, template, offering)
     machine = _make(call, zone, template, offering, size, pairs, groups)
-    for network, address in addresses:
-        machines.add_nic(call.cloud, machine, network, address)
-    _make_disks(call, machine, template, offering)
+    _connect(call, machine, wanted)
+    _make_disks(call, machine, template, offering, disks)
     return _submit(call, machine)
 
 
@@ -203,18 +203,19 @@ def _named_groups(call: Call, names: list[str]) -> list[Row]:
     return groups
 
 
-def _addresses(call: Call, wanted: list[tuple[Row, str | None]]) -> list[tuple[Row, str | None]]:
-    chosen = []
-    for network, asked in wanted:
-        address = machines.free_address(call.cloud, network, asked)
+def _connect(call: Call, machine: Row, wanted: list[tuple[Row, str | None]]) -> None:
+    """Its NICs. Without an address the call is refused, and the machine stays listed in state Error."""
+    chosen = [(network, machines.free_address(call.cloud, network, asked)) for network, asked in wanted]
+    for network, address in chosen:
         if address is None and "cidr" in network:
+            call.cloud.tables["machines"].update(machine, state="Error", lastupdated=now(), _rooted=False)
             raise call.internal(
                 f'Unable to acquire Guest IP address for network Network {{"id": {network["_number"]}, '
                 f'"name": "{network["name"]}", "uuid": "{network["id"]}", "networkofferingid": 10}}',
                 cserrorcode=0,
             )
-        chosen.append((network, address))
-    return chosen
+    for network, address in chosen:
+        machines.add_nic(call.cloud, machine, network, address)
 
 
 def _check_free_name(call: Call, name: str | None, chosen: list[Row]) -> None:
@@ -268,7 +269,7 @@ def _make(
             "serviceofferingname": offering["name"],
             **size,
             **_group(call),
-            "details": {**_details(call), **key_details(pairs), "deployvm": "true"},
+            "details": {**call.details(), **key_details(pairs), "deployvm": "true"},
             **({"keypairs": ",".join(pair["name"] for pair in pairs)} if pairs else {}),
             "deleteprotection": call.flag("deleteprotection"),
             "_custom": offering["iscustomized"],
@@ -277,12 +278,6 @@ def _make(
             "_affinitygroups": _affinity(call),
         }
     )
-
-
-def _details(call: Call) -> dict[str, str]:
-    """The caller's own details; the sizes of a customised offering are not among them."""
-    sizes = ("cpunumber", "cpuspeed", "memory")
-    return {key: value for key, value in call.details().items() if key.lower() not in sizes}
 
 
 def key_details(pairs: list[Row]) -> dict[str, str]:
@@ -312,25 +307,39 @@ def _affinity(call: Call) -> list[str]:
     return [group["id"] for _, group in found if group]
 
 
-def _make_disks(call: Call, machine: Row, template: Row, offering: Row) -> None:
-    size = call.number("rootdisksize") or offering.get("rootdisksize") or None
-    if size and size << 30 < template.get("size", 0):
-        call.cloud.tables["machines"].erase(machine)
-        raise invalid(f"Root disk size {size} GB is smaller than the template's")
-    machines.add_root_volume(call.cloud, machine, template, offering, size)
-    disk = call.entity("diskofferingid", check=False)
-    if disk is not None:
-        fields = {"diskofferingid": disk["id"], "diskofferingname": disk["name"]}
-        call.cloud.tables["machines"].update(machine, **fields)
-        machines.add_data_volume(call.cloud, machine, disk, _disk_size(disk, call.number("size")), 1)
-    for number, entry in enumerate(call.maps("datadisksdetails"), start=1):
+@dataclass(frozen=True)
+class Disks:
+    """What the call asks for: the root disk's size where it is not the template's, and data disks by device."""
+
+    root: int | None
+    data: dict[int, tuple[Row, int]]
+
+
+def _disks(call: Call, template: Row, offering: Row) -> Disks:
+    root = call.number("rootdisksize") or offering.get("rootdisksize") or None
+    if root and root << 30 < template.get("size", 0):
+        raise invalid(f"Root disk size {root} GB is smaller than the template's")
+    data: dict[int, tuple[Row, int]] = {}
+    first = call.entity("diskofferingid", check=False)
+    if first is not None:
+        data[1] = first, _disk_size(first, call.number("size"))
+    for entry in call.maps("datadisksdetails"):
         chosen = call.cloud.tables["diskofferings"].get(entry.get("diskofferingid"))
         if chosen is None:
             raise call.unknown("diskofferingid", entry.get("diskofferingid", ""))
         asked = int(entry["size"]) if entry.get("size", "").isdigit() else None
-        machines.add_data_volume(
-            call.cloud, machine, chosen, _disk_size(chosen, asked), int(entry.get("deviceid", number))
-        )
+        data[int(entry.get("deviceid", len(data) + 1))] = chosen, _disk_size(chosen, asked)
+    return Disks(root, data)
+
+
+def _make_disks(call: Call, machine: Row, template: Row, offering: Row, disks: Disks) -> None:
+    machines.add_root_volume(call.cloud, machine, template, offering, disks.root)
+    for device, (chosen, size) in disks.data.items():
+        machines.add_data_volume(call.cloud, machine, chosen, size, device)
+    if 1 in disks.data and call.text("diskofferingid"):
+        chosen = disks.data[1][0]
+        fields = {"diskofferingid": chosen["id"], "diskofferingname": chosen["name"]}
+        call.cloud.tables["machines"].update(machine, **fields)
 
 
 def _disk_size(offering: Row, asked: int | None) -> int:

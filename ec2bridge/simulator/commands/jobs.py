@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ec2bridge.simulator.call import Call
+from ec2bridge.simulator.call import Call, account_label
 from ec2bridge.simulator.errors import invalid, no_permission
 from ec2bridge.simulator.jobs import PENDING, shown
 from ec2bridge.simulator.registry import Answer, command
@@ -14,10 +14,8 @@ def query_async_job_result(call: Call) -> Answer:
     if job is None:
         raise invalid("Expected parameter job id or parameters resource type and resource id")
     if not call.may_use(job):
-        account = call.caller.account
         raise no_permission(
-            f'Account Account [{{"accountName":"{account["name"]}","id":{account["_number"]},"uuid":"{account["id"]}"}}] '
-            f"is not authorized to see job id={job['_number']}"
+            f"Account {account_label(call.caller.account)} is not authorized to see job id={job['_number']}"
         )
     return shown(job)
 

@@ -20,7 +20,7 @@ from ec2bridge.simulator.passwords import password_enabled, set_password
 from ec2bridge.simulator.registry import Answer, command
 from ec2bridge.simulator.tables import Row
 
-NO_PASSWORD = (
+NOTHING_KEPT = (
     "No password found for Instance [{}]. When the Instance's SSH keypair is changed, the current encrypted password "
     "is removed due to inconsistency in the encryption, as the new SSH keypair is different from which the password "
     "was encrypted. To get a new password, it must be reseted."
@@ -114,13 +114,16 @@ def _resize(call: Call, machine: Row) -> None:
             f"Unable to upgrade virtual machine {machines.label(machine)} in state {machine['state']}"
         )
     size = {key: offering.get(key) for key in ("cpunumber", "cpuspeed", "memory")}
+    details = machine["details"]
     if offering["iscustomized"]:
         size = custom_size(call.details(), offering)
+        details = {**details, **call.details()}
     change(
         call,
         machine,
         serviceofferingid=offering["id"],
         serviceofferingname=offering["name"],
+        details=details,
         _custom=offering["iscustomized"],
         **size,
     )
@@ -188,7 +191,7 @@ def reset_password(call: Call) -> Answer:
 def get_password(call: Call) -> Answer:
     machine = call.needed("id")
     if not machine.get("_password"):
-        raise invalid(NO_PASSWORD.format(machines.label(machine)))
+        raise invalid(NOTHING_KEPT.format(machines.label(machine)))
     return {"password": {"encryptedpassword": machine["_password"]}}
 
 

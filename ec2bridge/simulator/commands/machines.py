@@ -28,7 +28,6 @@ def list_machines(call: Call) -> Answer:
     rows = call.matching(
         rows, "zoneid", "templateid", "serviceofferingid", "hypervisor", "groupid", "userid", "name"
     )
-    rows.reverse()
 
     def render(machine: Row) -> Row:
         row = machines.show_again(call.cloud, machine, call.caller.is_admin, groups)

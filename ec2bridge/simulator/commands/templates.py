@@ -5,17 +5,21 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from ec2bridge.simulator import images, machines
-from ec2bridge.simulator.call import Call
+from ec2bridge.simulator.call import Call, account_label
 from ec2bridge.simulator.commands import tags
 from ec2bridge.simulator.errors import invalid, malformed, no_permission
 from ec2bridge.simulator.registry import Answer, command
 from ec2bridge.simulator.tables import Row
 
 FORMATS = "QCOW2, RAW, VHD, ISO, OVA, VHDX, BAREMETAL, EXTERNAL, VMDK, VDI, TAR, ZIP, DIR, PNG, "
-HYPERVISORS = "XenServer, KVM, VMware, Hyperv, VirtualBox, Parralels, BareMetal, Simulator, Ovm, Ovm3, LXC, Custom, External, Any"
+HYPERVISORS = (
+    "XenServer, KVM, VMware, Hyperv, VirtualBox, Parralels, BareMetal, Simulator, Ovm, Ovm3, LXC, Custom, "
+    "External, Any"
+)
 FILTERS = frozenset(
     {"featured", "self", "selfexecutable", "sharedexecutable", "executable", "community", "all"}
 )
+OVERCOMMIT = {"cpuOvercommitRatio": "4.0", "memoryOvercommitRatio": "2.0"}
 REGISTERED_SIZE = 5242880
 
 
@@ -37,9 +41,8 @@ def _refuse_hidden(call: Call, wanted: str) -> None:
     if template is None or template.get("_removed") or images.launchable(call, template):
         return
     if wanted == "executable":
-        account = call.caller.account
         raise no_permission(
-            f'Account Account [{{"accountName":"{account["name"]}","id":{account["_number"]},"uuid":"{account["id"]}"}}] '
+            f"Account {account_label(call.caller.account)} "
             f"does not have permission to launch instances from template {images.label(template)}"
         )
 
@@ -119,15 +122,20 @@ def _from(call: Call, volume: Row | None, snapshot: Row | None) -> Row:
     """What a template takes from its disk: size, and the template which that was made from."""
     if volume is None:
         source = call.cloud.tables["volumes"].known((snapshot or {}).get("volumeid", "")) or {}
-        return _origin(source.get("templateid"))
+        return _origin(call, source)
     machine = call.cloud.tables["machines"].get(volume.get("virtualmachineid"))
     if machine is not None and machine["state"] != "Stopped":
         raise call.internal(f"Cannot create template from volume of running {machines.label(machine)}")
-    return {"size": volume["size"], **_origin(volume.get("templateid"))}
+    return {"size": volume["size"], **_origin(call, volume)}
 
 
-def _origin(template_id: str | None) -> Row:
-    return {"sourcetemplateid": template_id} if template_id else {}
+def _origin(call: Call, volume: Row) -> Row:
+    """The template of a root disk, and the sizes of a machine whose offering has none of its own."""
+    if "templateid" not in volume:
+        return {}
+    machine = call.cloud.tables["machines"].get(volume.get("virtualmachineid"))
+    details = {**machine["details"], **OVERCOMMIT} if machine and machine["_custom"] else call.details()
+    return {"sourcetemplateid": volume["templateid"], "details": details}
 
 
 # Changing them
