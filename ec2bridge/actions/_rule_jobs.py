@@ -38,6 +38,11 @@ async def authorize(
 ) -> list[Rule]:
     """Write rules and return them as they came to be; a rule that has an id keeps it."""
     peers = [known.by_id[rule.group] for rule in rules if rule.group]
+    if any(peer.row and "account" not in peer.row for peer in peers):
+        sentence = (
+            "CloudStack's rules name groups by their account, and a project's group has none: name IP ranges."
+        )
+        raise Ec2Error("UnsupportedOperation", sentence)
     rows = {peer.id: await _groups.native_row(ctx, peer) for peer in [group, *peers]}
     added: list[Rule] = []
     try:

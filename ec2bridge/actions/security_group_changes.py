@@ -4,6 +4,7 @@ CloudStack cannot change a rule. A description is a reserved tag and can; for th
 over the old one's id and tags, and the old one goes.
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -50,8 +51,7 @@ async def _redescribe(ctx: Context, request: Request, *, egress: bool) -> Reques
         chosen.append((found, description(entry.get("Description"))))
     if not chosen:
         raise Ec2Error("MissingParameter", "The request must contain the parameter ipPermissions")
-    for rule, text in chosen:
-        await _set_description(ctx, known, group, rule, text)
+    await asyncio.gather(*(_set_description(ctx, known, group, rule, text) for rule, text in chosen))
     return {"Return": True}
 
 

@@ -6,12 +6,12 @@ come down to `Rule`; everything is checked before CloudStack is asked to change 
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from ec2bridge.actions import _groups, _rule_jobs, _tags
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._describe import Ids, Item, describe
 from ec2bridge.actions._filters import TAGS
+from ec2bridge.actions._group_items import revoked_item, rule_item
 from ec2bridge.actions._groups import Group, Groups
 from ec2bridge.actions._registry import Request, action
 from ec2bridge.actions._rules import Rule, wanted
@@ -46,30 +46,7 @@ async def describe_security_group_rules(ctx: Context, request: Request) -> list[
     known = await _groups.groups(ctx)
     found = [(group, rule) for group in known for rule in known.rules(group)]
     tags = await _tags.merged(ctx, "security-group-rule", [rule.row for _, rule in found if rule.row])
-    return [item(ctx, known, group, rule, tags.get(rule.uuid or "", [])) for group, rule in found]
-
-
-def item(ctx: Context, known: Groups, group: Group, rule: Rule, tags: list[dict[str, str]]) -> Item:
-    """A rule as DescribeSecurityGroupRules shows it; a port that means nothing is -1 here."""
-    place = f"arn:aws:ec2:{ctx.settings.region}:{group.owner_id}"
-    found: Item = {
-        "SecurityGroupRuleId": rule.id,
-        "GroupId": group.id,
-        "GroupOwnerId": group.owner_id,
-        "IsEgress": rule.egress,
-        "IpProtocol": rule.protocol,
-        "FromPort": -1 if rule.from_port is None else rule.from_port,
-        "ToPort": -1 if rule.to_port is None else rule.to_port,
-        "Tags": tags,
-        "SecurityGroupRuleArn": f"{place}:security-group-rule/{rule.id}",
-    }
-    if rule.cidr:
-        found["CidrIpv6" if ":" in rule.cidr else "CidrIpv4"] = rule.cidr
-    elif peer := known.by_id.get(rule.group or ""):
-        found["ReferencedGroupInfo"] = {"GroupId": peer.id, "UserId": peer.owner_id, "VpcId": peer.vpc_id}
-    if rule.description:
-        found["Description"] = rule.description
-    return found
+    return [rule_item(ctx, known, group, rule, tags.get(rule.uuid or "", [])) for group, rule in found]
 
 
 @action(
@@ -101,7 +78,7 @@ async def _authorize(ctx: Context, request: Request, *, egress: bool) -> Request
         raise Ec2Error("MissingParameter", "The request must contain the parameter ipPermissions")
     _rule_jobs.check_new(known, group, rules)
     made = await _rule_jobs.authorize(ctx, known, group, rules, tags)
-    shown = [item(ctx, known, group, rule, _tags.as_list(tags)) for rule in made]
+    shown = [rule_item(ctx, known, group, rule, _tags.as_list(tags)) for rule in made]
     return {"Return": True, "SecurityGroupRules": shown}
 
 
@@ -172,7 +149,7 @@ async def _revoke(ctx: Context, request: Request, *, egress: bool) -> Request:
         raise Ec2Error("MissingParameter", sentence)
     rules = [by_id(present, ident) for ident in idents] + [by_key(present, rule) for rule in described]
     await _rule_jobs.revoke(ctx, known, group, list(dict.fromkeys(rules)))
-    return {"Return": True, "RevokedSecurityGroupRules": [_revoked(group, rule) for rule in rules]}
+    return {"Return": True, "RevokedSecurityGroupRules": [revoked_item(group, rule) for rule in rules]}
 
 
 def by_id(present: list[Rule], ident: str) -> Rule:
@@ -191,18 +168,3 @@ def by_key(present: list[Rule], asked: Rule) -> Rule:
         sentence = "The specified rule does not exist in this security group."
         raise Ec2Error("InvalidPermission.NotFound", sentence)
     return found
-
-
-def _revoked(group: Group, rule: Rule) -> dict[str, Any]:
-    found = {
-        "SecurityGroupRuleId": rule.id,
-        "GroupId": group.id,
-        "IsEgress": rule.egress,
-        "IpProtocol": rule.protocol,
-        "FromPort": -1 if rule.from_port is None else rule.from_port,
-        "ToPort": -1 if rule.to_port is None else rule.to_port,
-        "ReferencedGroupId": rule.group,
-        "Description": rule.description or None,
-        "CidrIpv6" if ":" in (rule.cidr or "") else "CidrIpv4": rule.cidr,
-    }
-    return {name: value for name, value in found.items() if value is not None}

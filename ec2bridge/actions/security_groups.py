@@ -7,17 +7,16 @@ apply groups, CloudStack knows no members either: a machine then names its group
 
 import re
 import uuid
-from collections.abc import Iterable
 from typing import Any
 
 from ec2bridge.actions import _firewall, _groups, _tags
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._describe import Ids, Item, describe
 from ec2bridge.actions._filters import TAGS
+from ec2bridge.actions._group_items import arn, group_item
 from ec2bridge.actions._groups import DEFAULT, Group, Groups
 from ec2bridge.actions._places import resolve_vpc
 from ec2bridge.actions._registry import Request, action
-from ec2bridge.actions._rules import Rule
 from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
@@ -68,69 +67,9 @@ async def describe_security_groups(ctx: Context, request: Request) -> list[Item]
     """List the caller's groups with their rules."""
     known = await _groups.groups(ctx)
     tags = await _tags.merged(ctx, "security-group", [group.row for group in known if group.row])
-    return [_item(ctx, known, group, tags.get(group.row["id"], []) if group.row else []) for group in known]
-
-
-def _item(ctx: Context, known: Groups, group: Group, tags: list[dict[str, str]]) -> Item:
-    rules = known.rules(group)
-    ingress = [rule for rule in rules if not rule.egress]
-    egress = [rule for rule in rules if rule.egress]
-    return {
-        "GroupId": group.id,
-        "GroupName": group.name,
-        "Description": group.description,
-        "OwnerId": group.owner_id,
-        "VpcId": group.vpc_id,
-        "SecurityGroupArn": arn(ctx, group),
-        "IpPermissions": permissions(known, ingress),
-        "IpPermissionsEgress": permissions(known, egress),
-        "Tags": tags,
-        "_DefaultVpcName": group.name if group.vpc_id == known.default_vpc else None,
-        "_IpPermissionsPeers": _peer_names(known, ingress),
-        "_IpPermissionsEgressPeers": _peer_names(known, egress),
-    }
-
-
-def arn(ctx: Context, group: Group) -> str:
-    """The group's name in AWS's notation."""
-    return f"arn:aws:ec2:{ctx.settings.region}:{group.owner_id}:security-group/{group.id}"
-
-
-def permissions(known: Groups, rules: Iterable[Rule]) -> list[Item]:
-    """Rules as EC2 nests them: one permission for all peers of the same protocol and ports."""
-    found: dict[Any, Item] = {}
-    for rule in rules:
-        permission = found.get(rule.span)
-        if permission is None:
-            permission = found[rule.span] = _permission(rule)
-        member, peer = _peer(known, rule)
-        if rule.description:
-            peer["Description"] = rule.description
-        permission[member].append(peer)
-    return list(found.values())
-
-
-def _permission(rule: Rule) -> Item:
-    ports = {"FromPort": rule.from_port, "ToPort": rule.to_port} if rule.from_port is not None else {}
-    lists: Item = {"IpRanges": [], "Ipv6Ranges": [], "PrefixListIds": [], "UserIdGroupPairs": []}
-    return {"IpProtocol": rule.protocol, **ports, **lists}
-
-
-def _peer(known: Groups, rule: Rule) -> tuple[str, Item]:
-    if rule.cidr:
-        return (
-            ("Ipv6Ranges", {"CidrIpv6": rule.cidr})
-            if ":" in rule.cidr
-            else ("IpRanges", {"CidrIp": rule.cidr})
-        )
-    group = known.by_id.get(rule.group or "")
-    # AWS gives a name only where there is no id; Terraform takes a pair with a name for one of EC2-Classic.
-    pair = {"GroupId": group.id, "UserId": group.owner_id} if group else {"GroupName": rule.group}
-    return "UserIdGroupPairs", dict(pair)
-
-
-def _peer_names(known: Groups, rules: Iterable[Rule]) -> list[str]:
-    return [known.by_id[rule.group].name for rule in rules if rule.group in known.by_id]
+    return [
+        group_item(ctx, known, group, tags.get(group.row["id"], []) if group.row else []) for group in known
+    ]
 
 
 @action(
