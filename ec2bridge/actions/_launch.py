@@ -167,6 +167,7 @@ async def _placement_group(ctx: Context, request: dict[str, Any]) -> list[str] |
 
 async def _switches(ctx: Context, request: dict[str, Any], launch: Launch) -> None:
     """Note what later calls may switch: protection, shutdown behaviour, the lock against stopping."""
+    # CloudStack never destroys a machine whose system shuts down: the behaviour is kept and told, as the client set it.
     if request.get("InstanceInitiatedShutdownBehavior"):
         launch.marks[_machines.SHUTDOWN] = shutdown_behaviour(request["InstanceInitiatedShutdownBehavior"])
     if request.get("DisableApiStop"):

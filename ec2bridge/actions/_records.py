@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -51,6 +52,10 @@ _KEPT_TOO = (
 _KEPT_LAST = ("osdisplayname", "deleteprotection", "state")
 
 
+class SupersededError(Exception):
+    """Someone else has taken the machine over: a launch that is still going on ends when it is to be terminated."""
+
+
 @dataclass(slots=True)
 class Record:
     """One machine's record: `data` has its phase, the trimmed row, and what is left to do."""
@@ -58,13 +63,17 @@ class Record:
     ctx: Context
     uuid: str
     data: dict[str, Any]
+    launch: dict[str, Any] | None = None
+    """What the launch that this termination follows upon has written down."""
+    superseded: bool = False
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     _closed: bool = False
 
     async def save(self, **changes: Any) -> None:
-        """Write the record with these changes, and that its bearer lives."""
+        """Write the record with these changes, and that its bearer lives; raises SupersededError."""
         async with self._lock:
             self.data.update(changes)
+            self._check()
             if not self._closed:
                 self.data["beat"] = time.time()
                 await self.ctx.store.put(self.ctx.owner_id, KIND, self.uuid, self.data)
@@ -72,15 +81,26 @@ class Record:
     async def close(self) -> None:
         """Forget the machine: CloudStack's row tells all from now on."""
         async with self._lock:
+            self._check()
             self._closed = True
             await self.ctx.store.delete(self.ctx.owner_id, KIND, self.uuid)
 
     async def bury(self, reason: tuple[str, str]) -> None:
         """Show the machine as terminated for an hour; `reason` is the code and sentence of EC2's StateReason."""
         async with self._lock:
+            self._check()
             self._closed = True
             self.data |= {"phase": ENDED, "reason": reason, "at": timestamp()}
             await self.ctx.store.put(self.ctx.owner_id, KIND, self.uuid, self.data, ttl=SHOWN)
+
+    async def give_way(self) -> None:
+        """Write nothing more, and end the work at its next step."""
+        async with self._lock:
+            self.superseded = True
+
+    def _check(self) -> None:
+        if self.superseded:
+            raise SupersededError(self.uuid)
 
 
 async def records(ctx: Context) -> dict[str, dict[str, Any]]:
@@ -104,13 +124,25 @@ def is_orphan(site: Site, uuid: str, data: dict[str, Any]) -> bool:
     return unfinished and uuid not in _tasks(site) and data.get("beat", 0.0) + STALE < time.time()
 
 
+async def supersede(site: Site, uuid: str) -> dict[str, Any] | None:
+    """Take a machine over from the work that this process does on it, and return that work's own data."""
+    under_way = _tasks(site).get(uuid)
+    if under_way is None:
+        return None
+    await under_way.record.give_way()
+    return under_way.record.data
+
+
 def carry_on(record: Record, work: Callable[[Record], Awaitable[None]]) -> None:
-    """Do the work in the background; one task a machine, which outlives the request."""
-    tasks = _tasks(record.ctx.site)
-    previous = tasks.get(record.uuid)
-    task = _background.start(record.ctx.site, _bear(record, work, previous), f"machine {record.uuid}")
-    tasks[record.uuid] = task
-    task.add_done_callback(lambda done: tasks.pop(record.uuid) if tasks.get(record.uuid) is done else None)
+    """Do the work in the background, after what is under way for the machine; it outlives the request."""
+    site, uuid = record.ctx.site, record.uuid
+    tasks = _tasks(site)
+    previous = tasks.get(uuid)
+    task = _background.start(
+        site, _bear(record, work, previous.task if previous else None), f"machine {uuid}"
+    )
+    entry = tasks[uuid] = _UnderWay(task, record)
+    task.add_done_callback(lambda _: tasks.pop(uuid) if tasks.get(uuid) is entry else None)
 
 
 async def _bear(
@@ -121,6 +153,8 @@ async def _bear(
         if previous is not None:
             await asyncio.wait([previous])
         await work(record)
+    except SupersededError:
+        log.debug("machine %s: the launch gives way", record.uuid)
     except Exception:
         # The record stays, so the machine shows as it is, and the next listing takes the work up again.
         log.exception("machine %s: %s failed", record.uuid, record.data["phase"])
@@ -129,11 +163,18 @@ async def _bear(
 
 
 async def _beat(record: Record) -> None:
-    while True:
+    while not record.superseded:
         await asyncio.sleep(BEAT)
-        await record.save()
+        with suppress(SupersededError):
+            await record.save()
 
 
-def _tasks(site: Site) -> dict[str, asyncio.Task[None]]:
-    tasks: dict[str, asyncio.Task[None]] = site.caches.setdefault("machine-tasks", {})
+@dataclass(slots=True, eq=False)
+class _UnderWay:
+    task: asyncio.Task[None]
+    record: Record
+
+
+def _tasks(site: Site) -> dict[str, _UnderWay]:
+    tasks: dict[str, _UnderWay] = site.caches.setdefault("machine-tasks", {})
     return tasks

@@ -23,6 +23,7 @@ from ec2bridge.actions._machines import (
     LAUNCH_KIND,
     RESERVATION,
     TOKEN,
+    list_rows,
 )
 from ec2bridge.actions._memo import instances
 from ec2bridge.actions._records import LAUNCHING, Record, carry_on, trimmed
@@ -221,7 +222,12 @@ async def _look(ctx: Context, launch: Launch, accepted: list[Row]) -> list[Row]:
         if kept and kept["id"] not in mine:
             entry["id"], entry["jobid"] = kept["id"], kept.get("jobid")
     chosen = {entry["id"] for entry in accepted}
-    return sorted((row for row in first.values() if row["id"] in chosen), key=lambda row: _index(row))
+    found = {row["id"]: row for row in first.values() if row["id"] in chosen}
+    for row in await list_rows(ctx, chosen - found.keys()):
+        found[row["id"]] = row
+    if chosen - found.keys():
+        raise Ec2Error("InternalError", "CloudStack accepted the launch but does not list its machines.")
+    return sorted(found.values(), key=_index)
 
 
 def _index(row: Row) -> int:

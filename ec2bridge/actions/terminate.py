@@ -30,6 +30,7 @@ from ec2bridge.actions._records import (
     Record,
     carry_on,
     is_orphan,
+    supersede,
     trimmed,
 )
 from ec2bridge.actions._registry import action
@@ -83,8 +84,10 @@ def _is_alive(machine: Machine) -> bool:
 
 async def _begin(ctx: Context, machine: Machine, volumes: list[Row]) -> None:
     """Have CloudStack accept the end of a machine, so that a refusal reaches the client, and go on from there."""
-    data = await ending(ctx, machine.row, volumes, machine.record)
+    launch = await supersede(ctx.site, machine.uuid) or machine.record
+    data = await ending(ctx, machine.row, volumes, launch)
     record = Record(ctx, machine.uuid, data)
+    record.launch = launch
     await record.save()
     if machine.record is None and not data["careful"]:
         try:
@@ -106,6 +109,8 @@ async def ending(
     shown["tags"] = [{"key": k, "value": v} for k, v in {**_tags.native(row), **stored}.items()]
     kept_root = [v["id"] for v in volumes if v.get("type") == "ROOT" and not goes_with_machine(v)]
     data = [v for v in volumes if v.get("type") != "ROOT"]
+    kept = [v["id"] for v in data if not goes_with_machine(v)]
+    made = [v for v in (launch or {}).get("made", ()) if v not in {volume["id"] for volume in data}]
     address = (row.get("details") or {}).get(ADDRESS)
     by_owner = bool((await ctx.account.capabilities()).get("allowuserexpungerecovervm"))
     by_service = ctx.settings.expunge and ctx.site.service is not None
@@ -119,8 +124,8 @@ async def ending(
         # CloudStack gives a released address out again under its old id, so one that has moved on is not ours.
         "address": (launch or {}).get("address") or (address if address == row.get("publicipid") else None),
         "static": row.get("publicipid"),
-        "volumes": [v["id"] for v in data if goes_with_machine(v)] + list((launch or {}).get("made", ())),
-        "detach": kept_root + [v["id"] for v in data if not goes_with_machine(v)],
+        "volumes": [v["id"] for v in data if goes_with_machine(v)] + made,
+        "detach": kept_root + kept,
         "expunge": "owner" if by_owner else "service" if by_service else "nobody",
         "careful": bool(kept_root) or not (by_owner or by_service),
         "grouped": bool(row.get("securitygroup")),
@@ -143,6 +148,11 @@ async def _still_attached(ctx: Context, uuid: str, volumes: list[str]) -> list[s
 async def end(record: Record) -> None:
     """Destroy a machine and release all it held; each step may be repeated, by whoever takes the work up."""
     ctx, data = record.ctx, record.data
+    if record.launch:
+        # What the launch went on to make before it gave way.
+        known = data["volumes"] + data["detach"]
+        made = [volume for volume in record.launch.get("made", ()) if volume not in known]
+        await record.save(volumes=data["volumes"] + made)
     if data["job"]:
         done = await _succeeded(ctx, data["job"])
         await record.save(job=None, destroyed=done and data["destroying"])

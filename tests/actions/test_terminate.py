@@ -161,3 +161,21 @@ def test_a_termination_whose_bridge_died_is_taken_up_by_another(
     owner = ec2.describe_instances()["Reservations"][0]["OwnerId"]
     place.run(die())
     until(ec2, "terminated", ident)
+
+
+def test_a_launch_that_is_still_attaching_volumes_gives_way(make_place: Callable[..., Place]) -> None:
+    place = make_place(job_time=0.3)
+    ec2 = place.client()
+    volumes = [
+        {"DeviceName": f"/dev/sd{letter}", "Ebs": {"VolumeSize": 5, "DeleteOnTermination": True}}
+        for letter in "fgh"
+    ]
+    ident = ids(launch(ec2, BlockDeviceMappings=volumes))[0]
+    while not any(volume["Size"] == 5 for volume in ec2.describe_volumes()["Volumes"]):
+        assert described(ec2)[0]["State"]["Name"] == "pending"
+    ec2.terminate_instances(InstanceIds=[ident])
+    states = set()
+    while "terminated" not in states:
+        states.add(described(ec2, InstanceIds=[ident])[0]["State"]["Name"])
+    assert states == {"shutting-down", "terminated"}
+    assert ec2.describe_volumes()["Volumes"] == []
