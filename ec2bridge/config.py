@@ -26,7 +26,10 @@ class Settings(BaseSettings):
     _file: ClassVar[Mapping[str, Any]] = {}
 
     cloudstack_url: str = Field(description="CloudStack's API, such as https://cloud.example/client/api")
-    region: str = Field("cloudstack", description="the name of the one region that this bridge is")
+    region: str = Field(
+        "us-east-1",
+        description="the name of the one region that this bridge is; Terraform and others accept only names of AWS's",
+    )
     listen: str = Field("127.0.0.1:8788", description="HOST:PORT to serve on")
     public_endpoint: str | None = Field(
         None,

@@ -19,7 +19,7 @@ from ec2bridge import config, server
 from ec2bridge.cloudstack.calls import NativeCall
 from ec2bridge.simulator.server import Simulator
 
-REGION = "cloudstack"
+REGION = "us-east-1"  # Terraform's provider and others know AWS's own regions only
 
 
 @dataclass(frozen=True, slots=True)

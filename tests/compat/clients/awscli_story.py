@@ -4,13 +4,13 @@ import json
 import subprocess
 import sys
 
-from story import IMAGE, NAME, REGION, TYPE, ZONE, finish, later, step, until
+from story import ENDPOINT, IMAGE, NAME, REGION, TYPE, ZONE, finish, later, step, until
 
 AWS = sys.argv[1]
 
 
 def aws(*words):
-    done = subprocess.run([AWS, "ec2", *words, "--output", "json"], capture_output=True, text=True)
+    done = subprocess.run([AWS, "--endpoint-url", ENDPOINT, "ec2", *words, "--output", "json"], capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(done.stderr.strip())
     return json.loads(done.stdout) if done.stdout.strip() else {}

@@ -57,7 +57,7 @@ with step("launch"):
         size=size,
         location=location,
         ex_keyname=NAME,
-        ex_security_group_ids=[group],
+        ex_security_groups=[NAME],
     )
     node_id = node.id
     later(lambda: find() and ec2.destroy_node(find()))
