@@ -1,0 +1,80 @@
+"""What the bridge remembers of images, and the rules that all who make or change one share.
+
+EC2's image names the snapshot of its root volume, may be deprecated or protected, and stays to be looked at when its
+making failed. CloudStack's template has a place for none of these: the first ones are reserved tags on it, a failed
+making is a record in the store, because CloudStack removes the template.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from ec2bridge.actions import _tags
+from ec2bridge.actions._context import Context
+from ec2bridge.errors import Ec2Error
+from ec2bridge.ids import KINDS, ec2_id
+
+Row = dict[str, Any]
+
+SNAPSHOT, DEPRECATED, PROTECTED, MACHINE = "snapshot", "deprecated-at", "protected", "source-instance"
+"""Reserved tags on a template: its root's snapshot (uuid and GiB), when it is out of date, whether it may go."""
+
+_NAME = re.compile(r"[A-Za-z0-9()\[\] ./\-'@_]{3,128}")
+
+
+def root_snapshot(row: Row) -> tuple[str, int] | None:
+    """Return uuid and GiB of the snapshot that a template was made of; None where it was made otherwise."""
+    marked = _tags.hidden(row).get(SNAPSHOT)
+    if not marked:
+        return None
+    uuid, _, size = marked.partition(" ")
+    return uuid, int(size or 0)
+
+
+async def own_templates(ctx: Context) -> list[Row]:
+    """Return the caller's own templates, a row a zone."""
+    return list(await ctx.account.list("listTemplates", templatefilter="self"))
+
+
+async def images_of_snapshot(ctx: Context, uuid: str) -> list[str]:
+    """Return the ids of the caller's images that were made of a snapshot."""
+    rows = await own_templates(ctx)
+    return sorted({ec2_id("ami", row["id"]) for row in rows if (root_snapshot(row) or ("",))[0] == uuid})
+
+
+async def check_name(ctx: Context, name: str | None) -> str:
+    """Return the name for a new image, or raise as AWS does for one that is malformed or taken."""
+    if not name:
+        raise Ec2Error("MissingParameter", "The request must contain the parameter name")
+    if not _NAME.fullmatch(name):
+        raise Ec2Error(
+            "InvalidAMIName.Malformed",
+            "AMI names must be between 3 and 128 characters long, and may contain letters, numbers, '(', ')', '.',"
+            " '-', '/', '_', '[', ']', '@', ''' and spaces",
+        )
+    refuse_taken(name, await own_templates(ctx))
+    return name
+
+
+def refuse_taken(name: str, rows: Iterable[Row]) -> None:
+    """Refuse a name that one of the caller's images has: CloudStack would take it, EC2 does not."""
+    for row in rows:
+        if row["name"] == name:
+            raise Ec2Error(
+                "InvalidAMIName.Duplicate",
+                f"AMI name {name} is already in use by AMI {ec2_id('ami', row['id'])}",
+            )
+
+
+async def resolve_image(ctx: Context, image: str | None) -> Row:
+    """Return the row of an image that the caller may see, or raise InvalidAMIID.NotFound."""
+    if not image:
+        raise Ec2Error("MissingParameter", "The request must contain the parameter imageId")
+    uuid = await ctx.directory.resolve("image", image)
+    rows = await ctx.account.list("listTemplates", templatefilter="self", id=uuid)
+    if not rows:
+        rows = await ctx.account.list("listTemplates", templatefilter="executable", id=uuid)
+    if not rows:
+        raise KINDS["image"].missing(image)
+    # Of its zones, one that has it tells the most.
+    return dict(next((row for row in rows if row.get("isready")), rows[0]))

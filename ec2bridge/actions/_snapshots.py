@@ -1,0 +1,138 @@
+"""CloudStack's volume snapshots as EC2 has them.
+
+A snapshot is in one zone here and in a region there: one that was copied to other zones keeps its id and is listed
+once a zone. CloudStack names a snapshot and EC2 describes it, so what the bridge makes has a name that says so and
+its description in a reserved tag; any other snapshot is described by its name.
+"""
+
+from typing import Any
+
+from ec2bridge.actions import _tags
+from ec2bridge.actions._context import Context, owner_of
+from ec2bridge.actions._describe import Item
+from ec2bridge.actions._places import Zone
+from ec2bridge.actions._values import gib, known, moment, named
+from ec2bridge.errors import Ec2Error
+from ec2bridge.ids import KINDS, ec2_id
+
+Row = dict[str, Any]
+
+DESCRIPTION = "description"
+"""Reserved tag on a snapshot: EC2's description."""
+NAMED = "ec2 "
+"""What the names of snapshots made through EC2 start with."""
+MOST_NAMED = 255
+
+COMPLETED = {"BackedUp"}
+FAILED = {"Error"}
+GONE = {"Destroying", "Destroyed"}
+
+
+async def snapshot_rows(ctx: Context, ids: list[str] | None = None) -> list[Row]:
+    """Return one row a snapshot, of all or of those named, with the uuids of its zones as `zones`."""
+    whole: dict[str, Row] = {}
+    for row in await named(ctx, "listSnapshots", "snapshot", ids):
+        if row["state"] not in GONE:
+            whole.setdefault(row["id"], {**row, "zones": []})["zones"].append(row["zoneid"])
+    return list(whole.values())
+
+
+async def resolve_snapshot(ctx: Context, snapshot: str | None) -> Row:
+    """Return the row of a snapshot, or raise InvalidSnapshot.NotFound."""
+    if not snapshot:
+        raise Ec2Error("MissingParameter", "The request must contain the parameter snapshotId")
+    uuid = await ctx.directory.resolve("snapshot", snapshot)
+    for row in await snapshot_rows(ctx, [uuid]):
+        if row["id"] == uuid:
+            return row
+    raise KINDS["snapshot"].missing(snapshot)
+
+
+def require_completed(row: Row) -> None:
+    """Refuse to make anything of a snapshot that is not whole."""
+    if state(row) != "completed":
+        raise Ec2Error(
+            "IncorrectState",
+            f"The snapshot '{ec2_id('snap', row['id'])}' is in the '{state(row)}' state, not 'completed'.",
+        )
+
+
+def require_zone(row: Row, zone: Zone, known_zones: list[Zone]) -> None:
+    """Refuse to use a snapshot in a zone that does not have it."""
+    if zone.uuid in row["zones"]:
+        return
+    names = ", ".join(place.name for place in known_zones if place.uuid in row["zones"])
+    raise Ec2Error(
+        "InvalidParameterValue",
+        f"The snapshot '{ec2_id('snap', row['id'])}' is in {names or 'another zone'}, not in {zone.name}."
+        " Copy it there with CopySnapshot.",
+    )
+
+
+def state(row: Row) -> str:
+    """Return EC2's word for a snapshot's state."""
+    if row["state"] in COMPLETED:
+        return "completed"
+    return "error" if row["state"] in FAILED else "pending"
+
+
+def snapshot_item(row: Row, tags: list[dict[str, str]], places: list[Zone]) -> Item:
+    """Return one snapshot."""
+    word = state(row)
+    return known(
+        SnapshotId=ec2_id("snap", row["id"]),
+        VolumeId=ec2_id("vol", row["volumeid"]),
+        VolumeSize=gib(row.get("virtualsize") or 0),
+        State=word,
+        StateMessage="CloudStack could not make the snapshot." if word == "error" else None,
+        # CloudStack tells when a snapshot is whole, not how far it is.
+        Progress="100%" if word == "completed" else "0%",
+        StartTime=moment(row.get("created")),
+        OwnerId=owner_of(row),
+        Description=description(row),
+        Encrypted=False,
+        StorageTier="standard",
+        AvailabilityZone=next((zone.name for zone in places if zone.uuid == row["zoneid"]), None),
+        FullSnapshotSizeInBytes=row.get("physicalsize") or None,
+        Tags=tags,
+    )
+
+
+def description(row: Row) -> str:
+    """Return a snapshot's description: always there on AWS, and empty where none was given."""
+    marked = _tags.hidden(row).get(DESCRIPTION)
+    if marked is not None:
+        return marked
+    name = str(row.get("name") or "")
+    return "" if name.startswith(NAMED) else name
+
+
+async def take(ctx: Context, volume: Row, text: str | None, tags: dict[str, str]) -> tuple[Row, str]:
+    """Begin a snapshot of a volume; return its row, with the tags it has been given, and the job's id."""
+    check_volume(volume)
+    title = tags.get("Name") or text or ec2_id("vol", volume["id"])
+    made = await ctx.account.submit(
+        "createSnapshot", volumeid=volume["id"], name=f"{NAMED}{title}"[:MOST_NAMED]
+    )
+    ctx.directory.remember("snapshot", [made])
+    marks = {_tags.RESERVED + DESCRIPTION: text} if text else {}
+    if tags or marks:
+        await _tags.attach(ctx, "snapshot", made["id"], {**tags, **marks})
+    return await resolve_snapshot(ctx, made["id"]), str(made["jobid"])
+
+
+def check_volume(volume: Row) -> None:
+    """Refuse a volume of which CloudStack takes no snapshot."""
+    if volume["state"] != "Ready":
+        why = (
+            "has no content before it is first attached" if volume["state"] == "Allocated" else "is not ready"
+        )
+        raise Ec2Error(
+            "IncorrectState",
+            f"A snapshot of '{ec2_id('vol', volume['id'])}' cannot be made: the volume {why}.",
+        )
+
+
+def answer(row: Row, text: str | None, tags: dict[str, str], places: list[Zone]) -> Item:
+    """Return a snapshot as its creation answers: with what was asked for, whatever CloudStack lists by now."""
+    return {**snapshot_item(row, _tags.as_list(tags), places), "Description": text or ""}
