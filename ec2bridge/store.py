@@ -7,7 +7,9 @@ version what makes a change rest on the value that was read (`replace`).
 """
 
 import json
+import os
 import time
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +37,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 from sqlalchemy.sql.elements import ColumnElement
 
+Rows = list[Mapping[Any, Any]]
+
 SCHEMA = 1
+MOST_LISTS = 4096
+"""Listings kept in memory."""
 
 _metadata = MetaData()
 _entries = Table(
@@ -76,6 +82,8 @@ class Store:
     def __init__(self, location: str | None = None) -> None:
         self.url = _url(location)
         self._engine: AsyncEngine | None = None
+        self._writes = 0
+        self._lists: OrderedDict[tuple[str, str], tuple[Any, Rows]] = OrderedDict()
 
     @property
     def engine(self) -> AsyncEngine:
@@ -117,10 +125,34 @@ class Store:
 
     async def list(self, account: str, kind: str) -> list[Entry]:
         """All entries of a kind, in the order in which they were made."""
-        query = select(_entries).where(_of(account, kind), _alive())
+        stamp = self._stamp()
+        known = self._lists.get((account, kind))
+        if known is not None and stamp is not None and known[0] == stamp:
+            rows = known[1]
+        else:
+            rows = await self._list(account, kind)
+            self._lists[account, kind] = stamp, rows
+            if len(self._lists) > MOST_LISTS:
+                self._lists.popitem(last=False)
+        now = time.time()
+        return [_entry(row) for row in rows if row["expires"] is None or row["expires"] > now]
+
+    async def _list(self, account: str, kind: str) -> Rows:
+        query = select(_entries).where(_of(account, kind), _alive()).order_by("created", "key")
         async with self.engine.connect() as connection:
-            rows = (await connection.execute(query.order_by("created", "key"))).mappings().all()
-        return [_entry(row) for row in rows]
+            return [dict(row) for row in (await connection.execute(query)).mappings()]
+
+    def _stamp(self) -> Any:
+        """What changes with every write; None where others may write unseen.
+
+        A query costs a millisecond, and every listing of machines makes several whose answer hardly ever changes.
+        SQLite appends each commit, of whichever process, to its log file; PostgreSQL is always asked.
+        """
+        if not self.url.drivername.startswith("sqlite"):
+            return None
+        if not self.url.database:
+            return self._writes
+        return self._writes, _file_stamp(self.url.database), _file_stamp(f"{self.url.database}-wal")
 
     async def put(self, account: str, kind: str, key: str, value: Any, ttl: float | None = None) -> None:
         """Set a value, whether there was one or not; `ttl` in seconds."""
@@ -140,6 +172,7 @@ class Store:
                 await connection.execute(insert(_entries).values(**place, **row))
         except IntegrityError:
             return False
+        self._writes += 1
         return True
 
     async def replace(
@@ -162,7 +195,16 @@ class Store:
     async def _execute(self, statement: Any) -> bool:
         async with self.engine.begin() as connection:
             result: CursorResult[Any] = await connection.execute(statement)
+        self._writes += 1
         return result.rowcount > 0
+
+
+def _file_stamp(path: str) -> tuple[int, int]:
+    try:
+        state = os.stat(path)
+    except FileNotFoundError:
+        return 0, 0
+    return state.st_mtime_ns, state.st_size
 
 
 def _url(location: str | None) -> URL:

@@ -192,3 +192,24 @@ def test_a_urls_password_is_not_shown() -> None:
 def test_a_store_must_be_started() -> None:
     with pytest.raises(StoreError, match="not been opened"):
         _ = Store().engine
+
+
+async def test_a_listing_kept_in_memory_sees_every_write(tmp_path: Path) -> None:
+    path = str(tmp_path / "store.sqlite")
+    one, other = Store(path), Store(path)
+    await one.start()
+    await other.start()
+    try:
+        for number in range(5):
+            await one.put("a", "k", f"x{number}", number)
+            assert [entry.value for entry in await one.list("a", "k")] == list(range(number + 1))
+            assert [entry.value for entry in await other.list("a", "k")] == list(range(number + 1))
+        await other.delete("a", "k", "x0")
+        assert len(await one.list("a", "k")) == 4
+        await one.put("a", "k", "brief", "v", ttl=0.05)
+        assert len(await other.list("a", "k")) == 5
+        await asyncio.sleep(0.06)
+        assert len(await other.list("a", "k")) == 4
+    finally:
+        await one.close()
+        await other.close()
