@@ -7,7 +7,7 @@ The machine's record holds what is left to do, so that another process can go on
 
 from typing import Any
 
-from ec2bridge.actions import _records, _tagging, _tags
+from ec2bridge.actions import _firewall, _records, _tagging, _tags
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._devices import DEVICE_MARK
 from ec2bridge.actions._machines import KEEP_MARK
@@ -72,6 +72,7 @@ async def _map_address(record: Record) -> None:
         if not await _is_mapped(ctx, record):
             raise
     await _tags.attach(ctx, "allocation", data["address"], {_tags.RESERVED + LAUNCH_MARK: record.uuid})
+    await _firewall.settle(ctx, machines=[record.uuid])
     await record.save(todo={**todo, "address": False})
 
 

@@ -103,6 +103,32 @@ def test_a_machine_that_changes_groups_changes_its_firewall(place, ec2, web, add
     assert firewall(place) == {("tcp", 443, 443, EVERYWHERE)}
 
 
+def test_a_machine_launched_with_an_address_can_be_reached_as_its_groups_say(place, ec2, web):
+    ec2.authorize_security_group_ingress(GroupId=web, IpPermissions=[tcp(22, 22, EVERYWHERE)])
+    image = ec2.describe_images()["Images"][0]["ImageId"]
+    nic = {"DeviceIndex": 0, "AssociatePublicIpAddress": True, "Groups": [web]}
+    (machine,) = ec2.run_instances(
+        ImageId=image,
+        InstanceType="t3.small",
+        MinCount=1,
+        MaxCount=1,
+        NetworkInterfaces=[nic],
+        Placement={"AvailabilityZone": "sim-adv"},
+    )["Instances"]
+    ec2.get_waiter("instance_running").wait(InstanceIds=[machine["InstanceId"]], WaiterConfig={"Delay": 1})
+    assert firewall(place) == {("tcp", 22, 22, EVERYWHERE)}
+
+
+def test_an_elastic_ip_opens_as_the_groups_of_its_machine_say(place, ec2, web, address):
+    ec2.authorize_security_group_ingress(GroupId=web, IpPermissions=[tcp(22, 22, EVERYWHERE)])
+    (shown,) = ec2.describe_addresses()["Addresses"]
+    ec2.disassociate_address(AssociationId=shown["AssociationId"])
+    ec2.revoke_security_group_ingress(GroupId=web, IpPermissions=[tcp(22, 22, EVERYWHERE)])
+    ec2.authorize_security_group_ingress(GroupId=web, IpPermissions=[tcp(443, 443, EVERYWHERE)])
+    ec2.associate_address(AllocationId=shown["AllocationId"], InstanceId=shown["InstanceId"])
+    assert firewall(place) == {("tcp", 443, 443, EVERYWHERE)}
+
+
 def test_a_network_made_for_a_launch_lets_its_machines_out(place, ec2, address):
     (rule,) = place.run(native(place).list("listEgressFirewallRules"))
     assert (rule["protocol"], rule["cidrlist"]) == ("all", "10.1.1.0/24")
