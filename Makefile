@@ -17,7 +17,7 @@ demo: $(VENV)/.installed  ## start the embedded CloudStack and the bridge, play 
 	$(BIN)/ec2bridge demo $(ARGS)
 
 test: $(VENV)/.installed  ## the whole suite
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
 
 lint: $(VENV)/.installed  ## what CI runs
 	$(BIN)/ruff check .
