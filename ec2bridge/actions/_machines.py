@@ -12,6 +12,7 @@ from typing import Any
 
 from ec2bridge.actions import _records
 from ec2bridge.actions._context import Context
+from ec2bridge.actions._volume_lists import all_volumes
 from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
@@ -198,9 +199,7 @@ async def survey(
 ) -> tuple[list[Row], dict[str, dict[str, Any]], dict[str, list[Row]]]:
     """Return machines, records and volumes, asked for together where all are wanted."""
     if ids is None:
-        (rows, known), volumes = await asyncio.gather(
-            listed_with_records(ctx), ctx.account.list("listVolumes")
-        )
+        (rows, known), volumes = await asyncio.gather(listed_with_records(ctx), all_volumes(ctx))
         return rows, known, _by_machine(volumes)
     rows, known = await listed_with_records(ctx, ids)
     return rows, known, await volumes_of(ctx, rows)

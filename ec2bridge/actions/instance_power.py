@@ -71,8 +71,9 @@ def refuse_unless(found: Iterable[Machine], states: tuple[str, ...], done: str) 
 def _change(machine: Machine, changed: list[Machine], state: str) -> dict[str, Any]:
     return {
         "InstanceId": machine.id,
-        "PreviousState": state_item(machine.state),
+        # In AWS's order: libcloud takes the first state that it finds.
         "CurrentState": state_item(state if machine in changed else machine.state),
+        "PreviousState": state_item(machine.state),
     }
 
 

@@ -68,8 +68,9 @@ async def terminate_instances(ctx: Context, request: dict[str, Any]) -> dict[str
         "TerminatingInstances": [
             {
                 "InstanceId": machine.id,
-                "PreviousState": state_item(machine.state),
+                # In AWS's order: libcloud takes the first state that it finds.
                 "CurrentState": state_item("shutting-down" if machine in ending else machine.state),
+                "PreviousState": state_item(machine.state),
             }
             for machine in found
         ]

@@ -1,10 +1,12 @@
 """Listing instances, as a boto3 user sees it."""
 
+import time
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from ec2bridge.actions import _volume_lists
 from ec2bridge.actions._machines import state_of
 from tests.actions.launching import (
     ADVANCED,
@@ -194,8 +196,13 @@ def test_a_thousand_machines_cost_as_many_calls_as_ten(place: Place) -> None:
     many = place.commands(lambda: described(ec2))
     assert sorted(many) == sorted(few) == ["listVirtualMachines", "listVolumes"]
     place.sim.populate("alice", 500)
+    time.sleep(_volume_lists.KEEP)
     pages = place.commands(lambda: described(ec2))
     assert sorted(pages) == ["listVirtualMachines"] * 2 + ["listVolumes"] * 2
+    # The next poll asks for the machines again, but not for all their volumes, until something is changed.
+    assert place.commands(lambda: described(ec2)) == ["listVirtualMachines"] * 2
+    ec2.create_tags(Resources=[described(ec2)[0]["InstanceId"]], Tags=[{"Key": "a", "Value": "b"}])
+    assert "listVolumes" in place.commands(lambda: described(ec2))
 
 
 @pytest.mark.parametrize(

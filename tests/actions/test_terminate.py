@@ -53,6 +53,17 @@ def test_group_and_key_can_be_deleted_at_once_as_terraform_does(any_place: Place
     ec2.delete_key_pair(KeyName="k")
 
 
+def test_the_current_state_comes_first_as_libcloud_expects(ec2: Any) -> None:
+    """libcloud reads no path: the first <name> of the answer says whether a machine ends."""
+    seen: list[bytes] = []
+    ec2.meta.events.register("before-parse", lambda response_dict, **_: seen.append(response_dict["body"]))
+    machine = started(ec2)[0]["InstanceId"]
+    ec2.stop_instances(InstanceIds=[machine])
+    ec2.terminate_instances(InstanceIds=[machine])
+    for answer in seen[-2:]:
+        assert answer.index(b"<currentState>") < answer.index(b"<previousState>")
+
+
 def test_data_volumes_go_or_stay_as_they_were_told(any_place: Place) -> None:
     ec2 = any_place.client()
     machine = started(
