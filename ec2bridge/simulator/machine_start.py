@@ -8,7 +8,6 @@ from ec2bridge.simulator.call import Call, now
 from ec2bridge.simulator.errors import ApiError, no_capacity
 from ec2bridge.simulator.tables import Row
 
-
 # A deploy's mark among the details, which only its end takes away.
 UNDEPLOYED = {"deployvm": "true"}
 

@@ -1,7 +1,7 @@
 """Every call recorded from a real CloudStack, made again against the simulator in the same order.
 
-`not_yet.txt` names the calls whose answers differ so far, by `seq`, and why. It must be exact: a call that is named there and
-agrees fails the test as one that is not named and differs, so the list can only shrink.
+`not_yet.txt` names the calls whose answers differ so far, by `seq`, and why. It must be exact: a call that is named
+there and agrees fails the test as one that is not named and differs, so the list can only shrink.
 """
 
 from __future__ import annotations
