@@ -11,7 +11,8 @@ from typing import Any
 
 from ec2bridge.actions import _background, _tags
 from ec2bridge.actions._context import Context
-from ec2bridge.actions._machines import STOP_LOCK, Machine, machines, moving, state_item
+from ec2bridge.actions._machine_states import STOP_LOCK, moving, state_item
+from ec2bridge.actions._machines import Machine, machines
 from ec2bridge.actions._registry import action
 from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.errors import Ec2Error

@@ -10,7 +10,9 @@ AWS = sys.argv[1]
 
 
 def aws(*words):
-    done = subprocess.run([AWS, "--endpoint-url", ENDPOINT, "ec2", *words, "--output", "json"], capture_output=True, text=True)
+    done = subprocess.run(
+        [AWS, "--endpoint-url", ENDPOINT, "ec2", *words, "--output", "json"], capture_output=True, text=True
+    )
     if done.returncode:
         raise RuntimeError(done.stderr.strip())
     return json.loads(done.stdout) if done.stdout.strip() else {}
