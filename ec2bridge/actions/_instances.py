@@ -6,29 +6,27 @@ one of ten. What CloudStack does not know is left out.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from ec2bridge.actions import _groups, _tags
-from ec2bridge.actions._context import Context, owner_of
+from ec2bridge.actions import _tags
+from ec2bridge.actions._context import owner_of
 from ec2bridge.actions._devices import ROOT_DEVICE, device_name
+from ec2bridge.actions._instance_facts import Facts
+from ec2bridge.actions._instance_network import add_network
 from ec2bridge.actions._key_records import KEY_DETAIL
-from ec2bridge.actions._machines import (
-    GROUPS,
+from ec2bridge.actions._machine_states import (
     INDEX,
     KEEP_MARK,
     KEY_NAMES,
     RESERVATION,
-    SOURCE_CHECK,
     TOKEN,
-    moving,
     state_item,
     state_of,
 )
-from ec2bridge.actions._places import Zone, cached, default_vpc_id, vpc_ids, zones
-from ec2bridge.actions._types import TypeTable, type_of, type_table
+from ec2bridge.actions._places import Zone
+from ec2bridge.actions._types import type_of
 from ec2bridge.ids import ec2_id
 
 Row = dict[str, Any]
@@ -36,82 +34,6 @@ Item = dict[str, Any]
 
 _HYPERVISORS = MappingProxyType({"XenServer": "xen", "Ovm": "ovm", "Ovm3": "ovm"})
 _FULLY_VIRTUAL = frozenset({"KVM", "VMware", "Hyperv", "Simulator"})
-
-
-@dataclass(slots=True)
-class Facts:
-    """What a listing knows beside the machines' own rows."""
-
-    zones: Mapping[str, Zone]
-    types: TypeTable
-    vpcs: Mapping[str, str]
-    default_vpc: str
-    architectures: Mapping[str, str | None]
-    groups: Mapping[str, str]
-    tags: Mapping[str, Mapping[str, str]]
-    volumes: Mapping[str, list[Row]]
-    records: Mapping[str, dict[str, Any]]
-    moving: Mapping[str, str]
-    owners: dict[tuple[Any, ...], str]
-
-
-async def gather_facts(
-    ctx: Context,
-    rows: list[Row],
-    records: Mapping[str, dict[str, Any]],
-    volumes: Mapping[str, list[Row]] | None = None,
-) -> Facts:
-    """Collect what the translation of these rows needs; a handful of calls at most, however many rows."""
-    return Facts(
-        zones={zone.uuid: zone for zone in await zones(ctx)},
-        types=await type_table(ctx),
-        vpcs=await vpc_ids(ctx, {nic["networkid"] for row in rows for nic in row.get("nic", ())}),
-        default_vpc=default_vpc_id(ctx),
-        architectures=await _architectures(ctx, {row.get("templateid") for row in rows}),
-        groups=await _group_names(ctx, rows),
-        tags=await _tags.stored(ctx, "instance"),
-        volumes=volumes or {},
-        records=records,
-        moving=moving(ctx),
-        owners={},
-    )
-
-
-async def _architectures(ctx: Context, templates: set[str | None]) -> Mapping[str, str | None]:
-    """Return template uuid → architecture; it never changes, so only a template never seen costs a listing."""
-    known: dict[str, str | None] = ctx.site.caches.setdefault("architectures", {}).setdefault(
-        ctx.account.cache_key, {}
-    )
-    wanted = {template for template in templates if template}
-    if not wanted <= known.keys():
-        for row in await ctx.account.list("listTemplates", templatefilter="executable", details="min"):
-            known[row["id"]] = row.get("arch")
-        # One that is gone, or was never the caller's to see, will not turn up later either.
-        known.update(dict.fromkeys(wanted - known.keys()))
-    return known
-
-
-async def _group_names(ctx: Context, rows: list[Row]) -> Mapping[str, str]:
-    """Return uuid → EC2 name of the groups that machines are in; listed only when one turns up that is unknown."""
-    wanted = {uuid for row in rows for uuid in group_uuids(row)}
-    if not wanted:
-        return {}
-    cache = cached(ctx, "group-names")
-    names: Mapping[str, str] = await cache.get(ctx.account.cache_key, lambda: _groups.names(ctx))
-    if not wanted <= names.keys():
-        cache.forget(ctx.account.cache_key)
-        names = await cache.get(ctx.account.cache_key, lambda: _groups.names(ctx))
-    return names
-
-
-def group_uuids(row: Row) -> list[str]:
-    """Return the groups that a machine is in: CloudStack's own, or those in its reserved tag where zones have none."""
-    native = row.get("securitygroup")
-    if native:
-        return [group["id"] for group in native]
-    marked = _tags.RESERVED + GROUPS
-    value = next((tag["value"] for tag in row.get("tags") or () if tag["key"] == marked), "")
-    return [uuid for uuid in value.split(",") if uuid]
 
 
 def instance(facts: Facts, row: Row) -> Item:
@@ -153,7 +75,7 @@ def instance(facts: Facts, row: Row) -> Item:
         volumes = sorted(facts.volumes.get(uuid, ()), key=_device_id)
         item["BlockDeviceMappings"] = [mapping(volume, launched) for volume in volumes]
     if row.get("nic") and not gone:
-        _add_network(item, facts, row, owner, launched)
+        add_network(item, facts, row, owner, launched)
     if record is not None:
         _add_reason(item, record)
     return item
@@ -228,81 +150,6 @@ def tags_of(facts: Facts, row: Row) -> list[dict[str, str]]:
     if outside and named and named != row.get("name") and all(tag["Key"] != "Name" for tag in tags):
         tags.append({"Key": "Name", "Value": named})
     return tags
-
-
-def _add_network(item: Item, facts: Facts, row: Row, owner: str, launched: datetime) -> None:
-    """Add the members that come from a machine's NICs; the default one's address is the machine's."""
-    groups = [
-        {"GroupId": ec2_id("sg", uuid), "GroupName": facts.groups.get(uuid, "")} for uuid in group_uuids(row)
-    ]
-    checked = not any(
-        tag["key"] == _tags.RESERVED + SOURCE_CHECK and tag["value"] == "false"
-        for tag in row.get("tags") or ()
-    )
-    nics = sorted(row["nic"], key=lambda nic: (not nic.get("isdefault"), int(nic.get("deviceid", 0))))
-    first = nics[0]
-    item["SubnetId"] = ec2_id("subnet", first["networkid"])
-    item["VpcId"] = facts.vpcs.get(first["networkid"], facts.default_vpc)
-    item["SecurityGroups"] = groups
-    item["SourceDestCheck"] = checked
-    if "ipaddress" in first:
-        item["PrivateIpAddress"] = first["ipaddress"]
-    public = row.get("publicip") or first.get("publicip")
-    if public:
-        item["PublicIpAddress"] = public
-    if "ip6address" in first:
-        item["Ipv6Address"] = first["ip6address"]
-    item["NetworkInterfaces"] = [
-        {
-            **_nic(nic, owner),
-            "VpcId": facts.vpcs.get(nic["networkid"], facts.default_vpc),
-            "Groups": groups,
-            "SourceDestCheck": checked,
-            "Attachment": _attachment(nic, place, launched),
-        }
-        for place, nic in enumerate(nics)
-    ]
-
-
-def _nic(nic: Row, owner: str) -> Item:
-    """Translate what a NIC's own row tells."""
-    item: Item = {
-        "NetworkInterfaceId": ec2_id("eni", nic["id"]),
-        "SubnetId": ec2_id("subnet", nic["networkid"]),
-        "OwnerId": owner,
-        "Status": "in-use",
-        "InterfaceType": "interface",
-        "Description": "",
-        "PrivateIpAddresses": [],
-        "Ipv6Addresses": [{"Ipv6Address": nic["ip6address"]}] if nic.get("ip6address") else [],
-    }
-    if "macaddress" in nic:
-        item["MacAddress"] = nic["macaddress"]
-    if "ipaddress" not in nic:
-        return item
-    item["PrivateIpAddress"] = nic["ipaddress"]
-    first: Item = {"Primary": True, "PrivateIpAddress": nic["ipaddress"]}
-    if nic.get("publicip"):
-        first["Association"] = item["Association"] = {
-            "PublicIp": nic["publicip"],
-            "PublicDnsName": "",
-            "IpOwnerId": owner,
-        }
-    item["PrivateIpAddresses"].append(first)
-    for secondary in nic.get("secondaryip") or ():
-        item["PrivateIpAddresses"].append({"Primary": False, "PrivateIpAddress": secondary["ipaddress"]})
-    return item
-
-
-def _attachment(nic: Row, place: int, launched: datetime) -> Item:
-    return {
-        "AttachmentId": ec2_id("eni-attach", nic["id"]),
-        "DeviceIndex": place,
-        "NetworkCardIndex": 0,
-        "Status": "attached",
-        "DeleteOnTermination": True,
-        "AttachTime": launched,
-    }
 
 
 def _add_reason(item: Item, record: Mapping[str, Any]) -> None:

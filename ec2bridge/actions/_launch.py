@@ -11,7 +11,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
-from ec2bridge.actions import _key_records, _machines, _tags
+from ec2bridge.actions import _key_records, _machine_states, _tags
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._launch_disks import Disks, disks
 from ec2bridge.actions._launch_groups import launch_groups
@@ -88,7 +88,7 @@ async def plan(ctx: Context, request: dict[str, Any]) -> Launch:
     if placed.zone.security_groups:
         launch.params["securitygroupids"] = groups
     elif groups:
-        launch.marks[_machines.GROUPS] = ",".join(groups)
+        launch.marks[_machine_states.GROUPS] = ",".join(groups)
     await _switches(ctx, request, launch)
     return launch
 
@@ -169,9 +169,11 @@ async def _switches(ctx: Context, request: dict[str, Any], launch: Launch) -> No
     """Note what later calls may switch: protection, shutdown behaviour, the lock against stopping."""
     # CloudStack never destroys a machine whose system shuts down: the behaviour is kept and told, as the client set it.
     if request.get("InstanceInitiatedShutdownBehavior"):
-        launch.marks[_machines.SHUTDOWN] = shutdown_behaviour(request["InstanceInitiatedShutdownBehavior"])
+        launch.marks[_machine_states.SHUTDOWN] = shutdown_behaviour(
+            request["InstanceInitiatedShutdownBehavior"]
+        )
     if request.get("DisableApiStop"):
-        launch.marks[_machines.STOP_LOCK] = "true"
+        launch.marks[_machine_states.STOP_LOCK] = "true"
     if request.get("DisableApiTermination"):
         await require_protection(ctx)
         launch.protect = True

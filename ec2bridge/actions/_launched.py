@@ -10,10 +10,10 @@ from typing import Any
 from ec2bridge.actions import _firewall, _records, _tagging, _tags
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._devices import DEVICE_MARK
-from ec2bridge.actions._machines import KEEP_MARK
+from ec2bridge.actions._ending import end_failed
+from ec2bridge.actions._machine_states import KEEP_MARK
 from ec2bridge.actions._records import Record
 from ec2bridge.actions._volumes import TYPE_MARK
-from ec2bridge.actions.terminate import end_failed
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.errors import Ec2Error
 

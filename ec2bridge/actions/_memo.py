@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ec2bridge.actions._context import Context
-from ec2bridge.actions._instances import Facts, Item, instance
+from ec2bridge.actions._instance_facts import Facts
+from ec2bridge.actions._instances import Item, instance
 from ec2bridge.wire.render import Kept
 
 Row = dict[str, Any]

@@ -12,8 +12,10 @@ from typing import Any
 from ec2bridge.actions import _tags
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._devices import ROOT_DEVICE
-from ec2bridge.actions._instances import gather_facts, instance
-from ec2bridge.actions._machines import SHUTDOWN, STOP_LOCK, Machine, machine, volumes_of
+from ec2bridge.actions._instance_facts import gather_facts
+from ec2bridge.actions._instances import instance
+from ec2bridge.actions._machine_states import SHUTDOWN, STOP_LOCK
+from ec2bridge.actions._machines import Machine, machine, volumes_of
 from ec2bridge.actions._registry import action
 from ec2bridge.actions._types import type_of, type_table
 from ec2bridge.errors import Ec2Error

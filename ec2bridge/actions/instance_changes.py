@@ -13,19 +13,11 @@ from typing import Any
 from ec2bridge.actions import _firewall, _groups, _tags
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._devices import device_name
-from ec2bridge.actions._instances import group_uuids
+from ec2bridge.actions._instance_facts import group_uuids
 from ec2bridge.actions._launch import require_protection, shutdown_behaviour
 from ec2bridge.actions._launch_groups import native_uuids
-from ec2bridge.actions._machines import (
-    GROUPS,
-    KEEP_MARK,
-    SHUTDOWN,
-    SOURCE_CHECK,
-    STOP_LOCK,
-    Machine,
-    machine,
-    volumes_of,
-)
+from ec2bridge.actions._machine_states import GROUPS, KEEP_MARK, SHUTDOWN, SOURCE_CHECK, STOP_LOCK
+from ec2bridge.actions._machines import Machine, machine, volumes_of
 from ec2bridge.actions._places import resolve_zone, vpc_ids
 from ec2bridge.actions._registry import action
 from ec2bridge.actions._types import TYPE_TAG, resolve_type, type_of, type_table

@@ -8,7 +8,8 @@ from typing import Any
 
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._describe import Ids, Item, describe
-from ec2bridge.actions._instances import gather_facts, instance
+from ec2bridge.actions._instance_facts import gather_facts
+from ec2bridge.actions._instances import instance
 from ec2bridge.actions._machines import Row, listed_with_records
 from ec2bridge.actions._places import zone_names
 

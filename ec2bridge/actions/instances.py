@@ -7,11 +7,11 @@ a detail of the machine, and one that was not launched through EC2 is a reservat
 from collections.abc import Iterable
 from typing import Any
 
-from ec2bridge.actions import _launched, terminate
+from ec2bridge.actions import _ending, _launched
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._describe import Ids, Item, describe
+from ec2bridge.actions._instance_facts import gather_facts
 from ec2bridge.actions._instance_filters import FILTERS
-from ec2bridge.actions._instances import gather_facts
 from ec2bridge.actions._machines import survey
 from ec2bridge.actions._memo import instances
 from ec2bridge.ids import KINDS
@@ -50,7 +50,7 @@ async def describe_instances(ctx: Context, request: dict[str, Any]) -> list[Item
     """Return the caller's instances, those terminated within the last hour among them."""
     rows, known, volumes = await survey(ctx, _named(request))
     _launched.take_up(ctx, known)
-    terminate.take_up(ctx, known)
+    _ending.take_up(ctx, known)
     return instances(ctx, await gather_facts(ctx, rows, known, volumes), rows)
 
 

@@ -6,7 +6,7 @@ deletes a security group) look for them by group, subnet and machine.
 
 from typing import Any
 
-from ec2bridge.actions import _instances, _machines, _tags
+from ec2bridge.actions import _instance_facts, _instances, _machines, _tags
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._describe import Ids, Item, describe
 from ec2bridge.actions._filters import TAGS
@@ -69,7 +69,7 @@ async def describe_network_interfaces(ctx: Context, request: dict[str, Any]) -> 
     """Return the interfaces of the caller's machines."""
     rows = await _machines.list_rows(ctx)
     rows = [row for row in rows if _machines.state_of(row) != "terminated"]
-    facts = await _instances.gather_facts(ctx, rows, {})
+    facts = await _instance_facts.gather_facts(ctx, rows, {})
     found = [item for row in rows for item in interfaces(row, _instances.instance(facts, row))]
     tags = await _tags.stored(ctx, "network-interface")
     for item in found:

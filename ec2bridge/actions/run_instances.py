@@ -1,44 +1,23 @@
 """RunInstances.
 
-One EC2 call launches several machines or none, and a token makes sure that it happens once. CloudStack deploys one
-machine a call and knows no tokens: so names and details are derived from the token, a name that is taken turns out to
-be the machine of an answer that was lost, a look at all machines of the launch finds a twin (CloudStack's check of
-names can be outrun), and what was accepted is taken back when the rest is refused.
+One EC2 call launches several machines or none, and is answered as soon as CloudStack has accepted them; what is left
+to do for each (its address, its volumes) goes on in the background, and the machine is `pending` until it is done.
 """
 
 import asyncio
-import hashlib
-import logging
 from typing import Any
 
-from ec2bridge.actions import _launched, _tagging, _tags
+from ec2bridge.actions import _launched
 from ec2bridge.actions._context import Context
-from ec2bridge.actions._instances import gather_facts
+from ec2bridge.actions._deploy import deploy_all, equip, look, take_back
+from ec2bridge.actions._instance_facts import gather_facts
 from ec2bridge.actions._launch import Launch, plan
-from ec2bridge.actions._machines import (
-    ADDRESS,
-    DETAILS,
-    INDEX,
-    KEY_NAMES,
-    LAUNCH_KIND,
-    RESERVATION,
-    TOKEN,
-    list_rows,
-)
+from ec2bridge.actions._machine_states import KEY_NAMES, LAUNCH_KIND
 from ec2bridge.actions._memo import instances
 from ec2bridge.actions._records import LAUNCHING, Record, carry_on, trimmed
 from ec2bridge.actions._registry import action
-from ec2bridge.actions.terminate import undo
-from ec2bridge.cloudstack.errors import CloudStackError
-from ec2bridge.errors import Ec2Error
-
-log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
-
-AT_ONCE = 5
-"""Deployments that are submitted together."""
-NAME_TAKEN = "already exists in the network domain"
 
 
 @action(
@@ -104,134 +83,15 @@ NAME_TAKEN = "already exists in the network domain"
 async def run_instances(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Launch between MinCount and MaxCount machines; the answer comes as soon as CloudStack has accepted them."""
     launch = await plan(ctx, request)
-    accepted = await _deploy_all(ctx, launch)
+    accepted = await deploy_all(ctx, launch)
     try:
-        await _equip(ctx, launch, accepted)
-        rows = await _look(ctx, launch, accepted)
+        await equip(ctx, launch, accepted)
+        rows = await look(ctx, launch, accepted)
         await _hand_over(ctx, launch, accepted, rows)
     except BaseException:
-        await asyncio.shield(_take_back(ctx, accepted))
+        await asyncio.shield(take_back(ctx, accepted))
         raise
     return await _reservation(ctx, launch, rows, accepted)
-
-
-def reservation_id(ctx: Context, launch: Launch) -> str:
-    """Return the reservation's id, which is the same when the launch is sent again."""
-    return "r-" + hashlib.sha256(f"reservation/{ctx.owner_id}/{launch.stem}".encode()).hexdigest()[:17]
-
-
-async def _deploy_all(ctx: Context, launch: Launch) -> list[Row]:
-    """Deploy as many as possible up to MaxCount; with fewer than MinCount take all back and raise the refusal."""
-    accepted: list[Row] = []
-    refusal: BaseException | None = None
-    for start in range(0, launch.most, AT_ONCE):
-        batch = range(start, min(start + AT_ONCE, launch.most))
-        outcomes = await asyncio.gather(*(_deploy(ctx, launch, i) for i in batch), return_exceptions=True)
-        accepted += [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
-        refusal = next((outcome for outcome in outcomes if isinstance(outcome, BaseException)), None)
-        if refusal is not None:
-            break
-    if refusal is not None and (len(accepted) < launch.least or not isinstance(refusal, CloudStackError)):
-        await _take_back(ctx, accepted)
-        raise refusal
-    return accepted
-
-
-async def _deploy(ctx: Context, launch: Launch, index: int) -> Row:
-    """Submit one machine; returns its uuid as `id`, its job, and the public address acquired for it."""
-    acquired = await _acquire(ctx, launch)
-    details = {
-        **launch.details,
-        RESERVATION: reservation_id(ctx, launch),
-        INDEX: index,
-        TOKEN: launch.token or None,
-        ADDRESS: acquired.get("address"),
-    }
-    try:
-        answer = await ctx.account.submit(
-            "deployVirtualMachine", name=launch.name(index), details=details, **launch.params
-        )
-    except BaseException as error:
-        if acquired:
-            await asyncio.shield(_release(ctx, acquired["address"]))
-        if isinstance(error, CloudStackError) and NAME_TAKEN in error.errortext:
-            return await _adopt(ctx, launch, index, error)
-        if isinstance(error, CloudStackError) and error.errorcode == 530 and launch.nics.address:
-            # CloudStack hides from users that this is why.
-            raise Ec2Error("InvalidIPAddress.InUse", f"Address {launch.nics.address} is in use.") from error
-        raise
-    ctx.directory.remember("instance", [answer])
-    return {"id": answer["id"], "jobid": answer.get("jobid"), "index": index, "details": details, **acquired}
-
-
-async def _acquire(ctx: Context, launch: Launch) -> Row:
-    """Acquire the public address of a machine, so that a lack of addresses refuses the launch."""
-    if not launch.nics.public:
-        return {}
-    network = launch.nics.rows[0]
-    scope = {"vpcid": network["vpcid"]} if network.get("vpcid") else {"networkid": network["id"]}
-    answer = await ctx.account.submit("associateIpAddress", **scope)
-    return {"address": answer["id"], "address_job": answer["jobid"]}
-
-
-async def _release(ctx: Context, address: str) -> None:
-    try:
-        await ctx.account.submit("disassociateIpAddress", id=address)
-    except CloudStackError as error:
-        log.warning("the address %s of a launch that was refused could not be released: %s", address, error)
-
-
-async def _adopt(ctx: Context, launch: Launch, index: int, error: CloudStackError) -> Row:
-    """Take the machine that already has the name for ours: the answer to its launch was lost."""
-    rows = await ctx.account.list("listVirtualMachines", name=launch.name(index), details=DETAILS)
-    for row in rows:
-        details = row.get("details") or {}
-        if details.get(RESERVATION) == reservation_id(ctx, launch):
-            job = row.get("jobid") if row.get("jobstatus") == 0 else None
-            adopted: Row = {"id": row["id"], "jobid": job, "index": index, "details": details, "known": row}
-            if details.get(ADDRESS) and not row.get("publicipid"):
-                adopted |= {"address": details[ADDRESS], "address_job": None}
-            return adopted
-    raise error
-
-
-async def _equip(ctx: Context, launch: Launch, accepted: list[Row]) -> None:
-    """Give the machines what clients look for at once: tags, and protection from termination."""
-    marks = {_tags.RESERVED + name: value for name, value in launch.marks.items()}
-    tags = {**launch.tags["instance"], **marks}
-    if tags:
-        held = {entry["id"]: _tags.native(entry.get("known", {})) for entry in accepted}
-        await _tagging.assign(ctx, "instance", held, tags)
-    if launch.protect:
-        for entry in accepted:
-            await ctx.account.call("updateVirtualMachine", id=entry["id"], deleteprotection=True)
-
-
-async def _look(ctx: Context, launch: Launch, accepted: list[Row]) -> list[Row]:
-    """List the launch's machines by their common name, and remove twins; returns the rows in launch order."""
-    rows = await ctx.account.list("listVirtualMachines", keyword=launch.stem, details=DETAILS)
-    mine = {entry["id"] for entry in accepted}
-    first: dict[str, Row] = {}
-    for row in sorted(rows, key=lambda row: (row["created"], row["id"])):
-        kept = first.setdefault(row["name"], row)
-        if kept is not row:
-            log.warning("%s was launched twice; %s is removed", row["name"], row["id"])
-            await undo(ctx, row, {})
-    for entry in accepted:
-        kept = first.get(launch.name(entry["index"]), {})
-        if kept and kept["id"] not in mine:
-            entry["id"], entry["jobid"] = kept["id"], kept.get("jobid")
-    chosen = {entry["id"] for entry in accepted}
-    found = {row["id"]: row for row in first.values() if row["id"] in chosen}
-    for row in await list_rows(ctx, chosen - found.keys()):
-        found[row["id"]] = row
-    if chosen - found.keys():
-        raise Ec2Error("InternalError", "CloudStack accepted the launch but does not list its machines.")
-    return sorted(found.values(), key=_index)
-
-
-def _index(row: Row) -> int:
-    return int(row["name"].rpartition("-")[2])
 
 
 async def _hand_over(ctx: Context, launch: Launch, accepted: list[Row], rows: list[Row]) -> None:
@@ -267,13 +127,6 @@ def _own_details(row: Row) -> Row:
     return {
         name: value for name, value in details.items() if name.startswith("ec2bridge.") or name == KEY_NAMES
     }
-
-
-async def _take_back(ctx: Context, accepted: list[Row]) -> None:
-    """Destroy what was accepted of a launch that fails as a whole."""
-    for entry in accepted:
-        row = {"id": entry["id"], "details": entry["details"], "tags": []}
-        await undo(ctx, row, {"job": entry["jobid"], "address": entry.get("address")})
 
 
 async def _reservation(ctx: Context, launch: Launch, rows: list[Row], accepted: list[Row]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from ec2bridge.actions import _volume_lists
-from ec2bridge.actions._machines import state_of
+from ec2bridge.actions._machine_states import state_of
 from tests.actions.launching import (
     ADVANCED,
     GROUPED,

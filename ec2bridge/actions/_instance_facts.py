@@ -1,0 +1,92 @@
+"""What the translation of machines needs beside their own rows.
+
+Each of these is listed once for all machines, or remembered because it never changes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ec2bridge.actions import _groups, _tags
+from ec2bridge.actions._context import Context
+from ec2bridge.actions._machine_states import GROUPS, moving
+from ec2bridge.actions._places import Zone, cached, default_vpc_id, vpc_ids, zones
+from ec2bridge.actions._types import TypeTable, type_table
+
+Row = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Facts:
+    """What a listing knows beside the machines' own rows."""
+
+    zones: Mapping[str, Zone]
+    types: TypeTable
+    vpcs: Mapping[str, str]
+    default_vpc: str
+    architectures: Mapping[str, str | None]
+    groups: Mapping[str, str]
+    tags: Mapping[str, Mapping[str, str]]
+    volumes: Mapping[str, list[Row]]
+    records: Mapping[str, dict[str, Any]]
+    moving: Mapping[str, str]
+    owners: dict[tuple[Any, ...], str]
+
+
+async def gather_facts(
+    ctx: Context,
+    rows: list[Row],
+    records: Mapping[str, dict[str, Any]],
+    volumes: Mapping[str, list[Row]] | None = None,
+) -> Facts:
+    """Collect what the translation of these rows needs; a handful of calls at most, however many rows."""
+    return Facts(
+        zones={zone.uuid: zone for zone in await zones(ctx)},
+        types=await type_table(ctx),
+        vpcs=await vpc_ids(ctx, {nic["networkid"] for row in rows for nic in row.get("nic", ())}),
+        default_vpc=default_vpc_id(ctx),
+        architectures=await _architectures(ctx, {row.get("templateid") for row in rows}),
+        groups=await _group_names(ctx, rows),
+        tags=await _tags.stored(ctx, "instance"),
+        volumes=volumes or {},
+        records=records,
+        moving=moving(ctx),
+        owners={},
+    )
+
+
+async def _architectures(ctx: Context, templates: set[str | None]) -> Mapping[str, str | None]:
+    """Return template uuid → architecture; it never changes, so only a template never seen costs a listing."""
+    known: dict[str, str | None] = ctx.site.caches.setdefault("architectures", {}).setdefault(
+        ctx.account.cache_key, {}
+    )
+    wanted = {template for template in templates if template}
+    if not wanted <= known.keys():
+        for row in await ctx.account.list("listTemplates", templatefilter="executable", details="min"):
+            known[row["id"]] = row.get("arch")
+        # One that is gone, or was never the caller's to see, will not turn up later either.
+        known.update(dict.fromkeys(wanted - known.keys()))
+    return known
+
+
+async def _group_names(ctx: Context, rows: list[Row]) -> Mapping[str, str]:
+    """Return uuid → EC2 name of the groups that machines are in; listed only when one turns up that is unknown."""
+    wanted = {uuid for row in rows for uuid in group_uuids(row)}
+    if not wanted:
+        return {}
+    cache = cached(ctx, "group-names")
+    names: Mapping[str, str] = await cache.get(ctx.account.cache_key, lambda: _groups.names(ctx))
+    if not wanted <= names.keys():
+        cache.forget(ctx.account.cache_key)
+        names = await cache.get(ctx.account.cache_key, lambda: _groups.names(ctx))
+    return names
+
+
+def group_uuids(row: Row) -> list[str]:
+    """Return the groups that a machine is in: CloudStack's own, or those in its reserved tag where zones have none."""
+    native = row.get("securitygroup")
+    if native:
+        return [group["id"] for group in native]
+    marked = _tags.RESERVED + GROUPS
+    value = next((tag["value"] for tag in row.get("tags") or () if tag["key"] == marked), "")
+    return [uuid for uuid in value.split(",") if uuid]

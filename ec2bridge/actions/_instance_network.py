@@ -1,0 +1,87 @@
+"""A machine's NICs as EC2's network interfaces, and the addresses and groups that an instance takes from them."""
+
+from datetime import datetime
+from typing import Any
+
+from ec2bridge.actions import _tags
+from ec2bridge.actions._instance_facts import Facts, group_uuids
+from ec2bridge.actions._machine_states import SOURCE_CHECK
+from ec2bridge.ids import ec2_id
+
+Row = dict[str, Any]
+Item = dict[str, Any]
+
+
+def add_network(item: Item, facts: Facts, row: Row, owner: str, launched: datetime) -> None:
+    """Add the members that come from a machine's NICs; the default one's address is the machine's."""
+    groups = [
+        {"GroupId": ec2_id("sg", uuid), "GroupName": facts.groups.get(uuid, "")} for uuid in group_uuids(row)
+    ]
+    checked = not any(
+        tag["key"] == _tags.RESERVED + SOURCE_CHECK and tag["value"] == "false"
+        for tag in row.get("tags") or ()
+    )
+    nics = sorted(row["nic"], key=lambda nic: (not nic.get("isdefault"), int(nic.get("deviceid", 0))))
+    first = nics[0]
+    item["SubnetId"] = ec2_id("subnet", first["networkid"])
+    item["VpcId"] = facts.vpcs.get(first["networkid"], facts.default_vpc)
+    item["SecurityGroups"] = groups
+    item["SourceDestCheck"] = checked
+    if "ipaddress" in first:
+        item["PrivateIpAddress"] = first["ipaddress"]
+    public = row.get("publicip") or first.get("publicip")
+    if public:
+        item["PublicIpAddress"] = public
+    if "ip6address" in first:
+        item["Ipv6Address"] = first["ip6address"]
+    item["NetworkInterfaces"] = [
+        {
+            **_nic(nic, owner),
+            "VpcId": facts.vpcs.get(nic["networkid"], facts.default_vpc),
+            "Groups": groups,
+            "SourceDestCheck": checked,
+            "Attachment": _attachment(nic, place, launched),
+        }
+        for place, nic in enumerate(nics)
+    ]
+
+
+def _nic(nic: Row, owner: str) -> Item:
+    """Translate what a NIC's own row tells."""
+    item: Item = {
+        "NetworkInterfaceId": ec2_id("eni", nic["id"]),
+        "SubnetId": ec2_id("subnet", nic["networkid"]),
+        "OwnerId": owner,
+        "Status": "in-use",
+        "InterfaceType": "interface",
+        "Description": "",
+        "PrivateIpAddresses": [],
+        "Ipv6Addresses": [{"Ipv6Address": nic["ip6address"]}] if nic.get("ip6address") else [],
+    }
+    if "macaddress" in nic:
+        item["MacAddress"] = nic["macaddress"]
+    if "ipaddress" not in nic:
+        return item
+    item["PrivateIpAddress"] = nic["ipaddress"]
+    first: Item = {"Primary": True, "PrivateIpAddress": nic["ipaddress"]}
+    if nic.get("publicip"):
+        first["Association"] = item["Association"] = {
+            "PublicIp": nic["publicip"],
+            "PublicDnsName": "",
+            "IpOwnerId": owner,
+        }
+    item["PrivateIpAddresses"].append(first)
+    for secondary in nic.get("secondaryip") or ():
+        item["PrivateIpAddresses"].append({"Primary": False, "PrivateIpAddress": secondary["ipaddress"]})
+    return item
+
+
+def _attachment(nic: Row, place: int, launched: datetime) -> Item:
+    return {
+        "AttachmentId": ec2_id("eni-attach", nic["id"]),
+        "DeviceIndex": place,
+        "NetworkCardIndex": 0,
+        "Status": "attached",
+        "DeleteOnTermination": True,
+        "AttachTime": launched,
+    }

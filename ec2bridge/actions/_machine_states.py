@@ -1,0 +1,79 @@
+"""The states of machines, and the names under which the bridge remembers what CloudStack has no field for.
+
+A state is CloudStack's word, except while a launch, a termination or a switch that the bridge has begun is under way.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from ec2bridge.actions import _records
+from ec2bridge.actions._context import Context
+
+Row = dict[str, Any]
+Item = dict[str, Any]
+
+RESERVATION, INDEX, TOKEN, ADDRESS = (
+    f"ec2bridge.{name}" for name in ("reservation", "index", "token", "address")
+)
+"""Machine details, written once at deploy."""
+KEY_NAMES = "SSH.KeyPairNames"
+"""CloudStack's own detail with the key pair's name."""
+LAUNCH_KIND = "launch"
+"""Kind of the store's copies of those details."""
+GROUPS, SHUTDOWN, STOP_LOCK, SOURCE_CHECK = "groups", "shutdown", "no-stop", "source-check"
+"""Reserved tags on a machine (without prefix), for what changes later."""
+KEEP_MARK = "delete-on-termination"
+"""Reserved tag on a volume; without it a root volume goes with its machine and any other stays."""
+
+CODES = MappingProxyType(
+    {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
+)
+# A machine whose host is out of touch ("Unknown") has not been seen to stop; its status tells of the doubt.
+STATES = MappingProxyType(
+    {
+        "Starting": "pending",
+        "Restoring": "pending",
+        "Running": "running",
+        "Migrating": "running",
+        "Unknown": "running",
+        "Stopping": "stopping",
+        "Stopped": "stopped",
+        "Shutdown": "stopped",
+        "Expunging": "shutting-down",
+        "Destroyed": "terminated",
+        "Error": "terminated",
+    }
+)
+_PHASES = MappingProxyType(
+    {
+        _records.LAUNCHING: "pending",
+        _records.ENDING: "shutting-down",
+        _records.UNDONE: "terminated",
+        _records.ENDED: "terminated",
+    }
+)
+
+
+def state_of(row: Row, record: Mapping[str, Any] | None = None, moving: str | None = None) -> str:
+    """Return the EC2 state; a launch or termination under way outranks what CloudStack says."""
+    if record is not None:
+        return _PHASES[record["phase"]]
+    if moving is not None:
+        return moving
+    state = row.get("state", "")
+    if state == "Stopped" and "jobid" in row and "deployvm" in row.get("details", ()):
+        # A machine that is being deployed lists as Stopped until its host starts it.
+        return "pending"
+    return STATES.get(state, "pending")
+
+
+def state_item(name: str) -> Item:
+    """Return a state as EC2 writes it, with its code."""
+    return {"Code": CODES[name], "Name": name}
+
+
+def moving(ctx: Context) -> dict[str, str]:
+    """Return uuid → state of machines that this process has asked to start or stop, until their job ends."""
+    states: dict[str, str] = ctx.site.caches.setdefault("machines-moving", {})
+    return states
