@@ -103,6 +103,15 @@ async def _version(settings: Settings, account: Account) -> str:
 
 
 async def _reads_keys(settings: Settings, account: Account) -> str:
+    own = account.credentials.api_key
+    users = await account.list("listUsers")
+    kind = next(
+        (user.get("roletype") for user in users if user.get("apikey") == own), users[0].get("roletype")
+    )
+    if kind != "Admin":
+        raise Finding(
+            f"its role is of type {kind}, which does not show other users' keys; see docs/operators.md"
+        )
     commands = await account.apis()
     if "apikeyfilter" in commands.get("listUserKeys", ()):
         return "listUserKeys"
