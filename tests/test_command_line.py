@@ -1,4 +1,4 @@
-"""The command line as an operator meets it: init, check, coverage, explain, and what is said when settings are wrong."""
+"""The command line as an operator meets it: init, check, coverage, explain, and what is said of wrong settings."""
 
 import json
 import tomllib
