@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from ec2bridge.actions import _background
+from ec2bridge.actions._records import KIND
 from tests.actions.launching import (
     ADVANCED,
     BASIC,
@@ -356,3 +358,53 @@ def dry_run(ec2: Any, code: str, **changed: Any) -> None:
     with pytest.raises(ClientError) as error:
         launch(ec2, DryRun=True, **changed)
     assert code_of(error) == code
+
+
+def test_a_public_address_in_a_tier_of_a_vpc(place: Place) -> None:
+    native, ec2 = Native(place), place.client()
+    zone = native.zone("sim-adv")
+    vpc = native.do(
+        "createVPC",
+        name="v",
+        displaytext="v",
+        cidr="10.20.0.0/16",
+        zoneid=zone,
+        vpcofferingid=native.offering("listVPCOfferings", "Default VPC offering"),
+    )
+    tier = native.do(
+        "createNetwork",
+        name="t",
+        displaytext="t",
+        zoneid=zone,
+        vpcid=vpc["id"],
+        gateway="10.20.1.1",
+        netmask="255.255.255.0",
+        networkofferingid=native.offering(
+            "listNetworkOfferings", "DefaultIsolatedNetworkOfferingForVpcNetworks"
+        ),
+    )
+    machine = started(ec2, **public_nic(SubnetId="subnet-" + tier["id"].replace("-", "")[:17]))[0]
+    assert machine["VpcId"] == "vpc-" + vpc["id"].replace("-", "")[:17]
+    assert machine["PublicIpAddress"]
+    ec2.terminate_instances(InstanceIds=[machine["InstanceId"]])
+    until(ec2, "terminated", machine["InstanceId"])
+
+
+def test_a_launch_whose_bridge_died_is_taken_up_by_another(
+    make_place: Callable[..., Place], tmp_path: Any
+) -> None:
+    place = make_place({"store": str(tmp_path / "store.sqlite")}, job_time=0.3)
+    ec2 = place.client()
+    ident = ids(launch(ec2, BlockDeviceMappings=[{"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 5}}]))[0]
+    owner = place_owner(place)
+
+    async def die() -> None:
+        store = place.bridge.site.store
+        await _background.stop(place.bridge.site)
+        for entry in await store.list(owner, KIND):
+            await store.put(owner, KIND, entry.key, {**entry.value, "beat": 0.0})
+
+    place.run(die())
+    assert described(ec2)[0]["State"]["Name"] == "pending"
+    machine = until(ec2, "running", ident)[0]
+    assert [m["DeviceName"] for m in machine["BlockDeviceMappings"]] == ["/dev/sda1", "/dev/sdf"]
