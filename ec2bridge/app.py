@@ -17,7 +17,7 @@ from typing import Any
 
 from aiohttp import web
 
-from ec2bridge.actions import _absent, _registry, _tokens
+from ec2bridge.actions import _absent, _accounts, _registry, _tokens
 from ec2bridge.actions._context import Context, DryRunAccount, DryRunReached, DryRunStore, Site
 from ec2bridge.actions._registry import Action, Request
 from ec2bridge.auth.secrets import SecretProvider
@@ -137,6 +137,8 @@ class Bridge:
         """Assemble what the action is given; a dry run gets an account and a store that refuse to change anything."""
         asks_dry_run = bool(request.get("DryRun"))
         identity = await self.secrets.identify(verified.credentials, account)
+        if verified.credentials.project_id is None:
+            await _accounts.remember(self.site, identity.domain_id, identity.account)
         return Context(
             site=self.site,
             credentials=verified.credentials,

@@ -7,6 +7,7 @@ making is a record in the store, because CloudStack removes the template.
 
 import re
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 from ec2bridge.actions import _tags
@@ -19,6 +20,9 @@ Row = dict[str, Any]
 SNAPSHOT, DEPRECATED, PROTECTED, MACHINE = "snapshot", "deprecated-at", "protected", "source-instance"
 """Reserved tags on a template: its root's snapshot (uuid and GiB), when it is out of date, whether it may go."""
 
+UNPROTECTED, GUARDED, COOLING = "disabled", "enabled-without-cooldown", "enabled-with-cooldown"
+"""What EC2 says of an image's protection from deregistration."""
+
 _NAME = re.compile(r"[A-Za-z0-9()\[\] ./\-'@_]{3,128}")
 
 
@@ -29,6 +33,12 @@ def root_snapshot(row: Row) -> tuple[str, int] | None:
         return None
     uuid, _, size = marked.partition(" ")
     return uuid, int(size or 0)
+
+
+def cooling_until(protection: str) -> float | None:
+    """Return the seconds for which a protection that was taken back still holds; None for any other."""
+    _, after, until = protection.partition(f"{UNPROTECTED} after ")
+    return (datetime.fromisoformat(until) - datetime.now(UTC)).total_seconds() if after else None
 
 
 async def own_templates(ctx: Context) -> list[Row]:
@@ -71,10 +81,17 @@ async def resolve_image(ctx: Context, image: str | None) -> Row:
     if not image:
         raise Ec2Error("MissingParameter", "The request must contain the parameter imageId")
     uuid = await ctx.directory.resolve("image", image)
-    rows = await ctx.account.list("listTemplates", templatefilter="self", id=uuid)
-    if not rows:
-        rows = await ctx.account.list("listTemplates", templatefilter="executable", id=uuid)
+    rows = await image_rows(ctx, uuid)
     if not rows:
         raise KINDS["image"].missing(image)
     # Of its zones, one that has it tells the most.
-    return dict(next((row for row in rows if row.get("isready")), rows[0]))
+    return next((row for row in rows if row.get("isready")), rows[0])
+
+
+async def image_rows(ctx: Context, uuid: str) -> list[Row]:
+    """Return a template's rows, one a zone; a listing of one sort does not have those of another."""
+    for sort in ("self", "executable", "sharedexecutable"):
+        rows = list(await ctx.account.list("listTemplates", templatefilter=sort, id=uuid))
+        if rows:
+            return rows
+    return []

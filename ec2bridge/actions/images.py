@@ -7,6 +7,7 @@ where EC2 has one image, and knows the operator's own templates as featured wher
 import asyncio
 import re
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 from ec2bridge.actions import _tags
@@ -14,6 +15,9 @@ from ec2bridge.actions._context import Context, account_id, owner_of
 from ec2bridge.actions._describe import Ids, Item, describe
 from ec2bridge.actions._devices import ROOT_DEVICE
 from ec2bridge.actions._filters import TAGS
+from ec2bridge.actions._filters import wanted as wanted_values
+from ec2bridge.actions._image_records import settled
+from ec2bridge.actions._images import DEPRECATED, MACHINE, PROTECTED, UNPROTECTED, root_snapshot
 from ec2bridge.actions._types import architecture
 from ec2bridge.actions._values import gib, iso, known
 from ec2bridge.errors import Ec2Error
@@ -23,6 +27,8 @@ Row = dict[str, Any]
 
 # What EC2 calls amazon's, a CloudStack operator features.
 FEATURED = ("amazon", "aws-marketplace")
+ISO = "iso"
+"""A value of the filter image-type that AWS does not have: CloudStack's ISOs."""
 ALIASES = ("self", *FEATURED, "aws-backup-vault")
 _ACCOUNT = re.compile(r"\d{12}|\d{4}-\d{4}-\d{4}")
 _EBS = "BlockDeviceMappings.Ebs"
@@ -84,18 +90,15 @@ def aliases(item: Item) -> Iterable[str]:
         "scan-result.medium-fix-available-since": None,
         "source-image-id": "SourceImageId",
         "source-image-region": "SourceImageRegion",
-        "source-instance-id": None,
+        "source-instance-id": "SourceInstanceId",
         "state": "State",
         "state-reason-code": "StateReason.Code",
         "state-reason-message": "StateReason.Message",
         "sriov-net-support": None,
         "virtualization-type": "VirtualizationType",
     },
-    honours=("Owners", "ExecutableUsers"),
-    ignores={
-        "IncludeDeprecated": "no image is deprecated here",
-        "IncludeDisabled": "no image is disabled here",
-    },
+    honours=("Owners", "ExecutableUsers", "IncludeDeprecated"),
+    ignores={"IncludeDisabled": "no image is disabled here"},
     native=("listTemplates",),
 )
 async def describe_images(ctx: Context, request: dict[str, Any]) -> list[Item]:
@@ -104,13 +107,33 @@ async def describe_images(ctx: Context, request: dict[str, Any]) -> list[Item]:
     for owner in owners:
         if owner not in ALIASES and not _ACCOUNT.fullmatch(owner):
             raise Ec2Error("InvalidUserID.Malformed", f'Invalid user id: "{owner}"')
-    rows = await template_rows(ctx, filters_for(owners))
+    rows = await _rows(ctx, request, owners)
     if users:
         rows = await _executable_by(ctx, rows, users)
     tags = await _tags.merged(ctx, "image", rows)
     found = [image_item(ctx, row, tags[row["id"]]) for row in rows]
     wanted = _owned_by(ctx, owners)
-    return [item for item in found if wanted(item)]
+    outdated = request.get("IncludeDeprecated") or bool(request.get("ImageIds"))
+    return [item for item in found if wanted(item) and (outdated or not is_outdated(ctx, item))]
+
+
+async def _rows(ctx: Context, request: dict[str, Any], owners: list[str]) -> list[Row]:
+    """Return the templates that owners may mean, with those in the making; ISOs when the filter asks for them."""
+    kinds = wanted_values(request).get("image-type", [])
+    if ISO in kinds:
+        isos = await ctx.account.list("listIsos", isofilter="executable")
+        rows = list({row["id"]: {**row, "_iso": True} for row in isos}.values())
+        return rows if kinds == [ISO] else rows + await template_rows(ctx, filters_for(owners))
+    rows = await template_rows(ctx, filters_for(owners))
+    return rows if owners and set(owners) <= set(FEATURED) else await settled(ctx, rows)
+
+
+def is_outdated(ctx: Context, item: Item) -> bool:
+    """Whether an image is another's and deprecated: AWS lists those only to who asks for them."""
+    when = item.get("DeprecationTime")
+    if when is None or item["OwnerId"] == ctx.owner_id:
+        return False
+    return datetime.fromisoformat(when) <= datetime.now(UTC)
 
 
 def filters_for(owners: list[str]) -> tuple[str, ...]:
@@ -171,10 +194,12 @@ def image_item(ctx: Context, row: Row, tags: list[dict[str, str]]) -> Item:
     owner = owner_of(row)
     word, reason = state(row)
     windows = "windows" in row.get("ostypename", "").lower()
+    marks, iso_image = _tags.hidden(row), row.get("_iso")
     return known(
         ImageId=ec2_id("ami", row["id"]),
         Name=row["name"],
-        Description=row.get("displaytext"),
+        # CloudStack gives a template without a description its name for one.
+        Description=row.get("displaytext") if row.get("displaytext") != row["name"] else None,
         # jclouds cannot read an image without a location; AWS makes it of owner and name, too.
         ImageLocation=f"{owner}/{row['name']}",
         ImageOwnerAlias=FEATURED[0] if row.get("isfeatured") and owner != ctx.owner_id else None,
@@ -184,14 +209,17 @@ def image_item(ctx: Context, row: Row, tags: list[dict[str, str]]) -> Item:
         Public=bool(row.get("ispublic")),
         CreationDate=iso(row.get("created")),
         Architecture=architecture(row),
-        ImageType="machine",
+        ImageType=ISO if iso_image else "machine",
         Platform="windows" if windows else None,
         PlatformDetails="Windows" if windows else "Linux/UNIX",
         Hypervisor="xen" if row.get("hypervisor") == "XenServer" else None,
         VirtualizationType=virtualization(row),
-        RootDeviceName=ROOT_DEVICE,
-        RootDeviceType="ebs",
-        BlockDeviceMappings=[{"DeviceName": ROOT_DEVICE, "Ebs": _root_disk(row)}],
+        RootDeviceName=None if iso_image else ROOT_DEVICE,
+        RootDeviceType=None if iso_image else "ebs",
+        BlockDeviceMappings=[] if iso_image else block_devices(row),
+        DeprecationTime=marks.get(DEPRECATED),
+        DeregistrationProtection=marks.get(PROTECTED, UNPROTECTED),
+        SourceInstanceId=marks.get(MACHINE),
         SourceImageId=ec2_id("ami", row["sourcetemplateid"]) if row.get("sourcetemplateid") else None,
         SourceImageRegion=ctx.settings.region if row.get("sourcetemplateid") else None,
         Tags=tags,
@@ -215,7 +243,14 @@ def virtualization(row: Row) -> str:
     return "paravirtual" if paravirtual else "hvm"
 
 
-def _root_disk(row: Row) -> dict[str, Any]:
-    # CloudStack tells a template's size once it is ready.
-    size = gib(row["size"]) if row.get("size") else None
-    return known(DeleteOnTermination=True, Encrypted=False, VolumeSize=size)
+def block_devices(row: Row) -> list[dict[str, Any]]:
+    """Return the one block device of an image, its root volume."""
+    snapshot, size = root_snapshot(row) or (None, None)
+    disk = known(
+        DeleteOnTermination=True,
+        Encrypted=False,
+        # CloudStack tells a template's size once it is ready, and not of one that was made of a snapshot.
+        VolumeSize=gib(row["size"]) if row.get("size") else size,
+        SnapshotId=ec2_id("snap", snapshot) if snapshot else None,
+    )
+    return [{"DeviceName": ROOT_DEVICE, "Ebs": disk}]

@@ -38,6 +38,8 @@ SETTINGS: dict[str, Any] = {
     "guest.domain.suffix": "cloud.internal",
     "vm.userdata.max.length": 32768,
     "vm.password.length": 10,
+    # The simulator's own: why no template can be made of a disk ("" where it can).
+    "template.creation.fails": "",
     # The simulator's own: what a host holds (CPUs, MiB), and how many machines run in a zone (0: any number).
     "host.cpus": 32,
     "host.memory": 1 << 20,

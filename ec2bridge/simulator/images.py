@@ -55,8 +55,8 @@ def new_template(call: Call, **fields: object) -> Row:
         "hypervisor": "Simulator",
         "isextractable": call.flag("isextractable"),
         "details": call.details(),
-        "arch": "x86_64",
-        "bits": 0,
+        "arch": call.text("arch") or "x86_64",
+        "bits": call.number("bits") or 0,
         "sshkeyenabled": call.flag("sshkeyenabled"),
         "isdynamicallyscalable": call.flag("isdynamicallyscalable"),
         "directdownload": False,
@@ -76,8 +76,9 @@ def show(call: Call, template: Row, zone: Row) -> Row:
     details = {"downloadState": "DOWNLOADED", "datastore": store, "downloadPercent": "100"}
     if call.caller.is_admin:
         details.update(datastoreRole="Image", datastoreId=str(uuid5(NAMESPACE_URL, store)))
-    row["downloaddetails"] = [details]
-    if owns(call, template):
+    if template["isready"]:
+        row["downloaddetails"] = [details]
+    if owns(call, template) and template["isready"]:
         row["status"] = "Download Complete"
     else:
         row.pop("url", None)

@@ -192,6 +192,7 @@ def _place_templates(tables: Tables) -> None:
     """A template is one row here; listings show it once a zone where it is (`_zones`)."""
     zones = [zone["id"] for zone in tables["zones"]]
     for template in tables["templates"]:
+        _plant_os_type(tables, template)
         template["_zones"] = zones
         template["_permissions"] = []
         template.pop("zoneid", None)
@@ -199,6 +200,21 @@ def _place_templates(tables: Tables) -> None:
         template.pop("downloaddetails", None)
         template.pop("status", None)
         tables["templates"].save(template)
+
+
+def _plant_os_type(tables: Tables, template: Row) -> None:
+    """The OS type of a template, where the recorded page of the types does not have it."""
+    if template["ostypeid"] not in tables["ostypes"]:
+        name = template["ostypename"]
+        tables["ostypes"].add(
+            {
+                "id": template["ostypeid"],
+                "name": name,
+                "description": name,
+                "isuserdefined": False,
+                "fordisplay": True,
+            }
+        )
 
 
 def _plant_offerings(tables: Tables) -> None:

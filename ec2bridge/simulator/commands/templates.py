@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from ec2bridge.simulator import images, machines
 from ec2bridge.simulator.call import Call, account_label
 from ec2bridge.simulator.commands import tags
-from ec2bridge.simulator.errors import invalid, malformed, no_permission
+from ec2bridge.simulator.errors import ApiError, invalid, malformed, no_permission
 from ec2bridge.simulator.registry import Answer, command
 from ec2bridge.simulator.tables import Row
 
@@ -61,7 +61,7 @@ def _matches(call: Call, template: Row, wanted: str) -> bool:
         return bool(call.visible([template])) and template["templatetype"] == "USER"
     if wanted == "sharedexecutable":
         return call.caller.name in template["_permissions"]
-    return images.launchable(call, template)
+    return bool(template["isready"]) and images.launchable(call, template)
 
 
 @command("listIsos", id="isos")
@@ -107,11 +107,21 @@ def create(call: Call) -> Answer:
     if volume is None and snapshot is None:
         raise invalid("Unable to find snapshot by id=null")
     source = volume or snapshot or {}
+    if snapshot is not None and volume is None and snapshot["state"] != "BackedUp":
+        raise invalid(
+            f"Snapshot id={snapshot['_number']} is not in BackedUp state yet and can't be used for template creation"
+        )
     template = images.new_template(
-        call, format="RAW", _zones=[source["zoneid"]], **_from(call, volume, snapshot)
+        call, format="RAW", isready=False, _zones=[source["zoneid"]], **_from(call, volume, snapshot)
     )
 
     def work() -> Row:
+        failure = call.cloud.settings["template.creation.fails"]
+        if failure:
+            tags.forget(call.cloud, template["id"])
+            call.cloud.tables["templates"].remove(template)
+            raise ApiError(530, 4250, f"Failed to create Template{failure}")
+        call.cloud.tables["templates"].update(template, isready=True)
         return {"template": images.rows(call, template)[0]}
 
     answer = {"id": template["id"]}

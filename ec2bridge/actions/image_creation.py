@@ -1,0 +1,195 @@
+"""Making images: of a machine, of a snapshot, of a disk that lies at a URL.
+
+EC2 answers with an image that is pending, whatever the machine does. CloudStack makes a template of a stopped
+machine's root volume at once, but of a running one's only through a snapshot that is whole; the template, and with it
+the image's id, exists only then. So the answer waits for the snapshot, and a request that is sent again meanwhile
+joins the one under way. A template has the root volume alone.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any
+
+from ec2bridge.actions import _background, _tags
+from ec2bridge.actions._context import Context
+from ec2bridge.actions._devices import is_root
+from ec2bridge.actions._image_records import keep
+from ec2bridge.actions._image_sources import from_snapshot, from_url
+from ec2bridge.actions._images import MACHINE, SNAPSHOT, check_name
+from ec2bridge.actions._machines import Machine, machine, moving, volumes_of
+from ec2bridge.actions._registry import action
+from ec2bridge.actions._snapshots import take
+from ec2bridge.actions._values import gib, known
+from ec2bridge.actions.instance_power import refuse_unless
+from ec2bridge.cloudstack.errors import CloudStackError
+from ec2bridge.errors import Ec2Error
+from ec2bridge.ids import ec2_id
+
+Row = dict[str, Any]
+
+
+@action(
+    "CreateImage",
+    honours=("InstanceId", "Name", "Description", "NoReboot", "BlockDeviceMappings", "TagSpecifications"),
+    defaults={"SnapshotLocation": ("regional",)},
+    native=("createTemplate", "createSnapshot", "listVirtualMachines", "listVolumes", "listTemplates"),
+)
+async def create_image(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Make an image of a machine's root volume; a running machine is stopped for it unless NoReboot is asked for."""
+    if ctx.dry_run:
+        return {"ImageId": await _create(ctx, request)}
+    place = (ctx.account.cache_key, request.get("Name"), request.get("InstanceId"))
+    return {"ImageId": await _joined(ctx, place, _create(ctx, request))}
+
+
+async def _joined(ctx: Context, place: Any, work: Coroutine[Any, Any, str]) -> str:
+    """Return what the work returns, or what the same work returns that is under way."""
+    making: dict[Any, asyncio.Task[str]] = ctx.site.caches.setdefault("images-in-making", {})
+    task = making.get(place)
+    if task is None:
+        task = making[place] = asyncio.create_task(work, name=f"image {place[1]}")
+        task.add_done_callback(lambda done: making.pop(place))
+    else:
+        work.close()
+    return await asyncio.shield(task)
+
+
+async def _create(ctx: Context, request: dict[str, Any]) -> str:
+    tags = _tags.specifications(request, "image", "snapshot")
+    found = await machine(ctx, request.get("InstanceId") or "")
+    refuse_unless([found], ("running", "stopped"), "made an image of")
+    root = await _root(ctx, found)
+    _check_mappings(request.get("BlockDeviceMappings") or [], root)
+    name = await check_name(ctx, request.get("Name"))
+    params = known(
+        name=name,
+        displaytext=request.get("Description") or name,
+        ostypeid=found.row.get("guestosid") or found.row.get("ostypeid"),
+        passwordenabled=bool(found.row.get("passwordenabled")),
+    )
+    marks = {MACHINE: found.id}
+    if found.state == "stopped" and not tags["snapshot"]:
+        return await submit_template(ctx, {**params, "volumeid": root["id"]}, tags["image"], marks)
+    stops = found.state == "running" and not request.get("NoReboot")
+    snapshot = await _rested(ctx, found, root, name, tags["snapshot"], stops=stops)
+    marks[SNAPSHOT] = f"{snapshot} {gib(root.get('size') or 0)}"
+    return await submit_template(ctx, {**params, "snapshotid": snapshot}, tags["image"], marks)
+
+
+async def _root(ctx: Context, found: Machine) -> Row:
+    volumes = (await volumes_of(ctx, [found.row])).get(found.uuid, [])
+    root = next((row for row in volumes if row.get("deviceid") == 0), None)
+    if root is None:
+        raise Ec2Error("IncorrectInstanceState", f"The instance '{found.id}' has no root volume.")
+    return root
+
+
+def _check_mappings(mappings: list[dict[str, Any]], root: Row) -> None:
+    """Refuse block devices that the image would not have: it has the root volume as it is, and nothing else."""
+    for mapping in mappings:
+        disk, device = mapping.get("Ebs"), mapping.get("DeviceName") or ""
+        if disk is None:
+            continue
+        asked = {name: value for name, value in disk.items() if value not in (None, "", False)}
+        size = asked.pop("VolumeSize", None)
+        asked.pop("DeleteOnTermination", None)
+        asked.pop("VolumeType", None)
+        if not is_root(device) or asked or size not in (None, gib(root.get("size") or 0)):
+            raise Ec2Error(
+                "UnsupportedOperation",
+                f"The parameter BlockDeviceMappings with {device} is not supported: an image has the machine's root"
+                " volume as it is, and no other.",
+            )
+
+
+async def _rested(
+    ctx: Context, found: Machine, root: Row, title: str, tags: dict[str, str], *, stops: bool
+) -> str:
+    """Return the uuid of a whole snapshot of the root; with `stops` the machine rests meanwhile, as on a reboot."""
+    if not stops:
+        return await _snapshot(ctx, root, title, tags)
+    await ctx.account.job("stopVirtualMachine", id=found.uuid)
+    # As on AWS it shows as running all the while.
+    moving(ctx)[found.uuid] = "running"
+    try:
+        return await _snapshot(ctx, root, title, tags)
+    finally:
+        _background.start(ctx.site, _start(ctx, found.uuid), f"start {found.id}")
+
+
+async def _start(ctx: Context, uuid: str) -> None:
+    try:
+        await ctx.account.job("startVirtualMachine", id=uuid)
+    finally:
+        moving(ctx).pop(uuid, None)
+
+
+async def _snapshot(ctx: Context, root: Row, title: str, tags: dict[str, str]) -> str:
+    row, job = await take(ctx, root, f"Created by CreateImage for {title}", tags)
+    try:
+        await ctx.account.wait(job)
+    except CloudStackError:
+        with suppress(CloudStackError):
+            await ctx.account.job("deleteSnapshot", id=row["id"])
+        raise
+    return str(row["id"])
+
+
+async def submit_template(
+    ctx: Context, params: dict[str, Any], tags: dict[str, str], marks: dict[str, str]
+) -> str:
+    """Begin a template and return its image's id; what becomes of it is seen when images are described."""
+    made = await ctx.account.submit("createTemplate", **params)
+    ctx.directory.remember("image", [made])
+    await keep(ctx, made["id"], made["jobid"], params["name"])
+    await finish(ctx, made["id"], tags, marks)
+    return ec2_id("ami", made["id"])
+
+
+async def finish(ctx: Context, uuid: str, tags: dict[str, str], marks: dict[str, str]) -> None:
+    """Tag a new template; undo it if that fails."""
+    everything = {**tags, **{_tags.RESERVED + name: value for name, value in marks.items()}}
+    if not everything:
+        return
+    try:
+        await _tags.attach(ctx, "image", uuid, everything)
+    except BaseException:
+        with suppress(CloudStackError):
+            await asyncio.shield(ctx.account.job("deleteTemplate", id=uuid))
+        raise
+
+
+@action(
+    "RegisterImage",
+    honours=(
+        "Name",
+        "Description",
+        "Architecture",
+        "VirtualizationType",
+        "RootDeviceName",
+        "BlockDeviceMappings",
+        "ImageLocation",
+        "TagSpecifications",
+    ),
+    ignores={
+        "EnaSupport": "the hypervisor decides what network card a machine has",
+        "SriovNetSupport": "the hypervisor decides what network card a machine has",
+    },
+    native=("createTemplate", "registerTemplate", "listSnapshots", "listTemplates", "listOsTypes"),
+)
+async def register_image(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Make an image of a root volume's snapshot, or of the disk at the URL in ImageLocation (an extension)."""
+    tags = _tags.specified(request, "image")
+    name = await check_name(ctx, request.get("Name"))
+    described = {"name": name, "displaytext": request.get("Description") or name}
+    if request.get("ImageLocation"):
+        params = {**described, **await from_url(ctx, request)}
+        answer = await ctx.account.call("registerTemplate", **params)
+        made = answer["template"][0]
+        ctx.directory.remember("image", [made])
+        await finish(ctx, made["id"], tags, {})
+        return {"ImageId": ec2_id("ami", made["id"])}
+    source, size = await from_snapshot(ctx, request)
+    marks = {SNAPSHOT: f"{source['snapshotid']} {size}"}
+    return {"ImageId": await submit_template(ctx, {**described, **source}, tags, marks)}

@@ -1,0 +1,77 @@
+"""Deregistering images.
+
+EC2 lets an image go while machines of it run, and leaves its snapshots unless told otherwise. CloudStack deletes a
+template that is in use only when forced; its machines keep what they have.
+"""
+
+from typing import Any
+
+from ec2bridge.actions import _image_records, _tags
+from ec2bridge.actions._context import Context
+from ec2bridge.actions._images import (
+    PROTECTED,
+    UNPROTECTED,
+    cooling_until,
+    images_of_snapshot,
+    resolve_image,
+    root_snapshot,
+)
+from ec2bridge.actions._registry import action
+from ec2bridge.cloudstack.errors import CloudStackError
+from ec2bridge.errors import Ec2Error
+from ec2bridge.ids import ec2_id
+
+Row = dict[str, Any]
+
+
+@action(
+    "DeregisterImage",
+    honours=("ImageId", "DeleteAssociatedSnapshots"),
+    native=("deleteTemplate", "listTemplates"),
+)
+async def deregister_image(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Remove an image from all zones; machines that were made of it go on."""
+    uuid = await _image_records.failed(ctx, request.get("ImageId") or "")
+    try:
+        row = await resolve_image(ctx, request.get("ImageId"))
+    except Ec2Error as error:
+        if uuid is None or error.code != "InvalidAMIID.NotFound":
+            raise
+        # One that came to nothing is there to be looked at, and goes from the record.
+        await _image_records.drop(ctx, uuid)
+        return {"Return": True}
+    _refuse_protected(row)
+    await ctx.account.job("deleteTemplate", id=row["id"], forced=True)
+    await _tags.forget(ctx, "image", row["id"])
+    if uuid is not None:
+        await _image_records.drop(ctx, uuid)
+    answer: dict[str, Any] = {"Return": True}
+    if request.get("DeleteAssociatedSnapshots"):
+        answer["DeleteSnapshotResults"] = await _delete_snapshot(ctx, row)
+    return answer
+
+
+def _refuse_protected(row: Row) -> None:
+    held = _tags.hidden(row).get(PROTECTED, UNPROTECTED)
+    until = cooling_until(held)
+    if held != UNPROTECTED and (until is None or until > 0):
+        raise Ec2Error(
+            "OperationNotPermitted",
+            f"The image '{ec2_id('ami', row['id'])}' may not be deregistered: its deregistration protection is {held}.",
+        )
+
+
+async def _delete_snapshot(ctx: Context, row: Row) -> list[dict[str, str]]:
+    """Delete the snapshot that an image was made of; EC2 tells what became of it in words of its own."""
+    source = root_snapshot(row)
+    if source is None:
+        return []
+    if await images_of_snapshot(ctx, source[0]):
+        code = "skipped"
+    else:
+        try:
+            await ctx.account.job("deleteSnapshot", id=source[0])
+            code = "success"
+        except CloudStackError:
+            code = "client-error"
+    return [{"SnapshotId": ec2_id("snap", source[0]), "ReturnCode": code}]
