@@ -99,6 +99,8 @@ async def bridge(settings: Settings, metrics: Metrics | None = None) -> AsyncIte
     # The model and the tables live as long as the process: a full collection need not walk them each time.
     gc.collect()
     gc.freeze()
+    # A large answer makes hundreds of thousands of objects that are no garbage; looking for it that often is waste.
+    gc.set_threshold(50_000, 20, 100)
     try:
         mappings = load_mappings(settings.mappings)
         store = Store(None if settings.store == "memory" else settings.store)
