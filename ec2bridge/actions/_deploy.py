@@ -35,6 +35,7 @@ def reservation_id(ctx: Context, launch: Launch) -> str:
 
 async def deploy_all(ctx: Context, launch: Launch) -> list[Row]:
     """Deploy as many as possible up to MaxCount; with fewer than MinCount take all back and raise the refusal."""
+    await _check_quota(ctx, launch)
     accepted: list[Row] = []
     refusal: BaseException | None = None
     for start in range(0, launch.most, AT_ONCE):
@@ -48,6 +49,22 @@ async def deploy_all(ctx: Context, launch: Launch) -> list[Row]:
         await take_back(ctx, accepted)
         raise refusal
     return accepted
+
+
+async def _check_quota(ctx: Context, launch: Launch) -> None:
+    """Refuse at once what the quota cannot hold: CloudStack would count it one machine at a time."""
+    if launch.least < 2 or ctx.credentials.project_id:
+        return
+    own = (ctx.identity.account, ctx.identity.domain_id)
+    rows = await ctx.account.list("listAccounts")
+    account = next((row for row in rows if (row.get("name"), row.get("domainid")) == own), {})
+    limit, available = str(account.get("vmlimit")), str(account.get("vmavailable"))
+    if limit.isdigit() and available.isdigit() and int(available) < launch.least:
+        raise Ec2Error(
+            "InstanceLimitExceeded",
+            f"You have requested more instances ({launch.least}) than your current instance limit of {limit} allows,"
+            f" of which {int(limit) - int(available)} are in use.",
+        )
 
 
 async def _deploy(ctx: Context, launch: Launch, index: int) -> Row:

@@ -408,3 +408,13 @@ def test_a_launch_whose_bridge_died_is_taken_up_by_another(
     assert described(ec2)[0]["State"]["Name"] == "pending"
     machine = until(ec2, "running", ident)[0]
     assert [m["DeviceName"] for m in machine["BlockDeviceMappings"]] == ["/dev/sda1", "/dev/sdf"]
+
+
+def test_a_launch_that_the_quota_cannot_hold_deploys_nothing(place: Place, ec2: Any) -> None:
+    image = ec2.describe_images()["Images"][0]["ImageId"]
+    before = len(place.native)
+    with pytest.raises(ClientError) as caught:
+        ec2.run_instances(ImageId=image, InstanceType="t2.micro", MinCount=500, MaxCount=500)
+    assert caught.value.response["Error"]["Code"] == "InstanceLimitExceeded"
+    assert "(500)" in caught.value.response["Error"]["Message"]
+    assert "deployVirtualMachine" not in [call.command for call in place.native[before:]]
