@@ -17,8 +17,19 @@ from ec2bridge import config, server
 from ec2bridge.app import Bridge
 from ec2bridge.cloudstack.calls import NativeCall
 from ec2bridge.simulator.server import Simulator
+from tests.compat.options import OPTIONS
 
 REGION = "cloudstack"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Here and not in the laboratory: pytest asks only the outermost conftest for options."""
+    group = parser.getgroup("compat", "the endpoint that clients are driven against")
+    for name, (variable, what) in OPTIONS.items():
+        group.addoption(f"--{name}", help=f"{what} ({variable})")
+    group.addoption("--only", default="", help="run these clients alone, separated by commas")
+
+
 _session = boto3.session.Session()
 
 

@@ -16,25 +16,10 @@ from pathlib import Path
 import pytest
 
 from tests.compat import lab
+from tests.compat.options import OPTIONS
 from tests.compat.registry import CLIENTS
 
-OPTIONS = {
-    "endpoint": ("AWS_ENDPOINT_URL", "the bridge's URL"),
-    "access-key": ("AWS_ACCESS_KEY_ID", "a CloudStack API key"),
-    "secret-key": ("AWS_SECRET_ACCESS_KEY", "its secret key"),
-    "region": ("AWS_DEFAULT_REGION", "the bridge's region"),
-    "image": ("EC2BRIDGE_COMPAT_IMAGE", "an image id to launch"),
-    "zone": ("EC2BRIDGE_COMPAT_ZONE", "the availability zone to launch in"),
-    "instance-type": ("EC2BRIDGE_COMPAT_TYPE", "the instance type to launch"),
-}
 NEEDED = ("endpoint", "access-key", "secret-key", "image", "zone")
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("compat", "the endpoint that clients are driven against")
-    for name, (variable, what) in OPTIONS.items():
-        group.addoption(f"--{name}", default=os.environ.get(variable), help=f"{what} ({variable})")
-    group.addoption("--only", default="", help="run these clients alone, separated by commas")
 
 
 @pytest.fixture(scope="session")
@@ -66,11 +51,14 @@ def endpoint(
 
 
 def _named(config: pytest.Config) -> dict[str, str]:
-    missing = [f"--{name}" for name in NEEDED if not config.getoption(f"--{name}")]
+    found = {
+        name: config.getoption(f"--{name}") or os.environ.get(entry[0]) for name, entry in OPTIONS.items()
+    }
+    missing = [f"--{name}" for name in NEEDED if not found[name]]
     if missing:
         raise pytest.UsageError(f"--endpoint needs {', '.join(missing)} beside it")
-    named = {variable: config.getoption(f"--{name}") for name, (variable, _) in OPTIONS.items()}
-    return {"AWS_DEFAULT_REGION": "cloudstack", **{name: value for name, value in named.items() if value}}
+    named = {OPTIONS[name][0]: value for name, value in found.items() if value}
+    return {"AWS_DEFAULT_REGION": "us-east-1", **named}
 
 
 def _demo(file: Path, server: "subprocess.Popen[bytes]") -> dict[str, str]:
@@ -93,10 +81,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     chosen = [client for client in CLIENTS if not only or client.name in only]
     present = [client for client in chosen if client.version()]
     metafunc.config.stash[ABSENT] = [client for client in chosen if client not in present]
-    pairs = [(client, capability) for client in present for capability in client.covers]
-    metafunc.parametrize(
-        ("client", "capability"), pairs, ids=[f"{client.name}-{capability}" for client, capability in pairs]
-    )
+    # One worker plays a client: its capabilities share the run.
+    cases = [
+        pytest.param(
+            client, capability, id=f"{client.name}-{capability}", marks=pytest.mark.xdist_group(client.name)
+        )
+        for client in present
+        for capability in client.covers
+    ]
+    metafunc.parametrize(("client", "capability"), cases)
 
 
 ABSENT = pytest.StashKey[list[lab.Client]]()
