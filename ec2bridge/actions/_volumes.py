@@ -30,28 +30,53 @@ async def disk_offerings(ctx: Context) -> list[Row]:
 
 def volume_type(ctx: Context, row: Row, offerings: list[Row]) -> str:
     """Return a volume's type: the one it was created as, else what the mapping makes of its disk offering."""
-    chosen = _tags.hidden(row).get(TYPE_MARK)
-    if chosen:
-        return chosen
-    offering = next((entry for entry in offerings if entry["id"] == row.get("diskofferingid")), None)
+    table = ctx.mappings.volume_types
+    offering = offering_of(row, offerings)
     # A root disk has its machine's offering, and a removed one is known by its name alone.
     name = row.get("diskofferingname") or row.get("serviceofferingname") or ""
-    return ctx.mappings.volume_types.type_of(offering or {"diskofferingname": name})
+    mapped = table.type_of(offering or {"diskofferingname": name})
+    chosen = _tags.hidden(row).get(TYPE_MARK)
+    # What was asked for counts as long as the offering, which may have changed since, can stand for it.
+    return chosen if chosen in GENERAL and mapped in GENERAL else mapped
+
+
+def offering_of(row: Row, offerings: list[Row]) -> Row | None:
+    """Return the disk offering of a volume; None for a root disk's, and for one that is gone."""
+    return next((entry for entry in offerings if entry["id"] == row.get("diskofferingid")), None)
+
+
+def check_type(ctx: Context, kind: str | None) -> str:
+    """Return the type that is meant, or raise for one that no table knows."""
+    table = ctx.mappings.volume_types
+    kind = kind or table.default
+    if kind not in table.types:
+        raise Ec2Error("InvalidParameterValue", f"Invalid volume type '{kind}'.")
+    return kind
 
 
 def choose_offering(
-    ctx: Context, offerings: list[Row], wanted: str | None, size: int | None, zone: str
+    ctx: Context,
+    offerings: list[Row],
+    wanted: str | None,
+    size: int | None,
+    zone: str,
+    *,
+    encrypted: bool = False,
 ) -> tuple[Row, int | None]:
     """Return (disk offering, GiB to ask for) that serves a volume type and size in a zone (its uuid).
 
     Among the type's offerings a fixed one of that size comes first, then a customised one, which alone is asked for
-    a size. General types fall back on one another's. Always the oldest of several.
+    a size. General types fall back on one another's. Always the oldest of several. What is to be encrypted needs an
+    offering that encrypts, and nothing else is put on one.
     """
-    table = ctx.mappings.volume_types
-    kind = wanted or table.default
-    if kind not in table.types:
-        raise Ec2Error("InvalidParameterValue", f"Invalid volume type '{kind}'.")
-    here = sorted((row for row in offerings if _is_in(row, zone)), key=_age)
+    table, kind = ctx.mappings.volume_types, check_type(ctx, wanted)
+    suitable = [row for row in offerings if _is_in(row, zone) and bool(row.get("encrypt")) == encrypted]
+    if encrypted and not suitable:
+        raise Ec2Error(
+            "UnsupportedOperation",
+            "The parameter Encrypted with the value 'True' is not supported: no disk offering of this cloud encrypts.",
+        )
+    here = sorted(suitable, key=_age)
     of_type = [row for row in here if table.type_of(row) == kind]
     plain = [row for row in here if kind in GENERAL and table.type_of(row) in GENERAL]
     for suits in (of_type, plain):
@@ -59,11 +84,28 @@ def choose_offering(
             if not row.get("iscustomized") and row.get("disksize") == size:
                 return row, None
         for row in suits:
-            if row.get("iscustomized") and size is not None and not row.get("encrypt"):
+            if row.get("iscustomized") and size is not None:
                 return row, size
     raise Ec2Error(
         "InvalidParameterValue",
         f"No disk offering of this cloud serves a volume of type {kind} with {size} GiB.",
+    )
+
+
+FREE_IOPS, FREE_THROUGHPUT = 3000, 125
+"""What AWS gives a gp3 volume without asking."""
+
+
+def performance(kind: str, offering: Row | None, iops: int | None) -> dict[str, int]:
+    """Return what CloudStack is told of the operations a second that are asked for, if its offering lets it choose."""
+    offered = offering or {}
+    if iops is None or iops == offered.get("maxiops") or (kind == "gp3" and iops == FREE_IOPS):
+        return {}
+    if offered.get("iscustomizediops"):
+        return {"miniops": iops, "maxiops": iops}
+    raise Ec2Error(
+        "UnsupportedOperation",
+        f"The parameter Iops with the value '{iops}' is not supported: the offering of a {kind} volume sets its own.",
     )
 
 

@@ -154,7 +154,10 @@ async def finish(ctx: Context, uuid: str, tags: dict[str, str], marks: dict[str,
         return
     try:
         await _tags.attach(ctx, "image", uuid, everything)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, Ec2Error) and error.code == "InvalidAMIID.NotFound":
+            # It could not be made, and that was quicker: its record shows it as failed.
+            return
         with suppress(CloudStackError):
             await asyncio.shield(ctx.account.job("deleteTemplate", id=uuid))
         raise

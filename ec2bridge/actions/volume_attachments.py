@@ -8,13 +8,14 @@ from typing import Any
 
 from ec2bridge.actions import _tags
 from ec2bridge.actions._context import Context
-from ec2bridge.actions._devices import DEVICE_MARK, device_name, device_number, number_name
+from ec2bridge.actions._devices import DEVICE_MARK, device_name, device_number, is_root, number_name
+from ec2bridge.actions._machine_states import KEEP_MARK
+from ec2bridge.actions._machines import Machine, machine
 from ec2bridge.actions._registry import action
 from ec2bridge.actions._values import known
-from ec2bridge.actions.volumes import attachment, resolve_volume
+from ec2bridge.actions.volumes import attachment, require_state, resolve_volume
 from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.errors import Ec2Error
-from ec2bridge.ids import KINDS
 
 Row = dict[str, Any]
 
@@ -31,14 +32,14 @@ async def attach_volume(ctx: Context, request: dict[str, Any]) -> dict[str, Any]
         if not request.get(member):
             raise Ec2Error("MissingParameter", f"The request must contain the parameter {name}")
     number, row = device_number(device), await resolve_volume(ctx, request["VolumeId"])
-    machine = await _machine(ctx, request["InstanceId"])
-    _check_free(request, row, machine)
-    number = await _free_number(ctx, machine["id"], device, number)
+    found = await machine(ctx, request["InstanceId"])
+    _check_free(request, row, found)
+    number = await _free_number(ctx, found, device, number)
     derived = number is not None and number_name(number) == device
     await _tags.mark(ctx, "volume", row, {DEVICE_MARK: None if derived else device})
     try:
         await ctx.account.job(
-            "attachVolume", id=row["id"], virtualmachineid=machine["id"], **known(deviceid=number)
+            "attachVolume", id=row["id"], virtualmachineid=found.uuid, **known(deviceid=number)
         )
     except CloudStackError:
         await _tags.mark(ctx, "volume", await resolve_volume(ctx, row["id"]), {DEVICE_MARK: None})
@@ -46,11 +47,14 @@ async def attach_volume(ctx: Context, request: dict[str, Any]) -> dict[str, Any]
     return attachment(await resolve_volume(ctx, row["id"]))
 
 
-def _check_free(request: dict[str, Any], row: Row, machine: Row) -> None:
+def _check_free(request: dict[str, Any], row: Row, found: Machine) -> None:
     """Refuse what CloudStack would refuse in words that name neither volume nor machine."""
     if row.get("virtualmachineid"):
         raise Ec2Error("VolumeInUse", f"{request['VolumeId']} is already attached to an instance")
-    if row["zoneid"] != machine["zoneid"]:
+    require_state(row, "available")
+    if found.state not in ("running", "stopped"):
+        raise Ec2Error("IncorrectState", f"Instance '{found.id}' is not 'running' or 'stopped'.")
+    if row["zoneid"] != found.row["zoneid"]:
         raise Ec2Error(
             "InvalidVolume.ZoneMismatch",
             f"The volume '{request['VolumeId']}' is not in the same availability zone as instance"
@@ -58,17 +62,12 @@ def _check_free(request: dict[str, Any], row: Row, machine: Row) -> None:
         )
 
 
-async def _machine(ctx: Context, instance: str) -> Row:
-    uuid = await ctx.directory.resolve("instance", instance)
-    rows = await ctx.account.list("listVirtualMachines", id=uuid, details=["min"])
-    if not rows:
-        raise KINDS["instance"].missing(instance)
-    return dict(rows[0])
-
-
-async def _free_number(ctx: Context, machine: str, device: str, number: int | None) -> int | None:
+async def _free_number(ctx: Context, found: Machine, device: str, number: int | None) -> int | None:
     """Return the number to ask for; None lets CloudStack choose when another name holds the number."""
-    attached = await ctx.account.list("listVolumes", virtualmachineid=machine)
+    attached = await ctx.account.list("listVolumes", virtualmachineid=found.uuid)
+    if is_root(device) and 0 not in {row.get("deviceid") for row in attached}:
+        # A machine whose root was detached gets another.
+        return 0
     if device in map(device_name, attached):
         raise Ec2Error(
             "InvalidParameterValue",
@@ -88,13 +87,14 @@ async def detach_volume(ctx: Context, request: dict[str, Any]) -> dict[str, Any]
     row = await resolve_volume(ctx, request.get("VolumeId"))
     if not row.get("virtualmachineid"):
         raise Ec2Error("IncorrectState", f"Volume '{request['VolumeId']}' is in the 'available' state.")
-    held, machine, device = attachment(row, "detaching"), request.get("InstanceId"), request.get("Device")
-    if machine and row["virtualmachineid"] != await ctx.directory.resolve("instance", machine):
-        raise _not_attached(request, f"to instance '{machine}'")
+    held, holder, device = attachment(row, "detaching"), request.get("InstanceId"), request.get("Device")
+    if holder and row["virtualmachineid"] != await ctx.directory.resolve("instance", holder):
+        raise _not_attached(request, f"to instance '{holder}'")
     if device and device != held.get("Device"):
         raise _not_attached(request, f"as '{device}'")
     await ctx.account.job("detachVolume", id=row["id"])
-    await _tags.mark(ctx, "volume", row, {DEVICE_MARK: None})
+    # Both belong to the attachment: the next one has a name of its own and starts with AWS's defaults.
+    await _tags.mark(ctx, "volume", row, {DEVICE_MARK: None, KEEP_MARK: None})
     return held
 
 

@@ -7,17 +7,20 @@ one whose making failed is impaired, and of one in the making nothing is known y
 import asyncio
 from typing import Any
 
+from ec2bridge.actions import _tags
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._describe import Ids, Item, describe
 from ec2bridge.actions._places import Zone, zone_names, zones
 from ec2bridge.actions._registry import action
 from ec2bridge.actions._values import known, named
-from ec2bridge.actions.volumes import exists, resolve_volume, state
+from ec2bridge.actions.volumes import exists, require_state, resolve_volume, state
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
 
 Row = dict[str, Any]
 
+AUTO_ENABLE = "auto-enable-io"
+"""Reserved tag on a volume."""
 HEALTH = {"available": "ok", "in-use": "ok", "error": "impaired"}
 
 
@@ -71,13 +74,28 @@ def status_item(row: Row, zone: Zone | None) -> Item:
 
 @action("DescribeVolumeAttribute", honours=("VolumeId", "Attribute"), native=("listVolumes",))
 async def describe_volume_attribute(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Return one attribute of a volume: CloudStack never stops a volume's input and output, nor sells one."""
+    """Return one attribute of a volume."""
     attribute = request.get("Attribute")
-    values: dict[str | None, dict[str, Any]] = {
-        "autoEnableIO": {"AutoEnableIO": {"Value": False}},
-        "productCodes": {"ProductCodes": []},
-    }
-    if attribute not in values:
+    if attribute not in ("autoEnableIO", "productCodes"):
         raise Ec2Error("InvalidParameterValue", f"Value ({attribute}) for parameter attribute is invalid.")
     row = await resolve_volume(ctx, request.get("VolumeId"))
-    return {"VolumeId": ec2_id("vol", row["id"]), **values[attribute]}
+    answer = {"VolumeId": ec2_id("vol", row["id"])}
+    if attribute == "productCodes":
+        return {**answer, "ProductCodes": []}
+    return {**answer, "AutoEnableIO": {"Value": _tags.hidden(row).get(AUTO_ENABLE) == "true"}}
+
+
+@action("ModifyVolumeAttribute", honours=("VolumeId", "AutoEnableIO"), native=("listVolumes", "createTags"))
+async def modify_volume_attribute(ctx: Context, request: dict[str, Any]) -> None:
+    """Remember whether input and output are to go on by themselves; CloudStack never stops them."""
+    wanted = (request.get("AutoEnableIO") or {}).get("Value")
+    if wanted is None:
+        raise Ec2Error("InvalidParameterCombination", "No attributes specified.")
+    row = await resolve_volume(ctx, request.get("VolumeId"))
+    await _tags.mark(ctx, "volume", row, {AUTO_ENABLE: "true" if wanted else None})
+
+
+@action("EnableVolumeIO", honours=("VolumeId",), native=("listVolumes",))
+async def enable_volume_io(ctx: Context, request: dict[str, Any]) -> None:
+    """Let a volume's input and output go on, which CloudStack never stops."""
+    require_state(await resolve_volume(ctx, request.get("VolumeId")), "available", "in-use")

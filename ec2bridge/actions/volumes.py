@@ -5,7 +5,6 @@ first attached: until then it is Allocated, which to EC2 is available.
 """
 
 import asyncio
-from contextlib import suppress
 from typing import Any
 
 from ec2bridge.actions import _tags
@@ -14,11 +13,10 @@ from ec2bridge.actions._describe import Ids, Item, describe
 from ec2bridge.actions._devices import device_name
 from ec2bridge.actions._filters import TAGS
 from ec2bridge.actions._instances import goes_with_machine
-from ec2bridge.actions._places import Zone, resolve_zone, zone_names, zones
+from ec2bridge.actions._places import Zone, zone_names, zones
 from ec2bridge.actions._registry import action
 from ec2bridge.actions._values import gib, known, moment, named
-from ec2bridge.actions._volumes import TYPE_MARK, choose_offering, disk_offerings, volume_type
-from ec2bridge.cloudstack.errors import CloudStackError
+from ec2bridge.actions._volumes import disk_offerings, volume_type
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id
 
@@ -130,6 +128,14 @@ def attachment(row: Row, word: str | None = None) -> dict[str, Any]:
     )
 
 
+def require_state(row: Row, *states: str) -> None:
+    """Refuse a volume in any other state, as AWS does."""
+    if state(row) not in states:
+        raise Ec2Error(
+            "IncorrectState", f"Volume '{ec2_id('vol', row['id'])}' is in the '{state(row)}' state."
+        )
+
+
 async def resolve_volume(ctx: Context, volume: str | None) -> Row:
     """Return the row of a volume, or raise InvalidVolume.NotFound."""
     if not volume:
@@ -142,81 +148,6 @@ async def resolve_volume(ctx: Context, volume: str | None) -> Row:
     raise KINDS["volume"].missing(volume)
 
 
-@action(
-    "CreateVolume",
-    honours=(
-        "AvailabilityZone",
-        "AvailabilityZoneId",
-        "Size",
-        "SnapshotId",
-        "VolumeType",
-        "TagSpecifications",
-        "ClientToken",
-    ),
-    defaults={"Encrypted": (False,), "MultiAttachEnabled": (False,)},
-    native=("createVolume", "listVolumes", "listDiskOfferings"),
-)
-async def create_volume(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Make a volume in a zone, empty or from a snapshot."""
-    place = request.get("AvailabilityZone") or request.get("AvailabilityZoneId")
-    if not place:
-        raise Ec2Error("MissingParameter", "The request must contain the parameter availabilityZone")
-    if not request.get("Size") and not request.get("SnapshotId"):
-        raise Ec2Error("MissingParameter", "The request must contain the parameter size or snapshotId")
-    zone, tags = await resolve_zone(ctx, place), _tags.specified(request, "volume")
-    offerings = await disk_offerings(ctx)
-    params = await _source(ctx, request, zone, offerings)
-    made = await ctx.account.submit(
-        "createVolume", name=tags.get("Name") or "ec2-volume", zoneid=zone.uuid, **params
-    )
-    await _finish(ctx, made, request, tags)
-    row = await resolve_volume(ctx, made["id"])
-    items = await volume_items(ctx, [row], [zone], offerings)
-    return {name: value for name, value in items[0].items() if name[0] != "_" and name != "Attachments"}
-
-
-async def _source(
-    ctx: Context, request: dict[str, Any], zone: Zone, offerings: list[dict[str, Any]]
-) -> dict[str, Any]:
-    """Return what createVolume is told besides zone and name."""
-    size, kind = request.get("Size"), request.get("VolumeType")
-    if not request.get("SnapshotId"):
-        row, asked = choose_offering(ctx, offerings, kind, size, zone.uuid)
-        return known(diskofferingid=row["id"], size=asked)
-    uuid = await ctx.directory.resolve("snapshot", request["SnapshotId"])
-    found = await ctx.account.list("listSnapshots", id=uuid)
-    if not found:
-        raise KINDS["snapshot"].missing(request["SnapshotId"])
-    least = gib(found[0].get("virtualsize") or 0)
-    if size and size < least:
-        raise Ec2Error(
-            "InvalidParameterValue",
-            f"The volume size is invalid for snapshot: {size} GiB is less than {least} GiB.",
-        )
-    params = known(snapshotid=uuid, size=size if size != least else None)
-    if found[0].get("volumetype") == "ROOT":
-        # A data disk's copy keeps its offering; CloudStack takes another only for a root disk's.
-        row, _ = choose_offering(ctx, offerings, kind, size or least, zone.uuid)
-        params["diskofferingid"] = row["id"]
-    return params
-
-
-async def _finish(ctx: Context, made: dict[str, Any], request: dict[str, Any], tags: dict[str, str]) -> None:
-    """Wait for an empty volume (its job is quick; a copy goes on as "creating") and tag it; undo if that fails."""
-    ctx.directory.remember("volume", [made])
-    if not request.get("SnapshotId"):
-        await ctx.account.wait(made["jobid"])
-    kind = request.get("VolumeType")
-    marks = {_tags.RESERVED + TYPE_MARK: kind} if kind else {}
-    try:
-        if tags or marks:
-            await _tags.attach(ctx, "volume", made["id"], {**tags, **marks})
-    except BaseException:
-        with suppress(CloudStackError):
-            await asyncio.shield(ctx.account.call("deleteVolume", id=made["id"]))
-        raise
-
-
 @action("DeleteVolume", honours=("VolumeId",), native=("deleteVolume", "listVolumes"))
 async def delete_volume(ctx: Context, request: dict[str, Any]) -> None:
     """Delete a volume that is attached to nothing."""
@@ -224,5 +155,6 @@ async def delete_volume(ctx: Context, request: dict[str, Any]) -> None:
     if row.get("virtualmachineid"):
         machine = ec2_id("i", row["virtualmachineid"])
         raise Ec2Error("VolumeInUse", f"Volume {request['VolumeId']} is currently attached to {machine}")
+    require_state(row, "available", "error")
     await ctx.account.call("deleteVolume", id=row["id"])
     await _tags.forget(ctx, "volume", row["id"])
