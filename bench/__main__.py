@@ -95,7 +95,9 @@ def measure(send: Callable[[], bytes], server: Server, seconds: float, most: int
     )
 
 
-def signed(url: str, key: str, secret: str, region: str = REGION, **form: str) -> tuple[bytes, dict[str, str]]:
+def signed(
+    url: str, key: str, secret: str, region: str = REGION, **form: str
+) -> tuple[bytes, dict[str, str]]:
     """Return body and headers of an EC2 request, signed by botocore."""
     body = urlencode({"Version": "2016-11-15", **form}).encode()
     request = AWSRequest(

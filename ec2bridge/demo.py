@@ -42,7 +42,7 @@ async def play(options: Options) -> int:
     """Serve, show, tour, and stay until Ctrl-C; the exit code says whether the tour held."""
     async with AsyncExitStack() as stack:
         host, port = config.host_and_port(options.cloudstack_listen)
-        simulator = Simulator(path=options.data and str(options.data))
+        simulator = Simulator(path=str(options.data) if options.data else None)
         await simulator.start(host, port)
         stack.push_async_callback(simulator.close)
         service = simulator.accounts["keylookup"]
@@ -74,7 +74,7 @@ async def play(options: Options) -> int:
 async def simulate(listen: str, data: Path | None) -> int:
     """Serve the embedded CloudStack alone."""
     host, port = config.host_and_port(listen)
-    simulator = Simulator(path=data and str(data))
+    simulator = Simulator(path=str(data) if data else None)
     await simulator.start(host, port)
     try:
         click.echo(f"The embedded CloudStack serves at {simulator.url}")

@@ -7,7 +7,11 @@ import pytest
 from ec2bridge import config
 from ec2bridge.config import SettingsError
 
-GOOD = {"cloudstack_url": "https://cloud.example/client/api", "service_api_key": "k", "service_secret_key": "s"}
+GOOD = {
+    "cloudstack_url": "https://cloud.example/client/api",
+    "service_api_key": "k",
+    "service_secret_key": "s",
+}
 
 
 def test_flags_outrank_the_environment_which_outranks_the_file(

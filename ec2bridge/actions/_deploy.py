@@ -57,7 +57,7 @@ async def _check_quota(ctx: Context, launch: Launch) -> None:
         return
     own = (ctx.identity.account, ctx.identity.domain_id)
     rows = await ctx.account.list("listAccounts")
-    account = next((row for row in rows if (row.get("name"), row.get("domainid")) == own), {})
+    account: Row = next((row for row in rows if (row.get("name"), row.get("domainid")) == own), {})
     limit, available = str(account.get("vmlimit")), str(account.get("vmavailable"))
     if limit.isdigit() and available.isdigit() and int(available) < launch.least:
         raise Ec2Error(

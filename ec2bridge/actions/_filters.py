@@ -65,7 +65,8 @@ def _test(filters: Filters, name: str, values: list[str]) -> Callable[[Item], bo
     if name.startswith("tag:") and "tag:*" in filters:
         key = name[4:]
         return lambda item: any(
-            tag["Key"] == key and matches(tag.get("Value", "")) for tag in item.get("Tags") or item.get("TagSet") or ()
+            tag["Key"] == key and matches(tag.get("Value", ""))
+            for tag in item.get("Tags") or item.get("TagSet") or ()
         )
     getter = filters[name]
     if getter is None:

@@ -20,7 +20,11 @@ def test_a_token_comes_back_as_its_place(place: str) -> None:
 
 @pytest.mark.parametrize(
     ("secret", "request_"),
-    [("another's", REQUEST), ("secret", {**REQUEST, "Filters": []}), ("secret", {**REQUEST, "Owners": ["self"]})],
+    [
+        ("another's", REQUEST),
+        ("secret", {**REQUEST, "Filters": []}),
+        ("secret", {**REQUEST, "Owners": ["self"]}),
+    ],
 )
 def test_a_token_of_another_caller_or_request_is_invalid(secret: str, request_: dict[str, object]) -> None:
     token = _cursor.make("secret", REQUEST, "i-1")
