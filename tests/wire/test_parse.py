@@ -193,6 +193,13 @@ def test_a_repeated_parameter_must_say_the_same() -> None:
     )
 
 
+def test_the_first_of_the_java_sdks_two_tokens_counts() -> None:
+    parts = parsed(
+        "RunInstances", ("MinCount", "1"), ("MaxCount", "1"), ("ClientToken", "one"), ("ClientToken", "two")
+    )
+    assert parts["ClientToken"] == "one"
+
+
 def test_what_is_missing_is_named_as_on_the_wire() -> None:
     assert refusal("RunInstances", ("MaxCount", "1")) == (
         "MissingParameter",
