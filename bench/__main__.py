@@ -229,9 +229,11 @@ def measurements(
         body, headers = signed(bridge.url + "/", *keys[account], **form)
         return measure(lambda: to_bridge.send(body, headers), bridge, seconds)
 
-    def straight(account: str, command: str, **params: str) -> Measure:
-        body, headers = native(*keys[account], command, **params)
-        return measure(lambda: to_cloud.send(body, headers), cloud, seconds)
+    def straight(account: str, *commands: str) -> Measure:
+        calls = [native(*keys[account], command) for command in commands]
+        return measure(
+            lambda: b"".join(to_cloud.send(body, headers) for body, headers in calls), cloud, seconds
+        )
 
     def mocked(**form: str) -> Measure:
         body, headers = signed(moto.url + "/", *keys["one"], "us-east-1", **form)
@@ -246,9 +248,11 @@ def measurements(
         if seen < machines:
             raise SystemExit(f"DescribeInstances of {account} shows {seen} machines instead of {machines}")
         bridged = through(account, Action="DescribeInstances")
-        pages = {"page": "1", "pagesize": "500"} if machines < 1000 else {}
-        listed = straight(account, "listVirtualMachines", **pages)
-        rows.append(Row(f"DescribeInstances, {machines}", bridged, "listVirtualMachines", listed, aim))
+        both = ("listVirtualMachines", "listVolumes")
+        rows.append(Row(f"DescribeInstances, {machines}", bridged, both[0], straight(account, both[0]), aim))
+        rows.append(
+            Row(f"DescribeInstances, {machines}", bridged, " + ".join(both), straight(account, *both), "")
+        )
     described = {"Action": "DescribeInstances"}
     rows.append(
         Row(
