@@ -100,7 +100,7 @@ def _plant(root: dict[str, Any], name: str, value: str) -> None:
         if value:  # an empty marker beside the elements themselves says nothing
             raise _unknown(name)
     elif present != value and name != "ClientToken":
-        # The AWS SDK for Java 1 sends two tokens that it made up, each anew: the first one counts, as any of them would.
+        # The AWS SDK for Java 1 sends two tokens that it made up, each anew: the first one counts.
         raise _invalid(value, name, "The parameter may be given only once.")
 
 
