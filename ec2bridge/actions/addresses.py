@@ -1,0 +1,226 @@
+"""Elastic IP addresses: allocating, associating, releasing and describing them.
+
+Associating is static NAT. AWS allocates an address before anyone knows which machine it will serve; CloudStack wants
+the network or VPC. So an address is acquired for the account's default network (or, without one, its oldest VPC) of a
+zone, and moves when it is associated elsewhere (`_addresses.move`). NetworkBorderGroup chooses the zone.
+"""
+
+import asyncio
+from typing import Any
+
+from ec2bridge.actions import _addresses, _firewall, _tags
+from ec2bridge.actions._addresses import Row, Target
+from ec2bridge.actions._context import Context
+from ec2bridge.actions._describe import Ids, Item, describe
+from ec2bridge.actions._filters import TAGS
+from ec2bridge.actions._launch_network import has_static_nat, make_network
+from ec2bridge.actions._places import Zone, default_network, networks, resolve_zone, vpc_rows, zones
+from ec2bridge.actions._registry import action
+from ec2bridge.cloudstack.errors import CloudStackError
+from ec2bridge.errors import Ec2Error
+from ec2bridge.ids import KINDS
+
+
+@action(
+    "AllocateAddress",
+    honours=("Address", "NetworkBorderGroup", "TagSpecifications"),
+    defaults={"Domain": ("vpc",), "PublicIpv4Pool": ("amazon",)},
+    native=("associateIpAddress", "listNetworks"),
+)
+async def allocate_address(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Acquire a public address; `Address` asks for a certain one."""
+    tags = _tags.specified(request, "allocation")
+    zone, named = await _zone(ctx, request.get("NetworkBorderGroup"))
+    place = await _place(ctx, zone)
+    wanted = request.get("Address")
+    try:
+        row = await ctx.account.job("associateIpAddress", ipaddress=wanted, **place)
+    except CloudStackError as error:
+        if error.errorcode == 533 and wanted:
+            raise Ec2Error(
+                "InvalidAddress.NotFound", f"Address '{wanted}' is not free in {zone.name}."
+            ) from error
+        raise
+    if named:
+        tags[_tags.RESERVED + _addresses.BORDER_MARK] = zone.name
+    try:
+        await _tags.attach(ctx, "allocation", row["id"], tags)
+    except BaseException:
+        await asyncio.shield(ctx.account.job("disassociateIpAddress", id=row["id"]))
+        raise
+    return {
+        "PublicIp": row["ipaddress"],
+        "AllocationId": _addresses.allocation_id(row),
+        "Domain": "vpc",
+        "PublicIpv4Pool": "amazon",
+        "NetworkBorderGroup": zone.name if named else ctx.settings.region,
+    }
+
+
+async def _zone(ctx: Context, group: str | None) -> tuple[Zone, bool]:
+    """Return the zone to allocate in, and whether the client named it."""
+    if group and group != ctx.settings.region:
+        zone = await resolve_zone(ctx, group)
+        if not _has_addresses(zone):
+            raise Ec2Error(
+                "UnsupportedOperation",
+                f"The parameter NetworkBorderGroup with the value '{group}' is not supported: the zone has no public"
+                " addresses to associate.",
+            )
+        return zone, True
+    usable = [zone for zone in await zones(ctx) if _has_addresses(zone)]
+    if not usable:
+        raise Ec2Error("UnsupportedOperation", "No zone of this cloud has public addresses to associate.")
+    rows = await networks(ctx)
+    return next((z for z in usable if any(r["zoneid"] == z.uuid for r in rows)), usable[0]), False
+
+
+def _has_addresses(zone: Zone) -> bool:
+    """Static NAT is a service of isolated networks and VPCs; zones with security groups have neither."""
+    return not zone.basic and not zone.security_groups
+
+
+async def _place(ctx: Context, zone: Zone) -> dict[str, str]:
+    """Return the parameter of associateIpAddress: default network, else the oldest VPC, else a new network."""
+    rows = [row for row in await networks(ctx) if has_static_nat(row)]
+    network = await default_network(ctx, zone, rows)
+    if network is not None:
+        return _addresses.scope(network)
+    vpcs = [row for row in await vpc_rows(ctx) if row.get("zoneid") == zone.uuid]
+    if vpcs:
+        return {"vpcid": min(vpcs, key=lambda row: (row.get("created", ""), row["id"]))["id"]}
+    return _addresses.scope(await make_network(ctx, zone))
+
+
+@action(
+    "AssociateAddress",
+    honours=(
+        "AllocationId",
+        "PublicIp",
+        "InstanceId",
+        "NetworkInterfaceId",
+        "PrivateIpAddress",
+        "AllowReassociation",
+    ),
+    native=("enableStaticNat", "disableStaticNat", "listPublicIpAddresses"),
+)
+async def associate_address(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Map an Elastic IP to a machine; what it or the machine was mapped to before ends."""
+    rows = await _addresses.held(ctx)
+    row = _addresses.find(rows, request)
+    target = await _addresses.target(ctx, request)
+    if not target.is_served_by(row):
+        _check_free(request, row)
+        await _addresses.check_move(ctx, row, target.network)
+        await _map(ctx, rows, row, target)
+    return {"AssociationId": _addresses.association_id(row)}
+
+
+def _check_free(request: dict[str, Any], row: Row) -> None:
+    # AWS: reassociation is automatic, false makes it fail instead.
+    if row.get("isstaticnat") and request.get("AllowReassociation") is False:
+        raise Ec2Error(
+            "Resource.AlreadyAssociated",
+            f"resource {_addresses.allocation_id(row)} is already associated with associate-id"
+            f" {_addresses.association_id(row)}",
+        )
+
+
+async def _map(ctx: Context, rows: list[Row], row: Row, target: Target) -> None:
+    if row.get("isstaticnat"):
+        await ctx.account.job("disableStaticNat", ipaddressid=row["id"])
+    for other in rows:
+        if other is not row and target.is_served_by(other):
+            await _make_way(ctx, other)
+    if not _addresses.serves(row, target.network):
+        await _addresses.move(ctx, row, target.network)
+    await ctx.account.call(
+        "enableStaticNat",
+        ipaddressid=row["id"],
+        virtualmachineid=target.machine["id"],
+        networkid=target.network["id"],
+        vmguestip=target.address if target.address != target.nic.get("ipaddress") else None,
+    )
+    await _firewall.settle(ctx, machines=[target.machine["id"]])
+
+
+async def _make_way(ctx: Context, other: Row) -> None:
+    """Unmap the machine's former address; AWS gives back one that came with the launch."""
+    await ctx.account.job("disableStaticNat", ipaddressid=other["id"])
+    if not _addresses.is_elastic(other):
+        await ctx.account.job("disassociateIpAddress", id=other["id"])
+
+
+@action(
+    "DisassociateAddress",
+    honours=("AssociationId", "PublicIp"),
+    native=("disableStaticNat", "listPublicIpAddresses"),
+)
+async def disassociate_address(ctx: Context, request: dict[str, Any]) -> None:
+    """Unmap an Elastic IP from its machine; it stays the account's."""
+    rows = [row for row in await _addresses.held(ctx) if _addresses.is_elastic(row)]
+    ident, address = request.get("AssociationId"), request.get("PublicIp")
+    if ident:
+        mapped = [row for row in rows if row.get("isstaticnat")]
+        row = _addresses.by_id(mapped, "address-association", ident)
+    elif address:
+        row = _addresses.by_address(rows, address)
+    else:
+        raise Ec2Error("MissingParameter", "Either public IP or association id must be specified")
+    if not row.get("isstaticnat"):
+        raise Ec2Error(
+            "InvalidAssociationID.NotFound", f"The address '{row['ipaddress']}' is not associated."
+        )
+    await ctx.account.job("disableStaticNat", ipaddressid=row["id"])
+
+
+@action(
+    "ReleaseAddress",
+    honours=("AllocationId", "PublicIp", "NetworkBorderGroup"),
+    native=("disassociateIpAddress", "listPublicIpAddresses"),
+)
+async def release_address(ctx: Context, request: dict[str, Any]) -> None:
+    """Give an Elastic IP back to the cloud."""
+    row = _addresses.find(await _addresses.held(ctx), request)
+    if row.get("isstaticnat"):
+        raise Ec2Error(
+            "InvalidIPAddress.InUse",
+            f"The address '{row['ipaddress']}' is associated with an instance: disassociate it first.",
+        )
+    try:
+        await ctx.account.job("disassociateIpAddress", id=row["id"])
+    except CloudStackError as error:
+        # CloudStack masks from users why: someone else has just released it.
+        if error.errorcode == 530 and not error.in_job:
+            raise KINDS["allocation"].missing(_addresses.allocation_id(row)) from error
+        raise
+    await _tags.forget(ctx, "allocation", row["id"])
+
+
+@describe(
+    "DescribeAddresses",
+    items="Addresses",
+    ids={
+        "AllocationIds": Ids("AllocationId", "allocation"),
+        "PublicIps": Ids("PublicIp", None, "InvalidAddress.NotFound", "Address '{}' not found."),
+    },
+    filters={
+        **TAGS,
+        "allocation-id": "AllocationId",
+        "association-id": "AssociationId",
+        "domain": "Domain",
+        "instance-id": "InstanceId",
+        "network-border-group": "NetworkBorderGroup",
+        "network-interface-id": "NetworkInterfaceId",
+        "network-interface-owner-id": "NetworkInterfaceOwnerId",
+        "private-ip-address": "PrivateIpAddress",
+        "public-ip": "PublicIp",
+    },
+    native=("listPublicIpAddresses", "listVirtualMachines"),
+)
+async def describe_addresses(ctx: Context, request: dict[str, Any]) -> list[Item]:
+    """Return the caller's Elastic IPs; a network's own address and those that launches acquired are none."""
+    rows = [row for row in await _addresses.held(ctx) if _addresses.is_elastic(row)]
+    nics = await _addresses.nics_of(ctx, rows)
+    tags = await _tags.merged(ctx, "allocation", rows)
+    return [_addresses.item(ctx, row, tags[row["id"]], nics) for row in rows]
