@@ -32,6 +32,17 @@ REASONS = (
     (r"IamInstanceProfile", "CloudStack has no IAM roles"),
     (r"Hosts?$|HostResource", "CloudStack dedicates hosts through its administrator only"),
     (r"InstanceConnect|Enclave|NitroTpm|FastLaunch|FastSnapshotRestore", "it rests on AWS's own hypervisor"),
+    (r"^(?:Enable|Disable)Image$", "CloudStack has no images that are there and cannot be launched"),
+    (
+        r"LockSnapshot|LockedSnapshot|SnapshotTier|RecycleBin|ReplaceImageCriteria|AllowedImages",
+        "CloudStack has neither tiers, locks nor a recycle bin for snapshots and images",
+    ),
+    (r"ImagesBlockPublic|SnapshotBlockPublic", "what may be public is said by CloudStack's administrator"),
+    (r"^CopyVolumes$", "CloudStack copies a volume through a snapshot: CreateSnapshot, then CreateVolume"),
+    (
+        r"ImportImage|ExportImage|ImportSnapshot|ImageTask|ImportImageTask",
+        "there is no S3 here; RegisterImage takes the URL of a disk in ImageLocation",
+    ),
     (r"Bundle|ConversionTask|ImportInstance|ImportVolume|ProductInstance", "it belongs to EC2's past"),
 )
 GENERIC = "CloudStack has nothing that could stand for it, or ec2bridge does not serve it yet"

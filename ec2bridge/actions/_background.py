@@ -6,12 +6,14 @@ one has to hold it.
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 from ec2bridge.actions._context import Site
 
+T = TypeVar("T")
 
-def start(site: Site, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+
+def start(site: Site, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
     """Run the coroutine beside the requests until it ends or the process stops."""
     task = asyncio.create_task(work, name=name)
     tasks = _tasks(site)
@@ -28,6 +30,6 @@ async def stop(site: Site) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _tasks(site: Site) -> set[asyncio.Task[None]]:
-    tasks: set[asyncio.Task[None]] = site.caches.setdefault("background", set())
+def _tasks(site: Site) -> set[asyncio.Task[Any]]:
+    tasks: set[asyncio.Task[Any]] = site.caches.setdefault("background", set())
     return tasks

@@ -120,6 +120,8 @@ async def _image(ctx: Context, request: dict[str, Any]) -> list[Row]:
     uuid = await ctx.directory.resolve("image", ident)
     try:
         rows: list[Row] = await ctx.account.list("listTemplates", templatefilter="executable", id=uuid)
+        # One's own that is still being made is not executable yet, but there.
+        rows = rows or await ctx.account.list("listTemplates", templatefilter="self", id=uuid)
     except CloudStackError as error:
         # 431: it never was; 531: it is another account's own.
         if error.errorcode not in (431, 531):

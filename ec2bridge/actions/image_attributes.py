@@ -7,7 +7,8 @@ account that the bridge has never seen cannot be named. "All" is CloudStack's pu
 from typing import Any
 
 from ec2bridge.actions import _accounts, _tags
-from ec2bridge.actions._context import Context, account_id
+from ec2bridge.actions._context import Context
+from ec2bridge.actions._image_permissions import ALL, holders
 from ec2bridge.actions._images import PROTECTED, UNPROTECTED, resolve_image
 from ec2bridge.actions._registry import action
 from ec2bridge.actions.images import block_devices
@@ -16,7 +17,6 @@ from ec2bridge.ids import ec2_id
 
 Row = dict[str, Any]
 
-ALL = "all"
 LAUNCH, DESCRIPTION = "launchPermission", "description"
 
 # What EC2 knows of an image and CloudStack does not: there, with no value.
@@ -63,13 +63,8 @@ async def describe_image_attribute(ctx: Context, request: dict[str, Any]) -> dic
 
 async def _permissions(ctx: Context, row: Row) -> list[dict[str, str]]:
     """Return who may launch an image; its owner is not told, as on AWS."""
-    found = [{"Group": ALL}] if row.get("ispublic") else []
-    answer = await ctx.account.call("listTemplatePermissions", id=row["id"])
-    names = (answer.get("templatepermission") or {}).get("account") or ()
-    others = [name for name in names if name != row.get("account")]
-    for name in others:
-        await _accounts.remember(ctx.site, row["domainid"], name)
-    return found + [{"UserId": account_id(row["domainid"], name)} for name in others]
+    everybody = [{"Group": ALL}] if row.get("ispublic") else []
+    return everybody + [{"UserId": digits} for digits in await holders(ctx, row)]
 
 
 @action(

@@ -7,6 +7,7 @@ joins the one under way. A template has the root volume alone.
 """
 
 import asyncio
+import logging
 from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
@@ -26,7 +27,12 @@ from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
 
+log = logging.getLogger(__name__)
+
 Row = dict[str, Any]
+
+PATIENCE = 6 * 3600.0
+"""Seconds that a snapshot may take; nobody has to wait for it so long but the task that makes the image."""
 
 
 @action(
@@ -48,7 +54,7 @@ async def _joined(ctx: Context, place: Any, work: Coroutine[Any, Any, str]) -> s
     making: dict[Any, asyncio.Task[str]] = ctx.site.caches.setdefault("images-in-making", {})
     task = making.get(place)
     if task is None:
-        task = making[place] = asyncio.create_task(work, name=f"image {place[1]}")
+        task = making[place] = _background.start(ctx.site, work, f"image {place[1]}")
         task.add_done_callback(lambda done: making.pop(place))
     else:
         work.close()
@@ -115,20 +121,23 @@ async def _rested(
     try:
         return await _snapshot(ctx, root, title, tags)
     finally:
-        _background.start(ctx.site, _start(ctx, found.uuid), f"start {found.id}")
+        answer = await ctx.account.submit("startVirtualMachine", id=found.uuid)
+        _background.start(ctx.site, _follow(ctx, found, answer["jobid"]), f"start {found.id}")
 
 
-async def _start(ctx: Context, uuid: str) -> None:
+async def _follow(ctx: Context, found: Machine, job: str) -> None:
     try:
-        await ctx.account.job("startVirtualMachine", id=uuid)
+        await ctx.account.wait(job)
+    except CloudStackError as error:
+        log.warning("%s was stopped to make an image of it and does not start again: %s", found.id, error)
     finally:
-        moving(ctx).pop(uuid, None)
+        moving(ctx).pop(found.uuid, None)
 
 
 async def _snapshot(ctx: Context, root: Row, title: str, tags: dict[str, str]) -> str:
     row, job = await take(ctx, root, f"Created by CreateImage for {title}", tags)
     try:
-        await ctx.account.wait(job)
+        await ctx.account.wait(job, timeout=PATIENCE)
     except CloudStackError:
         with suppress(CloudStackError):
             await ctx.account.job("deleteSnapshot", id=row["id"])

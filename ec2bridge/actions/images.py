@@ -11,11 +11,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ec2bridge.actions import _tags
-from ec2bridge.actions._context import Context, account_id, owner_of
+from ec2bridge.actions._context import Context, owner_of
 from ec2bridge.actions._describe import Ids, Item, describe
 from ec2bridge.actions._devices import ROOT_DEVICE
 from ec2bridge.actions._filters import TAGS
 from ec2bridge.actions._filters import wanted as wanted_values
+from ec2bridge.actions._image_permissions import executable_by
 from ec2bridge.actions._image_records import settled
 from ec2bridge.actions._images import DEPRECATED, MACHINE, PROTECTED, UNPROTECTED, root_snapshot
 from ec2bridge.actions._types import architecture
@@ -109,7 +110,7 @@ async def describe_images(ctx: Context, request: dict[str, Any]) -> list[Item]:
             raise Ec2Error("InvalidUserID.Malformed", f'Invalid user id: "{owner}"')
     rows = await _rows(ctx, request, owners)
     if users:
-        rows = await _executable_by(ctx, rows, users)
+        rows = await executable_by(ctx, rows, users)
     tags = await _tags.merged(ctx, "image", rows)
     found = [image_item(ctx, row, tags[row["id"]]) for row in rows]
     wanted = _owned_by(ctx, owners)
@@ -167,26 +168,6 @@ def _owned_by(ctx: Context, owners: list[str]) -> Callable[[Item], bool]:
     accounts = {ctx.owner_id if owner == "self" else owner.replace("-", "") for owner in owners}
     featured = not accounts.isdisjoint(name.replace("-", "") for name in FEATURED)
     return lambda item: not owners or item["OwnerId"] in accounts or (featured and item["_Featured"])
-
-
-async def _executable_by(ctx: Context, rows: list[Row], users: list[str]) -> list[Row]:
-    """Return the templates with an explicit launch permission for one of the users ("all" are the public ones)."""
-    accounts = {ctx.owner_id if user == "self" else user for user in users}
-    private = [row for row in rows if not row.get("ispublic")]
-    # A permission names accounts of the template's own domain; only those of private templates have to be asked for.
-    granted = await asyncio.gather(*(_granted(ctx, row) for row in private)) if accounts - {"all"} else []
-    found = [row for row, holders in zip(private, granted, strict=False) if not accounts.isdisjoint(holders)]
-    return found + [row for row in rows if row.get("ispublic") and "all" in accounts]
-
-
-async def _granted(ctx: Context, row: Row) -> set[str]:
-    """Return the accounts that a private template is shared with, as EC2's digits; its owner is not one of them."""
-    if owner_of(row) != ctx.owner_id:
-        # It was listed because it is shared with the caller; with whom else is not the caller's to know.
-        return {ctx.owner_id}
-    answer = await ctx.account.call("listTemplatePermissions", id=row["id"])
-    names = (answer.get("templatepermission") or {}).get("account") or ()
-    return {account_id(row["domainid"], name) for name in names if name != row.get("account")}
 
 
 def image_item(ctx: Context, row: Row, tags: list[dict[str, str]]) -> Item:

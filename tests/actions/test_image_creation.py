@@ -111,6 +111,35 @@ def test_a_machine_is_launched_from_the_image(ec2: Any, machine: str) -> None:
     assert refusal(lambda: show(ec2, image)) == "InvalidAMIID.NotFound"
 
 
+def test_an_image_is_pending_before_it_is_available(make_place: Callable[..., Place]) -> None:
+    place = make_place(job_time=0.5)
+    ec2 = place.client()
+    host = "i-" + str(Native(place).machine("host")["id"]).replace("-", "")[:17]
+    image = ec2.create_image(InstanceId=host, Name="slow", NoReboot=True)["ImageId"]
+
+    item = show(ec2, image)
+
+    assert item["State"] == "pending"
+    assert image in {i["ImageId"] for i in ec2.describe_images()["Images"]}
+    assert refusal(
+        lambda: ec2.run_instances(ImageId=image, InstanceType="t2.micro", MinCount=1, MaxCount=1)
+    ) == ("InvalidAMIID.Unavailable")
+    assert settled(ec2, image)["State"] == "available"
+
+
+def test_a_machine_starts_again_when_no_snapshot_can_be_taken(place: Place, ec2: Any, machine: str) -> None:
+    place.sim.cloud.default_limits["snapshot"] = 0
+
+    assert refusal(lambda: ec2.create_image(InstanceId=machine, Name="never")) == "SnapshotLimitExceeded"
+    until(ec2, "running", machine)
+    [row] = Native(place).list("listVirtualMachines")
+    deadline = time.monotonic() + 10
+    while row["state"] != "Running":
+        assert time.monotonic() < deadline
+        [row] = Native(place).list("listVirtualMachines")
+    assert ec2.describe_images(Owners=["self"])["Images"] == []
+
+
 def test_a_request_sent_again_joins_the_first(place: Place, ec2: Any, machine: str) -> None:
     def create() -> str:
         return str(place.client().create_image(InstanceId=machine, Name="once", NoReboot=True)["ImageId"])
@@ -435,3 +464,7 @@ def test_native_calls_do_not_grow_with_images(place: Place, ec2: Any, image: str
 
     assert done == ["listTemplates"] * 3  # 500 a page
     assert len(ec2.describe_images(Owners=["self"])["Images"]) == 1001
+    # Who else may launch an image has to be asked for each of one's own; whether oneself may, has not.
+    assert "listTemplatePermissions" not in place.commands(
+        lambda: ec2.describe_images(ExecutableUsers=["self"])
+    )

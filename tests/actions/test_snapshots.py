@@ -228,6 +228,19 @@ def test_a_copy_has_the_same_id_in_another_zone(ec2: Any, root: str) -> None:
     )
 
 
+def test_an_older_cloudstack_copies_no_snapshots(make_place: Callable[..., Place]) -> None:
+    place = make_place(version="4.18.2.0")
+    ec2 = place.client()
+    Native(place).machine("host")
+    snapshot = take(ec2, ec2.describe_volumes()["Volumes"][0]["VolumeId"])
+    request = {"SourceRegion": REGION, "SourceSnapshotId": snapshot}
+
+    assert (
+        refusal(lambda: ec2.copy_snapshot(**request, DestinationAvailabilityZone=f"{REGION}a"))
+        == "UnsupportedOperation"
+    )
+
+
 def test_a_snapshot_cannot_be_shared(ec2: Any, root: str) -> None:
     snapshot = take(ec2, root)
 
