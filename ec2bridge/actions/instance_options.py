@@ -1,0 +1,117 @@
+"""Options of instances that CloudStack leaves no choice about: monitoring, metadata, recovery, names; and placement.
+
+Clients set them to what AWS has by default as a matter of course, and are told that it is so. Whoever asks for
+anything else is refused by name. Only the placement group is a real choice.
+"""
+
+from typing import Any
+
+from ec2bridge.actions._context import Context
+from ec2bridge.actions._machines import machine, machines
+from ec2bridge.actions._registry import action
+from ec2bridge.actions.placement_groups import find
+from ec2bridge.errors import Ec2Error
+
+METADATA = {
+    "HttpTokens": "optional",
+    "HttpPutResponseHopLimit": 1,
+    "HttpEndpoint": "enabled",
+    "HttpProtocolIpv6": "disabled",
+    "InstanceMetadataTags": "disabled",
+}
+
+
+@action("MonitorInstances", honours=("InstanceIds",), native=("listVirtualMachines",))
+async def monitor_instances(ctx: Context, request: dict[str, Any]) -> None:
+    """Refuse detailed monitoring: CloudStack measures all machines alike, and its users cannot have it otherwise."""
+    await machines(ctx, request.get("InstanceIds") or [])
+    raise Ec2Error(
+        "UnsupportedOperation",
+        "The operation MonitorInstances is not supported: CloudStack has no detailed monitoring of instances.",
+    )
+
+
+@action("UnmonitorInstances", honours=("InstanceIds",), native=("listVirtualMachines",))
+async def unmonitor_instances(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Answer that the machines have no detailed monitoring, as none has."""
+    found = await machines(ctx, request.get("InstanceIds") or [])
+    return {"InstanceMonitorings": [{"InstanceId": m.id, "Monitoring": {"State": "disabled"}} for m in found]}
+
+
+@action(
+    "ModifyInstanceMetadataOptions",
+    honours=("InstanceId",),
+    defaults={name: (value,) for name, value in METADATA.items()},
+    ignores={"HttpPutResponseHopLimit": "a limit for tokens, which CloudStack's metadata does not have"},
+    native=("listVirtualMachines",),
+)
+async def modify_instance_metadata_options(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Confirm the options that there are: metadata without tokens, always on."""
+    found = await machine(ctx, request.get("InstanceId") or "")
+    return {"InstanceId": found.id, "InstanceMetadataOptions": {"State": "applied", **METADATA}}
+
+
+@action(
+    "ModifyInstanceMaintenanceOptions",
+    honours=("InstanceId",),
+    defaults={"AutoRecovery": ("default",), "RebootMigration": ("default",)},
+    native=("listVirtualMachines",),
+)
+async def modify_instance_maintenance_options(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Confirm the default: whether a machine is recovered is said by its offering."""
+    found = await machine(ctx, request.get("InstanceId") or "")
+    return {"InstanceId": found.id, "AutoRecovery": "default", "RebootMigration": "default"}
+
+
+@action(
+    "ModifyPrivateDnsNameOptions",
+    honours=("InstanceId",),
+    defaults={
+        "PrivateDnsHostnameType": ("ip-name",),
+        "EnableResourceNameDnsARecord": (False,),
+        "EnableResourceNameDnsAAAARecord": (False,),
+    },
+    native=("listVirtualMachines",),
+)
+async def modify_private_dns_name_options(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Confirm the default: CloudStack names machines in its own way."""
+    await machine(ctx, request.get("InstanceId") or "")
+    return {"Return": True}
+
+
+@action(
+    "ModifyInstancePlacement",
+    honours=("InstanceId", "GroupName", "GroupId"),
+    defaults={"Tenancy": ("default",), "Affinity": ("default",)},
+    native=("updateVMAffinityGroup", "listVirtualMachines", "listAffinityGroups"),
+)
+async def modify_instance_placement(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Put a stopped machine into a placement group, or with an empty name into none."""
+    found = await machine(ctx, request.get("InstanceId") or "")
+    name = request.get("GroupName") or request.get("GroupId")
+    if name is None and "GroupName" not in request:
+        return {"Return": True}
+    group = await find(ctx, name) if name else None
+    if found.state != "stopped":
+        raise Ec2Error(
+            "IncorrectInstanceState",
+            f"The instance '{found.id}' is not in the 'stopped' state: its placement can only be changed while it is.",
+        )
+    await ctx.account.job(
+        "updateVMAffinityGroup", id=found.uuid, affinitygroupids=group["id"] if group else ""
+    )
+    return {"Return": True}
+
+
+@action("ResetInstanceAttribute", honours=("InstanceId", "Attribute"), native=("listVirtualMachines",))
+async def reset_instance_attribute(ctx: Context, request: dict[str, Any]) -> None:
+    """Refuse: of what AWS resets, kernels do not exist here, and sourceDestCheck is set by ModifyInstanceAttribute."""
+    await machine(ctx, request.get("InstanceId") or "")
+    name = request.get("Attribute")
+    if name not in ("kernel", "ramdisk", "sourceDestCheck"):
+        raise Ec2Error("InvalidParameterValue", f"Value ({name}) for parameter attribute is invalid.")
+    hint = ": use ModifyInstanceAttribute" if name == "sourceDestCheck" else ": CloudStack has none"
+    raise Ec2Error(
+        "UnsupportedOperation",
+        f"The parameter Attribute with the value '{name}' is not supported by ResetInstanceAttribute{hint}.",
+    )

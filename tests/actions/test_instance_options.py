@@ -1,0 +1,79 @@
+"""Passwords, the console, and options that CloudStack leaves no choice about."""
+
+import base64
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from tests.actions.launching import code_of, launch, started
+from tests.actions.native import Native
+from tests.conftest import Place
+
+
+def refused(code: str, call: Callable[..., Any], **request: Any) -> None:
+    with pytest.raises(ClientError) as error:
+        call(**request)
+    assert code_of(error) == code
+
+
+def test_the_private_key_decrypts_the_password(place: Place) -> None:
+    ec2, native = place.client(), Native(place)
+    pem = ec2.create_key_pair(KeyName="k")["KeyMaterial"]
+    for row in place.sim.cloud.tables["templates"]:
+        place.sim.cloud.tables["templates"].update(row, passwordenabled=True)
+    ident = started(ec2, KeyName="k")[0]["InstanceId"]
+    uuid = native.list("listVirtualMachines")[0]["id"]
+    native.do("stopVirtualMachine", id=uuid)
+    chosen = native.do("resetPasswordForVirtualMachine", id=uuid)["password"]
+    sealed = ec2.get_password_data(InstanceId=ident)["PasswordData"]
+    key = load_pem_private_key(pem.encode(), None)
+    assert isinstance(key, rsa.RSAPrivateKey)
+    assert key.decrypt(base64.b64decode(sealed), padding.PKCS1v15()).decode() == chosen
+
+
+def test_what_there_is_to_say_of_a_machine(ec2: Any) -> None:
+    ident = launch(ec2)[0]["InstanceId"]
+    assert ec2.get_password_data(InstanceId=ident)["PasswordData"] == ""
+    assert ec2.get_console_output(InstanceId=ident)["Output"] == ""
+    refused("UnsupportedOperation", ec2.get_console_screenshot, InstanceId=ident)
+    refused("UnsupportedOperation", ec2.monitor_instances, InstanceIds=[ident])
+    answer = ec2.unmonitor_instances(InstanceIds=[ident])["InstanceMonitorings"]
+    assert answer == [{"InstanceId": ident, "Monitoring": {"State": "disabled"}}]
+    options = ec2.modify_instance_metadata_options(
+        InstanceId=ident, HttpTokens="optional", HttpPutResponseHopLimit=2, HttpEndpoint="enabled"
+    )["InstanceMetadataOptions"]
+    assert options["State"] == "applied"
+    refused(
+        "UnsupportedOperation", ec2.modify_instance_metadata_options, InstanceId=ident, HttpTokens="required"
+    )
+    ec2.modify_instance_maintenance_options(InstanceId=ident, AutoRecovery="default")
+    refused(
+        "UnsupportedOperation",
+        ec2.modify_instance_maintenance_options,
+        InstanceId=ident,
+        AutoRecovery="disabled",
+    )
+    refused("UnsupportedOperation", ec2.reset_instance_attribute, InstanceId=ident, Attribute="kernel")
+    assert ec2.describe_iam_instance_profile_associations()["IamInstanceProfileAssociations"] == []
+    refused(
+        "UnsupportedOperation",
+        ec2.associate_iam_instance_profile,
+        InstanceId=ident,
+        IamInstanceProfile={"Name": "admin"},
+    )
+
+
+@pytest.mark.parametrize("call", ["get_password_data", "get_console_output"])
+def test_a_machine_that_is_not_there(ec2: Any, call: str) -> None:
+    refused("InvalidInstanceID.NotFound", getattr(ec2, call), InstanceId="i-0123456789abcdef0")
+
+
+def test_ids_are_long(ec2: Any) -> None:
+    assert ec2.describe_id_format(Resource="instance")["Statuses"] == [
+        {"Resource": "instance", "UseLongIds": True}
+    ]
+    assert ec2.describe_aggregate_id_format()["UseLongIdsAggregated"]
