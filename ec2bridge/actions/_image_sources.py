@@ -79,10 +79,6 @@ def _root_disk(request: dict[str, Any]) -> dict[str, Any]:
             "MissingParameter",
             "The request must contain the root volume's snapshot in BlockDeviceMappings, or a URL in ImageLocation",
         )
-    if disk.get("Encrypted"):
-        raise Ec2Error(
-            "UnsupportedOperation", "The parameter Encrypted with the value 'True' is not supported."
-        )
     return disk
 
 

@@ -29,11 +29,16 @@ GONE = {"Destroying", "Destroyed"}
 
 
 async def snapshot_rows(ctx: Context, ids: list[str] | None = None) -> list[Row]:
-    """Return one row a snapshot, of all or of those named, with the uuids of its zones as `zones`."""
+    """Return one row a snapshot, of all or of those named.
+
+    `zones` has the uuids of its zones, `kept` a description that no tag of CloudStack's could hold.
+    """
     whole: dict[str, Row] = {}
+    held = await _tags.stored(ctx, "snapshot")
     for row in await named(ctx, "listSnapshots", "snapshot", ids):
         if row["state"] not in GONE:
-            whole.setdefault(row["id"], {**row, "zones": []})["zones"].append(row["zoneid"])
+            kept = held.get(row["id"], {}).get(_tags.RESERVED + DESCRIPTION)
+            whole.setdefault(row["id"], {**row, "zones": [], "kept": kept})["zones"].append(row["zoneid"])
     return list(whole.values())
 
 
@@ -100,7 +105,7 @@ def snapshot_item(row: Row, tags: list[dict[str, str]], places: list[Zone]) -> I
 
 def description(row: Row) -> str:
     """Return a snapshot's description: always there on AWS, and empty where none was given."""
-    marked = _tags.hidden(row).get(DESCRIPTION)
+    marked = _tags.hidden(row).get(DESCRIPTION) or row.get("kept")
     if marked is not None:
         return marked
     name = str(row.get("name") or "")

@@ -17,7 +17,7 @@ from ec2bridge.actions._context import Context
 from ec2bridge.actions._devices import is_root
 from ec2bridge.actions._image_records import keep
 from ec2bridge.actions._image_sources import from_snapshot, from_url
-from ec2bridge.actions._images import MACHINE, SNAPSHOT, check_name
+from ec2bridge.actions._images import MACHINE, SNAPSHOT, check_name, image_rows
 from ec2bridge.actions._machines import Machine, machine, moving, volumes_of
 from ec2bridge.actions._registry import action
 from ec2bridge.actions._snapshots import take
@@ -31,14 +31,33 @@ log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 
+_DISKS = {
+    "BlockDeviceMappings.Ebs.VolumeType": "a machine's offering decides what its root volume lies on",
+    "BlockDeviceMappings.VirtualName": "machines have no instance store volumes",
+}
+# What is true of every image here.
+_ROOT: dict[str, tuple[Any, ...]] = {
+    "BlockDeviceMappings.Ebs.DeleteOnTermination": (True,),
+    "BlockDeviceMappings.Ebs.Encrypted": (False,),
+}
 PATIENCE = 6 * 3600.0
 """Seconds that a snapshot may take; nobody has to wait for it so long but the task that makes the image."""
 
 
 @action(
     "CreateImage",
-    honours=("InstanceId", "Name", "Description", "NoReboot", "BlockDeviceMappings", "TagSpecifications"),
-    defaults={"SnapshotLocation": ("regional",)},
+    honours=(
+        "InstanceId",
+        "Name",
+        "Description",
+        "NoReboot",
+        "BlockDeviceMappings.DeviceName",
+        "BlockDeviceMappings.NoDevice",
+        "BlockDeviceMappings.Ebs.VolumeSize",
+        "TagSpecifications",
+    ),
+    ignores=_DISKS,
+    defaults={"SnapshotLocation": ("regional",), **_ROOT},
     native=("createTemplate", "createSnapshot", "listVirtualMachines", "listVolumes", "listTemplates"),
 )
 async def create_image(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
@@ -94,14 +113,8 @@ async def _root(ctx: Context, found: Machine) -> Row:
 def _check_mappings(mappings: list[dict[str, Any]], root: Row) -> None:
     """Refuse block devices that the image would not have: it has the root volume as it is, and nothing else."""
     for mapping in mappings:
-        disk, device = mapping.get("Ebs"), mapping.get("DeviceName") or ""
-        if disk is None:
-            continue
-        asked = {name: value for name, value in disk.items() if value not in (None, "", False)}
-        size = asked.pop("VolumeSize", None)
-        asked.pop("DeleteOnTermination", None)
-        asked.pop("VolumeType", None)
-        if not is_root(device) or asked or size not in (None, gib(root.get("size") or 0)):
+        disk, device = mapping.get("Ebs") or {}, mapping.get("DeviceName") or ""
+        if disk and not (is_root(device) and disk.get("VolumeSize") in (None, gib(root.get("size") or 0))):
             raise Ec2Error(
                 "UnsupportedOperation",
                 f"The parameter BlockDeviceMappings with {device} is not supported: an image has the machine's root"
@@ -164,7 +177,8 @@ async def finish(ctx: Context, uuid: str, tags: dict[str, str], marks: dict[str,
     try:
         await _tags.attach(ctx, "image", uuid, everything)
     except BaseException as error:
-        if isinstance(error, Ec2Error) and error.code == "InvalidAMIID.NotFound":
+        refused = isinstance(error, CloudStackError | Ec2Error)
+        if refused and not await image_rows(ctx, uuid):
             # It could not be made, and that was quicker: its record shows it as failed.
             return
         with suppress(CloudStackError):
@@ -180,14 +194,19 @@ async def finish(ctx: Context, uuid: str, tags: dict[str, str], marks: dict[str,
         "Architecture",
         "VirtualizationType",
         "RootDeviceName",
-        "BlockDeviceMappings",
+        "BlockDeviceMappings.DeviceName",
+        "BlockDeviceMappings.NoDevice",
+        "BlockDeviceMappings.Ebs.SnapshotId",
+        "BlockDeviceMappings.Ebs.VolumeSize",
         "ImageLocation",
         "TagSpecifications",
     ),
     ignores={
         "EnaSupport": "the hypervisor decides what network card a machine has",
         "SriovNetSupport": "the hypervisor decides what network card a machine has",
+        **_DISKS,
     },
+    defaults=_ROOT,
     native=("createTemplate", "registerTemplate", "listSnapshots", "listTemplates", "listOsTypes"),
 )
 async def register_image(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:

@@ -248,10 +248,15 @@ def test_misuse_has_its_own_codes(place: Place, ec2: Any, machine: str) -> None:
     data = {"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 8}}
     assert refusal(lambda: create(InstanceId="i-00000000000000000")) == "InvalidInstanceID.NotFound"
     assert refusal(lambda: create(BlockDeviceMappings=[data])) == "UnsupportedOperation"
+    for asked in ({"DeleteOnTermination": False}, {"Encrypted": True}, {"Iops": 900}, {"VolumeSize": 90}):
+        root = {"DeviceName": "/dev/sda1", "Ebs": asked}
+        assert refusal(lambda root=root: create(BlockDeviceMappings=[root])) == "UnsupportedOperation"
     assert refusal(lambda: create(TagSpecifications=[tags("volume", a="b")])) == "InvalidParameterValue"
     assert refusal(lambda: create(DryRun=True)) == "DryRunOperation"
     assert refusal(lambda: ec2.deregister_image(ImageId="ami-00000000000000000")) == "InvalidAMIID.NotFound"
-    create(BlockDeviceMappings=[{"DeviceName": "/dev/sdf", "NoDevice": ""}])
+    left_out = {"DeviceName": "/dev/sdf", "NoDevice": ""}
+    root = {"DeviceName": "/dev/sda1", "Ebs": {"DeleteOnTermination": True, "VolumeType": "gp2"}}
+    create(BlockDeviceMappings=[left_out, root, {"DeviceName": "/dev/sdb", "VirtualName": "ephemeral0"}])
     [image] = ec2.describe_images(Owners=["self"])["Images"]
     bob = place.client("bob")
     assert refusal(lambda: bob.deregister_image(ImageId=image["ImageId"])) == "InvalidAMIID.NotFound"

@@ -82,6 +82,8 @@ def test_a_snapshot_is_pending_and_then_completed(place: Place, ec2: Any, root: 
 def test_a_snapshot_without_a_description_has_an_empty_one(place: Place, ec2: Any, root: str) -> None:
     # Terraform replaces a snapshot whose description differs from the one it was given.
     plain = ec2.create_snapshot(VolumeId=root)
+    strange = ec2.create_snapshot(VolumeId=root, Description="before \U0001f680")["SnapshotId"]
+    assert show(ec2, strange)["Description"] == "before \U0001f680"
     uuid = Native(place).list("listVolumes")[0]["id"]
     native = Native(place).do("createSnapshot", volumeid=uuid, name="nightly")
 
