@@ -3,15 +3,19 @@
 import asyncio
 import json
 import logging
+import re
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from aiohttp.http import HttpProcessingError
 
 from ec2bridge import config, server
 from ec2bridge.config import Settings, SettingsError
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 Command = Callable[..., Any]
 Result = TypeVar("Result")
@@ -43,8 +47,32 @@ def load(config_file: Path | None, flags: dict[str, Any]) -> Settings:
         settings = config.load(config_file, **flags)
     except SettingsError as error:
         raise click.ClickException(str(error)) from None
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_to_stderr(settings.log_level, "%(asctime)s %(levelname)s %(name)s: %(message)s")
     return settings
+
+
+class OneLine(logging.Formatter):
+    """Log records on one line each: what a client sent must not pretend to be further lines, or move the cursor."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """Return the line; a traceback follows behind it as always."""
+        text = super().formatMessage(record)
+        return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def log_to_stderr(level: str, line: str) -> None:
+    """Have everything logged to standard error."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(OneLine(line))
+    logging.basicConfig(level=level, handlers=[handler])
+    handler.addFilter(_worth_logging)
+    # Its statements hold what users keep in the store.
+    logging.getLogger("aiosqlite").setLevel(logging.WARNING)
+
+
+def _worth_logging(record: logging.LogRecord) -> bool:
+    """Whether a record is more than a traceback of bytes that are no HTTP, which any scanner of ports sends."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 def finish(work: Coroutine[Any, Any, Result]) -> Result:
@@ -105,7 +133,7 @@ def demo(
     """Start the embedded CloudStack and a bridge in front of it, play a short tour, then serve."""
     from ec2bridge import demo as show  # boto3 is needed here alone
 
-    logging.basicConfig(level="WARNING", format="%(levelname)s %(name)s: %(message)s")
+    log_to_stderr("WARNING", "%(levelname)s %(name)s: %(message)s")
     options = show.Options(
         listen, cloudstack_listen, tour=not no_tour, stay=not once, env_file=env_file, data=data
     )
@@ -121,7 +149,7 @@ def simulator(listen: str, data: Path | None) -> None:
     """Serve the embedded CloudStack alone."""
     from ec2bridge import demo as show
 
-    logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_to_stderr("INFO", "%(asctime)s %(levelname)s %(name)s: %(message)s")
     run(show.simulate(listen, data))
 
 

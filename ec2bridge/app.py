@@ -6,6 +6,7 @@
 and knows neither XML nor HTTP.
 """
 
+import asyncio
 import logging
 import re
 import uuid
@@ -18,7 +19,7 @@ from typing import Any
 from aiohttp import web
 
 from ec2bridge.actions import _absent, _accounts, _registry, _tokens
-from ec2bridge.actions._context import Context, DryRunAccount, DryRunReached, DryRunStore, Site
+from ec2bridge.actions._context import Context, DryRunAccount, DryRunReached, DryRunStore, OwnStore, Site
 from ec2bridge.actions._registry import Action, Request
 from ec2bridge.auth.secrets import SecretProvider
 from ec2bridge.auth.verify import RawRequest, Verified, verify
@@ -33,6 +34,8 @@ log = logging.getLogger("ec2bridge")
 
 DEFAULT_VERSION = "2016-11-15"
 STS_VERSION = "2011-06-15"
+BODY_TIMEOUT = 60.0
+"""Seconds that a request may take to arrive: each one on its way holds memory, and nobody knows yet who sends it."""
 _VERSION = re.compile(r"20\d\d-\d\d-\d\d\Z")
 _SENT_VERSION = re.compile(rb"(?:^|&)Version=(\d{4}-\d\d-\d\d)(?:&|$)")
 
@@ -137,6 +140,7 @@ class Bridge:
         """Assemble what the action is given; a dry run gets an account and a store that refuse to change anything."""
         asks_dry_run = bool(request.get("DryRun"))
         identity = await self.secrets.identify(verified.credentials, account)
+        store = OwnStore(self.site.store, identity)
         if verified.credentials.project_id is None:
             await _accounts.remember(self.site, identity.domain_id, identity.account)
         return Context(
@@ -144,7 +148,7 @@ class Bridge:
             credentials=verified.credentials,
             identity=identity,
             account=DryRunAccount(account) if asks_dry_run else account,
-            store=DryRunStore(self.site.store) if asks_dry_run else self.site.store,
+            store=DryRunStore(store) if asks_dry_run else store,
             directory=self.directories.of(account),
             endpoint=endpoint,
             request_id=exchange.request_id,
@@ -180,7 +184,10 @@ class Bridge:
 async def read_raw(http: web.Request) -> RawRequest:
     """Take the request as it came off the wire: the signature covers those bytes, not what a library made of them."""
     try:
-        body = await http.read()
+        async with asyncio.timeout(BODY_TIMEOUT):
+            body = await http.read()
+    except TimeoutError:
+        raise Ec2Error("RequestTimeout", "The body of the request did not arrive in time.") from None
     except web.HTTPRequestEntityTooLarge:
         raise Ec2Error("RequestEntityTooLarge", "The request is larger than this endpoint accepts.") from None
     path, _, query = http.raw_path.partition("?")
@@ -204,7 +211,7 @@ def identify_operation(verified: Verified, exchange: Exchange) -> Operation:
     """Find the operation that Action and Version name; EC2 and STS share the endpoint."""
     form = dict(verified.form)
     name, version = form.get("Action", ""), form.get("Version", "")
-    exchange.action, exchange.access_key = name[:80] or "-", verified.credentials.access_key
+    exchange.access_key = verified.credentials.access_key
     if verified.service == "sts" or version == STS_VERSION:
         exchange.service, exchange.version = "sts", STS_VERSION
     elif version:
@@ -215,7 +222,9 @@ def identify_operation(verified: Verified, exchange: Exchange) -> Operation:
         raise Ec2Error("MissingAction", "The request is missing an Action parameter.")
     op = operation(name, exchange.service)
     if op is None:
-        raise Ec2Error("InvalidAction", f"The action {name} is not valid for this web service.")
+        raise Ec2Error("InvalidAction", f"The action {name:.200} is not valid for this web service.")
+    # Only now: it stands in the log, where a made-up one could pretend to be further lines.
+    exchange.action = op.name
     return op
 
 

@@ -58,7 +58,7 @@ async def play(options: Options) -> int:
         environment = await asyncio.to_thread(describe_place, url, simulator)
         show(environment)
         if options.env_file:
-            options.env_file.write_text(shell_lines(environment), encoding="utf-8")
+            write_secrets(options.env_file, shell_lines(environment))
             click.echo(f"The same stands in {options.env_file}:  . {options.env_file}\n")
         held = True
         if options.tour:
@@ -124,6 +124,13 @@ def describe_place(url: str, simulator: Simulator) -> dict[str, str]:
 def shell_lines(environment: dict[str, str]) -> str:
     """Return the environment as lines that a shell can source."""
     return "".join(f"export {name}='{value}'\n" for name, value in environment.items())
+
+
+def write_secrets(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, whatever it was before."""
+    path.touch(mode=0o600)
+    path.chmod(0o600)
+    path.write_text(text, encoding="utf-8")
 
 
 def show(environment: dict[str, str]) -> None:

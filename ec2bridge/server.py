@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from sqlalchemy.exc import SQLAlchemyError
 
 from ec2bridge.actions import _background, _registry
 from ec2bridge.actions._context import Site
@@ -28,7 +29,10 @@ from ec2bridge.config import Settings, SettingsError, host_and_port
 from ec2bridge.mapping import MappingError, load_mappings
 from ec2bridge.store import Store, StoreError
 
+log = logging.getLogger("ec2bridge")
 access = logging.getLogger("ec2bridge.access")
+
+PURGE_EVERY = 3600.0
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -117,13 +121,25 @@ async def bridge(settings: Settings, metrics: Metrics | None = None) -> AsyncIte
         service = cloud.account(service_credentials(settings)) if settings.service_api_key else None
         site = Site(settings=settings, cloud=cloud, mappings=mappings, store=store, service=service)
         ignored = (lambda action, path: metrics.ignored.labels(action, path).inc()) if metrics else None
+        purging = asyncio.create_task(purge(store), name="purge")
         try:
             yield Bridge(site, provider(settings, cloud), Directories(cloud), on_ignored=ignored)
         finally:
+            purging.cancel()
             await _background.stop(site)
     finally:
         await cloud.close()
         await store.close()
+
+
+async def purge(store: Store) -> None:
+    """Remove from the store what has expired, now and every hour."""
+    while True:
+        try:
+            await store.purge()
+        except SQLAlchemyError as error:
+            log.warning("the store could not be purged: %s", type(error).__name__)
+        await asyncio.sleep(PURGE_EVERY)
 
 
 def application(served: Bridge, metrics: Metrics) -> web.Application:

@@ -85,6 +85,18 @@ class Place:
         }
         return _session.client(service, **options)
 
+    def store_owner(self, account: str = "alice") -> str:
+        """Return the name under which the store holds what the bridge keeps for an account."""
+
+        async def name() -> str:
+            credentials = await self.bridge.secrets.lookup(self.sim.accounts[account].api_key)
+            assert credentials is not None
+            native = self.bridge.site.cloud.account(credentials)
+            who = await self.bridge.secrets.identify(credentials, native)
+            return f"{who.domain_id}/{who.account}"
+
+        return str(self.run(name()))
+
     def commands(self, work: Callable[[], Any]) -> list[str]:
         """Return the native commands that the work became, in order."""
         before = len(self.native)

@@ -12,6 +12,7 @@ from ec2bridge.actions._context import Context
 from ec2bridge.actions._instances import goes_with_machine
 from ec2bridge.actions._machine_states import ADDRESS, GROUPS, LAUNCH_KIND
 from ec2bridge.actions._records import ENDING, UNDONE, Record, carry_on, is_orphan, trimmed
+from ec2bridge.cloudstack.client import Account
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 
 log = logging.getLogger(__name__)
@@ -84,6 +85,8 @@ async def end(record: Record) -> None:
     except CloudStackUnavailable:
         raise
     except CloudStackError as error:
+        if error.passes:
+            raise
         # It still runs, or whatever CloudStack says of it: EC2 shows that again.
         log.warning("machine %s could not be destroyed: %s", record.uuid, error)
         await record.close()
@@ -132,7 +135,7 @@ async def _is_listed(ctx: Context, uuid: str) -> bool:
 async def _let_go(record: Record) -> None:
     """Take a machine out of what it would hold until CloudStack itself expunges it."""
     ctx, data, uuid = record.ctx, record.data, record.uuid
-    await _quietly(ctx, "stopVirtualMachine", id=uuid, forced=True)
+    await _stop(ctx, uuid)
     attached = {row["id"] for row in await ctx.account.list("listVolumes", virtualmachineid=uuid)}
     for volume in data["detach"]:
         if volume in attached:
@@ -145,18 +148,33 @@ async def _let_go(record: Record) -> None:
     await _tags.mark(ctx, "instance", row, {GROUPS: None})
 
 
+async def _stop(ctx: Context, uuid: str) -> None:
+    try:
+        await ctx.account.job("stopVirtualMachine", id=uuid, forced=True)
+    except CloudStackUnavailable:
+        raise
+    except CloudStackError as error:
+        log.info("machine %s is not stopped by force: %s", uuid, error)
+        # An operator may keep force from users (allow.user.force.stop.vm).
+        await _quietly(ctx, "stopVirtualMachine", id=uuid)
+
+
 async def _expunge(record: Record) -> None:
     """Expunge as whoever may; a machine that is gone is as good."""
     ctx, data = record.ctx, record.data
     if data["expunge"] == "owner":
         return
     service = ctx.site.service if data["expunge"] == "service" else None
+    if service and not data["destroyed"] and not await _is_left_over(ctx, service, record.uuid):
+        return
     account = service or ctx.account
     try:
         await account.job("expungeVirtualMachine", id=record.uuid)
     except CloudStackUnavailable:
         raise
     except CloudStackError as error:
+        if error.passes:
+            raise
         if "Unable to find" in error.errortext or data["expunge"] == "nobody":
             return
         log.error(
@@ -165,6 +183,26 @@ async def _expunge(record: Record) -> None:
             record.uuid,
             error,
         )
+
+
+async def _is_left_over(ctx: Context, service: Account, uuid: str) -> bool:
+    """Whether a machine that the caller no longer sees is still the caller's, and destroyed.
+
+    It may have been given to another account meanwhile: what the caller has not destroyed with their own keys, the
+    look-up account expunges only if CloudStack says whose it is.
+    """
+    project = ctx.credentials.project_id
+    try:
+        rows = await service.list(
+            "listVirtualMachines", id=uuid, listall=True, projectid=project, details=["min"]
+        )
+    except CloudStackUnavailable:
+        raise
+    except CloudStackError:
+        return False
+    owners = {(row.get("domainid"), row.get("projectid") or row.get("account")) for row in rows}
+    dead = {row.get("state") for row in rows} <= {"Destroyed", "Expunging", "Error"}
+    return dead and owners == {(ctx.identity.domain_id, ctx.identity.account)}
 
 
 async def _delete_leftovers(record: Record) -> None:

@@ -27,6 +27,9 @@ MOST_VALUES = (
     200  # AWS: "You can specify up to 50 filters and up to 200 values per filter in a single request"
 )
 MOST_FILTERS = 50
+MOST_PATTERNS = 200
+MOST_PATTERN_TEXT = 20_000
+"""Values with wildcards in one request, and their characters: they cost time that all callers share."""
 
 
 def wanted(request: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -41,7 +44,18 @@ def wanted(request: Mapping[str, Any]) -> dict[str, list[str]]:
         raise Ec2Error(
             "FilterLimitExceeded", f"At most {MOST_FILTERS} filters of {MOST_VALUES} values each are allowed."
         )
+    patterns = [value for values in found.values() for value in values if _has_wildcard(value)]
+    if len(patterns) > MOST_PATTERNS or sum(map(len, patterns)) > MOST_PATTERN_TEXT:
+        raise Ec2Error(
+            "FilterLimitExceeded",
+            f"At most {MOST_PATTERNS} filter values with wildcards, of {MOST_PATTERN_TEXT} characters together,"
+            " are allowed.",
+        )
     return found
+
+
+def _has_wildcard(value: str) -> bool:
+    return "*" in value or "?" in value or "\\" in value
 
 
 def check(filters: Filters, asked: Mapping[str, list[str]]) -> None:
@@ -101,7 +115,7 @@ def text(value: Any) -> str:
 
 def matcher(values: list[str]) -> Callable[[str], bool]:
     """Return a predicate that is true for a text that one of the values, wildcards included, covers."""
-    plain = {value for value in values if not any(mark in value for mark in "*?\\")}
+    plain = {value for value in values if not _has_wildcard(value)}
     patterns = [_pattern(value) for value in values if value not in plain]
     if not patterns:
         return plain.__contains__
@@ -110,10 +124,22 @@ def matcher(values: list[str]) -> Callable[[str], bool]:
 
 @lru_cache(maxsize=512)
 def _pattern(value: str) -> re.Pattern[str]:
-    pieces = []
+    first, *rest = _pieces(value)
+    if not rest:
+        return re.compile(first, re.DOTALL)
+    *between, last = rest
+    # Each piece is looked for once, at its first place: going back would find nothing more, and with many stars
+    # would go on for years.
+    middle = "".join(f"(?>.*?{piece})" for piece in between if piece)
+    return re.compile(f"{first}{middle}.*{last}", re.DOTALL)
+
+
+def _pieces(value: str) -> list[str]:
+    """Return what stands before, between and behind the stars, as regular expressions."""
+    pieces = [""]
     for escaped, mark, rest in re.findall(r"(\\.)|([*?])|(.)", value, re.DOTALL):
-        if mark:
-            pieces.append(".*" if mark == "*" else ".")
+        if mark == "*":
+            pieces.append("")
         else:
-            pieces.append(re.escape(escaped[1:] if escaped else rest))
-    return re.compile("".join(pieces), re.DOTALL)
+            pieces[-1] += "." if mark else re.escape(escaped[1:] if escaped else rest)
+    return pieces

@@ -79,16 +79,23 @@ async def machine(ctx: Context, ident: str) -> Machine:
 async def resolve(ctx: Context, ids: Iterable[str], by_id: Mapping[str, str]) -> dict[str, str]:
     """Return id → uuid; `by_id` has those that CloudStack may no longer list."""
     found, missing = {}, []
-    for ident in ids:
-        try:
-            found[ident] = by_id.get(ident) or await ctx.directory.resolve("instance", ident)
-        except Ec2Error as error:
-            if not error.code.endswith("NotFound"):
-                raise
+    wanted = list(dict.fromkeys(ids))
+    # Together, so that all that are unknown share one listing.
+    outcomes = await asyncio.gather(*(_native(ctx, ident, by_id) for ident in wanted), return_exceptions=True)
+    for ident, outcome in zip(wanted, outcomes, strict=True):
+        if isinstance(outcome, str):
+            found[ident] = outcome
+        elif isinstance(outcome, Ec2Error) and outcome.code.endswith("NotFound"):
             missing.append(ident)
+        else:
+            raise outcome
     if missing:
         raise unknown(missing)
     return found
+
+
+async def _native(ctx: Context, ident: str, by_id: Mapping[str, str]) -> str:
+    return by_id.get(ident) or await ctx.directory.resolve("instance", ident)
 
 
 def unknown(ids: list[str]) -> Ec2Error:

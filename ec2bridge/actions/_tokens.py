@@ -23,6 +23,8 @@ BEAT = 5.0
 LEASE = 20.0
 """Seconds without a beat after which the bearer of a record is taken to have died with its process."""
 POLL = 0.1
+MOST = 255
+"""Characters of a token, which is kept for a day. AWS says 64, and some clients send more."""
 
 
 async def once(handler: Handler, op: Operation, ctx: Context, request: Request) -> Any:
@@ -34,6 +36,10 @@ async def once(handler: Handler, op: Operation, ctx: Context, request: Request) 
     token = next((request[name] for name in op.idempotency_tokens if request.get(name)), None)
     if token is None:
         return await handler(ctx, request)
+    if len(token) > MOST:
+        raise Ec2Error(
+            "InvalidParameterValue", f"The client token '{token[:MOST]}…' is longer than {MOST} characters."
+        )
     kind, digest = f"token:{op.name}", _digest(op, request)
     record: dict[str, Any] = {"digest": digest, "at": time.time()}
     while not await ctx.store.put_new(ctx.owner_id, kind, token, record, ttl=KEEP):

@@ -11,6 +11,9 @@ from ec2bridge.errors import Ec2Error
 
 Pairs = list[tuple[str, str]]
 
+MOST_PARAMETERS = 25_000
+"""Enough for 50 filters of 200 values, twice; each parameter costs time before its sender is known."""
+
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -20,6 +23,9 @@ def parse(text: str) -> Pairs:
         raise Ec2Error(
             "MalformedQueryString", "The query string contains a % that no two hexadecimal digits follow."
         )
+    if text.count("&") >= MOST_PARAMETERS:
+        # Before anything is decoded: nobody has been asked yet who is sending this.
+        raise Ec2Error("MalformedQueryString", f"The request has more than {MOST_PARAMETERS} parameters.")
     pairs = []
     for part in text.split("&"):
         if part:

@@ -24,6 +24,9 @@ __all__ = ["CloudStackSecrets", "Credentials", "FileSecrets", "Identity", "Secre
 
 log = logging.getLogger(__name__)
 
+MOST_WAITING = 1000
+"""Keys that may wait to be looked up: more than that are made up."""
+
 T = TypeVar("T")
 
 
@@ -41,6 +44,10 @@ class _Shelf(Generic[T]):
             return None
         self._entries.move_to_end(key)
         return entry[:1]
+
+    def holds(self, key: str) -> bool:
+        """Whether a key has a value, be it past its end."""
+        return key in self._entries
 
     def put(self, key: str, value: T, until: float) -> None:
         self._entries[key] = (value, until)
@@ -79,6 +86,7 @@ class CloudStackSecrets:
         self._refused: _Shelf[Ec2Error | None] = _Shelf(size)
         self._asking: dict[str, asyncio.Task[Credentials | None]] = {}
         self._slots = asyncio.Semaphore(parallel)
+        self._renewals = asyncio.Semaphore(parallel)
         self._identities = Cached(ttl, size)
 
     async def lookup(self, access_key: str) -> Credentials | None:
@@ -118,6 +126,8 @@ class CloudStackSecrets:
         """Return the look-up that is under way for a key, started if there is none."""
         task = self._asking.get(key)
         if task is None:
+            if len(self._asking) >= MOST_WAITING and not self._known.holds(key):
+                raise Ec2Error("RequestLimitExceeded", "Too many access keys are being looked up.")
             task = self._asking[key] = asyncio.create_task(self._ask(key))
             task.add_done_callback(lambda done: self._asked(key, done))
         return task
@@ -137,7 +147,8 @@ class CloudStackSecrets:
             self._refused.put(key, error, now + self._negative_ttl)
 
     async def _ask(self, key: str) -> Credentials | None:
-        async with self._slots:
+        # Those who were known a moment ago need not queue behind whoever sends made-up keys.
+        async with self._renewals if self._known.holds(key) else self._slots:
             try:
                 row = await (self._from_key_list(key) if await self._has_key_list() else self._from_user(key))
             except CloudStackUnavailable as error:

@@ -26,6 +26,7 @@ Row = Mapping[str, Any]
 MISS_TTL = 5.0  # seconds
 MOST_IDS = 50_000  # of one kind and caller
 MOST_CALLERS = 2_000
+MOST_MISSES = 2_000  # of one kind and caller
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ class Known:
     most: int = MOST_IDS
     by_digits: OrderedDict[str, str] = field(default_factory=OrderedDict)
     seen: set[str] = field(default_factory=set)
-    misses: dict[str, float] = field(default_factory=dict)
+    misses: OrderedDict[str, float] = field(default_factory=OrderedDict)
 
     def remember(self, native_ids: Iterable[str]) -> None:
         """Take note of objects; those seen before cost a look into a set."""
@@ -172,10 +173,10 @@ class Known:
 
     def miss(self, digits: str) -> None:
         """Remember for a while that there is no such object."""
-        now = time.monotonic()
-        if len(self.misses) > 1000:
-            self.misses = {known: until for known, until in self.misses.items() if until > now}
-        self.misses[digits] = now + self.miss_ttl
+        self.misses[digits] = time.monotonic() + self.miss_ttl
+        self.misses.move_to_end(digits)
+        if len(self.misses) > MOST_MISSES:
+            self.misses.popitem(last=False)
 
 
 @dataclass(slots=True, eq=False)

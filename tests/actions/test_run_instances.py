@@ -268,7 +268,7 @@ def test_a_token_launches_once(ec2: Any) -> None:
 def forget_tokens(place: Place) -> None:
     """What a lost answer and a lost store leave: machines, and no record of the launch."""
 
-    owner = place_owner(place)
+    owner = place.store_owner()
 
     async def forget() -> None:
         store = place.bridge.site.store
@@ -276,11 +276,6 @@ def forget_tokens(place: Place) -> None:
             await store.delete(owner, "token:RunInstances", entry.key)
 
     place.run(forget())
-
-
-def place_owner(place: Place) -> str:
-    groups = place.client().describe_security_groups()["SecurityGroups"]
-    return str(groups[0]["OwnerId"])
 
 
 def test_a_launch_whose_answer_was_lost_is_found_again(place: Place) -> None:
@@ -396,7 +391,7 @@ def test_a_launch_whose_bridge_died_is_taken_up_by_another(
     place = make_place({"store": str(tmp_path / "store.sqlite")}, job_time=0.3)
     ec2 = place.client()
     ident = ids(launch(ec2, BlockDeviceMappings=[{"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 5}}]))[0]
-    owner = place_owner(place)
+    owner = place.store_owner()
 
     async def die() -> None:
         store = place.bridge.site.store
@@ -408,6 +403,36 @@ def test_a_launch_whose_bridge_died_is_taken_up_by_another(
     assert described(ec2)[0]["State"]["Name"] == "pending"
     machine = until(ec2, "running", ident)[0]
     assert [m["DeviceName"] for m in machine["BlockDeviceMappings"]] == ["/dev/sda1", "/dev/sdf"]
+
+
+def test_a_launch_survives_its_jobs_being_forgotten(make_place: Callable[..., Place], tmp_path: Any) -> None:
+    place = make_place({"store": str(tmp_path / "store.sqlite")}, job_time=0.2)
+    ec2 = place.client()
+    ident = ids(launch(ec2))[0]
+    owner = place_owner(place)
+
+    async def sleep_over() -> None:
+        # A bridge that was down for longer than CloudStack keeps its jobs: a day.
+        store = place.bridge.site.store
+        await _background.stop(place.bridge.site)
+        for entry in await store.list(owner, KIND):
+            data = {**entry.value, "beat": 0.0, "job": "00000000-0000-4000-8000-000000000000"}
+            await store.put(owner, KIND, entry.key, data)
+
+    place.run(sleep_over())
+    assert until(ec2, "running", ident)
+
+
+def test_more_groups_than_a_tag_holds_are_refused(ec2: Any) -> None:
+    groups = [
+        ec2.create_security_group(GroupName=f"g{number}", Description="many")["GroupId"]
+        for number in range(7)
+    ]
+    with pytest.raises(ClientError) as caught:
+        launch(ec2, SecurityGroupIds=groups)
+    assert code_of(caught) == "SecurityGroupsPerInterfaceLimitExceeded"
+    machine = launch(ec2, SecurityGroupIds=groups[:6])[0]
+    assert {group["GroupId"] for group in machine["SecurityGroups"]} == set(groups[:6])
 
 
 def test_a_launch_that_the_quota_cannot_hold_deploys_nothing(place: Place, ec2: Any) -> None:

@@ -169,7 +169,7 @@ def test_a_termination_whose_bridge_died_is_taken_up_by_another(
         for entry in await site.store.list(owner, KIND):
             await site.store.put(owner, KIND, entry.key, {**entry.value, "beat": 0.0})
 
-    owner = ec2.describe_instances()["Reservations"][0]["OwnerId"]
+    owner = place.store_owner()
     place.run(die())
     until(ec2, "terminated", ident)
 

@@ -1,0 +1,241 @@
+"""What attackers try: each test is an attack that must come to nothing."""
+
+import logging
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+from urllib.request import Request, urlopen
+
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
+
+from ec2bridge import demo, server
+from ec2bridge.__main__ import OneLine
+from ec2bridge.actions import _context
+from ec2bridge.actions._filters import matcher
+from ec2bridge.actions._records import ENDING, KIND
+from ec2bridge.auth import query
+from ec2bridge.cloudstack.directory import MOST_MISSES, Known
+from ec2bridge.errors import Ec2Error
+from tests.actions.launching import ids, started, until
+from tests.actions.native import Native
+from tests.conftest import REGION, Place
+
+
+def code_of(work: Callable[[], Any]) -> str:
+    with pytest.raises(ClientError) as refused:
+        work()
+    return str(refused.value.response["Error"]["Code"])
+
+
+def send(place: Place, body: str) -> tuple[int, str]:
+    """Sign a body as alice and send it."""
+    keys = place.sim.accounts["alice"]
+    request = AWSRequest(
+        "POST", f"{place.url}/", data=body, headers={"Content-Type": "application/x-www-form-urlencoded"}
+    )
+    SigV4Auth(Credentials(keys.api_key, keys.secret_key), "ec2", REGION).add_auth(request)
+    try:
+        with urlopen(Request(request.url, body.encode(), dict(request.headers))) as answer:
+            return answer.status, answer.read().decode()
+    except OSError as error:
+        return error.code, error.read().decode()  # type: ignore[attr-defined]
+
+
+# --- another's data ------------------------------------------------------------------------------------------------
+
+
+def test_accounts_whose_digits_are_alike_share_nothing(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_context, "account_id", lambda domain, account: "123456789012")
+    alice, bob = place.client("alice"), place.client("bob")
+    assert alice.describe_security_groups()["SecurityGroups"][0]["OwnerId"] == "123456789012"
+    zone = alice.describe_availability_zones()["AvailabilityZones"][0]["ZoneName"]
+    wanted = {"AvailabilityZone": zone, "Size": 1, "ClientToken": "same"}
+    first, second = alice.create_volume(**wanted), bob.create_volume(**wanted)
+    assert first["VolumeId"] != second["VolumeId"]
+    # An empty value lies in the store.
+    alice.create_tags(Resources=[first["VolumeId"]], Tags=[{"Key": "secret", "Value": ""}])
+    assert [tag["Key"] for tag in alice.describe_tags()["Tags"]] == ["secret"]
+    assert bob.describe_tags()["Tags"] == []
+
+
+def test_the_look_up_account_expunges_no_machine_of_another(place: Place) -> None:
+    bobs = Native(place, "bob")
+    ident = ids(started(place.client("bob")))[0]
+    row = next(row for row in bobs.list("listVirtualMachines"))
+    bobs.do("destroyVirtualMachine", id=row["id"])
+    # What alice's bridge would hold had the machine been hers when she terminated it, and bob's since.
+    record = {
+        "phase": ENDING,
+        "row": row,
+        "reason": None,
+        "job": None,
+        "destroying": False,
+        "destroyed": False,
+        "address": None,
+        "static": None,
+        "volumes": [],
+        "detach": [],
+        "expunge": "service",
+        "careful": False,
+        "grouped": False,
+    }
+    place.run(place.bridge.site.store.put(place.store_owner("alice"), KIND, row["id"], record))
+
+    assert "expungeVirtualMachine" not in place.commands(
+        lambda: until(place.client("alice"), "terminated", ident)
+    )
+
+
+def test_ids_of_another_are_unknown(place: Place) -> None:
+    bob, alice = place.client("bob"), place.client("alice")
+    ident = ids(started(bob))[0]
+    uuid = Native(place, "bob").list("listVirtualMachines")[0]["id"]
+    for name in (ident, uuid):
+        for action in ("terminate", "stop", "start", "reboot", "describe"):
+            call = getattr(alice, f"{action}_instances")
+            assert (
+                code_of(lambda call=call, name=name: call(InstanceIds=[name])) == "InvalidInstanceID.NotFound"
+            )
+    assert Native(place, "bob").list("listVirtualMachines")[0]["state"] == "Running"
+
+
+# --- time and memory -----------------------------------------------------------------------------------------------
+
+
+def test_stars_in_a_filter_cost_no_time() -> None:
+    began = time.perf_counter()
+    assert not matcher(["*a" * 100 + "b"])("a" * 256)
+    assert time.perf_counter() - began < 1
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "matches"),
+    [
+        ("a*b?c*", "axxbxc1", True),
+        ("*", "", True),
+        ("?", "", False),
+        ("a**b", "ab", True),
+        ("*ab", "abab", True),
+        ("a*a", "a", False),
+        ("*a?*?b", "xaybb", True),
+        ("*a*b*", "ba", False),
+        (r"\*x*", "*xy", True),
+    ],
+)
+def test_stars_still_mean_anything(pattern: str, text: str, matches: bool) -> None:
+    assert matcher([pattern])(text) is matches
+
+
+def test_wildcards_of_one_request_are_limited(ec2: Any) -> None:
+    many = [{"Name": "key-name", "Values": [f"*{number}?" for number in range(150)]}]
+    more = [{"Name": "fingerprint", "Values": [f"*{number}?" for number in range(150)]}]
+    assert ec2.describe_key_pairs(Filters=many)["KeyPairs"] == []
+    assert code_of(lambda: ec2.describe_key_pairs(Filters=many + more)) == "FilterLimitExceeded"
+    long = [{"Name": "key-name", "Values": ["*a" * 15_000]}]
+    assert code_of(lambda: ec2.describe_key_pairs(Filters=long)) == "FilterLimitExceeded"
+
+
+def test_too_many_parameters_are_refused_before_they_are_read() -> None:
+    with pytest.raises(Ec2Error, match="MalformedQueryString"):
+        query.parse("a=1&" * (query.MOST_PARAMETERS + 1))
+    assert len(query.parse("a=1&" * 20_000)) == 20_000
+
+
+def test_made_up_ids_are_remembered_within_bounds() -> None:
+    known, began = Known("instance"), time.perf_counter()
+    for number in range(50_000):
+        known.miss(f"{number:017x}")
+    assert len(known.misses) == MOST_MISSES
+    assert known.missed(f"{49_999:017x}")
+    assert time.perf_counter() - began < 2
+
+
+def test_made_up_ids_share_one_listing(place: Place) -> None:
+    ec2 = place.client()
+    made_up = [f"i-{number:017x}" for number in range(1, 200)]
+    native = place.commands(lambda: code_of(lambda: ec2.terminate_instances(InstanceIds=made_up)))
+    assert native.count("listVirtualMachines") == 1
+
+
+def test_made_up_projects_fetch_commands_once(place: Place) -> None:
+    keys = place.sim.accounts["alice"]
+
+    def ask() -> None:
+        for number in range(5):
+            project = f"00000000-0000-0000-0000-{number:012d}"
+            ec2 = place.client(aws_access_key_id=f"{keys.api_key}:{project}")
+            assert code_of(ec2.describe_instances) == "AuthFailure"
+
+    assert place.commands(ask).count("listApis") <= 2  # the caller's and the look-up account's
+
+
+def test_a_client_token_is_limited(ec2: Any) -> None:
+    zone = ec2.describe_availability_zones()["AvailabilityZones"][0]["ZoneName"]
+    token = "x" * 5000
+    refused = code_of(lambda: ec2.create_volume(AvailabilityZone=zone, Size=1, ClientToken=token))
+    assert refused == "InvalidParameterValue"
+
+
+def test_a_body_that_does_not_come_is_given_up(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ec2bridge.app.BODY_TIMEOUT", 0.2)
+    host, port = place.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), 5) as connection:
+        connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nAction")
+        assert b"RequestTimeout" in connection.recv(4096)
+
+
+def test_the_store_is_purged(make_place: Callable[..., Place], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "PURGE_EVERY", 0.05)
+    place = make_place()
+    store = place.bridge.site.store
+    place.run(store.put("a", "b", "c", 1, ttl=0.01))
+    deadline = time.monotonic() + 10
+    while place.run(_rows(store)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+async def _rows(store: Any) -> int:
+    async with store.engine.connect() as connection:
+        found = await connection.exec_driver_sql("select count(*) from entries where kind = 'b'")
+        return int(found.scalar_one())
+
+
+# --- logs, answers and files ---------------------------------------------------------------------------------------
+
+
+def test_an_action_with_line_breaks_writes_one_line(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="ec2bridge.access")
+    status, _ = send(place, f"Action={quote('Foo' + chr(10) + 'forged')}&Version=2016-11-15")
+    assert status == 400
+    lines = [record.getMessage() for record in caplog.records if record.name == "ec2bridge.access"]
+    assert len(lines) == 1
+    assert "forged" not in lines[0]
+
+
+def test_log_records_stay_on_one_line() -> None:
+    record = logging.LogRecord("x", logging.INFO, "", 0, "name %s", ("a\nb\r\x1b[2J\u2028",), None)
+    assert OneLine("%(message)s").format(record) == r"name a\nb\r\x1b[2J\u2028"
+
+
+def test_what_xml_cannot_hold_does_not_break_an_answer(place: Place) -> None:
+    evil = "]]></Message><script>\x00\ufffe&"
+    status, text = send(place, f"Action={quote(evil)}&Version=2016-11-15")
+    assert status == 400
+    assert "<script>" not in text
+    assert "\x00" not in text
+
+
+def test_files_with_secrets_are_their_owners_alone(tmp_path: Any) -> None:
+    path = tmp_path / "demo.env"
+    path.write_text("old")
+    path.chmod(0o644)
+    demo.write_secrets(path, "new")
+    assert path.read_text() == "new"
+    assert path.stat().st_mode & 0o777 == 0o600
