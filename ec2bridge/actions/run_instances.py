@@ -7,7 +7,7 @@ to do for each (its address, its volumes) goes on in the background, and the mac
 import asyncio
 from typing import Any
 
-from ec2bridge.actions import _launched
+from ec2bridge.actions import _launch_templates, _launched
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._deploy import deploy_all, equip, look, take_back
 from ec2bridge.actions._instance_facts import gather_facts
@@ -23,6 +23,7 @@ Row = dict[str, Any]
 @action(
     "RunInstances",
     honours=(
+        "LaunchTemplate",
         "MinCount",
         "MaxCount",
         "ImageId",
@@ -82,7 +83,14 @@ Row = dict[str, Any]
 )
 async def run_instances(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Launch between MinCount and MaxCount machines; the answer comes as soon as CloudStack has accepted them."""
+    return await launch_marked(ctx, request, {})
+
+
+async def launch_marked(ctx: Context, request: dict[str, Any], marks: dict[str, str]) -> dict[str, Any]:
+    """Launch what the request and its launch template ask for; `marks` are tags of AWS's own on the machines."""
+    request, origin = await _launch_templates.applied(ctx, request)
     launch = await plan(ctx, request)
+    launch.tags["instance"] |= {**origin, **marks}
     accepted = await deploy_all(ctx, launch)
     try:
         await equip(ctx, launch, accepted)

@@ -1,0 +1,150 @@
+"""Launch templates as objects: create, describe, choose a default, delete.
+
+They live in the store alone, see `_launch_templates`; their versions are in `launch_template_versions.py`.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from ec2bridge.actions import _launch_templates, _tags
+from ec2bridge.actions._context import Context
+from ec2bridge.actions._describe import Ids, Item, describe
+from ec2bridge.actions._filters import TAGS
+from ec2bridge.actions._instance_facts import gather_facts
+from ec2bridge.actions._instances import instance
+from ec2bridge.actions._launch_templates import KIND, Template
+from ec2bridge.actions._machines import machine, volumes_of
+from ec2bridge.actions._registry import action
+from ec2bridge.ids import ec2_id
+
+NAMED = ("LaunchTemplateId", "LaunchTemplateName")
+
+
+def item(template: Template, tags: list[dict[str, str]]) -> Item:
+    """Translate one template."""
+    return {
+        "LaunchTemplateId": ec2_id("lt", template["id"]),
+        "LaunchTemplateName": template["name"],
+        "CreateTime": datetime.fromisoformat(template["created"]),
+        "CreatedBy": template["by"],
+        "DefaultVersionNumber": template["default"],
+        "LatestVersionNumber": _launch_templates.latest(template),
+        "Tags": tags,
+    }
+
+
+async def _tagged(ctx: Context, template: Template) -> Item:
+    return item(template, (await _tags.merged(ctx, KIND, [template]))[template["id"]])
+
+
+@action(
+    "CreateLaunchTemplate",
+    honours=(
+        "LaunchTemplateName",
+        "VersionDescription",
+        "LaunchTemplateData",
+        "TagSpecifications",
+        "ClientToken",
+    ),
+)
+async def create_launch_template(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Create a template; what it says is checked when something is launched from it, as on AWS."""
+    tags = _tags.specified(request, KIND)
+    template = await _launch_templates.create(
+        ctx,
+        request.get("LaunchTemplateName"),
+        request.get("VersionDescription"),
+        request.get("LaunchTemplateData") or {},
+    )
+    await _tags.attach(ctx, KIND, template["id"], tags)
+    return {"LaunchTemplate": item(template, _tags.as_list(tags))}
+
+
+@describe(
+    "DescribeLaunchTemplates",
+    items="LaunchTemplates",
+    ids={
+        "LaunchTemplateIds": Ids("LaunchTemplateId", KIND),
+        "LaunchTemplateNames": Ids(
+            "LaunchTemplateName",
+            None,
+            "InvalidLaunchTemplateName.NotFoundException",
+            "At least one of the launch templates specified in the request does not exist: {}.",
+        ),
+    },
+    filters={**TAGS, "create-time": "CreateTime", "launch-template-name": "LaunchTemplateName"},
+    ignores={"IncludeManagedResources": "no service manages templates of its own here"},
+    least=1,
+    most=200,
+)
+async def describe_launch_templates(ctx: Context, request: dict[str, Any]) -> list[Item]:
+    """Return the caller's templates."""
+    found = await _launch_templates.templates(ctx)
+    tags = await _tags.merged(ctx, KIND, found)
+    return [item(template, tags[template["id"]]) for template in found]
+
+
+@action("ModifyLaunchTemplate", honours=(*NAMED, "DefaultVersion", "ClientToken"))
+async def modify_launch_template(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Make a version the default one."""
+
+    def alter(template: Template) -> None:
+        if request.get("DefaultVersion"):
+            _launch_templates.version_of(template, request["DefaultVersion"])
+            template["default"] = _launch_templates.number_of(template, request["DefaultVersion"])
+
+    template = await _launch_templates.change(ctx, request, alter)
+    return {"LaunchTemplate": await _tagged(ctx, template)}
+
+
+@action("DeleteLaunchTemplate", honours=NAMED)
+async def delete_launch_template(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Delete a template with all its versions; machines launched from it stay as they are."""
+    template = await _launch_templates.find(ctx, request)
+    answer = {"LaunchTemplate": await _tagged(ctx, template)}
+    await _launch_templates.delete(ctx, template)
+    await _tags.forget(ctx, KIND, template["id"])
+    return answer
+
+
+@action("GetLaunchTemplateData", honours=("InstanceId",), native=("listVirtualMachines", "listVolumes"))
+async def get_launch_template_data(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Return the template that a machine could have been launched from."""
+    found = await machine(ctx, request.get("InstanceId") or "")
+    known = {found.uuid: found.record} if found.record else {}
+    rows = [found.row]
+    shown = instance(await gather_facts(ctx, rows, known, await volumes_of(ctx, rows)), found.row)
+    answer = await ctx.account.call("getVirtualMachineUserData", virtualmachineid=found.uuid)
+    data = {
+        **{
+            name: shown[name]
+            for name in ("ImageId", "InstanceType", "KeyName", "EbsOptimized")
+            if shown.get(name)
+        },
+        "DisableApiTermination": bool(found.row.get("deleteprotection")),
+        "Monitoring": {"Enabled": False},
+        "UserData": (answer.get("virtualmachineuserdata") or {}).get("userdata"),
+        "Placement": {k: v for k, v in shown["Placement"].items() if k in ("AvailabilityZone", "GroupName")},
+        "BlockDeviceMappings": [_mapping(mapping) for mapping in shown["BlockDeviceMappings"]],
+        "NetworkInterfaces": [_nic(nic) for nic in shown["NetworkInterfaces"]],
+    }
+    tags = [tag for tag in shown["Tags"] if not tag["Key"].startswith("aws:")]
+    if tags:
+        data["TagSpecifications"] = [{"ResourceType": "instance", "Tags": tags}]
+    return {"LaunchTemplateData": {name: value for name, value in data.items() if value is not None}}
+
+
+def _mapping(mapping: Item) -> Item:
+    return {
+        "DeviceName": mapping["DeviceName"],
+        "Ebs": {"DeleteOnTermination": mapping["Ebs"]["DeleteOnTermination"]},
+    }
+
+
+def _nic(nic: Item) -> Item:
+    return {
+        "DeviceIndex": nic["Attachment"]["DeviceIndex"],
+        "DeleteOnTermination": True,
+        "SubnetId": nic["SubnetId"],
+        "Groups": [group["GroupId"] for group in nic.get("Groups") or ()],
+    }
