@@ -4,6 +4,7 @@ import logging
 import socket
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 from urllib.request import Request, urlopen
@@ -70,7 +71,7 @@ def test_the_look_up_account_expunges_no_machine_of_another(place: Place) -> Non
     row = next(row for row in bobs.list("listVirtualMachines"))
     bobs.do("destroyVirtualMachine", id=row["id"])
     # What alice's bridge would hold had the machine been hers when she terminated it, and bob's since.
-    record = {
+    record: dict[str, Any] = {
         "phase": ENDING,
         "row": row,
         "reason": None,
@@ -99,9 +100,7 @@ def test_ids_of_another_are_unknown(place: Place) -> None:
     for name in (ident, uuid):
         for action in ("terminate", "stop", "start", "reboot", "describe"):
             call = getattr(alice, f"{action}_instances")
-            assert (
-                code_of(lambda call=call, name=name: call(InstanceIds=[name])) == "InvalidInstanceID.NotFound"
-            )
+            assert code_of(partial(call, InstanceIds=[name])) == "InvalidInstanceID.NotFound"
     assert Native(place, "bob").list("listVirtualMachines")[0]["state"] == "Running"
 
 

@@ -317,3 +317,28 @@ class TestIdentity:
         with pytest.raises(Ec2Error, match=PROJECT) as caught:
             await identify(Service({"listProjects": answer}, credentials=credentials))
         assert caught.value.code == "AuthFailure"
+
+
+async def test_a_flood_of_made_up_keys_neither_holds_up_known_ones_nor_grows(monkeypatch):
+    monkeypatch.setattr("ec2bridge.auth.secrets.MOST_WAITING", 20)
+
+    class Flooded(Service):
+        async def call(self, command, **params):
+            if params["apikeyfilter"] != KEY:
+                await asyncio.sleep(60)
+            return await super().call(command, **params)
+
+    clock = Clock()
+    provider = secrets(Flooded({"listUserKeys": key_list}), parallel=2, clock=clock)
+    assert await provider.lookup(KEY)
+    clock.now += 1000
+    flood = [asyncio.create_task(provider.lookup(f"made-up-{number}")) for number in range(50)]
+    await asyncio.sleep(0)
+    assert (await asyncio.wait_for(provider.lookup(KEY), 5)).secret_key == SECRET
+    refused = [task.exception() for task in flood if task.done()]
+    assert len(refused) == 30
+    assert {error.code for error in refused} == {"RequestLimitExceeded"}
+    under_way = list(provider._asking.values())
+    for task in (*flood, *under_way):
+        task.cancel()
+    await asyncio.gather(*flood, *under_way, return_exceptions=True)
