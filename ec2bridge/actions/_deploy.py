@@ -25,7 +25,8 @@ Row = dict[str, Any]
 
 AT_ONCE = 5
 """Deployments that are submitted together."""
-NAME_TAKEN = "already exists in the network domain"
+NAME_TAKEN = ("already exists in the network domain", "There already exists a VM by the")
+"""The second where an operator has machines named alike in CloudStack and on VMware."""
 
 
 def reservation_id(ctx: Context, launch: Launch) -> str:
@@ -84,7 +85,7 @@ async def _deploy(ctx: Context, launch: Launch, index: int) -> Row:
     except BaseException as error:
         if acquired:
             await asyncio.shield(_release(ctx, acquired["address"]))
-        if isinstance(error, CloudStackError) and NAME_TAKEN in error.errortext:
+        if isinstance(error, CloudStackError) and any(text in error.errortext for text in NAME_TAKEN):
             return await _adopt(ctx, launch, index, error)
         if isinstance(error, CloudStackError) and error.errorcode == 530 and launch.nics.address:
             # CloudStack hides from users that this is why.

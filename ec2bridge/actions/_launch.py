@@ -14,9 +14,10 @@ from typing import Any
 from ec2bridge.actions import _key_records, _machine_states, _tags
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._launch_disks import Disks, disks
-from ec2bridge.actions._launch_groups import launch_groups
+from ec2bridge.actions._launch_groups import launch_groups, membership
 from ec2bridge.actions._launch_network import Nics, nics
 from ec2bridge.actions._places import Zone
+from ec2bridge.actions._tagging import WIDEST
 from ec2bridge.actions._types import TYPE_DETAIL, resolve_type
 from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.errors import Ec2Error
@@ -75,7 +76,7 @@ async def plan(ctx: Context, request: dict[str, Any]) -> Launch:
             "serviceofferingid": offering["id"],
             "userdata": _user_data(request),
             "keypair": await _key(ctx, request),
-            "displayname": tags["instance"].get("Name"),
+            "displayname": tags["instance"].get("Name", "")[:WIDEST] or None,
             "affinitygroupnames": await _placement_group(ctx, request),
             **placed.params(),
             **hard.params(),
@@ -88,7 +89,7 @@ async def plan(ctx: Context, request: dict[str, Any]) -> Launch:
     if placed.zone.security_groups:
         launch.params["securitygroupids"] = groups
     elif groups:
-        launch.marks[_machine_states.GROUPS] = ",".join(groups)
+        launch.marks[_machine_states.GROUPS] = membership(groups)
     await _switches(ctx, request, launch)
     return launch
 

@@ -11,8 +11,12 @@ from ec2bridge.actions import _groups
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._launch_network import Nics
 from ec2bridge.actions._places import default_vpc_id, vpc_id_of_network
+from ec2bridge.errors import Ec2Error
 
 Row = dict[str, Any]
+
+MOST_MARKED = 6
+"""So many uuids fit into a tag's 255 characters; AWS's own default is 5."""
 
 
 async def launch_groups(ctx: Context, request: dict[str, Any], placed: Nics) -> list[str]:
@@ -24,6 +28,16 @@ async def launch_groups(ctx: Context, request: dict[str, Any], placed: Nics) -> 
     vpc = vpc_id_of_network(ctx, placed.rows[0]) if placed.rows else default_vpc_id(ctx)
     found = await _groups.chosen(ctx, vpc, ids, names)
     return native_uuids(found) if placed.zone.security_groups else [group.uuid for group in found]
+
+
+def membership(uuids: list[str]) -> str:
+    """Return the value of a machine's reserved tag that says which groups it is in; CloudStack's tags are short."""
+    if len(uuids) > MOST_MARKED:
+        raise Ec2Error(
+            "SecurityGroupsPerInterfaceLimitExceeded",
+            f"The maximum number of security groups per interface has been reached: {MOST_MARKED} in this zone.",
+        )
+    return ",".join(uuids)
 
 
 def native_uuids(found: Iterable[_groups.Group]) -> list[str]:

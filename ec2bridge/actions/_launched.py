@@ -14,6 +14,7 @@ from ec2bridge.actions._ending import end_failed
 from ec2bridge.actions._machine_states import KEEP_MARK
 from ec2bridge.actions._records import Record
 from ec2bridge.actions._volumes import TYPE_MARK
+from ec2bridge.cloudstack.client import POLL
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.errors import Ec2Error
 
@@ -21,6 +22,7 @@ Row = dict[str, Any]
 
 LAUNCH_MARK = "launch"
 """Reserved tag on a public address that a launch acquired: the machine's uuid. It is no Elastic IP of the client's."""
+BAD_KEY, NO_SUCH_JOB = 401, 431
 LIMITS = {"createVolume": "Client.VolumeLimitExceeded", "associateIpAddress": "Client.AddressLimitExceeded"}
 
 
@@ -29,7 +31,7 @@ async def settle(record: Record) -> None:
     ctx, data = record.ctx, record.data
     try:
         if data["job"]:
-            await ctx.account.wait(data["job"])
+            await _ended(ctx, data["job"])
             await record.save(job=None)
         await _map_address(record)
         await _add_volumes(record)
@@ -37,9 +39,21 @@ async def settle(record: Record) -> None:
     except CloudStackUnavailable:
         raise
     except (CloudStackError, Ec2Error) as error:
+        if isinstance(error, CloudStackError) and (error.passes or error.errorcode == BAD_KEY):
+            # Nothing is wrong with the machine: who lists it next with keys that are good goes on with it.
+            raise
         await end_failed(record, reason(error))
         return
     await record.close()
+
+
+async def _ended(ctx: Context, job: str) -> None:
+    """Wait for a job; CloudStack forgets those that ended a day ago, and how they did shows in what they made."""
+    try:
+        await ctx.account.wait(job)
+    except CloudStackError as error:
+        if error.command != POLL or error.errorcode != NO_SUCH_JOB:
+            raise
 
 
 def reason(error: CloudStackError | Ec2Error) -> tuple[str, str]:
@@ -60,7 +74,7 @@ async def _map_address(record: Record) -> None:
     if not todo.get("address"):
         return
     if todo["address_job"]:
-        await ctx.account.wait(todo["address_job"])
+        await _ended(ctx, todo["address_job"])
     try:
         await ctx.account.call(
             "enableStaticNat",
@@ -96,7 +110,7 @@ async def _add_volumes(record: Record) -> None:
             await record.save(
                 made=[*data["made"], answer["id"]], todo={**data["todo"], "volumes": [first, *rest]}
             )
-        await ctx.account.wait(first["job"])
+        await _ended(ctx, first["job"])
         marks = {KEEP_MARK: first["goes"] and "true", TYPE_MARK: first["type"], DEVICE_MARK: first["device"]}
         tags = {_tags.RESERVED + name: value for name, value in marks.items() if value}
         wanted = {**data["todo"]["tags"]["volume"], **tags}

@@ -30,6 +30,9 @@ NATIVE = MappingProxyType(
     }
 )
 
+WIDEST = 255
+"""The longest key and value that CloudStack keeps; it cuts off what is longer and says nothing."""
+
 Tags = Mapping[str, str]
 
 
@@ -116,7 +119,11 @@ def _natively(ctx: Context, kind: str, ident: str, now: Tags, tags: Tags) -> set
 
 
 def _fits(text: str) -> bool:
-    return bool(text.strip()) and all(" " <= char <= "\uffff" and char != "\x7f" for char in text)
+    return (
+        bool(text.strip())
+        and len(text) <= WIDEST
+        and all(" " <= char <= "\uffff" and char != "\x7f" for char in text)
+    )
 
 
 def _collated(key: str) -> str:
@@ -156,7 +163,9 @@ async def _create_alike(ctx: Context, kind: str, idents: list[str], tags: Tags) 
 
 
 def _is_anothers(error: Exception) -> bool:
-    return isinstance(error, CloudStackError) and "does not have permission" in error.errortext
+    if not isinstance(error, CloudStackError):
+        return False
+    return error.errorcode == 531 or "have permission" in error.errortext
 
 
 def _pairs(tags: Mapping[str, str | None]) -> list[dict[str, str | None]]:

@@ -1,7 +1,7 @@
 """CloudStack's ways of writing values, as EC2 has them: times, sizes, and listings of named objects."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from ec2bridge.actions._context import Context
@@ -13,13 +13,14 @@ MOST_NARROWED = 100
 
 
 def moment(text: str | None) -> datetime | None:
-    """Return the time that a row has as "2026-11-23T12:36:35+0000"."""
+    """Return the time that a row has as "2026-11-23T12:36:35+0000", or with the offset of CloudStack's own zone."""
     return datetime.fromisoformat(text) if text else None
 
 
 def iso(text: str | None) -> str | None:
     """Return a time as the EC2 members that are text have it: "2026-11-23T12:36:35.000Z"."""
-    return text.replace("+0000", ".000Z") if text else None
+    when = moment(text)
+    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z") if when else None
 
 
 def gib(size: Any) -> int:

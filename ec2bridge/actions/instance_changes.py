@@ -15,7 +15,7 @@ from ec2bridge.actions._context import Context
 from ec2bridge.actions._devices import device_name
 from ec2bridge.actions._instance_facts import group_uuids
 from ec2bridge.actions._launch import require_protection, shutdown_behaviour
-from ec2bridge.actions._launch_groups import native_uuids
+from ec2bridge.actions._launch_groups import membership, native_uuids
 from ec2bridge.actions._machine_states import GROUPS, KEEP_MARK, SHUTDOWN, SOURCE_CHECK, STOP_LOCK
 from ec2bridge.actions._machines import Machine, machine, volumes_of
 from ec2bridge.actions._places import resolve_zone, vpc_ids
@@ -101,7 +101,7 @@ async def _group_set(ctx: Context, found: Machine, value: Any) -> None:
         _require_stopped(found, "CloudStack changes the groups of a machine only while it is")
         await ctx.account.call("updateVirtualMachine", id=found.uuid, securitygroupids=uuids)
     else:
-        await _mark(ctx, found, GROUPS, ",".join(uuids))
+        await _mark(ctx, found, GROUPS, membership(uuids))
         await _firewall.settle(ctx, machines=[found.uuid])
 
 

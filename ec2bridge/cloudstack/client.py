@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 Row = dict[str, Any]
 
 PAGE_SIZE = 500  # what a fresh install allows; a smaller limit is learnt from its refusal
+POLL = "queryAsyncJobResult"
 CLOCK_TOLERANCE = 30.0  # seconds: the Date header counts whole seconds and has travelled
 _PAGE_LIMIT = re.compile(r"max allowed page size value: (\d+)")
 _MACHINE_COMMAND = re.compile(r"VM$")
@@ -310,7 +311,7 @@ class Account:
         deadline = time.monotonic() + limit
         pause = 0.05
         while True:
-            answer = await self.call("queryAsyncJobResult", jobid=jobid)
+            answer = await self._poll(jobid)
             if answer.get("jobstatus") != 0:
                 return _job_result(self.cloudstack.job_command(jobid, answer), answer)
             if time.monotonic() + pause > deadline:
@@ -319,6 +320,16 @@ class Account:
                 raise CloudStackUnavailable(command, text, retry=False)
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, 2.0)
+
+    async def _poll(self, jobid: str) -> Row:
+        try:
+            return await self.call(POLL, jobid=jobid)
+        except CloudStackError as error:
+            # A question that CloudStack was too busy for says nothing about the job: it is asked again.
+            if not error.passes:
+                raise
+            log.info("job %s: %s; asking again", jobid, error)
+            return {"jobstatus": 0}
 
     async def job(self, command: str, *, timeout: float | None = None, **params: Any) -> Row:  # noqa: ASYNC109
         """Run a command to its end; the object that it answers with, `{"success": true}` where it has none.
@@ -333,8 +344,9 @@ class Account:
 
     async def apis(self) -> Mapping[str, frozenset[str]]:
         """The commands that the caller may use, each with its parameters' names, as listApis tells."""
+        # The answer knows nothing of projects; by the key alone, made-up ones cannot have it fetched again and again.
         cache = self.cloudstack._apis
-        return await cache.get(self.cache_key, self._fetch_apis)
+        return await cache.get(self.credentials.api_key, self._fetch_apis)
 
     async def _fetch_apis(self) -> Mapping[str, frozenset[str]]:
         answer = await self.cloudstack.send("listApis", {}, self.credentials)
@@ -346,7 +358,7 @@ class Account:
 
     async def capabilities(self) -> Row:
         """What listCapabilities says of this cloud to this caller."""
-        return await self.cloudstack._capabilities.get(self.cache_key, self._fetch_capabilities)
+        return await self.cloudstack._capabilities.get(self.credentials.api_key, self._fetch_capabilities)
 
     async def _fetch_capabilities(self) -> Row:
         answer = await self.cloudstack.send("listCapabilities", {}, self.credentials)

@@ -48,6 +48,11 @@ class CloudStackError(Exception):
         """True when the command was accepted and failed later, in its job."""
         return self.status == 200
 
+    @property
+    def passes(self) -> bool:
+        """True when the caller had asked too much in too short a time: nothing was done, and nothing is wrong."""
+        return self.errorcode == 429
+
 
 class CloudStackUnavailable(CloudStackError):
     """CloudStack could not be reached, took too long, or answered with what is not its API's JSON."""

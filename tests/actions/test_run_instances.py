@@ -409,7 +409,7 @@ def test_a_launch_survives_its_jobs_being_forgotten(make_place: Callable[..., Pl
     place = make_place({"store": str(tmp_path / "store.sqlite")}, job_time=0.2)
     ec2 = place.client()
     ident = ids(launch(ec2))[0]
-    owner = place_owner(place)
+    owner = place.store_owner()
 
     async def sleep_over() -> None:
         # A bridge that was down for longer than CloudStack keeps its jobs: a day.
@@ -429,9 +429,9 @@ def test_more_groups_than_a_tag_holds_are_refused(ec2: Any) -> None:
         for number in range(7)
     ]
     with pytest.raises(ClientError) as caught:
-        launch(ec2, SecurityGroupIds=groups)
+        launch(ec2, SecurityGroupIds=groups, **placed(ADVANCED))
     assert code_of(caught) == "SecurityGroupsPerInterfaceLimitExceeded"
-    machine = launch(ec2, SecurityGroupIds=groups[:6])[0]
+    machine = launch(ec2, SecurityGroupIds=groups[:6], **placed(ADVANCED))[0]
     assert {group["GroupId"] for group in machine["SecurityGroups"]} == set(groups[:6])
 
 

@@ -58,6 +58,7 @@ def test_what_cloudstack_cannot_hold_is_held_all_the_same(ec2):
         "\N{GRINNING FACE}": "smile",
         "tab": "a\tb",
         "comma": "a,b=c&d+e%f~g*h",
+        "long": "x" * 256,
     }
     ec2.create_tags(Resources=[sg], Tags=[{"Key": k, "Value": v} for k, v in wanted.items()])
     assert of(ec2, sg) == wanted

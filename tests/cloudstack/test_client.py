@@ -232,6 +232,26 @@ async def test_a_job_that_takes_too_long_is_left_running(played: Played, alice: 
     assert 2 <= len(played.asked) <= 5
 
 
+async def test_a_poll_that_cloudstack_is_too_busy_for_does_not_fail_the_job(
+    played: Played, alice: Account
+) -> None:
+    busy = {"r": {"errorcode": 429, "errortext": "The given user has reached his/her account api limit"}}
+    done = job_result("startVM", 1, {"virtualmachine": {"id": "1"}})
+    played.answers["queryAsyncJobResult"] = [(429, busy), done]
+    assert await alice.wait("j") == {"virtualmachine": {"id": "1"}}
+
+
+async def test_a_job_that_cloudstack_has_forgotten_is_told_from_one_that_failed(
+    played: Played, alice: Account
+) -> None:
+    gone = {"errorcode": 431, "cserrorcode": 9999, "errortext": "Invalid parameter jobid value=j"}
+    played.answers["queryAsyncJobResult"] = (431, {"queryasyncjobresultresponse": gone})
+    with pytest.raises(CloudStackError) as caught:
+        await alice.wait("j")
+    assert caught.value.command == "queryAsyncJobResult"
+    assert not caught.value.in_job
+
+
 async def test_reads_are_tried_again(played: Played, alice: Account) -> None:
     played.answers["listZones"] = [(503, "<html>starting</html>"), {"listzonesresponse": {"zone": rows(1)}}]
     assert await alice.list("listZones") == rows(1)

@@ -60,6 +60,7 @@ _UNTAGGABLE = (
     "Account",
     "Domain",
 )
+WIDEST = 255
 UNTAGGABLE = {kind.lower(): kind for kind in _UNTAGGABLE}
 _HIDDEN_INSIDE = ("id", "domainpath")
 
@@ -172,7 +173,8 @@ def _pairs(call: Call) -> dict[str, str]:
             raise ApiError(530, 4250, "Command failed due to Internal Server Error")
         if not tag["value"]:
             raise invalid(f"Value for the key {tag['key']} is either null or empty")
-        pairs[tag["key"]] = tag["value"]
+        # The database cuts off what is too long, and nobody is told.
+        pairs[tag["key"][:WIDEST]] = tag["value"][:WIDEST]
     for field in ("key", "value"):
         for text in pairs if field == "key" else pairs.values():
             _refuse_wide(field, text)
