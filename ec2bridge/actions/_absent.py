@@ -44,6 +44,16 @@ REASONS = (
         "there is no S3 here; RegisterImage takes the URL of a disk in ImageLocation",
     ),
     (r"Bundle|ConversionTask|ImportInstance|ImportVolume|ProductInstance", "it belongs to EC2's past"),
+    (r"CreditSpecification", "CloudStack has no CPU credits"),
+    (r"Tenancy", "CloudStack dedicates hosts through its administrator only"),
+    (r"VpcPeering", "CloudStack does not connect its users' VPCs with each other"),
+    (r"EgressOnlyInternetGateway|Ipv6", "CloudStack routes IPv6 as its network offering says, for all machines"),
+    (r"CidrBlock", "a CloudStack network keeps the one range that it is made with"),
+    (r"NatGateway", "the router of a CloudStack VPC is the NAT of all its subnets, under its one address"),
+    (r"NetworkInterface|PrivateIpAddresses", "a NIC of CloudStack exists with its machine alone"),
+    (r"DhcpOptions", "CloudStack's zone and network say what DHCP tells the machines"),
+    (r"Vpn|CustomerGateway", "ec2bridge does not serve CloudStack's site-to-site VPN yet"),
+    (r"NetworkAcl", "ec2bridge does not serve CloudStack's network ACLs yet"),
 )
 GENERIC = "CloudStack has nothing that could stand for it, or ec2bridge does not serve it yet"
 

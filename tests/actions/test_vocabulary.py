@@ -1,0 +1,88 @@
+"""The whole vocabulary: every action that clients name has its place, and every one that AWS has gets an answer."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore import xform_name
+from botocore.exceptions import ClientError
+from botocore.model import Shape
+
+from ec2bridge.actions import _absent, _registry
+from ec2bridge.wire.model import operation
+from tests.conftest import Place
+
+LINES = (Path(__file__).parent / "data" / "vocabulary.txt").read_text(encoding="utf-8").splitlines()
+VOCABULARY = [line for line in LINES if not line.startswith("#")]
+SERVED_AT_LEAST = 120
+SAMPLES: dict[str, Any] = {
+    "integer": 1,
+    "long": 1,
+    "boolean": False,
+    "float": 1.0,
+    "double": 1.0,
+    "timestamp": "2030-01-01T00:00:00Z",
+    "blob": b"x",
+}
+
+
+def test_the_vocabulary_is_whole() -> None:
+    assert len(VOCABULARY) == len(set(VOCABULARY)) == 243
+    assert [name for name in VOCABULARY if operation(name) is None] == []
+
+
+@pytest.mark.parametrize("name", VOCABULARY)
+def test_an_action_that_clients_name_is_served_empty_or_refused_with_the_reason(name: str) -> None:
+    _registry.load()
+    op = operation(name)
+    assert op is not None
+    if _registry.find(name) is None and not _absent.is_empty_set(op):
+        assert _absent.reason(name) != _absent.GENERIC, f"{name} is refused without a reason of its own"
+
+
+def test_enough_actions_are_served() -> None:
+    _registry.load()
+    served = [entry.name for entry in _registry.served() if entry.service == "ec2"]
+    assert len(served) >= SERVED_AT_LEAST
+
+
+def sample(shape: Shape, above: tuple[str, ...] = ()) -> Any:
+    """The least that the model accepts for a shape."""
+    if shape.type_name == "structure":
+        required = shape.required_members if shape.name not in above else ()
+        return {name: sample(shape.members[name], (*above, shape.name)) for name in required}
+    if shape.type_name == "list":
+        return [sample(shape.member, above)]
+    if shape.type_name == "string":
+        return shape.enum[0] if getattr(shape, "enum", None) else "x" * max(1, shape.metadata.get("min", 1))
+    return (
+        max(SAMPLES[shape.type_name], shape.metadata["min"])
+        if "min" in shape.metadata
+        else SAMPLES[shape.type_name]
+    )
+
+
+def refusals(ec2: Any) -> Iterator[tuple[str, ClientError | None]]:
+    """Every operation with what came of it; the client's own parser refuses an answer that is not well-formed."""
+    model = ec2.meta.service_model
+    for name in model.operation_names:
+        shape = model.operation_model(name).input_shape
+        request = sample(shape) if shape else {}
+        try:
+            getattr(ec2, xform_name(name))(**request)
+        except ClientError as error:
+            yield name, error
+        else:
+            yield name, None
+
+
+def test_every_operation_gets_a_well_formed_answer(place: Place) -> None:
+    answers = dict(refusals(place.client()))
+    assert len(answers) > 800
+    codes = {name: error.response["Error"]["Code"] for name, error in answers.items() if error}
+    ids = [error.response["ResponseMetadata"].get("RequestId") for error in answers.values() if error]
+    assert all(ids)
+    broken = {name: code for name, code in codes.items() if code in ("InternalError", "InternalFailure", "")}
+    assert broken == {}
+    assert {name for name, code in codes.items() if code == "InvalidAction"} == set()
