@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import Callable
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 from urllib.request import Request, urlopen
@@ -17,7 +18,7 @@ from botocore.exceptions import ClientError
 
 from ec2bridge import demo, server
 from ec2bridge.__main__ import OneLine
-from ec2bridge.actions import _context
+from ec2bridge.actions import _accounts, _context, _launch
 from ec2bridge.actions._filters import matcher
 from ec2bridge.actions._records import ENDING, KIND
 from ec2bridge.auth import query
@@ -63,6 +64,16 @@ def test_accounts_whose_digits_are_alike_share_nothing(place: Place, monkeypatch
     alice.create_tags(Resources=[first["VolumeId"]], Tags=[{"Key": "secret", "Value": ""}])
     assert [tag["Key"] for tag in alice.describe_tags()["Tags"]] == ["secret"]
     assert bob.describe_tags()["Tags"] == []
+
+
+def test_digits_of_two_accounts_lead_to_neither(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_accounts, "account_id", lambda domain, account: "123456789012")
+    site = place.bridge.site
+    ctx: Any = SimpleNamespace(site=site)
+    place.run(_accounts.remember(site, "domain", "alice"))
+    assert place.run(_accounts.find(ctx, "123456789012")) == {"domain": "domain", "account": "alice"}
+    place.run(_accounts.remember(site, "domain", "mallory"))
+    assert place.run(_accounts.find(ctx, "123456789012")) is None
 
 
 def test_the_look_up_account_expunges_no_machine_of_another(place: Place) -> None:
@@ -179,6 +190,12 @@ def test_a_client_token_is_limited(ec2: Any) -> None:
     token = "x" * 5000
     refused = code_of(lambda: ec2.create_volume(AvailabilityZone=zone, Size=1, ClientToken=token))
     assert refused == "InvalidParameterValue"
+
+
+def test_the_machines_of_one_launch_are_limited() -> None:
+    assert _launch._counts({"MinCount": 1, "MaxCount": 2_000_000_000}) == (1, _launch.MOST)
+    with pytest.raises(Ec2Error, match="InstanceLimitExceeded"):
+        _launch._counts({"MinCount": 5000, "MaxCount": 5000})
 
 
 def test_a_body_that_does_not_come_is_given_up(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

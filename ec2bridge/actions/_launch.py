@@ -27,6 +27,8 @@ Row = dict[str, Any]
 
 DEFAULT_TYPE = "m1.small"
 KINDS_TAGGED = ("instance", "volume", "network-interface")
+MOST = 1000
+"""Machines of one launch: an account without a quota could otherwise fill the cloud by a slip of the keyboard."""
 
 
 @dataclass(slots=True)
@@ -105,7 +107,11 @@ def _counts(request: dict[str, Any]) -> tuple[int, int]:
             f"Value ({most if least > 0 else least}) for parameter {'maxCount' if least > 0 else 'minCount'} is"
             " invalid: minCount must be at least 1 and maxCount no less than minCount.",
         )
-    return least, most
+    if least > MOST:
+        raise Ec2Error(
+            "InstanceLimitExceeded", f"At most {MOST} instances can be launched at once, not {least}."
+        )
+    return least, min(most, MOST)
 
 
 def _stem(ctx: Context, token: str) -> str:
