@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from ec2bridge.actions import _tags
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._firewall import open_egress
 from ec2bridge.actions._places import Zone, default_network, networks, resolve_zone, subnet_id, zones
@@ -61,7 +62,7 @@ async def nics(ctx: Context, request: dict[str, Any], image: list[Row], most: in
     if zone.basic and not rows:
         rows = [row for row in found if row["zoneid"] == zone.uuid][:1]
     addresses = [_address(nic, row) for nic, row in zip(wanted, rows, strict=False)]
-    public = bool(wanted[0].get("AssociatePublicIpAddress")) and _needs_address(rows[0])
+    public = _wants_address(wanted[0], rows[0])
     return Nics(zone, rows, addresses, wanted[0].get("Groups"), public)
 
 
@@ -160,6 +161,14 @@ def has_static_nat(network: Row) -> bool:
     return any(service["name"] == "StaticNat" for service in network.get("service") or ())
 
 
+def _wants_address(nic: dict[str, Any], network: Row) -> bool:
+    """Whether the launch is to acquire a public address; the subnet decides where the request does not."""
+    wanted = nic.get("AssociatePublicIpAddress")
+    if wanted is None:
+        return _tags.hidden(network).get("mapPublicIpOnLaunch") == "true"
+    return bool(wanted) and _needs_address(network)
+
+
 def _needs_address(network: Row) -> bool:
     """Whether AssociatePublicIpAddress means acquiring one; a machine on a public network has one by itself."""
     if has_static_nat(network):
@@ -179,7 +188,7 @@ _MAKING = 60.0
 
 async def make_network(ctx: Context, zone: Zone) -> Row:
     """Make the isolated network that a zone's first launch needs; one at a time, across all replicas."""
-    offering = await _network_offering(ctx, zone)
+    offering = await network_offering(ctx, zone)
     place = (ctx.owner_id, "network-being-made", zone.uuid)
     until = time.monotonic() + _MAKING
     while not await ctx.store.put_new(*place, {}, ttl=_MAKING):
@@ -211,7 +220,7 @@ async def make_network(ctx: Context, zone: Zone) -> Row:
     return made
 
 
-async def _network_offering(ctx: Context, zone: Zone) -> str:
+async def network_offering(ctx: Context, zone: Zone) -> str:
     """Return the offering of the settings, else the oldest for isolated networks with source NAT."""
     rows = await ctx.account.list(
         "listNetworkOfferings", guestiptype="Isolated", state="Enabled", forvpc=False, zoneid=zone.uuid

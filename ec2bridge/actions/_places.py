@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ec2bridge.actions import _leaving
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._filters import walk
 from ec2bridge.cloudstack.cache import Cached
@@ -122,7 +123,12 @@ def zone_names(path: str) -> Callable[[dict[str, Any]], Iterable[str]]:
 async def networks(ctx: Context) -> list[Row]:
     """Return the networks that the caller's machines can be in: tiers, isolated, shared and basic ones."""
     rows: list[Row] = await ctx.account.list("listNetworks")
-    return [row for row in rows if row.get("traffictype", "Guest") == "Guest" and not row.get("issystem")]
+    gone = await _leaving.hidden(ctx)
+    return [
+        row
+        for row in rows
+        if row.get("traffictype", "Guest") == "Guest" and not row.get("issystem") and row["id"] not in gone
+    ]
 
 
 def subnet_id(row: Row) -> str:
@@ -199,12 +205,14 @@ async def vpc_rows(ctx: Context) -> list[Row]:
 
 async def _native_vpcs(ctx: Context) -> list[Row]:
     try:
-        return list(await ctx.account.list("listVPCs"))
+        rows = await ctx.account.list("listVPCs")
     except CloudStackError as error:
         # Where an operator takes VPCs out of a role, an account has none; the default VPC is not CloudStack's.
         if error.errorcode == FORBIDDEN:
             return []
         raise
+    gone = await _leaving.hidden(ctx)
+    return [row for row in rows if row["id"] not in gone]
 
 
 def default_vpc_row(ctx: Context) -> Row:

@@ -159,6 +159,11 @@ async def _native_id(ctx: Context, kind: Kind, value: str) -> str:
         return ctx.owner_id
     if kind.name == "security-group-rule":
         return await _groups.native_rule_id(ctx, value)
+    if kind.name not in NATIVE:
+        # Internet gateways and the like are found in the store, under their kind.
+        ctx.directory.remember(
+            kind.name, ({"id": e.key} for e in await ctx.store.list(ctx.owner_id, kind.name))
+        )
     try:
         return await ctx.directory.resolve(kind.name, value)
     except Ec2Error:

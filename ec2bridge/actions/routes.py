@@ -1,0 +1,139 @@
+"""Routes of a route table: made, replaced and deleted.
+
+A CloudStack VPC routes all that is not its own to the internet, and (since 4.21) single ranges to an address inside,
+for all of its tiers alike. So a route to the internet gateway is a record, and a route to a machine is a native
+static route, possible in the main table of a VPC alone.
+"""
+
+import ipaddress
+from collections.abc import Mapping
+from typing import Any
+
+from ec2bridge.actions import _machines, _route_tables
+from ec2bridge.actions._context import Context, owner_of
+from ec2bridge.actions._registry import Request, action
+from ec2bridge.actions._route_tables import Table
+from ec2bridge.errors import Ec2Error
+from ec2bridge.ids import KINDS, ec2_id
+
+Row = dict[str, Any]
+
+_TARGETS = ("GatewayId", "InstanceId", "NetworkInterfaceId")
+_HONOURED = ("RouteTableId", "DestinationCidrBlock", *_TARGETS)
+_NATIVE = ("listVPCs", "createStaticRoute", "deleteStaticRoute")
+
+
+@action("CreateRoute", honours=_HONOURED, native=_NATIVE)
+async def create_route(ctx: Context, request: Request) -> Request:
+    """Add a route to a table."""
+    table, to = await _place(ctx, request)
+    if to in table.routes:
+        sentence = f"The route identified by {to} already exists."
+        raise Ec2Error("RouteAlreadyExists", sentence)
+    await _add(ctx, table, to, await _target(ctx, request, table))
+    return {"Return": True}
+
+
+@action("ReplaceRoute", honours=_HONOURED, native=_NATIVE)
+async def replace_route(ctx: Context, request: Request) -> None:
+    """Send a destination elsewhere."""
+    table, to = await _place(ctx, request)
+    old = _known(table, to)
+    target = await _target(ctx, request, table)
+    await _withdraw(ctx, old)
+    await _add(ctx, table, to, target)
+
+
+@action("DeleteRoute", honours=("RouteTableId", "DestinationCidrBlock"), native=_NATIVE)
+async def delete_route(ctx: Context, request: Request) -> None:
+    """Take a route out of a table."""
+    table, to = await _place(ctx, request)
+    await _withdraw(ctx, _known(table, to))
+    await _route_tables.change_routes(ctx, table, lambda routes: routes.pop(to, None))
+
+
+async def _place(ctx: Context, request: Request) -> tuple[Table, str]:
+    """Return the table and the destination of a request; the VPC's own range is nobody's to change."""
+    text = request.get("DestinationCidrBlock") or ""
+    if not text:
+        raise Ec2Error("MissingParameter", "The request must contain the parameter destinationCidrBlock")
+    try:
+        to = ipaddress.IPv4Network(text, strict=False)
+    except ValueError:
+        sentence = (
+            f"Value ({text}) for parameter destinationCidrBlock is invalid. This is not a valid CIDR block."
+        )
+        raise Ec2Error("InvalidParameterValue", sentence) from None
+    table = await _route_tables.table(ctx, request.get("RouteTableId") or "")
+    if to.subnet_of(ipaddress.IPv4Network(table.vpc["cidr"], strict=False)):
+        sentence = f"The destination CIDR block {to} is equal to or more specific than one of this VPC's CIDR blocks."
+        raise Ec2Error(
+            "InvalidParameterValue", f"{sentence} This route can target only an interface or an instance."
+        )
+    return table, str(to)
+
+
+def _known(table: Table, to: str) -> Row:
+    if to not in table.routes:
+        sentence = f"no route with destination-cidr-block {to} in route table {table.id}"
+        raise Ec2Error("InvalidRoute.NotFound", sentence)
+    return table.routes[to]
+
+
+async def _target(ctx: Context, request: Request, table: Table) -> Row:
+    """Return where a route leads, as the store keeps it; `hop` is the address of a native route."""
+    named = [name for name in _TARGETS if request.get(name)]
+    if len(named) != 1:
+        sentence = "The request must contain exactly one of gatewayId, instanceId, networkInterfaceId"
+        raise Ec2Error("InvalidParameterCombination" if named else "MissingParameter", sentence)
+    if named == ["GatewayId"]:
+        return await _to_gateway(ctx, request["GatewayId"], table)
+    return await _to_machine(ctx, request, table)
+
+
+async def _to_gateway(ctx: Context, ident: str, table: Table) -> Row:
+    if ident.startswith("vgw-"):
+        sentence = "CloudStack's VPN gateways route to their connections by themselves."
+        raise Ec2Error("UnsupportedOperation", sentence)
+    gateway = next((g for g in await _route_tables.gateways(ctx) if ident == g.id), None)
+    if gateway is None:
+        raise Ec2Error("InvalidGatewayID.NotFound", f"The gateway ID '{ident}' does not exist")
+    if gateway.vpc != table.vpc["id"]:
+        sentence = f"route table {table.id} and network gateway {ident} belong to different networks"
+        raise Ec2Error("InvalidParameterValue", sentence)
+    return {"gateway": gateway.key}
+
+
+async def _to_machine(ctx: Context, request: Request, table: Table) -> Row:
+    apis = await ctx.account.apis()
+    if not table.main or table.vpc.get("default") or "nexthop" not in apis.get("createStaticRoute", ()):
+        sentence = "Routes to instances need CloudStack 4.21, and hold for a whole VPC: they can be in its main table."
+        raise Ec2Error("UnsupportedOperation", sentence)
+    wanted = request.get("NetworkInterfaceId") or request["InstanceId"]
+    for row in await _machines.list_rows(ctx):
+        for nic in row.get("nic") or ():
+            if wanted not in (ec2_id("eni", nic["id"]), ec2_id("i", row["id"])):
+                continue
+            if nic.get("vpcid") == table.vpc["id"]:
+                return {
+                    "nic": nic["id"],
+                    "machine": row["id"],
+                    "owner": owner_of(row),
+                    "hop": nic["ipaddress"],
+                }
+    kind = KINDS["network-interface" if request.get("NetworkInterfaceId") else "instance"]
+    raise kind.missing(wanted)
+
+
+async def _add(ctx: Context, table: Table, to: str, target: Row) -> None:
+    if "hop" in target:
+        made = await ctx.account.job(
+            "createStaticRoute", vpcid=table.vpc["id"], nexthop=target["hop"], cidr=to
+        )
+        target = {**target, "static": made["id"]}
+    await _route_tables.change_routes(ctx, table, lambda routes: routes.update({to: target}))
+
+
+async def _withdraw(ctx: Context, route: Mapping[str, Any]) -> None:
+    if "static" in route:
+        await ctx.account.job("deleteStaticRoute", id=route["static"])
