@@ -21,7 +21,7 @@ REASONS = (
     (r"Ipam|PublicIpv4Pool|ByoipCidr|ByoAsn", "CloudStack's address ranges are kept by its administrator"),
     (
         r"Reserved|CapacityReservation|CapacityBlock|Spot|ScheduledInstance|HostReservation",
-        "CloudStack has no market",
+        "CloudStack has no market; spot instances are machines with a lease, and one-time",
     ),
     (r"Fpga|ElasticGpu|Trunk|MacSystem|MacModification|MacHost", "CloudStack has no such hardware"),
     (r"ClassicLink|ToClassic|ToVpc$", "EC2-Classic never existed here"),
@@ -47,7 +47,10 @@ REASONS = (
     (r"CreditSpecification", "CloudStack has no CPU credits"),
     (r"Tenancy", "CloudStack dedicates hosts through its administrator only"),
     (r"VpcPeering", "CloudStack does not connect its users' VPCs with each other"),
-    (r"EgressOnlyInternetGateway|Ipv6", "CloudStack routes IPv6 as its network offering says, for all machines"),
+    (
+        r"EgressOnlyInternetGateway|Ipv6",
+        "CloudStack routes IPv6 as its network offering says, for all machines",
+    ),
     (r"CidrBlock", "a CloudStack network keeps the one range that it is made with"),
     (r"NatGateway", "the router of a CloudStack VPC is the NAT of all its subnets, under its one address"),
     (r"NetworkInterface|PrivateIpAddresses", "a NIC of CloudStack exists with its machine alone"),

@@ -39,7 +39,7 @@ FILTERS: Filters = {
     "iam-instance-profile.name": None,
     "image-id": "ImageId",
     "instance-id": "InstanceId",
-    "instance-lifecycle": None,
+    "instance-lifecycle": "InstanceLifecycle",
     "instance-state-code": "State.Code",
     "instance-state-name": "State.Name",
     "instance-type": "InstanceType",

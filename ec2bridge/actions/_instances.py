@@ -89,6 +89,8 @@ def _add_optional(item: Item, facts: Facts, row: Row) -> None:
     architecture = row.get("arch") or facts.architectures.get(row.get("templateid", ""))
     if architecture:
         item["Architecture"] = {"aarch64": "arm64"}.get(architecture, architecture)
+    if row.get("leaseduration"):
+        item["InstanceLifecycle"] = "spot"
     hypervisor = row.get("hypervisor", "")
     # AWS knows these two and says "xen" of its KVM too; jclouds reads no instance without one.
     item["Hypervisor"] = "ovm" if hypervisor in _OVM else "xen"

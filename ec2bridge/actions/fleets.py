@@ -12,6 +12,7 @@ from typing import Any
 
 from ec2bridge.actions import _launch_templates
 from ec2bridge.actions._context import Context
+from ec2bridge.actions._leases import require
 from ec2bridge.actions._registry import action
 from ec2bridge.actions.run_instances import launch_marked
 from ec2bridge.cloudstack.errors import CloudStackError, to_ec2
@@ -60,7 +61,7 @@ class Pool:
     defaults={f"{_TARGET}.SpotTargetCapacity": (0,), f"{_TARGET}.TargetCapacityUnitType": ("units",)},
     ignores={
         "OnDemandOptions.AllocationStrategy": "without prices the order of the overrides is their priority",
-        "SpotOptions.AllocationStrategy": "there is no spot market",
+        "SpotOptions.AllocationStrategy": "without prices the order of the overrides is their priority",
         "ReplaceUnhealthyInstances": "an instant fleet keeps no capacity",
         "TerminateInstancesWithExpiration": "an instant fleet does not expire",
         "ExcessCapacityTerminationPolicy": "an instant fleet keeps no capacity",
@@ -70,6 +71,8 @@ class Pool:
 async def create_fleet(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Launch the target capacity from the first pools that have it."""
     wanted = _check(request)
+    if _lifecycle(request) == "spot":
+        await require(ctx)
     token = request.get("ClientToken") or ctx.request_id
     digits = hashlib.sha256(f"fleet/{ctx.owner_id}/{token}".encode()).hexdigest()
     fleet = f"fleet-{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:32]}"
@@ -84,10 +87,10 @@ async def create_fleet(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
         try:
             machines = await _launch(ctx, request, pool, wanted, f"{fleet}/{place}", fleet)
         except (CloudStackError, Ec2Error) as error:
-            errors.append(await _error(ctx, shown, error))
+            errors.append(await _error(ctx, shown, _lifecycle(request), error))
             continue
         wanted -= len(machines) * pool.weight
-        launched.append(_launched(shown, machines))
+        launched.append(_launched(shown, _lifecycle(request), machines))
     return {"FleetId": fleet, "Instances": launched, "Errors": errors}
 
 
@@ -100,12 +103,6 @@ def _check(request: dict[str, Any]) -> float:
             " fleets are, which keep no capacity.",
         )
     target = request.get(_TARGET) or {}
-    if target.get("DefaultTargetCapacityType") == "spot":
-        raise Ec2Error(
-            "UnsupportedOperation",
-            "The parameter DefaultTargetCapacityType with the value 'spot' is not supported: CloudStack has no spot"
-            " market.",
-        )
     total = target.get("TotalTargetCapacity") or 0
     if total < 1:
         raise Ec2Error(
@@ -114,6 +111,19 @@ def _check(request: dict[str, Any]) -> float:
     if not request.get(_CONFIGS):
         raise Ec2Error("MissingParameter", f"The request must contain the parameter {_CONFIGS}")
     return float(total)
+
+
+def _lifecycle(request: dict[str, Any]) -> str:
+    """Return what all machines of the fleet are: spot (with a lease) or on-demand; a mixture is refused."""
+    target = request.get(_TARGET) or {}
+    if target.get("DefaultTargetCapacityType") != "spot":
+        return "on-demand"
+    if target.get("OnDemandTargetCapacity"):
+        raise Ec2Error(
+            "UnsupportedOperation",
+            "The parameter OnDemandTargetCapacity is not supported beside a default of spot: a fleet is of one kind.",
+        )
+    return "spot"
 
 
 def _pools(request: dict[str, Any]) -> Iterator[Pool]:
@@ -144,26 +154,30 @@ async def _launch(
     zone = {name: override[name] for name in ("AvailabilityZone", "AvailabilityZoneId") if override.get(name)}
     if zone or override.get("Placement"):
         launch["Placement"] = {**(override.get("Placement") or {}), **zone}
+    if _lifecycle(request) == "spot":
+        launch["InstanceMarketOptions"] = {"MarketType": "spot"}
     answer = await launch_marked(ctx, launch, {"aws:ec2:fleet-id": fleet})
     machines: list[dict[str, Any]] = answer["Instances"]
     return machines
 
 
-async def _error(ctx: Context, shown: dict[str, Any], error: CloudStackError | Ec2Error) -> dict[str, Any]:
+async def _error(
+    ctx: Context, shown: dict[str, Any], lifecycle: str, error: CloudStackError | Ec2Error
+) -> dict[str, Any]:
     if isinstance(error, CloudStackError):
         error = await to_ec2(error, ctx.account, ctx.mappings.errors)
     return {
         "LaunchTemplateAndOverrides": shown,
-        "Lifecycle": "on-demand",
+        "Lifecycle": lifecycle,
         "ErrorCode": error.code,
         "ErrorMessage": error.message,
     }
 
 
-def _launched(shown: dict[str, Any], machines: list[dict[str, Any]]) -> dict[str, Any]:
+def _launched(shown: dict[str, Any], lifecycle: str, machines: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "LaunchTemplateAndOverrides": shown,
-        "Lifecycle": "on-demand",
+        "Lifecycle": lifecycle,
         "InstanceIds": [machine["InstanceId"] for machine in machines],
         "InstanceType": machines[0]["InstanceType"],
     }

@@ -12,6 +12,7 @@ from ec2bridge.actions._context import Context
 from ec2bridge.actions._deploy import deploy_all, equip, look, take_back
 from ec2bridge.actions._instance_facts import gather_facts
 from ec2bridge.actions._launch import Launch, plan
+from ec2bridge.actions._leases import lease
 from ec2bridge.actions._machine_states import KEY_NAMES, LAUNCH_KIND
 from ec2bridge.actions._memo import instances
 from ec2bridge.actions._records import LAUNCHING, Record, carry_on, trimmed
@@ -24,6 +25,10 @@ Row = dict[str, Any]
     "RunInstances",
     honours=(
         "LaunchTemplate",
+        "InstanceMarketOptions.MarketType",
+        "InstanceMarketOptions.SpotOptions.InstanceInterruptionBehavior",
+        "InstanceMarketOptions.SpotOptions.BlockDurationMinutes",
+        "InstanceMarketOptions.SpotOptions.ValidUntil",
         "MinCount",
         "MaxCount",
         "ImageId",
@@ -62,6 +67,7 @@ Row = dict[str, Any]
         "MaintenanceOptions": "CloudStack's high availability comes with the service offering",
         "NetworkInterfaces.Description": "a NIC has no description in CloudStack",
         "PrivateDnsNameOptions": "names are CloudStack's own",
+        "InstanceMarketOptions.SpotOptions.MaxPrice": "CloudStack has no prices",
         "EbsOptimized": "every disk has what its offering promises",
     },
     defaults={
@@ -77,7 +83,7 @@ Row = dict[str, Any]
         "BlockDeviceMappings.Ebs.Encrypted": (False,),
         "Ipv6AddressCount": (0,),
         "CapacityReservationSpecification.CapacityReservationPreference": ("open", "none"),
-        "InstanceMarketOptions.MarketType": ("on-demand",),
+        "InstanceMarketOptions.SpotOptions.SpotInstanceType": ("one-time",),
     },
     native=("deployVirtualMachine", "listVirtualMachines", "listTemplates", "listNetworks"),
 )
@@ -90,6 +96,7 @@ async def launch_marked(ctx: Context, request: dict[str, Any], marks: dict[str, 
     """Launch what the request and its launch template ask for; `marks` are tags of AWS's own on the machines."""
     request, origin = await _launch_templates.applied(ctx, request)
     launch = await plan(ctx, request)
+    launch.params |= await lease(ctx, request)
     launch.tags["instance"] |= {**origin, **marks}
     accepted = await deploy_all(ctx, launch)
     try:

@@ -30,6 +30,7 @@ SETTINGS: dict[str, Any] = {
     "allow.user.expunge.recover.vm": False,
     "allow.user.expunge.recover.volume": True,
     "allow.user.force.stop.vm": True,
+    "instance.lease.enabled": False,
     "allow.public.user.templates": True,
     "custom.diskoffering.size.min": 1,
     "custom.diskoffering.size.max": 1024,

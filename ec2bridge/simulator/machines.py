@@ -305,6 +305,9 @@ def _show_network(cloud: Cloud, machine: Row, running: bool, shown: bool) -> Row
     return row
 
 
+LEASE = ("leaseduration", "leaseexpirydate", "leaseexpiryaction")
+
+
 def _show_rest(cloud: Cloud, machine: Row, admin: bool, affinity: bool) -> Row:
     row: Row = {}
     if admin:
@@ -314,6 +317,7 @@ def _show_rest(cloud: Cloud, machine: Row, admin: bool, affinity: bool) -> Row:
         row["readonlydetails"] = READONLY_DETAILS
     if machine.get("keypairs"):
         row["keypairs"] = machine["keypairs"]
+    row.update({key: machine[key] for key in LEASE if key in machine})
     row["affinitygroup"] = _show_affinity(cloud, machine) if affinity else []
     row.update(
         isdynamicallyscalable=False,

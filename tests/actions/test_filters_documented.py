@@ -12,6 +12,7 @@ from ec2bridge.wire.model import Operation, operation, operation_names
 # Names that AWS takes besides those in its lists. Some stand in the prose ("You can also use availabilityZone as the
 # filter name"), others stood there once and still work.
 ALIASES = {
+    "DescribeAddresses": {"domain"},
     "DescribeInstances": {"group-id", "group-name", "iam-instance-profile.name"},
     "DescribeSubnets": {
         "availabilityZone",

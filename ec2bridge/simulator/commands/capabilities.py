@@ -14,6 +14,7 @@ SWITCHES = {
     "allowuserexpungerecovervm": "allow.user.expunge.recover.vm",
     "allowuserexpungerecovervolume": "allow.user.expunge.recover.volume",
     "allowuserforcestopvm": "allow.user.force.stop.vm",
+    "instanceleaseenabled": "instance.lease.enabled",
     "userpublictemplateenabled": "allow.public.user.templates",
     "customdiskofferingminsize": "custom.diskoffering.size.min",
     "customdiskofferingmaxsize": "custom.diskoffering.size.max",

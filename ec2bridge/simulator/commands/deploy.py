@@ -10,6 +10,7 @@ import base64
 import binascii
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from ec2bridge.simulator import machines
@@ -45,9 +46,24 @@ def deploy(call: Call) -> Answer:
     _check_free_name(call, call.text("name"), [network for network, _ in wanted])
     disks = _disks(call, template, offering)
     machine = _make(call, zone, template, offering, size, pairs, groups)
+    _lease(call, machine)
     _connect(call, machine, wanted)
     _make_disks(call, machine, template, offering, disks)
     return _submit(call, machine)
+
+
+def _lease(call: Call, machine: Row) -> None:
+    """Note the lease, where leases are on; what happens when it ends is not simulated."""
+    days = call.text("leaseduration")
+    if not days or not call.cloud.settings["instance.lease.enabled"]:
+        return
+    ends = datetime.now(UTC) + timedelta(days=int(days))
+    call.cloud.tables["machines"].update(
+        machine,
+        leaseduration=int(days),
+        leaseexpirydate=ends.strftime("%Y-%m-%dT%H:%M:%S+0000"),
+        leaseexpiryaction=call.text("leaseexpiryaction") or "STOP",
+    )
 
 
 def _submit(call: Call, machine: Row) -> Answer:
