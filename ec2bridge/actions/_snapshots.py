@@ -22,6 +22,8 @@ DESCRIPTION = "description"
 NAMED = "ec2 "
 """What the names of snapshots made through EC2 start with."""
 MOST_NAMED = 255
+NO_VOLUME = "vol-ffffffff"
+"""What AWS shows for a snapshot whose volume is not known."""
 
 COMPLETED = {"BackedUp"}
 FAILED = {"Error"}
@@ -38,7 +40,9 @@ async def snapshot_rows(ctx: Context, ids: list[str] | None = None) -> list[Row]
     for row in await named(ctx, "listSnapshots", "snapshot", ids):
         if row["state"] not in GONE:
             kept = held.get(row["id"], {}).get(_tags.RESERVED + DESCRIPTION)
-            whole.setdefault(row["id"], {**row, "zones": [], "kept": kept})["zones"].append(row["zoneid"])
+            places = whole.setdefault(row["id"], {**row, "zones": [], "kept": kept})["zones"]
+            # A snapshot lies nowhere yet when it has only just been begun.
+            places += [row["zoneid"]] if row.get("zoneid") else []
     return list(whole.values())
 
 
@@ -86,7 +90,7 @@ def snapshot_item(row: Row, tags: list[dict[str, str]], places: list[Zone]) -> I
     word = state(row)
     return known(
         SnapshotId=ec2_id("snap", row["id"]),
-        VolumeId=ec2_id("vol", row["volumeid"]),
+        VolumeId=ec2_id("vol", row["volumeid"]) if row.get("volumeid") else NO_VOLUME,
         VolumeSize=gib(row.get("virtualsize") or 0),
         State=word,
         StateMessage="CloudStack could not make the snapshot." if word == "error" else None,
@@ -97,7 +101,7 @@ def snapshot_item(row: Row, tags: list[dict[str, str]], places: list[Zone]) -> I
         Description=description(row),
         Encrypted=False,
         StorageTier="standard",
-        AvailabilityZone=next((zone.name for zone in places if zone.uuid == row["zoneid"]), None),
+        AvailabilityZone=next((zone.name for zone in places if zone.uuid == row.get("zoneid")), None),
         FullSnapshotSizeInBytes=row.get("physicalsize") or None,
         Tags=tags,
     )

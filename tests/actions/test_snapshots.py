@@ -59,6 +59,18 @@ def refusal(work: Callable[[], Any]) -> str:
     return str(refused.value.response["Error"]["Code"])
 
 
+def test_a_snapshot_that_has_only_just_begun_lies_in_no_zone_yet(
+    make_place: Callable[..., Place],
+) -> None:
+    place = make_place(job_time=1.0)
+    ec2 = place.client()
+    Native(place).machine("host")
+    volume = ec2.describe_volumes()["Volumes"][0]["VolumeId"]
+    begun = ec2.create_snapshot(VolumeId=volume)
+    assert begun["State"] == "pending"
+    assert "AvailabilityZone" not in show(ec2, begun["SnapshotId"])
+
+
 def test_a_snapshot_is_pending_and_then_completed(place: Place, ec2: Any, root: str) -> None:
     made = ec2.create_snapshot(
         VolumeId=root, Description="before the upgrade", TagSpecifications=[tags("snapshot", Name="first")]

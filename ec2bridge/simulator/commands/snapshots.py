@@ -16,8 +16,11 @@ MANUAL = "MANUAL"
 
 
 def shown(cloud: Cloud, snapshot: Row) -> Row:
-    """A snapshot as listSnapshots shows it."""
-    return {**public(snapshot), **_volume_fields(cloud, snapshot), "tags": tags.inside(cloud, snapshot["id"])}
+    """A snapshot as listSnapshots shows it: in no zone before it lies on a storage of one."""
+    row = {**public(snapshot), **_volume_fields(cloud, snapshot), "tags": tags.inside(cloud, snapshot["id"])}
+    if snapshot["state"] == "Allocated":
+        del row["zoneid"], row["zonename"]
+    return row
 
 
 def _volume_fields(cloud: Cloud, snapshot: Row) -> Row:
@@ -40,7 +43,9 @@ def create_snapshot(call: Call) -> Answer:
     pairs = {tag["key"]: tag["value"] for tag in call.maps("tags") if "key" in tag and "value" in tag}
 
     async def work() -> Row:
-        await call.cloud.pause(0.3)
+        await call.cloud.pause(0.1)
+        call.cloud.tables["snapshots"].update(snapshot, state="BackingUp")
+        await call.cloud.pause(0.2)
         tags.add(call, "Snapshot", snapshot, pairs)
         call.cloud.tables["snapshots"].update(snapshot, state="BackedUp", physicalsize=volume["size"])
         return {"snapshot": _in_job(call.cloud, snapshot, volume)}
@@ -80,7 +85,7 @@ def _new_row(call: Call, volume: Row) -> Row:
         "created": now(),
         "name": call.params.get("name") or _default_name(call, volume),
         "intervaltype": MANUAL,
-        "state": "BackingUp",
+        "state": "Allocated",
         "physicalsize": 0,
         "revertable": False,
         **system,
