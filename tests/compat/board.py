@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-from tests.compat.lab import Client, Outcome
+from tests.compat.lab import ROOT, Client, Outcome
 from tests.compat.registry import CLIENTS
 
 MARKS = {"passed": "✔", "failed": "✘", "absent": "absent", "": ""}
@@ -102,3 +102,28 @@ def write(directory: Path, outcomes: Mapping[str, Outcome], absent: Sequence[Cli
     (directory / "board.html").write_text(html(rows), encoding="utf-8")
     for name, outcome in outcomes.items():
         (directory / f"{name}.log").write_text(outcome.output, encoding="utf-8")
+
+
+PAGE = ROOT / "docs" / "compatibility.md"
+INTRODUCTION = """# Which clients work
+
+Each client was installed from its real package and driven, unpatched, over HTTP against the bridge in front of the
+embedded CloudStack. ✔ the story held, ✘ it did not (the reason stands below), *absent* the client was not installed; an
+empty cell is no part of that client's story. Written by `make compat ARGS='--install --docs'`; how to set each client
+up is told in [clients/](clients/).
+
+"""
+
+
+def write_page(report: Path) -> None:
+    """Write docs/compatibility.md from the scoreboard of a report."""
+    rows = json.loads((report / "board.json").read_text(encoding="utf-8"))
+    PAGE.write_text(INTRODUCTION + markdown(rows), encoding="utf-8")
+
+
+def versions_on_page() -> dict[str, str]:
+    """Return client → version as docs/compatibility.md has them."""
+    rows = [
+        line.split("|") for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| ")
+    ]
+    return {cells[1].strip(): cells[2].strip() for cells in rows[2:]}

@@ -5,6 +5,7 @@ environment that every AWS client reads. It prints a line for each capability, `
 cleans up after itself. A client that is not installed is absent: neither passed nor failed.
 """
 
+import json
 import os
 import re
 import shutil
@@ -50,6 +51,8 @@ class Client:
     covers: tuple[str, ...] = EVERYDAY
     install: str = ""
     """What a user types to have it; shown beside an absent client."""
+    prepare: tuple[tuple[str, ...], ...] = ()
+    """The commands that install or build it into `.compat/`; Debian's packages are only checked."""
     timeout: float = 600
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -135,6 +138,71 @@ def python_package(interpreter: str, package: str) -> Callable[[], str | None]:
 def venv(name: str) -> str:
     """Return the interpreter of a client's own virtual environment, as `make compat` installs it."""
     return str(BUILD / name / "bin" / "python")
+
+
+def jar(client: str, pattern: str) -> Callable[[], str | None]:
+    """Return a finder of the version in a jar's name among a client's libraries; None where it is not compiled."""
+
+    def find() -> str | None:
+        names = [path.stem for path in (BUILD / client / "lib").glob(pattern)]
+        compiled = (BUILD / client / "classes" / "Main.class").exists()
+        return names[0].rpartition("-")[2] if names and compiled else None
+
+    return find
+
+
+def node_package(client: str, package: str) -> Callable[[], str | None]:
+    """Return a finder of a package's version where npm has installed it."""
+
+    def find() -> str | None:
+        file = BUILD / client / "node_modules" / package / "package.json"
+        return str(json.loads(file.read_text())["version"]) if file.exists() else None
+
+    return find
+
+
+def pip(name: str, *packages: str) -> tuple[tuple[str, ...], ...]:
+    """Return the commands that make a virtual environment with packages."""
+    return (
+        (sys.executable, "-m", "venv", str(BUILD / name)),
+        (venv(name), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages),
+    )
+
+
+def go(name: str, package: str) -> tuple[tuple[str, ...], ...]:
+    """Return the command that builds one of the Go programs."""
+    return (("go", "build", "-C", story("go"), "-o", str(BUILD / name / "story"), package),)
+
+
+def java(name: str, sources: str) -> tuple[tuple[str, ...], ...]:
+    """Return the commands that fetch a Java program's libraries and compile it."""
+    where, home = BUILD / name, CLIENTS / "java"
+    copy = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
+    files = [str(home / "Story.java"), *map(str, sorted((home / sources).glob("*.java")))]
+    return (
+        (
+            "mvn",
+            "-q",
+            "-B",
+            "-f",
+            str(home / sources / "pom.xml"),
+            copy,
+            f"-DoutputDirectory={where / 'lib'}",
+        ),
+        ("javac", "-encoding", "UTF-8", "-d", str(where / "classes"), "-cp", f"{where / 'lib'}/*", *files),
+    )
+
+
+def java_main(name: str) -> list[str]:
+    """Return the command that runs a compiled Java program."""
+    return ["java", "-cp", f"{BUILD / name / 'classes'}:{BUILD / name / 'lib'}/*", "Main"]
+
+
+def npm(name: str, sources: str) -> tuple[tuple[str, ...], ...]:
+    """Return the commands that install exactly what a package-lock.json names."""
+    where = str(BUILD / name)
+    files = [str(CLIENTS / sources / file) for file in ("package.json", "package-lock.json")]
+    return (("mkdir", "-p", where), ("cp", *files, where), ("npm", "ci", "--silent", "--prefix", where))
 
 
 def story(name: str) -> str:

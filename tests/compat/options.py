@@ -7,6 +7,7 @@ OPTIONS = {
     "region": ("AWS_DEFAULT_REGION", "the bridge's region"),
     "image": ("EC2BRIDGE_COMPAT_IMAGE", "an image id to launch"),
     "zone": ("EC2BRIDGE_COMPAT_ZONE", "the availability zone to launch in"),
+    "cloudstack-url": ("EC2BRIDGE_COMPAT_CLOUDSTACK", "CloudStack's own API, for its own clients"),
     "instance-type": ("EC2BRIDGE_COMPAT_TYPE", "the instance type to launch"),
 }
 """Option → the environment variable that stands for it beside `--endpoint`, and what it is."""

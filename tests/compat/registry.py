@@ -1,6 +1,69 @@
 """The clients of the laboratory, one entry each."""
 
-from tests.compat.lab import EVERYDAY, SYSTEM_PYTHON, Client, first_line, python_package, script, story, venv
+from tests.compat.lab import (
+    BUILD,
+    EVERYDAY,
+    SYSTEM_PYTHON,
+    Client,
+    first_line,
+    go,
+    jar,
+    java,
+    java_main,
+    node_package,
+    npm,
+    pip,
+    python_package,
+    script,
+    story,
+    venv,
+)
+
+NATIVE = tuple(name for name in EVERYDAY if name != "filters")
+"""What CloudStack's own clients show of the embedded CloudStack."""
+
+JENKINS = (
+    "regions",
+    "connection-test",
+    "images",
+    "security-group",
+    "launch",
+    "describe",
+    "console",
+    "tags",
+    "stop-start",
+    "terminate",
+)
+"""The call sequence of Jenkins' EC2 plug-in."""
+
+COMPAT = "make compat ARGS='--install --only {}'"
+
+
+def _go(name: str, module: str, package: str) -> Client:
+    program = str(BUILD / name / "story")
+    return Client(
+        name,
+        "Go",
+        lambda: first_line(program, "--version"),
+        lambda: [program],
+        covers=("caller-identity", *EVERYDAY),
+        install=COMPAT.format(name) + f" ({module}, with go)",
+        prepare=go(name, package),
+        timeout=300,
+    )
+
+
+def _java(name: str, sources: str, library: str, covers: tuple[str, ...]) -> Client:
+    return Client(
+        name,
+        "Java",
+        jar(name, library),
+        lambda: java_main(name),
+        covers=covers,
+        install=COMPAT.format(name) + " (with a JDK and Maven)",
+        prepare=java(name, sources),
+    )
+
 
 CLIENTS: tuple[Client, ...] = (
     Client(
@@ -10,6 +73,7 @@ CLIENTS: tuple[Client, ...] = (
         script(venv("boto3"), "boto3_story.py"),
         covers=(*EVERYDAY, "caller-identity", "dry-run", "paging"),
         install="python3 -m venv .compat/boto3 && .compat/boto3/bin/pip install boto3",
+        prepare=pip("boto3", "boto3==1.44.5"),
     ),
     Client(
         "awscli-1",
@@ -17,6 +81,7 @@ CLIENTS: tuple[Client, ...] = (
         python_package(venv("awscli-1"), "awscli"),
         lambda: [SYSTEM_PYTHON, story("awscli_story.py"), _beside(venv("awscli-1"), "aws")],
         install="python3 -m venv .compat/awscli-1 && .compat/awscli-1/bin/pip install 'awscli<2'",
+        prepare=pip("awscli-1", "awscli==1.46.3"),
     ),
     Client(
         "awscli-2",
@@ -37,6 +102,46 @@ CLIENTS: tuple[Client, ...] = (
         "Python",
         python_package(venv("libcloud"), "apache-libcloud"),
         script(venv("libcloud"), "libcloud_story.py"),
+        install="python3 -m venv .compat/libcloud && .compat/libcloud/bin/pip install apache-libcloud",
+        prepare=pip("libcloud", "apache-libcloud==3.9.1"),
+    ),
+    _go("aws-sdk-go-v2", "github.com/aws/aws-sdk-go-v2/service/ec2", "./v2"),
+    _go("aws-sdk-go-v1", "github.com/aws/aws-sdk-go", "./v1"),
+    Client(
+        "aws-sdk-js-v3",
+        "JavaScript",
+        node_package("aws-sdk-js-v3", "@aws-sdk/client-ec2"),
+        lambda: ["node", story("javascript/story.mjs"), str(BUILD / "aws-sdk-js-v3")],
+        covers=("caller-identity", *EVERYDAY),
+        install=COMPAT.format("aws-sdk-js-v3") + " (with Node.js and npm)",
+        prepare=npm("aws-sdk-js-v3", "javascript"),
+    ),
+    _java("aws-sdk-java-v2", "v2", "ec2-*.jar", ("caller-identity", *EVERYDAY)),
+    _java("aws-sdk-java-v1", "v1", "aws-java-sdk-ec2-*.jar", ("caller-identity", *EVERYDAY)),
+    _java("jclouds", "jclouds", "aws-ec2-*.jar", EVERYDAY),
+    _java("jenkins-ec2", "jenkins-ec2", "ec2-*.jar", JENKINS),
+    Client(
+        "fog-aws",
+        "Ruby",
+        lambda: first_line("ruby", "-e", 'require "fog/aws"; puts Fog::AWS::VERSION'),
+        lambda: ["ruby", story("ruby/story.rb")],
+        install="apt-get install ruby-fog-aws",
+    ),
+    Client(
+        "cs",
+        "Python (CloudStack's API)",
+        python_package(venv("cs"), "cs"),
+        script(venv("cs"), "cs_story.py"),
+        covers=NATIVE,
+        install="python3 -m venv .compat/cs && .compat/cs/bin/pip install cs",
+        prepare=pip("cs", "cs==5.2.0"),
+    ),
+    Client(
+        "libcloud-cloudstack",
+        "Python (CloudStack's API)",
+        python_package(venv("libcloud"), "apache-libcloud"),
+        script(venv("libcloud"), "libcloud_cloudstack_story.py"),
+        covers=NATIVE,
         install="python3 -m venv .compat/libcloud && .compat/libcloud/bin/pip install apache-libcloud",
     ),
 )

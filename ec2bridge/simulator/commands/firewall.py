@@ -242,6 +242,12 @@ def list_forwarding_rules(call: Call) -> Answer:
     return call.page("portforwardingrule", rows, lambda rule: _shown(call.cloud, _forwarding(call, rule)))
 
 
+@command("listIpForwardingRules")
+def list_ip_forwarding_rules(call: Call) -> Answer:
+    """List none: a static NAT is made by enableStaticNat alone; libcloud's driver asks with every list of machines."""
+    return call.page("ipforwardingrule", [], dict)
+
+
 @command("deletePortForwardingRule", id="firewallrules")
 def delete_forwarding_rule(call: Call) -> Answer:
     return _submit_removal(call)
