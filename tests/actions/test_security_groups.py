@@ -108,6 +108,18 @@ def test_a_group_in_anothers_rule_stays_until_the_rule_goes(ec2, web):
     assert refused(ec2.describe_security_groups, GroupIds=[web]) == "InvalidGroup.NotFound"
 
 
+def test_a_group_in_its_own_rule_can_be_deleted(ec2, web):
+    db = ec2.create_security_group(GroupName="db", Description="d")["GroupId"]
+    pair = {"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": web}]}
+    for group in (web, db):
+        ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[pair])
+    assert refused(ec2.delete_security_group, GroupId=web) == "DependencyViolation"
+    assert [rule["ReferencedGroupInfo"]["GroupId"] for rule in rules(ec2, web)] == [web]
+    ec2.revoke_security_group_ingress(GroupId=db, IpPermissions=[pair])
+    ec2.delete_security_group(GroupId=web)
+    assert refused(ec2.describe_security_groups, GroupIds=[web]) == "InvalidGroup.NotFound"
+
+
 def test_filters(ec2, web):
     ec2.authorize_security_group_ingress(GroupId=web, IpPermissions=[tcp(22, 23, "10.0.0.0/8")])
     ec2.authorize_security_group_egress(GroupId=web, IpPermissions=[tcp(443, None, "10.1.0.0/16")])
