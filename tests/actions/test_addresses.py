@@ -177,3 +177,46 @@ def test_no_address_has_a_name(ec2: Any) -> None:
         DomainName="a.example",
     )
     ec2.reset_address_attribute(AllocationId=made["AllocationId"], Attribute="domain-name")
+
+
+def test_a_secondary_private_address(place: Place) -> None:
+    ec2, native = place.client(), Native(place)
+    machine = started(ec2, **placed(ADVANCED))[0]
+    nic = native.list("listVirtualMachines")[0]["nic"][0]
+    second = native.do("addIpToNic", nicid=nic["id"])["ipaddress"]
+    made = ec2.allocate_address()["AllocationId"]
+    interface = machine["NetworkInterfaces"][0]["NetworkInterfaceId"]
+    ec2.associate_address(AllocationId=made, NetworkInterfaceId=interface, PrivateIpAddress=second)
+    assert addresses(ec2)[0]["PrivateIpAddress"] == second
+    assert addresses(ec2)[0]["NetworkInterfaceId"] == interface
+
+
+def test_an_address_moves_into_a_vpc(place: Place) -> None:
+    ec2, native = place.client(), Native(place)
+    native.isolated("first")
+    vpc = native.do(
+        "createVPC",
+        name="v",
+        displaytext="v",
+        cidr="10.50.0.0/16",
+        zoneid=native.zone("sim-adv"),
+        vpcofferingid=native.list("listVPCOfferings")[0]["id"],
+    )
+    offering = native.offering("listNetworkOfferings", "DefaultIsolatedNetworkOfferingForVpcNetworks")
+    tier = native.do(
+        "createNetwork",
+        name="tier",
+        displaytext="tier",
+        zoneid=native.zone("sim-adv"),
+        networkofferingid=offering,
+        vpcid=vpc["id"],
+        gateway="10.50.1.1",
+        netmask="255.255.255.0",
+    )
+    made = ec2.allocate_address()
+    subnet = "subnet-" + tier["id"].replace("-", "")[:17]
+    machine = started(ec2, SubnetId=subnet)[0]["InstanceId"]
+    ec2.associate_address(AllocationId=made["AllocationId"], InstanceId=machine)
+    assert described(ec2)[0]["PublicIpAddress"] == made["PublicIp"]
+    rows = native.list("listPublicIpAddresses", isstaticnat=True)
+    assert [row["vpcid"] for row in rows] == [vpc["id"]]
