@@ -1,6 +1,5 @@
 """Listing instances, as a boto3 user sees it."""
 
-import time
 from typing import Any
 
 import pytest
@@ -187,7 +186,8 @@ def test_another_accounts_machines_are_not_seen(place: Place) -> None:
         assert code_of(error) == "InvalidInstanceID.NotFound"
 
 
-def test_a_thousand_machines_cost_as_many_calls_as_ten(place: Place) -> None:
+def test_a_thousand_machines_cost_as_many_calls_as_ten(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_volume_lists, "KEEP", 3600)  # whatever this machine's speed
     ec2 = place.client()
     place.sim.populate("alice", 10)
     described(ec2)
@@ -196,7 +196,7 @@ def test_a_thousand_machines_cost_as_many_calls_as_ten(place: Place) -> None:
     many = place.commands(lambda: described(ec2))
     assert sorted(many) == sorted(few) == ["listVirtualMachines", "listVolumes"]
     place.sim.populate("alice", 500)
-    time.sleep(_volume_lists.KEEP)
+    place.bridge.site.caches.pop("volume-lists")
     pages = place.commands(lambda: described(ec2))
     assert sorted(pages) == ["listVirtualMachines"] * 2 + ["listVolumes"] * 2
     # The next poll asks for the machines again, but not for all their volumes, until something is changed.
