@@ -15,6 +15,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import click
+
 from tests.compat import board
 from tests.compat.lab import ROOT, Client
 from tests.compat.options import OPTIONS
@@ -27,16 +29,16 @@ def main(words: Sequence[str] | None = None) -> int:
     only = {name for name in asked.only.split(",") if name}
     unknown = only - {client.name for client in CLIENTS}
     if unknown:
-        print(f"no such client: {', '.join(sorted(unknown))}")
+        click.echo(f"no such client: {', '.join(sorted(unknown))}")
         return 2
     chosen = [client for client in CLIENTS if not only or client.name in only]
     failed = [client.name for client in chosen if asked.install and not install(client)]
     code = run(asked)
     absent = [client for client in chosen if not client.version()]
     for client in absent:
-        print(f"left out, for it is not installed: {client.name}: {client.install}")
+        click.echo(f"left out, for it is not installed: {client.name}: {client.install}")
     for name in failed:
-        print(f"could not be installed: {name}")
+        click.echo(f"could not be installed: {name}")
     if asked.docs and not only:
         board.write_page(asked.report)
     return code or (1 if failed else 0)
@@ -64,11 +66,11 @@ def _parser() -> argparse.ArgumentParser:
 def install(client: Client) -> bool:
     """Install a client as its entry says; whether that went well."""
     for command in client.prepare:
-        print(f"{client.name}: {' '.join(command)[:200]}", flush=True)
+        click.echo(f"{client.name}: {' '.join(command)[:200]}")
         try:
             subprocess.run(command, cwd=ROOT, check=True)
         except (OSError, subprocess.CalledProcessError) as error:
-            print(f"{client.name}: {error}")
+            click.echo(f"{client.name}: {error}")
             return False
     return True
 
