@@ -11,9 +11,11 @@ from urllib.parse import urlsplit
 
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._devices import ROOT_DEVICE, is_root
+from ec2bridge.actions._images import Root
 from ec2bridge.actions._places import cached, zones
 from ec2bridge.actions._snapshots import require_completed, resolve_snapshot
 from ec2bridge.actions._values import gib
+from ec2bridge.actions._volumes import check_type
 from ec2bridge.errors import Ec2Error
 
 Row = dict[str, Any]
@@ -41,9 +43,14 @@ OS_TYPES = MappingProxyType(
 )
 
 
-async def from_snapshot(ctx: Context, request: dict[str, Any]) -> tuple[dict[str, Any], int]:
-    """Return what createTemplate is told of the root volume's snapshot, and the volume's GiB."""
+async def from_snapshot(ctx: Context, request: dict[str, Any]) -> tuple[dict[str, Any], Root]:
+    """Return what createTemplate is told of the root volume's snapshot, and what the image remembers of it.
+
+    The volume type is remembered and shown, because Terraform replaces an image that shows another; what a machine's
+    root volume lies on is said by the machine's offering.
+    """
     disk = _root_disk(request)
+    kind = check_type(ctx, disk["VolumeType"]) if disk.get("VolumeType") else None
     row = await resolve_snapshot(ctx, disk["SnapshotId"])
     require_completed(row)
     size = gib(row.get("virtualsize") or 0)
@@ -59,7 +66,9 @@ async def from_snapshot(ctx: Context, request: dict[str, Any]) -> tuple[dict[str
         "ostypeid": os_type,
         "requireshvm": request.get("VirtualizationType") != "paravirtual",
     }
-    return {**params, **await _native_architecture(ctx, "createTemplate", request)}, size
+    return {**params, **await _native_architecture(ctx, "createTemplate", request)}, Root(
+        row["id"], size, kind
+    )
 
 
 def _root_disk(request: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ making is a record in the store, because CloudStack removes the template.
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,7 +19,7 @@ from ec2bridge.ids import KINDS, ec2_id
 Row = dict[str, Any]
 
 SNAPSHOT, DEPRECATED, PROTECTED, MACHINE = "snapshot", "deprecated-at", "protected", "source-instance"
-"""Reserved tags on a template: its root's snapshot (uuid and GiB), when it is out of date, whether it may go."""
+"""Reserved tags on a template: its root's snapshot (uuid, GiB, type), when it is out of date, whether it may go."""
 
 UNPROTECTED, GUARDED, COOLING = "disabled", "enabled-without-cooldown", "enabled-with-cooldown"
 """What EC2 says of an image's protection from deregistration."""
@@ -26,13 +27,26 @@ UNPROTECTED, GUARDED, COOLING = "disabled", "enabled-without-cooldown", "enabled
 _NAME = re.compile(r"[A-Za-z0-9()\[\] ./\-'@_]{3,128}")
 
 
-def root_snapshot(row: Row) -> tuple[str, int] | None:
-    """Return uuid and GiB of the snapshot that a template was made of; None where it was made otherwise."""
+@dataclass(frozen=True, slots=True)
+class Root:
+    """What an image's root volume was made of: a snapshot's uuid, its GiB, the volume type that was asked for."""
+
+    snapshot: str
+    size: int
+    kind: str | None = None
+
+    def mark(self) -> str:
+        """The value of the reserved tag."""
+        return " ".join(str(part) for part in (self.snapshot, self.size, self.kind) if part is not None)
+
+
+def root_of(row: Row) -> Root | None:
+    """Return what a template's root was made of; None where it was no snapshot."""
     marked = _tags.hidden(row).get(SNAPSHOT)
     if not marked:
         return None
-    uuid, _, size = marked.partition(" ")
-    return uuid, int(size or 0)
+    snapshot, size, *kind = marked.split(" ")
+    return Root(snapshot, int(size), *kind[:1])
 
 
 def cooling_until(protection: str) -> float | None:
@@ -49,7 +63,8 @@ async def own_templates(ctx: Context) -> list[Row]:
 async def images_of_snapshot(ctx: Context, uuid: str) -> list[str]:
     """Return the ids of the caller's images that were made of a snapshot."""
     rows = await own_templates(ctx)
-    return sorted({ec2_id("ami", row["id"]) for row in rows if (root_snapshot(row) or ("",))[0] == uuid})
+    made = [row for row in rows if (root := root_of(row)) and root.snapshot == uuid]
+    return sorted({ec2_id("ami", row["id"]) for row in made})
 
 
 async def check_name(ctx: Context, name: str | None) -> str:

@@ -92,14 +92,16 @@ def choose_offering(
     )
 
 
-FREE_IOPS, FREE_THROUGHPUT = 3000, 125
-"""What AWS gives a gp3 volume without asking."""
+FREE_IOPS = 3000
+PLAIN_SPEED: dict[str, tuple[int, ...]] = {"Throughput": (0, 125)}
+"""What AWS gives a gp3 volume without asking; Terraform's provider sends 0 for what it was not told."""
 
 
 def performance(kind: str, offering: Row | None, iops: int | None) -> dict[str, int]:
     """Return what CloudStack is told of the operations a second that are asked for, if its offering lets it choose."""
     offered = offering or {}
-    if iops is None or iops == offered.get("maxiops") or (kind == "gp3" and iops == FREE_IOPS):
+    # Terraform's provider sends 0 for what it was not told.
+    if not iops or iops == offered.get("maxiops") or (kind == "gp3" and iops == FREE_IOPS):
         return {}
     if offered.get("iscustomizediops"):
         return {"miniops": iops, "maxiops": iops}

@@ -17,7 +17,7 @@ from ec2bridge.actions._context import Context
 from ec2bridge.actions._devices import is_root
 from ec2bridge.actions._image_records import keep
 from ec2bridge.actions._image_sources import from_snapshot, from_url
-from ec2bridge.actions._images import MACHINE, SNAPSHOT, check_name, image_rows
+from ec2bridge.actions._images import MACHINE, SNAPSHOT, Root, check_name, image_rows
 from ec2bridge.actions._machines import Machine, machine, moving, volumes_of
 from ec2bridge.actions._registry import action
 from ec2bridge.actions._snapshots import take
@@ -98,7 +98,7 @@ async def _create(ctx: Context, request: dict[str, Any]) -> str:
         return await submit_template(ctx, {**params, "volumeid": root["id"]}, tags["image"], marks)
     stops = found.state == "running" and not request.get("NoReboot")
     snapshot = await _rested(ctx, found, root, name, tags["snapshot"], stops=stops)
-    marks[SNAPSHOT] = f"{snapshot} {gib(root.get('size') or 0)}"
+    marks[SNAPSHOT] = Root(snapshot, gib(root.get("size") or 0)).mark()
     return await submit_template(ctx, {**params, "snapshotid": snapshot}, tags["image"], marks)
 
 
@@ -197,6 +197,7 @@ async def finish(ctx: Context, uuid: str, tags: dict[str, str], marks: dict[str,
         "BlockDeviceMappings.DeviceName",
         "BlockDeviceMappings.NoDevice",
         "BlockDeviceMappings.Ebs.SnapshotId",
+        "BlockDeviceMappings.Ebs.VolumeType",
         "BlockDeviceMappings.Ebs.VolumeSize",
         "ImageLocation",
         "TagSpecifications",
@@ -204,7 +205,7 @@ async def finish(ctx: Context, uuid: str, tags: dict[str, str], marks: dict[str,
     ignores={
         "EnaSupport": "the hypervisor decides what network card a machine has",
         "SriovNetSupport": "the hypervisor decides what network card a machine has",
-        **_DISKS,
+        "BlockDeviceMappings.VirtualName": _DISKS["BlockDeviceMappings.VirtualName"],
     },
     defaults=_ROOT,
     native=("createTemplate", "registerTemplate", "listSnapshots", "listTemplates", "listOsTypes"),
@@ -221,6 +222,6 @@ async def register_image(ctx: Context, request: dict[str, Any]) -> dict[str, Any
         ctx.directory.remember("image", [made])
         await finish(ctx, made["id"], tags, {})
         return {"ImageId": ec2_id("ami", made["id"])}
-    source, size = await from_snapshot(ctx, request)
-    marks = {SNAPSHOT: f"{source['snapshotid']} {size}"}
+    source, root = await from_snapshot(ctx, request)
+    marks = {SNAPSHOT: root.mark()}
     return {"ImageId": await submit_template(ctx, {**described, **source}, tags, marks)}

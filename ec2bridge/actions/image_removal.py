@@ -14,7 +14,7 @@ from ec2bridge.actions._images import (
     cooling_until,
     images_of_snapshot,
     resolve_image,
-    root_snapshot,
+    root_of,
 )
 from ec2bridge.actions._registry import action
 from ec2bridge.cloudstack.errors import CloudStackError
@@ -63,15 +63,15 @@ def _refuse_protected(row: Row) -> None:
 
 async def _delete_snapshot(ctx: Context, row: Row) -> list[dict[str, str]]:
     """Delete the snapshot that an image was made of; EC2 tells what became of it in words of its own."""
-    source = root_snapshot(row)
+    source = root_of(row)
     if source is None:
         return []
-    if await images_of_snapshot(ctx, source[0]):
+    if await images_of_snapshot(ctx, source.snapshot):
         code = "skipped"
     else:
         try:
-            await ctx.account.job("deleteSnapshot", id=source[0])
+            await ctx.account.job("deleteSnapshot", id=source.snapshot)
             code = "success"
         except CloudStackError:
             code = "client-error"
-    return [{"SnapshotId": ec2_id("snap", source[0]), "ReturnCode": code}]
+    return [{"SnapshotId": ec2_id("snap", source.snapshot), "ReturnCode": code}]

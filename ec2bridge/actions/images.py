@@ -18,7 +18,7 @@ from ec2bridge.actions._filters import TAGS
 from ec2bridge.actions._filters import wanted as wanted_values
 from ec2bridge.actions._image_permissions import executable_by
 from ec2bridge.actions._image_records import settled
-from ec2bridge.actions._images import DEPRECATED, MACHINE, PROTECTED, UNPROTECTED, root_snapshot
+from ec2bridge.actions._images import DEPRECATED, MACHINE, PROTECTED, UNPROTECTED, root_of
 from ec2bridge.actions._types import architecture
 from ec2bridge.actions._values import gib, iso, known
 from ec2bridge.errors import Ec2Error
@@ -226,12 +226,13 @@ def virtualization(row: Row) -> str:
 
 def block_devices(row: Row) -> list[dict[str, Any]]:
     """Return the one block device of an image, its root volume."""
-    snapshot, size = root_snapshot(row) or (None, None)
+    root = root_of(row)
     disk = known(
         DeleteOnTermination=True,
         Encrypted=False,
         # CloudStack tells a template's size once it is ready, and not of one that was made of a snapshot.
-        VolumeSize=gib(row["size"]) if row.get("size") else size,
-        SnapshotId=ec2_id("snap", snapshot) if snapshot else None,
+        VolumeSize=gib(row["size"]) if row.get("size") else root and root.size,
+        SnapshotId=ec2_id("snap", root.snapshot) if root else None,
+        VolumeType=root and root.kind,
     )
     return [{"DeviceName": ROOT_DEVICE, "Ebs": disk}]

@@ -14,7 +14,7 @@ from ec2bridge.actions._describe import Ids, Item, describe
 from ec2bridge.actions._registry import action
 from ec2bridge.actions._values import gib, known, moment
 from ec2bridge.actions._volumes import (
-    FREE_THROUGHPUT,
+    PLAIN_SPEED,
     TYPE_MARK,
     check_type,
     choose_offering,
@@ -121,7 +121,7 @@ def _now() -> str:
 @action(
     "ModifyVolume",
     honours=("VolumeId", "Size", "VolumeType", "Iops"),
-    defaults={"MultiAttachEnabled": (False,), "Throughput": (FREE_THROUGHPUT,)},
+    defaults={"MultiAttachEnabled": (False,), **PLAIN_SPEED},
     native=("resizeVolume", "changeOfferingForVolume", "listVolumes", "listDiskOfferings"),
 )
 async def modify_volume(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from ec2bridge.actions._registry import action
 from ec2bridge.actions._snapshots import require_completed, require_zone, resolve_snapshot
 from ec2bridge.actions._values import gib, known
 from ec2bridge.actions._volumes import (
-    FREE_THROUGHPUT,
     GENERAL,
+    PLAIN_SPEED,
     TYPE_MARK,
     check_type,
     choose_offering,
@@ -43,7 +43,7 @@ Row = dict[str, Any]
         "TagSpecifications",
         "ClientToken",
     ),
-    defaults={"MultiAttachEnabled": (False,), "Throughput": (FREE_THROUGHPUT,)},
+    defaults={"MultiAttachEnabled": (False,), **PLAIN_SPEED},
     native=("createVolume", "listVolumes", "listDiskOfferings"),
 )
 async def create_volume(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:

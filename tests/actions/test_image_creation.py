@@ -111,11 +111,9 @@ def test_a_machine_is_launched_from_the_image(ec2: Any, machine: str) -> None:
     assert refusal(lambda: show(ec2, image)) == "InvalidAMIID.NotFound"
 
 
-def test_an_image_is_pending_before_it_is_available(make_place: Callable[..., Place]) -> None:
-    place = make_place(job_time=0.5)
-    ec2 = place.client()
-    host = "i-" + str(Native(place).machine("host")["id"]).replace("-", "")[:17]
-    image = ec2.create_image(InstanceId=host, Name="slow", NoReboot=True)["ImageId"]
+def test_an_image_is_pending_before_it_is_available(place: Place, ec2: Any, machine: str) -> None:
+    place.sim.cloud.job_time = 4.0
+    image = ec2.create_image(InstanceId=machine, Name="slow", NoReboot=True)["ImageId"]
 
     item = show(ec2, image)
 
@@ -172,7 +170,7 @@ def test_an_image_of_a_snapshot(ec2: Any, machine: str) -> None:
     root = ec2.describe_volumes()["Volumes"][0]["VolumeId"]
     snapshot = ec2.create_snapshot(VolumeId=root)["SnapshotId"]
     ec2.get_waiter("snapshot_completed").wait(SnapshotIds=[snapshot], WaiterConfig={"Delay": 1})
-    disk = {"DeviceName": "/dev/sda1", "Ebs": {"SnapshotId": snapshot}}
+    disk = {"DeviceName": "/dev/sda1", "Ebs": {"SnapshotId": snapshot, "VolumeType": "standard"}}
 
     def register(name: str = "from-snapshot", **changed: Any) -> str:
         request = {"RootDeviceName": "/dev/sda1", "BlockDeviceMappings": [disk], **changed}
@@ -188,7 +186,13 @@ def test_an_image_of_a_snapshot(ec2: Any, machine: str) -> None:
     item = settled(ec2, image)
 
     assert (item["State"], item["Description"]) == ("available", "restored")
-    assert item["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"] == snapshot
+    assert item["BlockDeviceMappings"][0]["Ebs"] == {
+        "SnapshotId": snapshot,
+        "VolumeSize": 2,
+        "VolumeType": "standard",
+        "DeleteOnTermination": True,
+        "Encrypted": False,
+    }
     assert item["Tags"] == [{"Key": "team", "Value": "red"}]
     by_snapshot = [{"Name": "block-device-mapping.snapshot-id", "Values": [snapshot]}]
     assert [i["ImageId"] for i in ec2.describe_images(Filters=by_snapshot)["Images"]] == [image]

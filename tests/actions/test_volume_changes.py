@@ -85,6 +85,8 @@ def test_a_volume_changes_its_type(place: Place, ec2: Any) -> None:
     offer(place, "io1", iscustomizediops=True)
     volume = create(ec2)
 
+    # Terraform's provider sends the speeds as 0 when it was told none.
+    assert change(ec2, volume, VolumeType="gp2", Throughput=0, Iops=0)["ModificationState"] == "completed"
     plain = change(ec2, volume, VolumeType="gp3", Throughput=125, Iops=3000)
     assert (plain["ModificationState"], plain["TargetVolumeType"]) == ("completed", "gp3")
     assert show(ec2, volume)["VolumeType"] == "gp3"
