@@ -106,6 +106,34 @@ def test_records_in_a_sentence_are_replaced_by_names() -> None:
     assert readable("") == "it gave no reason"
 
 
+@pytest.mark.parametrize(
+    ("status", "text", "code"),
+    [
+        # KVM takes no snapshots of running machines unless it is told to, and hides that from users ...
+        (
+            530,
+            "Internal error executing command, please contact your system administrator",
+            "IncorrectInstanceState",
+        ),
+        (
+            530,
+            "KVM Snapshot is not supported for Running VMs. It is disabled by default",
+            "IncorrectInstanceState",
+        ),
+        # ... and one of a machine's volumes at a time.
+        (
+            431,
+            "There is other active snapshot tasks on the instance to which the volume is attached, please try again",
+            "SnapshotCreationPerVolumeRateExceeded",
+        ),
+    ],
+)
+def test_what_kvm_refuses_is_no_internal_error_that_clients_would_repeat(
+    status: int, text: str, code: str
+) -> None:
+    assert translate(CloudStackError("createSnapshot", status, status, 4350, text), TABLE).code == code
+
+
 def test_an_error_that_no_row_is_for_is_internal() -> None:
     table = ErrorTable.model_validate({"errors": [{"errorcode": 1, "code": "X"}]})
     error = translate(CloudStackError("listZones", 530, 530, 4250, "oops"), table)

@@ -53,7 +53,7 @@ class Client:
     """What a user types to have it; shown beside an absent client."""
     prepare: tuple[tuple[str, ...], ...] = ()
     """The commands that install or build it into `.compat/`; Debian's packages are only checked."""
-    timeout: float = 600
+    timeout: float = 1800
     environment: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.compat.lab import Client, Outcome
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(2400)
 
 
 def test_client(client: Client, capability: str, outcome: Outcome) -> None:

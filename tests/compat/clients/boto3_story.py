@@ -75,7 +75,7 @@ with step("launch"):
     ids = [machine["InstanceId"] for machine in launched["Instances"]]
     later(ec2.terminate_instances, InstanceIds=ids)
     assert all(machine["State"]["Name"] == "pending" for machine in launched["Instances"])
-    ec2.get_waiter("instance_running").wait(InstanceIds=ids, WaiterConfig={"Delay": 1, "MaxAttempts": 120})
+    ec2.get_waiter("instance_running").wait(InstanceIds=ids, WaiterConfig={"Delay": 1, "MaxAttempts": 300})
 
 with step("describe"):
     machine = machines(InstanceIds=ids[:1])[0]

@@ -46,7 +46,7 @@ def later(call, *args, **kwargs):
     _undo.append((call, args, kwargs))
 
 
-def until(look, wanted, seconds=120):
+def until(look, wanted, seconds=300):
     """Call `look` until it returns what is wanted; it is returned."""
     deadline = time.time() + seconds
     while True:

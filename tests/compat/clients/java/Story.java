@@ -51,9 +51,9 @@ public final class Story {
     }
 
     public static void until(Object wanted, Look look) throws Exception {
-        long deadline = System.currentTimeMillis() + 120_000;
+        long deadline = System.currentTimeMillis() + 300_000;
         for (Object seen = look.look(); !Objects.equals(seen, wanted); seen = look.look()) {
-            check(System.currentTimeMillis() < deadline, seen + " after two minutes");
+            check(System.currentTimeMillis() < deadline, seen + " after five minutes");
             Thread.sleep(300);
         }
     }

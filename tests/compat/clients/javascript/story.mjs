@@ -36,9 +36,9 @@ async function step(name, play) {
 }
 
 async function until(wanted, look) {
-  const deadline = Date.now() + 120_000;
+  const deadline = Date.now() + 300_000;
   for (let seen = await look(); seen !== wanted; seen = await look()) {
-    assert(Date.now() < deadline, `after two minutes it is still ${seen}`);
+    assert(Date.now() < deadline, `after five minutes it is still ${seen}`);
     await sleep(300);
   }
 }
@@ -92,7 +92,7 @@ await step("launch", async () => {
   });
   ids = launched.Instances.map((one) => one.InstanceId);
   undo.push(() => call("TerminateInstances", { InstanceIds: ids }));
-  const patience = { client: ec2, maxWaitTime: 120, minDelay: 1, maxDelay: 1 };
+  const patience = { client: ec2, maxWaitTime: 300, minDelay: 1, maxDelay: 1 };
   const waited = await sdk.waitUntilInstanceRunning(patience, { InstanceIds: ids });
   assert.equal(waited.state, "SUCCESS");
 });

@@ -63,7 +63,7 @@ step("launch") do
     security_group_ids: [group.group_id], tags: { "Name" => NAME }, user_data: "#cloud-config\n"
   )
   $undo << -> { server.destroy }
-  server.wait_for(120) { ready? }
+  server.wait_for(300) { ready? }
 end
 
 step("describe") do
@@ -86,9 +86,9 @@ end
 
 step("stop-start") do
   server.stop
-  server.wait_for(120) { state == "stopped" }
+  server.wait_for(300) { state == "stopped" }
   server.start
-  server.wait_for(120) { ready? }
+  server.wait_for(300) { ready? }
   server.reboot
 end
 
@@ -105,7 +105,7 @@ end
 
 step("terminate") do
   server.destroy
-  server.wait_for(120) { state == "terminated" }
+  server.wait_for(300) { state == "terminated" }
   check(group.destroy, "the group stays")
   check(ec2.delete_key_pair(NAME).body["return"], "the key pair stays")
 end

@@ -80,10 +80,10 @@ func Later(call func() error) { undo = append(undo, call) }
 
 // Until looks until it sees what is wanted.
 func Until(wanted string, look func() string) {
-	deadline := time.Now().Add(2 * time.Minute)
+	deadline := time.Now().Add(5 * time.Minute)
 	for seen := look(); seen != wanted; seen = look() {
 		if time.Now().After(deadline) {
-			panic("after two minutes it is still " + seen)
+			panic("after five minutes it is still " + seen)
 		}
 		time.Sleep(300 * time.Millisecond)
 	}

@@ -109,7 +109,7 @@ func launch() {
 	})
 	patience := func(options *ec2.InstanceRunningWaiterOptions) { options.MinDelay = 300 * time.Millisecond }
 	waiter := ec2.NewInstanceRunningWaiter(client, patience)
-	if err := waiter.Wait(ctx, &ec2.DescribeInstancesInput{InstanceIds: ids}, 2*time.Minute); err != nil {
+	if err := waiter.Wait(ctx, &ec2.DescribeInstancesInput{InstanceIds: ids}, 5*time.Minute); err != nil {
 		panic(err)
 	}
 }
