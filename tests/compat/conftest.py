@@ -121,4 +121,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         from tests.compat import board
 
         config = session.config
-        board.write(Path(directory), config.stash.get(OUTCOMES, {}), config.stash.get(ABSENT, []))
+        outcomes: dict[str, lab.Outcome] = config.stash.get(OUTCOMES, {})
+        absent: list[lab.Client] = config.stash.get(ABSENT, [])
+        board.write(Path(directory), outcomes, absent)
