@@ -6,6 +6,7 @@ can be there only (docs/adr/0005). Its router starts with its first machine.
 """
 
 import asyncio
+import itertools
 from typing import Any
 
 from ec2bridge.actions import _groups, _leaving, _route_tables, _tags
@@ -69,13 +70,16 @@ async def delete_vpc(ctx: Context, request: Request) -> None:
         )
         raise Ec2Error("OperationNotPermitted", sentence)
     uuid = vpc["id"]
-    rows, addresses, vpn = await asyncio.gather(
+    rows, addresses, *others = await asyncio.gather(
         networks(ctx),
         ctx.account.list("listPublicIpAddresses", vpcid=uuid),
         ctx.account.list("listVpnGateways", vpcid=uuid),
+        ctx.account.list("listNetworkACLLists", vpcid=uuid),
     )
     # CloudStack would release the addresses with the VPC, where AWS's outlive it.
-    held = vpn or any(row.get("vpcid") == uuid for row in rows) or await _route_tables.holds(ctx, uuid)
+    held = any(
+        row.get("vpcid") == uuid for row in itertools.chain(rows, *others)
+    ) or await _route_tables.holds(ctx, uuid)
     if held or any(not row.get("issourcenat") for row in addresses):
         sentence = f"The vpc '{vpc_id}' has dependencies and cannot be deleted."
         raise Ec2Error("DependencyViolation", sentence)

@@ -131,13 +131,11 @@ def test_a_subnet_that_cloudstack_still_holds_is_hidden(make_place: Callable[...
 
 def make_due(place: Place) -> None:
     """Let the next listing try again what is left to delete."""
-    store = place.bridge.site.store
+    store, owner = place.bridge.site.store, place.store_owner()
 
     async def age() -> None:
-        owner = place.client("alice", "sts").get_caller_identity
-        account = (await place.loop.run_in_executor(None, owner))["Account"]
-        for entry in await store.list(account, "leaving"):
-            await store.put(account, "leaving", entry.key, {**entry.value, "at": 0})
+        for entry in await store.list(owner, "leaving"):
+            await store.put(owner, "leaving", entry.key, {**entry.value, "at": 0})
 
     place.run(age())
 

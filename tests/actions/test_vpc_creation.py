@@ -103,6 +103,10 @@ def test_what_is_in_a_vpc_holds_it(ec2: Any) -> None:
     assert held()
     ec2.delete_route_table(RouteTableId=table)
 
+    acl = ec2.create_network_acl(VpcId=vpc)["NetworkAcl"]["NetworkAclId"]
+    assert held()
+    ec2.delete_network_acl(NetworkAclId=acl)
+
     ec2.delete_vpc(VpcId=vpc)
 
 
@@ -112,3 +116,14 @@ def test_a_dry_run_makes_nothing(place: Place, ec2: Any) -> None:
     )
     assert "createVPC" not in made
     assert len(ec2.describe_vpcs()["Vpcs"]) == 1
+
+
+def test_dhcp_is_cloudstacks(ec2: Any) -> None:
+    vpc = ec2.create_vpc(CidrBlock="10.42.0.0/16")["Vpc"]
+    assert vpc["DhcpOptionsId"] == "default"
+    ec2.associate_dhcp_options(VpcId=vpc["VpcId"], DhcpOptionsId="default")
+    other = {"VpcId": vpc["VpcId"], "DhcpOptionsId": "dopt-00000000000000000"}
+    assert refusal(lambda: ec2.associate_dhcp_options(**other)) == "InvalidDhcpOptionID.NotFound"
+    assert ec2.describe_dhcp_options()["DhcpOptions"] == []
+    wish = [{"Key": "domain-name", "Values": ["example.org"]}]
+    assert refusal(lambda: ec2.create_dhcp_options(DhcpConfigurations=wish)) == "UnsupportedOperation"

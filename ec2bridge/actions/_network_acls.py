@@ -1,0 +1,175 @@
+"""Network ACLs as EC2 sees them: CloudStack's ACL lists, and the one that every VPC implies.
+
+CloudStack's list `default_allow` belongs to all VPCs at once and cannot be changed; in every VPC it is shown as the
+default ACL, under the VPC's digits, and `default_deny` under digits of its own. The lists of a VPC are its other ACLs.
+AWS counts rules in each direction for itself, CloudStack through the whole list: rule n in is native 2n-1, out 2n.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ec2bridge.actions._context import Context
+from ec2bridge.actions._places import networks, vpc_rows
+from ec2bridge.errors import Ec2Error
+from ec2bridge.ids import KINDS, ec2_id
+
+Row = dict[str, Any]
+Item = dict[str, Any]
+
+ACL = "network-acl"
+MADE_HERE = "Made through EC2"
+"""The description of lists whose rules are numbered as said above."""
+LAST = 32767
+_ALLOW, _DENY = "default_allow", "default_deny"
+_NUMBERS = {"icmp": "1", "tcp": "6", "udp": "17", "all": "-1", "icmpv6": "58"}
+_NAMES = {number: name for name, number in _NUMBERS.items()}
+_ANYWHERE = {"0.0.0.0/0", "::/0"}
+
+
+@dataclass(slots=True)
+class Acl:
+    """A network ACL; `native` is the uuid of CloudStack's list behind it, None where nothing enforces it."""
+
+    key: str
+    vpc: Row
+    native: str | None
+    default: bool
+    made_here: bool
+    rules: list[Row] = field(default_factory=list)
+    subnets: list[Row] = field(default_factory=list)
+
+    @property
+    def id(self) -> str:
+        """The EC2 id."""
+        return ec2_id("acl", self.key)
+
+    @property
+    def own(self) -> bool:
+        """Whether it is a list that can be changed."""
+        return self.key == self.native
+
+
+async def acls(ctx: Context) -> list[Acl]:
+    """Return the ACLs of the caller's VPCs with their rules and subnets, each VPC's default one first."""
+    vpcs, lists, rules, subnets = await asyncio.gather(
+        vpc_rows(ctx),
+        ctx.account.list("listNetworkACLLists"),
+        ctx.account.list("listNetworkACLs"),
+        networks(ctx),
+    )
+    shared = {row["name"]: row["id"] for row in lists if not row.get("vpcid")}
+    found = []
+    for vpc in vpcs:
+        found.append(Acl(vpc["id"], vpc, shared.get(_ALLOW), True, False))
+        found += [
+            Acl(row["id"], vpc, row["id"], False, row.get("description") == MADE_HERE)
+            for row in lists
+            if row.get("vpcid") == vpc["id"]
+        ]
+        if not vpc.get("default"):
+            found.append(Acl(f"{vpc['id']}/{_DENY}", vpc, shared.get(_DENY), False, False))
+    for acl in found:
+        acl.rules = [row for row in rules if row["aclid"] == acl.native and acl.own]
+        acl.subnets = [row for row in subnets if _has(row, acl, shared.get(_DENY))]
+    ctx.directory.remember(ACL, ({"id": acl.key} for acl in found))
+    # Nobody made the list that denies all; it is shown where a subnet has it.
+    return [acl for acl in found if acl.default or acl.own or acl.subnets]
+
+
+def _has(subnet: Row, acl: Acl, deny: str | None) -> bool:
+    if acl.vpc.get("default"):
+        return not subnet.get("vpcid")
+    return subnet.get("vpcid") == acl.vpc["id"] and (subnet.get("aclid") or deny) == acl.native
+
+
+def find(found: Iterable[Acl], ident: str) -> Acl:
+    """Return the ACL of an id, or raise InvalidNetworkAclID.NotFound."""
+    for acl in found:
+        if ident in (acl.id, acl.key):
+            return acl
+    raise KINDS[ACL].missing(ident) if KINDS[ACL].is_id(ident) else KINDS[ACL].refused(ident)
+
+
+def changeable(acl: Acl) -> str:
+    """Return the uuid of the list behind an ACL, or refuse: CloudStack's default lists cannot be changed."""
+    if not acl.own:
+        sentence = f"The entries of {acl.id} cannot be changed: it stands for a list that CloudStack has for all VPCs."
+        raise Ec2Error("UnsupportedOperation", f"{sentence} Create a network ACL of your own.")
+    return str(acl.native)
+
+
+def entries(acl: Acl) -> list[Item]:
+    """Return the entries of an ACL, ingress first, each direction ended by AWS's rule that denies the rest."""
+    allowed = [_whole(False, 100, "allow"), _whole(True, 100, "allow")] if acl.default else []
+    own = [_entry(acl, rule, cidr) for rule in acl.rules for cidr in _cidrs(rule) if not is_last(acl, rule)]
+    last = [_whole(False, LAST, "deny"), _whole(True, LAST, "deny")]
+    return sorted([*allowed, *own, *last], key=lambda item: (item["Egress"], item["RuleNumber"]))
+
+
+def _whole(egress: bool, number: int, action: str) -> Item:
+    members = {"CidrBlock": "0.0.0.0/0", "Protocol": "-1", "RuleAction": action}
+    return {"Egress": egress, "RuleNumber": number, **members}
+
+
+def _cidrs(rule: Row) -> list[str]:
+    found = [cidr for cidr in (rule.get("cidrlist") or "").split(",") if cidr]
+    # What was given no range holds for all of both families: the IPv4 one says it.
+    return ["0.0.0.0/0"] if set(found) == _ANYWHERE else found or ["0.0.0.0/0"]
+
+
+def native_number(number: int, egress: bool) -> int:
+    """Return the place in a list of CloudStack's for an entry's number."""
+    return 2 * number - (not egress)
+
+
+def is_last(acl: Acl, rule: Row) -> bool:
+    """Whether a rule is the one that ends a direction of an ACL made through EC2."""
+    return acl.made_here and int(rule["number"]) >= native_number(LAST, egress=False)
+
+
+def number_of(acl: Acl, rule: Row) -> int:
+    """Return the number of a rule as EC2 has it."""
+    number = int(rule["number"])
+    return (number + 1) // 2 if acl.made_here else number
+
+
+def is_egress(rule: Row) -> bool:
+    """Whether a rule is for what goes out."""
+    return bool(rule["traffictype"].lower() == "egress")
+
+
+def _entry(acl: Acl, rule: Row, cidr: str) -> Item:
+    protocol = str(rule["protocol"]).lower()
+    item: Item = {
+        "Egress": is_egress(rule),
+        "RuleNumber": number_of(acl, rule),
+        "Protocol": _NUMBERS.get(protocol, protocol),
+        "RuleAction": rule["action"].lower(),
+        "Ipv6CidrBlock" if ":" in cidr else "CidrBlock": cidr,
+    }
+    if "icmptype" in rule:
+        item["IcmpTypeCode"] = {"Type": int(rule["icmptype"]), "Code": int(rule.get("icmpcode", -1))}
+    if "startport" in rule:
+        item["PortRange"] = {"From": int(rule["startport"]), "To": int(rule["endport"])}
+    return item
+
+
+def rule_params(request: dict[str, Any]) -> Row:
+    """Return the parameters of createNetworkACL for an entry of a request."""
+    protocol = str(request.get("Protocol") or "")
+    name = _NAMES.get(protocol, protocol.lower())
+    cidr = request.get("CidrBlock") or request.get("Ipv6CidrBlock")
+    if not name or not cidr or request.get("RuleAction") not in ("allow", "deny"):
+        sentence = "The request must contain the parameters protocol, ruleAction and cidrBlock"
+        raise Ec2Error("MissingParameter", sentence)
+    params: Row = {"protocol": name, "cidrlist": cidr, "action": request["RuleAction"].capitalize()}
+    ports, icmp = request.get("PortRange") or {}, request.get("IcmpTypeCode") or {}
+    if name in ("tcp", "udp"):
+        if "From" not in ports or "To" not in ports:
+            raise Ec2Error("MissingParameter", "The request must contain the parameter portRange")
+        return {**params, "startport": ports["From"], "endport": ports["To"]}
+    if name == "icmp":
+        return {**params, "icmptype": icmp.get("Type", -1), "icmpcode": icmp.get("Code", -1)}
+    return params

@@ -1,0 +1,75 @@
+"""The entries of network ACLs: rules of CloudStack's ACL lists, found by direction and number."""
+
+from ec2bridge.actions import _network_acls
+from ec2bridge.actions._context import Context
+from ec2bridge.actions._network_acls import LAST, Acl
+from ec2bridge.actions._registry import Request, action
+from ec2bridge.errors import Ec2Error
+
+_WHERE = ("NetworkAclId", "RuleNumber", "Egress")
+_WHAT = ("Protocol", "RuleAction", "CidrBlock", "Ipv6CidrBlock", "IcmpTypeCode", "PortRange")
+
+
+@action("CreateNetworkAclEntry", honours=(*_WHERE, *_WHAT), native=("createNetworkACL",))
+async def create_network_acl_entry(ctx: Context, request: Request) -> None:
+    """Add an entry under a number that is free in its direction."""
+    acl, number, egress = await _place(ctx, request)
+    params = _network_acls.rule_params(request)
+    if _rules(acl, number, egress):
+        sentence = f"The network acl entry identified by {number} already exists."
+        raise Ec2Error("NetworkAclEntryAlreadyExists", sentence)
+    await _create(ctx, acl, number, egress, params)
+
+
+@action("ReplaceNetworkAclEntry", honours=(*_WHERE, *_WHAT), native=("createNetworkACL", "deleteNetworkACL"))
+async def replace_network_acl_entry(ctx: Context, request: Request) -> None:
+    """Put another entry in the place of one."""
+    acl, number, egress = await _place(ctx, request)
+    params = _network_acls.rule_params(request)
+    await _remove(ctx, acl, number, egress)
+    await _create(ctx, acl, number, egress, params)
+
+
+@action("DeleteNetworkAclEntry", honours=_WHERE, native=("deleteNetworkACL",))
+async def delete_network_acl_entry(ctx: Context, request: Request) -> None:
+    """Remove an entry."""
+    acl, number, egress = await _place(ctx, request)
+    await _remove(ctx, acl, number, egress)
+
+
+async def _place(ctx: Context, request: Request) -> tuple[Acl, int, bool]:
+    acl = _network_acls.find(await _network_acls.acls(ctx), request.get("NetworkAclId") or "")
+    _network_acls.changeable(acl)
+    number = int(request.get("RuleNumber") or 0)
+    if not 1 <= number < LAST:
+        sentence = f"Value ({number}) for parameter ruleNumber is invalid. Must be between 1 and {LAST - 1}."
+        raise Ec2Error("InvalidParameterValue", sentence)
+    return acl, number, bool(request.get("Egress"))
+
+
+def _rules(acl: Acl, number: int, egress: bool) -> list[str]:
+    return [
+        rule["id"]
+        for rule in acl.rules
+        if _network_acls.is_egress(rule) == egress and _network_acls.number_of(acl, rule) == number
+    ]
+
+
+async def _create(ctx: Context, acl: Acl, number: int, egress: bool, params: Request) -> None:
+    await ctx.account.job(
+        "createNetworkACL",
+        aclid=_network_acls.changeable(acl),
+        traffictype="Egress" if egress else "Ingress",
+        number=_network_acls.native_number(number, egress) if acl.made_here else number,
+        **params,
+    )
+
+
+async def _remove(ctx: Context, acl: Acl, number: int, egress: bool) -> None:
+    found = _rules(acl, number, egress)
+    if not found:
+        direction = "egress" if egress else "ingress"
+        sentence = f"The {direction} entry with the rule number {number} does not exist in {acl.id}."
+        raise Ec2Error("InvalidNetworkAclEntry.NotFound", sentence)
+    for rule in found:
+        await ctx.account.job("deleteNetworkACL", id=rule)
