@@ -4,6 +4,7 @@ CloudStack works this off in jobs, and some may be done by the look-up account o
 machine's record, so each step may be repeated by another process.
 """
 
+import asyncio
 import logging
 from typing import Any
 
@@ -19,6 +20,7 @@ log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 
+BUSY = "please try again later"
 BY_USER = ("Client.UserInitiatedShutdown", "User initiated shutdown")
 
 
@@ -80,7 +82,7 @@ async def end(record: Record) -> None:
         await record.save(job=None, destroyed=done and data["destroying"])
     try:
         if not data["destroyed"]:
-            await _destroy_carefully(record)
+            await _destroy_when_free(record)
         await _expunge(record)
     except CloudStackUnavailable:
         raise
@@ -114,6 +116,21 @@ async def _succeeded(ctx: Context, jobid: str) -> bool:
     except CloudStackError:
         return False
     return True
+
+
+async def _destroy_when_free(record: Record) -> None:
+    """Destroy a machine, once no snapshot of its root volume is being taken: CloudStack refuses until then."""
+    pause = 1.0
+    while True:
+        try:
+            await _destroy_carefully(record)
+            return
+        except CloudStackError as error:
+            if BUSY not in error.errortext:
+                raise
+            log.info("machine %s: %s", record.uuid, error)
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.5, 60.0)
 
 
 async def _destroy_carefully(record: Record) -> None:

@@ -1,5 +1,6 @@
 """TerminateInstances releases what a machine held, whoever may expunge."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -190,3 +191,20 @@ def test_a_launch_that_is_still_attaching_volumes_gives_way(make_place: Callable
         states.add(described(ec2, InstanceIds=[ident])[0]["State"]["Name"])
     assert states == {"shutting-down", "terminated"}
     assert ec2.describe_volumes()["Volumes"] == []
+
+
+def test_a_termination_waits_for_a_snapshot_of_the_root_volume(place: Place, ec2: Any) -> None:
+    machine = started(ec2)[0]
+    volume = machine["BlockDeviceMappings"][0]["Ebs"]["VolumeId"]
+    ec2.create_snapshot(VolumeId=volume)
+    time.sleep(0.3)
+    (snapshot,) = place.sim.cloud.tables["snapshots"]
+    snapshot["state"] = "BackingUp"  # it takes its time
+
+    ec2.terminate_instances(InstanceIds=ids([machine]))
+
+    time.sleep(1)
+    assert described(ec2, InstanceIds=ids([machine]))[0]["State"]["Name"] == "shutting-down"
+    snapshot["state"] = "BackedUp"
+    until(ec2, "terminated", machine["InstanceId"])
+    assert place.sim.calls["destroyVirtualMachine"] > 1

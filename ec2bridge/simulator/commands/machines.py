@@ -186,6 +186,7 @@ def destroy(call: Call) -> Answer:
         if call.flag("expunge") and not may_expunge(call):
             raise ApiError(530, None, NO_EXPUNGE)
         _refuse_protected(machine)
+        _refuse_while_copied(call, machine)
         await power_off(call, machine)
         for volume in volumes:
             call.cloud.tables["volumes"].remove(volume)
@@ -207,6 +208,17 @@ def _refuse_protected(machine: Row) -> None:
         raise invalid(
             f"Instance [id = {machine['id']}, name = {machines.instance_name(machine)}] has delete protection enabled "
             "and cannot be deleted."
+        )
+
+
+def _refuse_while_copied(call: Call, machine: Row) -> None:
+    roots = {v["id"] for v in machines.volumes_of(call.cloud, machine) if v["type"] == "ROOT"}
+    if any(s["volumeid"] in roots and s["state"] == "BackingUp" for s in call.cloud.tables["snapshots"]):
+        raise ApiError(
+            530,
+            None,
+            "There is/are unbacked up Snapshot(s) on ROOT volume, Instance destroy is not permitted, "
+            "please try again later.",
         )
 
 
