@@ -21,6 +21,8 @@ Row = dict[str, Any]
 SNAPSHOT, DEPRECATED, PROTECTED, MACHINE = "snapshot", "deprecated-at", "protected", "source-instance"
 """Reserved tags on a template: its root's snapshot (uuid, GiB, type), when it is out of date, whether it may go."""
 
+ENA, SRIOV = "ena-support", "sriov-net-support"
+"""Reserved tags on a template: what it was registered as; Terraform replaces an image that shows anything else."""
 UNPROTECTED, GUARDED, COOLING = "disabled", "enabled-without-cooldown", "enabled-with-cooldown"
 """What EC2 says of an image's protection from deregistration."""
 

@@ -17,7 +17,7 @@ from ec2bridge.actions._context import Context
 from ec2bridge.actions._devices import is_root
 from ec2bridge.actions._image_records import keep
 from ec2bridge.actions._image_sources import from_snapshot, from_url
-from ec2bridge.actions._images import MACHINE, SNAPSHOT, Root, check_name, image_rows
+from ec2bridge.actions._images import ENA, MACHINE, SNAPSHOT, SRIOV, Root, check_name, image_rows
 from ec2bridge.actions._machines import Machine, machine, moving, volumes_of
 from ec2bridge.actions._registry import action
 from ec2bridge.actions._snapshots import take
@@ -200,11 +200,11 @@ async def finish(ctx: Context, uuid: str, tags: dict[str, str], marks: dict[str,
         "BlockDeviceMappings.Ebs.VolumeType",
         "BlockDeviceMappings.Ebs.VolumeSize",
         "ImageLocation",
+        "EnaSupport",
+        "SriovNetSupport",
         "TagSpecifications",
     ),
     ignores={
-        "EnaSupport": "the hypervisor decides what network card a machine has",
-        "SriovNetSupport": "the hypervisor decides what network card a machine has",
         "BlockDeviceMappings.VirtualName": _DISKS["BlockDeviceMappings.VirtualName"],
     },
     defaults=_ROOT,
@@ -220,8 +220,14 @@ async def register_image(ctx: Context, request: dict[str, Any]) -> dict[str, Any
         answer = await ctx.account.call("registerTemplate", **params)
         made = answer["template"][0]
         ctx.directory.remember("image", [made])
-        await finish(ctx, made["id"], tags, {})
+        await finish(ctx, made["id"], tags, _network_marks(request))
         return {"ImageId": ec2_id("ami", made["id"])}
     source, root = await from_snapshot(ctx, request)
-    marks = {SNAPSHOT: root.mark()}
+    marks = {SNAPSHOT: root.mark(), **_network_marks(request)}
     return {"ImageId": await submit_template(ctx, {**described, **source}, tags, marks)}
+
+
+def _network_marks(request: dict[str, Any]) -> dict[str, str]:
+    """Return what the image is said to be able to do; what card a machine has, its hypervisor decides."""
+    marks = {ENA: "true"} if request.get("EnaSupport") else {}
+    return {**marks, SRIOV: request["SriovNetSupport"]} if request.get("SriovNetSupport") else marks

@@ -18,7 +18,7 @@ from ec2bridge.actions._filters import TAGS
 from ec2bridge.actions._filters import wanted as wanted_values
 from ec2bridge.actions._image_permissions import executable_by
 from ec2bridge.actions._image_records import settled
-from ec2bridge.actions._images import DEPRECATED, MACHINE, PROTECTED, UNPROTECTED, root_of
+from ec2bridge.actions._images import DEPRECATED, ENA, MACHINE, PROTECTED, SRIOV, UNPROTECTED, root_of
 from ec2bridge.actions._types import architecture
 from ec2bridge.actions._values import gib, iso, known
 from ec2bridge.errors import Ec2Error
@@ -56,7 +56,7 @@ def aliases(item: Item) -> Iterable[str]:
         "boot-mode": None,
         "creation-date": "CreationDate",
         "description": "Description",
-        "ena-support": None,
+        "ena-support": "EnaSupport",
         "free-tier-eligible": None,
         "hypervisor": "Hypervisor",
         "image-allowed": None,
@@ -95,7 +95,7 @@ def aliases(item: Item) -> Iterable[str]:
         "state": "State",
         "state-reason-code": "StateReason.Code",
         "state-reason-message": "StateReason.Message",
-        "sriov-net-support": None,
+        "sriov-net-support": "SriovNetSupport",
         "virtualization-type": "VirtualizationType",
     },
     honours=("Owners", "ExecutableUsers", "IncludeDeprecated"),
@@ -198,6 +198,8 @@ def image_item(ctx: Context, row: Row, tags: list[dict[str, str]]) -> Item:
         RootDeviceName=None if iso_image else ROOT_DEVICE,
         RootDeviceType=None if iso_image else "ebs",
         BlockDeviceMappings=[] if iso_image else block_devices(row),
+        EnaSupport=True if marks.get(ENA) else None,
+        SriovNetSupport=marks.get(SRIOV),
         DeprecationTime=marks.get(DEPRECATED),
         DeregistrationProtection=marks.get(PROTECTED, UNPROTECTED),
         SourceInstanceId=marks.get(MACHINE),

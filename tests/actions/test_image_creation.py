@@ -180,12 +180,14 @@ def test_an_image_of_a_snapshot(ec2: Any, machine: str) -> None:
         Architecture="x86_64",
         VirtualizationType="hvm",
         EnaSupport=True,
+        SriovNetSupport="simple",
         Description="restored",
         TagSpecifications=[tags("image", team="red")],
     )
     item = settled(ec2, image)
 
     assert (item["State"], item["Description"]) == ("available", "restored")
+    assert (item["EnaSupport"], item["SriovNetSupport"]) == (True, "simple")
     assert item["BlockDeviceMappings"][0]["Ebs"] == {
         "SnapshotId": snapshot,
         "VolumeSize": 2,
