@@ -130,8 +130,15 @@ def serve(config_file: Path | None, **flags: Any) -> None:
 def demo(
     listen: str, cloudstack_listen: str, once: bool, no_tour: bool, env_file: Path | None, data: Path | None
 ) -> None:
-    """Start the embedded CloudStack and a bridge in front of it, play a short tour, then serve."""
-    from ec2bridge import demo as show  # boto3 is needed here alone
+    """Try it: an embedded CloudStack, a bridge, a tour."""
+    try:
+        from ec2bridge import demo as show
+    except ModuleNotFoundError as error:
+        if error.name != "boto3":
+            raise
+        raise click.ClickException(
+            "The demo plays its tour with boto3: pip install '.[demo]', or make demo in a checkout."
+        ) from None
 
     log_to_stderr("WARNING", "%(levelname)s %(name)s: %(message)s")
     options = show.Options(
@@ -147,17 +154,17 @@ def demo(
 )
 def simulator(listen: str, data: Path | None) -> None:
     """Serve the embedded CloudStack alone."""
-    from ec2bridge import demo as show
+    from ec2bridge.simulator import alone
 
     log_to_stderr("INFO", "%(asctime)s %(levelname)s %(name)s: %(message)s")
-    run(show.simulate(listen, data))
+    run(alone.serve(listen, data))
 
 
 @main.command()
 @settings_options
 @click.option("--output", type=click.Path(path_type=Path), default=Path("ec2bridge.toml"), show_default=True)
 def init(config_file: Path | None, output: Path, **flags: Any) -> None:
-    """Write a settings file for this cloud: its zones get their AWS-shaped names, which then stay."""
+    """Write a settings file with a name for each zone."""
     from ec2bridge import operator
 
     settings = load(config_file, flags)
@@ -166,13 +173,13 @@ def init(config_file: Path | None, output: Path, **flags: Any) -> None:
 
     text = finish(operator.settings_file(settings))
     output.write_text(text, encoding="utf-8")
-    click.echo(f"Wrote {output}:\n\n{text}")
+    click.echo(f"Wrote {output}:\n\n{text}\nNext: ec2bridge check --config {output}")
 
 
 @main.command()
 @settings_options
 def check(config_file: Path | None, **flags: Any) -> None:
-    """Look at settings and cloud as the bridge would, and say what will not work."""
+    """Say what will not work with these settings and this cloud."""
     from ec2bridge import operator
 
     settings = load(config_file, flags)
@@ -183,7 +190,7 @@ def check(config_file: Path | None, **flags: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 @click.option("--markdown", is_flag=True, help="print the table of the documentation")
 def coverage(as_json: bool, markdown: bool) -> None:
-    """Print every action with what it honours, ignores and refuses, its filters and native commands."""
+    """Print what each EC2 action comes to."""
     from ec2bridge import coverage as table
 
     rows = table.rows()

@@ -4,6 +4,7 @@ Everything is checked here, once, before a socket is opened; what is wrong is sa
 setting and where it came from, so that an operator never has to read a traceback.
 """
 
+import difflib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -125,9 +126,10 @@ class Settings(BaseSettings):
             )
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key go together: one of them is missing")
-        for path in (self.credentials_file, self.tls_certificate, self.tls_key, self.mappings):
+        for name in ("credentials_file", "tls_certificate", "tls_key", "mappings"):
+            path = getattr(self, name)
             if path is not None and not path.exists():
-                raise ValueError(f"{path} does not exist")
+                raise ValueError(f"{name}: {path} does not exist")
         return self
 
 
@@ -170,7 +172,10 @@ def _sentence(problem: Mapping[str, Any]) -> str:
         ways = f"{PREFIX}{name.upper()}, --{name.replace('_', '-')}, or {name} in the file"
         return f"The setting {name} is missing: set {ways}."
     if problem["type"] == "extra_forbidden":
-        return f"There is no setting called {name}."
+        near = difflib.get_close_matches(name, Settings.model_fields, 1)
+        return f"There is no setting called {name}{f'; perhaps {near[0]} is meant' if near else ''}."
+    if problem["type"] in ("float_parsing", "int_parsing"):
+        reason = f"{problem['input']!r} is no number"
     return f"The setting {name} is wrong: {reason}."
 
 

@@ -1,5 +1,6 @@
 """The coverage table: what each of AWS's actions comes to here, read from the code that serves it."""
 
+import textwrap
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -127,4 +128,8 @@ def explain(row: Row) -> str:
     if row.effect not in SERVED:
         what = "answers an empty set" if row.effect == "empty" else "is refused with UnsupportedOperation"
         return f"{row.action} {what}: {row.note}."
-    return "\n".join(line.replace("`", "") for line in _section(row)).strip()
+    lines = [f"{row.action} is served."]
+    for line in _section(row)[2:]:
+        text = line.replace("`", "").removeprefix("- ")
+        lines.append(textwrap.fill(text, 100, subsequent_indent="  ", break_on_hyphens=False))
+    return "\n".join(line for line in lines if line)

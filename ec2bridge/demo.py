@@ -43,7 +43,10 @@ async def play(options: Options) -> int:
     async with AsyncExitStack() as stack:
         host, port = config.host_and_port(options.cloudstack_listen)
         simulator = Simulator(path=str(options.data) if options.data else None)
-        await simulator.start(host, port)
+        try:
+            await simulator.start(host, port)
+        except OSError as error:
+            raise config.SettingsError(server.cannot_listen(options.cloudstack_listen, error)) from None
         stack.push_async_callback(simulator.close)
         service = simulator.accounts["keylookup"]
         settings = config.load(
@@ -59,7 +62,8 @@ async def play(options: Options) -> int:
         show(environment)
         if options.env_file:
             write_secrets(options.env_file, shell_lines(environment))
-            click.echo(f"The same stands in {options.env_file}:  . {options.env_file}\n")
+            shown = options.env_file if options.env_file.is_absolute() else f"./{options.env_file}"
+            click.echo(f"Keys and endpoint stand in a file for your shell, too:  . {shown}\n")
         held = True
         if options.tour:
             tour = Tour(environment)
@@ -69,21 +73,6 @@ async def play(options: Options) -> int:
             click.echo(f"Serving at {url} until Ctrl-C.")
             await server.until_stopped()
         return 0 if held else 1
-
-
-async def simulate(listen: str, data: Path | None) -> int:
-    """Serve the embedded CloudStack alone."""
-    host, port = config.host_and_port(listen)
-    simulator = Simulator(path=str(data) if data else None)
-    await simulator.start(host, port)
-    try:
-        click.echo(f"The embedded CloudStack serves at {simulator.url}")
-        for name, account in simulator.accounts.items():
-            click.echo(f"  {name}: api key {account.api_key}  secret key {account.secret_key}")
-        await server.until_stopped()
-    finally:
-        await simulator.close()
-    return 0
 
 
 def client(environment: dict[str, str]) -> Any:
@@ -139,12 +128,14 @@ def show(environment: dict[str, str]) -> None:
     click.secho("An EC2 endpoint in front of an embedded CloudStack", bold=True)
     click.echo(f"\n{shell_lines(place)}")
     click.secho("awscli", bold=True)
-    click.echo("  aws ec2 describe-availability-zones")
+    # The option, since awscli before 2.13 does not know the variable and would go to AWS.
+    aws = f"aws --endpoint-url {environment['AWS_ENDPOINT_URL']} ec2"
+    click.echo(f"  {aws} describe-availability-zones")
     click.echo(
-        f"  aws ec2 run-instances --image-id {environment['EC2BRIDGE_DEMO_IMAGE']} --instance-type t2.micro"
+        f"  {aws} run-instances --image-id {environment['EC2BRIDGE_DEMO_IMAGE']} --instance-type t2.micro"
         f" --placement AvailabilityZone={environment['EC2BRIDGE_DEMO_ZONE']}"
     )
-    click.echo("  aws ec2 describe-instances --filters Name=instance-state-name,Values=running\n")
+    click.echo(f"  {aws} describe-instances --filters Name=instance-state-name,Values=running\n")
     click.secho("boto3", bold=True)
     click.echo(
         "  import boto3\n"
@@ -175,9 +166,9 @@ class Tour:
         try:
             self.steps()
         except (TourFailed, ClientError, BotoCoreError) as error:
-            click.secho(f"\nThe tour did not hold: {error}", fg="red", err=True)
+            click.secho(f"\nThe tour went wrong: {error}", fg="red", err=True)
             return False
-        click.secho("\nThe tour held.\n", fg="green")
+        click.secho("\nThe tour went as it should.\n", fg="green")
         return True
 
     def steps(self) -> None:
@@ -245,10 +236,13 @@ class Tour:
             time.sleep(0.2)
         self.call("describe_instances", InstanceIds=ids)
         for instance in found:
-            click.echo(
-                f"      {instance['InstanceId']}  {state}  {instance.get('InstanceType', '')}"
-                f"  {instance.get('PrivateIpAddress', '')}"
+            facts = (
+                instance["InstanceId"],
+                state,
+                instance["InstanceType"],
+                instance.get("PrivateIpAddress", ""),
             )
+            click.echo(f"      {'  '.join(facts).rstrip()}")
 
 
 def instances(answer: dict[str, Any]) -> list[dict[str, Any]]:

@@ -10,11 +10,14 @@ from contextlib import asynccontextmanager
 import click
 
 from ec2bridge import server
+from ec2bridge.auth.credentials import Credentials
+from ec2bridge.auth.profiles import read_profiles
 from ec2bridge.cloudstack.client import Account, CloudStack
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.config import Settings, SettingsError
 
 LEAST_VERSION = (4, 18)
+UNVERIFIED = 401
 
 
 class Finding(Exception):
@@ -23,13 +26,19 @@ class Finding(Exception):
 
 @asynccontextmanager
 async def looking(settings: Settings) -> AsyncIterator[Account]:
-    """Yield the look-up account, which `init` and `check` see the cloud with."""
+    """Yield the account that `init` and `check` see the cloud with: the look-up account, else the file's first."""
     cloud = CloudStack(settings.cloudstack_url, timeout=settings.call_timeout)
     await cloud.start()
     try:
-        yield cloud.account(server.service_credentials(settings))
+        yield cloud.account(_credentials(settings))
     finally:
         await cloud.close()
+
+
+def _credentials(settings: Settings) -> Credentials:
+    if settings.service_api_key is None and settings.credentials_file is not None:
+        return next(iter(read_profiles(settings.credentials_file).values()))
+    return server.service_credentials(settings)
 
 
 async def settings_file(settings: Settings) -> str:
@@ -37,8 +46,10 @@ async def settings_file(settings: Settings) -> str:
     async with looking(settings) as account:
         try:
             zones = sorted(await account.list("listZones"), key=lambda row: row["name"])
-        except CloudStackError as error:
+        except CloudStackUnavailable as error:
             raise SettingsError(f"The zones cannot be listed: {error.errortext}.") from None
+        except CloudStackError as error:
+            raise SettingsError(f"The zones cannot be listed: {_refused(error)}.") from None
     lines = [
         "# ec2bridge: settings. Keys are better kept in EC2BRIDGE_SERVICE_API_KEY and EC2BRIDGE_SERVICE_SECRET_KEY.",
         f"cloudstack_url = {_quoted(settings.cloudstack_url)}",
@@ -66,11 +77,14 @@ async def check(settings: Settings) -> int:
     checks: tuple[tuple[str, Callable[[Settings, Account], Awaitable[str]]], ...] = (
         ("CloudStack answers", _answers),
         ("its version", _version),
-        ("the look-up account reads users' keys", _reads_keys),
-        ("it does not read more than it should", _reads_no_more),
         ("zones", _zones),
-        ("termination releases what a machine held", _releases),
     )
+    if settings.service_api_key is not None:
+        checks += (
+            ("the look-up account reads users' keys", _reads_keys),
+            ("it does not read more than it should", _reads_no_more),
+            ("termination releases what a machine held", _releases),
+        )
     bad = 0
     async with looking(settings) as account:
         for title, look in checks:
@@ -84,8 +98,18 @@ async def check(settings: Settings) -> int:
                 return 1
             except CloudStackError as error:
                 bad += 1
-                click.echo(f"BAD   {title}: CloudStack answered {error.errorcode} {error.errortext}")
+                click.echo(f"BAD   {title}: {_refused(error)}.")
+                if look is _answers:
+                    click.echo("Nothing else can be checked.")
+                    break
     return 1 if bad else 0
+
+
+def _refused(error: CloudStackError) -> str:
+    answer = f"CloudStack answered {error.errorcode} {error.errortext}"
+    if error.errorcode != UNVERIFIED:
+        return answer
+    return f"{answer}: the API key is unknown or disabled, or the secret key is not its own"
 
 
 async def _answers(settings: Settings, account: Account) -> str:

@@ -7,11 +7,12 @@ log, metrics and health.
 import asyncio
 import gc
 import logging
+import os
 import signal
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -121,25 +122,29 @@ async def bridge(settings: Settings, metrics: Metrics | None = None) -> AsyncIte
         service = cloud.account(service_credentials(settings)) if settings.service_api_key else None
         site = Site(settings=settings, cloud=cloud, mappings=mappings, store=store, service=service)
         ignored = (lambda action, path: metrics.ignored.labels(action, path).inc()) if metrics else None
-        purging = asyncio.create_task(purge(store), name="purge")
+        stopping = asyncio.Event()
+        purging = asyncio.create_task(purge(store, stopping), name="purge")
         try:
             yield Bridge(site, provider(settings, cloud), Directories(cloud), on_ignored=ignored)
         finally:
-            purging.cancel()
+            # Never cancelled: a statement cut off in SQLite leaves a connection that cannot be closed.
+            stopping.set()
             await _background.stop(site)
+            await purging
     finally:
         await cloud.close()
         await store.close()
 
 
-async def purge(store: Store) -> None:
+async def purge(store: Store, stopping: asyncio.Event) -> None:
     """Remove from the store what has expired, now and every hour."""
-    while True:
+    while not stopping.is_set():
         try:
             await store.purge()
         except SQLAlchemyError as error:
             log.warning("the store could not be purged: %s", type(error).__name__)
-        await asyncio.sleep(PURGE_EVERY)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), PURGE_EVERY)
 
 
 def application(served: Bridge, metrics: Metrics) -> web.Application:
@@ -218,8 +223,16 @@ async def _open(runner: web.AppRunner, address: str, context: ssl.SSLContext | N
     try:
         await site.start()
     except OSError as error:
-        raise SettingsError(f"Cannot listen on {address}: {error.strerror}.") from None
+        raise SettingsError(cannot_listen(address, error)) from None
     return int(runner.addresses[-1][1])
+
+
+def cannot_listen(address: str, error: OSError) -> str:
+    """Return the sentence for an address that cannot be opened; asyncio's own repeats the address in a tuple."""
+    reason = error.strerror or str(error)
+    if error.errno and error.errno > 0:
+        reason = os.strerror(error.errno)
+    return f"Cannot listen on {address}: {reason}."
 
 
 async def until_stopped() -> None:

@@ -100,6 +100,10 @@ class Store:
         except (SQLAlchemyError, OSError, ImportError) as error:
             await self.close()
             reason = getattr(error, "orig", None) or error
+            if isinstance(error, ModuleNotFoundError):
+                reason = f"the Python package {error.name} is not installed"
+                if error.name == "asyncpg":
+                    reason += " (pip install 'ec2bridge[postgres]')"
             raise StoreError(f"The store {self.url!r} cannot be opened: {reason}.") from error
         except StoreError:
             await self.close()

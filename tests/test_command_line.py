@@ -17,7 +17,7 @@ from tests.conftest import Place
 def ec2bridge(place: Place, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """Run a command against the place, as its service account unless told otherwise."""
 
-    def run(*words: str, account: str = "keylookup", **environment: str) -> Result:
+    def run(*words: str, account: str = "keylookup", **environment: str | None) -> Result:
         keys = place.sim.accounts[account]
         named = {
             "EC2BRIDGE_CLOUDSTACK_URL": place.sim.url,
@@ -74,6 +74,34 @@ def test_check_says_what_will_not_work(
     done = ec2bridge("check", account=account, **environment)
     assert done.exit_code == 1
     assert sentence in done.output, done.output
+
+
+def test_check_with_a_wrong_key_says_so_once(ec2bridge: Callable[..., Result]) -> None:
+    done = ec2bridge("check", EC2BRIDGE_SERVICE_SECRET_KEY="wrong")
+    assert done.exit_code == 1
+    assert done.output.count("BAD") == 1
+    assert "the secret key is not its own" in done.output
+
+
+def test_init_and_check_with_somebody_elses_cloud(
+    ec2bridge: Callable[..., Result], place: Place, tmp_path: Path
+) -> None:
+    alice, profiles = place.sim.accounts["alice"], tmp_path / "cloudstack.ini"
+    profiles.write_text(f"[cloudstack]\nkey = {alice.api_key}\nsecret = {alice.secret_key}\n")
+    nobody = {"EC2BRIDGE_SERVICE_API_KEY": None, "EC2BRIDGE_SERVICE_SECRET_KEY": None}
+    file = tmp_path / "ec2bridge.toml"
+    for words in (("init", "--output", str(file)), ("check", "--config", str(file))):
+        done = ec2bridge(*words, "--credentials-file", str(profiles), **nobody)
+        assert done.exit_code == 0, done.output
+        assert "sim-adv" in done.output
+
+
+def test_a_misspelt_setting_is_told_the_right_one(tmp_path: Path) -> None:
+    file = tmp_path / "ec2bridge.toml"
+    file.write_text('regoin = "us-east-1"')
+    done = CliRunner().invoke(main, ["serve", "--config", str(file)])
+    assert done.exit_code == 1
+    assert "There is no setting called regoin; perhaps region is meant." in done.output
 
 
 def test_serve_with_a_missing_setting_says_which() -> None:
