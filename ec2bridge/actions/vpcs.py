@@ -26,6 +26,8 @@ Row = dict[str, Any]
     filters={
         **TAGS,
         "cidr": "CidrBlock",
+        "cidr-block": "CidrBlock",
+        "cidrBlock": "CidrBlock",
         "cidr-block-association.cidr-block": "CidrBlockAssociationSet.CidrBlock",
         "cidr-block-association.association-id": "CidrBlockAssociationSet.AssociationId",
         "cidr-block-association.state": "CidrBlockAssociationSet.CidrBlockState.State",

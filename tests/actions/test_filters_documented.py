@@ -21,7 +21,7 @@ ALIASES = {
         "cidrBlock",
         "defaultForAz",
     },
-    "DescribeVpcs": {"isDefault"},
+    "DescribeVpcs": {"cidr-block", "cidrBlock", "isDefault"},
 }
 
 

@@ -127,3 +127,13 @@ def test_dhcp_is_cloudstacks(ec2: Any) -> None:
     assert ec2.describe_dhcp_options()["DhcpOptions"] == []
     wish = [{"Key": "domain-name", "Values": ["example.org"]}]
     assert refusal(lambda: ec2.create_dhcp_options(DhcpConfigurations=wish)) == "UnsupportedOperation"
+
+
+def test_no_vpc_is_linked_to_ec2_classic(ec2: Any) -> None:
+    vpc = ec2.create_vpc(CidrBlock="10.42.0.0/16")["Vpc"]["VpcId"]
+
+    [linked] = ec2.describe_vpc_classic_link(VpcIds=[vpc])["Vpcs"]
+    [named] = ec2.describe_vpc_classic_link_dns_support(VpcIds=[vpc])["Vpcs"]
+
+    assert linked["ClassicLinkEnabled"] is False
+    assert named == {"VpcId": vpc, "ClassicLinkDnsSupported": False}

@@ -54,6 +54,7 @@ def test_cloudstacks_vpcs_stand_beside_it(ec2: Any, vpc: dict[str, Any]) -> None
         ("is-default", "true", ["10.0.0.0/8"]),
         ("isDefault", "false", ["10.20.0.0/16"]),
         ("cidr", "10.20.0.0/16", ["10.20.0.0/16"]),
+        ("cidr-block", "10.20.0.0/16", ["10.20.0.0/16"]),
         ("cidr-block-association.cidr-block", "10.*", ["10.0.0.0/8", "10.20.0.0/16"]),
         ("cidr-block-association.state", "associated", ["10.0.0.0/8", "10.20.0.0/16"]),
         ("state", "pending", []),
