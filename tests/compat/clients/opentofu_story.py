@@ -1,5 +1,6 @@
 """OpenTofu with the real Terraform AWS provider: apply, a plan that shows no change, refresh, destroy.
 
+Once for what anyone starts with (plain.tf), once for a VPC with all that belongs to it (vpc.tf).
 The provider comes from TF_PROVIDER_AWS (a binary), by a development override; the program to run is the argument.
 """
 
@@ -15,9 +16,7 @@ from story import ENDPOINT, IMAGE, NAME, TYPE, ZONE, finish, later, step
 TOFU = sys.argv[1]
 PROVIDER = os.environ["TF_PROVIDER_AWS"]
 HERE = os.path.dirname(os.path.abspath(__file__))
-KEY = (
-    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOs32X0RA2hBs+01t9bSktJ4sVMBMryKR78zrPVQhhrO compat@example"
-)
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOs32X0RA2hBs+01t9bSktJ4sVMBMryKR78zrPVQhhrO compat@example"
 
 work = tempfile.mkdtemp(prefix="opentofu-")
 later(shutil.rmtree, work)
@@ -44,10 +43,10 @@ environment = {
 }
 
 
-def tofu(*words, expect=0):
+def tofu(*words, expect=0, place=work):
     done = subprocess.run(
         [TOFU, words[0], "-no-color", "-input=false", *words[1:]],
-        cwd=work,
+        cwd=place,
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -77,11 +76,30 @@ with step("change"):
     with open(path) as file:
         text = file.read()
     with open(path, "w") as file:
-        file.write(text.replace('"198.51.100.0/24"', '"203.0.113.0/24"').replace('purpose = "test"', 'purpose = "more"'))
+        file.write(
+            text.replace('"198.51.100.0/24"', '"203.0.113.0/24"').replace(
+                'purpose = "test"', 'purpose = "more"'
+            )
+        )
     tofu("apply", "-auto-approve")
     tofu("plan", "-detailed-exitcode")
 
 with step("destroy"):
     assert "Destroy complete! Resources: 7 destroyed" in tofu("destroy", "-auto-approve")
+
+vpc = os.path.join(work, "vpc")
+os.mkdir(vpc)
+shutil.copy(os.path.join(HERE, "opentofu", "vpc.tf"), vpc)
+
+with step("vpc-apply"):
+    later(tofu, "destroy", "-auto-approve", place=vpc)
+    out = tofu("apply", "-auto-approve", place=vpc)
+    assert "Apply complete! Resources: 9 added" in out, out[-300:]
+
+with step("vpc-no-change"):
+    tofu("plan", "-detailed-exitcode", place=vpc)
+
+with step("vpc-destroy"):
+    assert "Destroy complete! Resources: 9 destroyed" in tofu("destroy", "-auto-approve", place=vpc)
 
 finish()
