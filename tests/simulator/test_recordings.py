@@ -69,7 +69,7 @@ class Replay:
         theirs, ours = inner(recorded["body"]), inner(json.loads(text))
         if command == "queryAsyncJobResult":
             return ours.get("jobstatus") == 0 and theirs.get("jobstatus") != 0
-        return _states(theirs) != _states(ours)
+        return _states(theirs) != _states(ours) or _is_busy(ours) > _is_busy(theirs)
 
     async def _send(self, recorded: dict[str, Any]) -> tuple[int, str]:
         params = [(name, self.pairs.ours(value)) for name, value in recorded["request"].items()]
@@ -131,6 +131,11 @@ def _states(answer: dict[str, Any]) -> list[str]:
     """Of one machine its state, of several those that will pass."""
     states = sorted(row.get("state", "") for row in answer.get("virtualmachine", []))
     return states if len(states) == 1 else [state for state in states if state in PASSING]
+
+
+def _is_busy(answer: dict[str, Any]) -> bool:
+    """Whether a job of one of the machines is under way."""
+    return any("jobid" in row for row in answer.get("virtualmachine", []))
 
 
 async def replay_all() -> dict[int, list[str]]:
