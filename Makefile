@@ -7,14 +7,15 @@ ARGS   ?=
 .PHONY: demo test lint format bench compat docs lock clean
 
 $(VENV)/.installed: requirements/dev.txt pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed (set PYTHON=…)"; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
-	touch $@
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed (set PYTHON=…)"; exit 1; }
+	@echo "Installing what is needed into $(VENV), which takes a minute or two …"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
 
 demo: $(VENV)/.installed  ## start the embedded CloudStack and the bridge, play the tour, serve
-	$(BIN)/ec2bridge demo $(ARGS)
+	@$(BIN)/ec2bridge demo $(ARGS)
 
 test: $(VENV)/.installed  ## the whole suite
 	$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
