@@ -90,6 +90,15 @@ def run(work: Coroutine[Any, Any, int]) -> None:
     sys.exit(finish(work))
 
 
+def address(_: click.Context, __: click.Parameter, value: str) -> str:
+    """Refuse what is not HOST:PORT."""
+    try:
+        config.host_and_port(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+    return value
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="ec2bridge")
 def main() -> None:
@@ -112,11 +121,18 @@ def serve(config_file: Path | None, **flags: Any) -> None:
 
 
 @main.command()
-@click.option("--listen", default="127.0.0.1:8788", show_default=True, help="HOST:PORT of the EC2 endpoint")
+@click.option(
+    "--listen",
+    default="127.0.0.1:8788",
+    show_default=True,
+    callback=address,
+    help="HOST:PORT of the EC2 endpoint",
+)
 @click.option(
     "--cloudstack-listen",
     default="127.0.0.1:0",
     show_default=True,
+    callback=address,
     help="HOST:PORT of the embedded CloudStack",
 )
 @click.option("--once", is_flag=True, help="end after the tour; exit code 0 only if all of it held")
@@ -148,7 +164,9 @@ def demo(
 
 
 @main.command()
-@click.option("--listen", default="127.0.0.1:8080", show_default=True, help="HOST:PORT to serve on")
+@click.option(
+    "--listen", default="127.0.0.1:8080", show_default=True, callback=address, help="HOST:PORT to serve on"
+)
 @click.option(
     "--data", type=click.Path(path_type=Path), help="keep the data in this SQLite file; in memory without"
 )

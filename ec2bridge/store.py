@@ -103,7 +103,7 @@ class Store:
             if isinstance(error, ModuleNotFoundError):
                 reason = f"the Python package {error.name} is not installed"
                 if error.name == "asyncpg":
-                    reason += " (pip install 'ec2bridge[postgres]')"
+                    reason += " (pip install asyncpg)"
             raise StoreError(f"The store {self.url!r} cannot be opened: {reason}.") from error
         except StoreError:
             await self.close()

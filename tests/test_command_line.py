@@ -96,6 +96,13 @@ def test_init_and_check_with_somebody_elses_cloud(
         assert "sim-adv" in done.output
 
 
+def test_an_address_without_a_port_is_refused() -> None:
+    for command, flag in (("simulator", "--listen"), ("demo", "--listen"), ("demo", "--cloudstack-listen")):
+        done = CliRunner().invoke(main, [command, flag, "here"])
+        assert done.exit_code == 2
+        assert "'here' is not HOST:PORT" in done.output
+
+
 def test_a_misspelt_setting_is_told_the_right_one(tmp_path: Path) -> None:
     file = tmp_path / "ec2bridge.toml"
     file.write_text('regoin = "us-east-1"')
