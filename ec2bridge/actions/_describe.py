@@ -22,6 +22,10 @@ Wrap = Callable[[list[Item]], dict[str, Any]]
 LEAST, MOST = 5, 1000  # AWS: "This value can be between 5 and 1000" stands with most Describes
 
 
+GONE = "_Gone"
+"""Marks an item that is not shown, but whose id is no error yet."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ids:
     """A request member that names items: `path` in the item, and the kind in `ids.KINDS` or a name's own error."""
@@ -84,7 +88,7 @@ def describe(
                 if request.get(member)
             }
             found = await fetch(ctx, request)
-            found = _by_ids(found, named, chosen)
+            found = [item for item in _by_ids(found, named, chosen) if not item.get(GONE)]
             found = _filters.keep(found, documented, asked)
             page, token = _page(ctx, request, found, order, size)
             answer: dict[str, Any] = wrap(page) if wrap else {items: [_public(item) for item in page]}

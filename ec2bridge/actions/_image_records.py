@@ -17,6 +17,8 @@ Row = dict[str, Any]
 
 KIND = "image"
 KEEP = 24 * 3600.0
+GONE_KIND = "image-gone"
+GONE_FOR = 3600.0
 PENDING, FAILED = 0, 2
 
 
@@ -35,6 +37,17 @@ async def records(ctx: Context) -> dict[str, dict[str, Any]]:
 async def drop(ctx: Context, uuid: str) -> None:
     """Forget an image: it was deregistered."""
     await ctx.store.delete(ctx.owner_id, KIND, uuid)
+
+
+async def bury(ctx: Context, uuid: str) -> None:
+    """Remember for a while that an image was deregistered."""
+    await drop(ctx, uuid)
+    await ctx.store.put(ctx.owner_id, GONE_KIND, ec2_id("ami", uuid), True, ttl=GONE_FOR)
+
+
+async def buried(ctx: Context) -> list[str]:
+    """Return the ids of the images that were deregistered a short while ago."""
+    return [entry.key for entry in await ctx.store.list(ctx.owner_id, GONE_KIND)]
 
 
 async def settled(ctx: Context, rows: list[Row]) -> list[Row]:

@@ -38,13 +38,12 @@ async def deregister_image(ctx: Context, request: dict[str, Any]) -> dict[str, A
         if uuid is None or error.code != "InvalidAMIID.NotFound":
             raise
         # One that came to nothing is there to be looked at, and goes from the record.
-        await _image_records.drop(ctx, uuid)
+        await _image_records.bury(ctx, uuid)
         return {"Return": True}
     _refuse_protected(row)
     await ctx.account.job("deleteTemplate", id=row["id"], forced=True)
     await _tags.forget(ctx, "image", row["id"])
-    if uuid is not None:
-        await _image_records.drop(ctx, uuid)
+    await _image_records.bury(ctx, row["id"])
     answer: dict[str, Any] = {"Return": True}
     if request.get("DeleteAssociatedSnapshots"):
         answer["DeleteSnapshotResults"] = await _delete_snapshot(ctx, row)

@@ -12,12 +12,12 @@ from typing import Any
 
 from ec2bridge.actions import _tags
 from ec2bridge.actions._context import Context, owner_of
-from ec2bridge.actions._describe import Ids, Item, describe
+from ec2bridge.actions._describe import GONE, Ids, Item, describe
 from ec2bridge.actions._devices import ROOT_DEVICE
 from ec2bridge.actions._filters import TAGS
 from ec2bridge.actions._filters import wanted as wanted_values
 from ec2bridge.actions._image_permissions import executable_by
-from ec2bridge.actions._image_records import settled
+from ec2bridge.actions._image_records import buried, settled
 from ec2bridge.actions._images import DEPRECATED, ENA, MACHINE, PROTECTED, SRIOV, UNPROTECTED, root_of
 from ec2bridge.actions._types import architecture
 from ec2bridge.actions._values import gib, iso, known
@@ -115,7 +115,14 @@ async def describe_images(ctx: Context, request: dict[str, Any]) -> list[Item]:
     found = [image_item(ctx, row, tags[row["id"]]) for row in rows]
     wanted = _owned_by(ctx, owners)
     outdated = request.get("IncludeDeprecated") or bool(request.get("ImageIds"))
-    return [item for item in found if wanted(item) and (outdated or not is_outdated(ctx, item))]
+    shown = [item for item in found if wanted(item) and (outdated or not is_outdated(ctx, item))]
+    return shown + (await _deregistered(ctx, shown) if request.get("ImageIds") else [])
+
+
+async def _deregistered(ctx: Context, shown: list[Item]) -> list[Item]:
+    """Return images that went a short while ago: as the API reference says, asking for one answers an empty set."""
+    there = {item["ImageId"] for item in shown}
+    return [{"ImageId": ident, GONE: True} for ident in await buried(ctx) if ident not in there]
 
 
 async def _rows(ctx: Context, request: dict[str, Any], owners: list[str]) -> list[Row]:
