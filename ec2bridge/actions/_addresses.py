@@ -14,7 +14,7 @@ from typing import Any
 from ec2bridge.actions import _machines, _tagging, _tags
 from ec2bridge.actions._context import Context, owner_of
 from ec2bridge.actions._launch_network import has_static_nat
-from ec2bridge.actions._launched import LAUNCH_MARK
+from ec2bridge.actions._machine_states import LAUNCH_MARK
 from ec2bridge.actions._places import networks, resolve_zone
 from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.errors import Ec2Error

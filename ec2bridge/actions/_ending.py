@@ -11,7 +11,7 @@ from typing import Any
 from ec2bridge.actions import _tags
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._instances import goes_with_machine
-from ec2bridge.actions._machine_states import ADDRESS, GROUPS, LAUNCH_KIND
+from ec2bridge.actions._machine_states import ADDRESS, GROUPS, LAUNCH_KIND, LAUNCH_MARK
 from ec2bridge.actions._records import ENDING, UNDONE, Record, carry_on, is_orphan, trimmed
 from ec2bridge.cloudstack.client import Account
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
@@ -47,6 +47,8 @@ async def ending(
         "destroyed": False,
         # CloudStack gives a released address out again under its old id, so one that has moved on is not ours.
         "address": (launch or {}).get("address") or (address if address == row.get("publicipid") else None),
+        # The mark of a launch's address is the last that a launch does with it.
+        "unmarked": bool((launch or {}).get("todo", {}).get("address")),
         "static": row.get("publicipid"),
         "volumes": [v["id"] for v in data if goes_with_machine(v)] + made,
         "detach": kept_root + kept,
@@ -230,8 +232,20 @@ async def _delete_leftovers(record: Record) -> None:
         for volume in data["volumes"]:
             if volume in left:
                 await _quietly(ctx, "deleteVolume", id=volume)
-    if data["address"]:
+    if data["address"] and await _is_launchs(record):
         await _quietly(ctx, "disassociateIpAddress", id=data["address"])
+
+
+async def _is_launchs(record: Record) -> bool:
+    """Whether the address that came with the launch is still that, and no Elastic IP allocated since."""
+    try:
+        rows = await record.ctx.account.list("listPublicIpAddresses", id=record.data["address"])
+    except CloudStackUnavailable:
+        raise
+    except CloudStackError:
+        return False  # nobody's any more
+    unmarked = record.data.get("unmarked", False)
+    return any(unmarked or _tags.hidden(row).get(LAUNCH_MARK) == record.uuid for row in rows)
 
 
 async def _quietly(ctx: Context, command: str, **params: Any) -> None:

@@ -11,7 +11,7 @@ from ec2bridge.actions import _firewall, _records, _tagging, _tags
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._devices import DEVICE_MARK
 from ec2bridge.actions._ending import end_failed
-from ec2bridge.actions._machine_states import KEEP_MARK
+from ec2bridge.actions._machine_states import KEEP_MARK, LAUNCH_MARK
 from ec2bridge.actions._records import Record
 from ec2bridge.actions._volumes import TYPE_MARK
 from ec2bridge.cloudstack.client import POLL
@@ -20,8 +20,6 @@ from ec2bridge.errors import Ec2Error
 
 Row = dict[str, Any]
 
-LAUNCH_MARK = "launch"
-"""Reserved tag on a public address that a launch acquired: the machine's uuid. It is no Elastic IP of the client's."""
 BAD_KEY, NO_SUCH_JOB = 401, 431
 LIMITS = {"createVolume": "Client.VolumeLimitExceeded", "associateIpAddress": "Client.AddressLimitExceeded"}
 

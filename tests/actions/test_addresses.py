@@ -117,6 +117,21 @@ def test_the_address_of_a_launch_is_none_of_the_clients_and_makes_way(place: Pla
     assert [a.get("InstanceId") for a in addresses(ec2)] == [None]
 
 
+def test_a_launchs_address_that_became_an_elastic_ip_outlives_the_machine(place: Place) -> None:
+    ec2 = place.client()
+    nics = [{"DeviceIndex": 0, "AssociatePublicIpAddress": True}]
+    machine = started(ec2, NetworkInterfaces=nics, **placed(ADVANCED))[0]["InstanceId"]
+    number = described(ec2)[0]["PublicIpAddress"]
+    other = ec2.allocate_address()["AllocationId"]
+    ec2.associate_address(AllocationId=other, InstanceId=machine)
+    again = ec2.allocate_address(Address=number)["AllocationId"]
+    ec2.associate_address(AllocationId=again, InstanceId=machine)
+    assert described(ec2)[0]["PublicIpAddress"] == number
+    ec2.terminate_instances(InstanceIds=[machine])
+    until(ec2, "terminated", machine)
+    assert {a["AllocationId"] for a in addresses(ec2)} == {other, again}
+
+
 def test_a_zone_may_be_named(ec2: Any) -> None:
     assert ec2.allocate_address(NetworkBorderGroup=ADVANCED)["NetworkBorderGroup"] == ADVANCED
     assert addresses(ec2)[0]["NetworkBorderGroup"] == ADVANCED
