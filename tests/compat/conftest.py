@@ -70,6 +70,7 @@ def _demo(file: Path, server: "subprocess.Popen[bytes]") -> dict[str, str]:
     environment = dict(re.findall(r"^export (\w+)='(.*)'$", file.read_text(), re.MULTILINE))
     environment["EC2BRIDGE_COMPAT_IMAGE"] = environment["EC2BRIDGE_DEMO_IMAGE"]
     environment["EC2BRIDGE_COMPAT_ZONE"] = environment["EC2BRIDGE_DEMO_ZONE"]
+    environment["EC2BRIDGE_COMPAT_VPC_ZONE"] = environment["AWS_DEFAULT_REGION"] + "a"
     environment["EC2BRIDGE_COMPAT_CLOUDSTACK"] = environment["EC2BRIDGE_DEMO_CLOUDSTACK_URL"]
     return environment
 

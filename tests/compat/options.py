@@ -8,6 +8,7 @@ OPTIONS = {
     "image": ("EC2BRIDGE_COMPAT_IMAGE", "an image id to launch"),
     "zone": ("EC2BRIDGE_COMPAT_ZONE", "the availability zone to launch in"),
     "cloudstack-url": ("EC2BRIDGE_COMPAT_CLOUDSTACK", "CloudStack's own API, for its own clients"),
+    "vpc-zone": ("EC2BRIDGE_COMPAT_VPC_ZONE", "a zone with VPCs, when the zone to launch in has none"),
     "instance-type": ("EC2BRIDGE_COMPAT_TYPE", "the instance type to launch"),
 }
 """Option → the environment variable that stands for it beside `--endpoint`, and what it is."""

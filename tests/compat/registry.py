@@ -1,9 +1,14 @@
 """The clients of the laboratory, one entry each."""
 
+import os
+import re
+from pathlib import Path
+
 from tests.compat.lab import (
     BUILD,
     EVERYDAY,
     SYSTEM_PYTHON,
+    THIS_PYTHON,
     Client,
     first_line,
     go,
@@ -64,6 +69,9 @@ def _java(name: str, sources: str, library: str, covers: tuple[str, ...]) -> Cli
         prepare=java(name, sources),
     )
 
+
+OPENTOFU = "github.com/opentofu/opentofu"
+TOFU = str(BUILD / "opentofu" / "bin" / "tofu")
 
 CLIENTS: tuple[Client, ...] = (
     Client(
@@ -144,7 +152,57 @@ CLIENTS: tuple[Client, ...] = (
         covers=NATIVE,
         install="python3 -m venv .compat/libcloud && .compat/libcloud/bin/pip install apache-libcloud",
     ),
+    Client(
+        "opentofu",
+        "HCL",
+        lambda: first_line(TOFU, "version") if os.environ.get("TF_PROVIDER_AWS") else None,
+        lambda: [SYSTEM_PYTHON, story("opentofu_story.py"), TOFU],
+        covers=(
+            *("apply", "no-change", "refresh", "change", "destroy"),
+            *("vpc-apply", "vpc-no-change", "vpc-destroy"),
+        ),
+        install="GOBIN=$PWD/.compat/opentofu/bin go install github.com/opentofu/opentofu/cmd/tofu@v1.6.3;"
+        " TF_PROVIDER_AWS=…/terraform-provider-aws names the provider's binary",
+        prepare=(
+            ("env", f"GOBIN={BUILD / 'opentofu' / 'bin'}", "go", "install", f"{OPENTOFU}/cmd/tofu@v1.6.3"),
+        ),
+    ),
+    Client(
+        "ansible",
+        "YAML",
+        lambda: first_line("ansible", "--version", pattern=r"core (\S+)\]") and _collection("amazon.aws"),
+        lambda: [SYSTEM_PYTHON, story("ansible_story.py"), str(BUILD / "ansible")],
+        covers=(
+            *("key-pair", "security-group", "launch", "volume", "address", "image"),
+            *("no-change", "inventory", "terminate", "network"),
+        ),
+        install="apt-get install ansible python3-boto3; pip install --target .compat/ansible boto3",
+        prepare=(
+            ("python3", "-m", "pip", "install", "--quiet", "--target", str(BUILD / "ansible"), "boto3"),
+        ),
+    ),
+    Client(
+        "packer",
+        "JSON",
+        lambda: first_line("packer", "version") if Path("/usr/sbin/sshd").exists() else None,
+        script(THIS_PYTHON, "packer_story.py"),
+        covers=("key-pair", "validate", "image", "tags", "terminate"),
+        install="apt-get install packer openssh-server",
+    ),
+    Client(
+        "prometheus",
+        "YAML",
+        lambda: first_line("prometheus", "--version"),
+        script(THIS_PYTHON, "prometheus_story.py"),
+        covers=("launch", "describe", "labels", "terminate"),
+        install="apt-get install prometheus",
+    ),
 )
+
+
+def _collection(name: str) -> str | None:
+    """The version of an Ansible collection, as ansible-galaxy lists it."""
+    return first_line("ansible-galaxy", "collection", "list", name, pattern=rf"{re.escape(name)}\s+(\d\S*)")
 
 
 def _beside(interpreter: str, program: str) -> str:

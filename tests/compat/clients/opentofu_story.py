@@ -87,6 +87,7 @@ with step("change"):
 with step("destroy"):
     assert "Destroy complete! Resources: 7 destroyed" in tofu("destroy", "-auto-approve")
 
+environment["TF_VAR_zone"] = os.environ.get("EC2BRIDGE_COMPAT_VPC_ZONE", ZONE)
 vpc = os.path.join(work, "vpc")
 os.mkdir(vpc)
 shutil.copy(os.path.join(HERE, "opentofu", "vpc.tf"), vpc)
