@@ -63,6 +63,7 @@ class Pool:
         "OnDemandOptions.AllocationStrategy": "without prices the order of the overrides is their priority",
         "SpotOptions.AllocationStrategy": "without prices the order of the overrides is their priority",
         "ReplaceUnhealthyInstances": "an instant fleet keeps no capacity",
+        "TagSpecifications of ResourceType fleet": "CloudStack keeps no fleet that could carry tags",
         "TerminateInstancesWithExpiration": "an instant fleet does not expire",
         "ExcessCapacityTerminationPolicy": "an instant fleet keeps no capacity",
     },
