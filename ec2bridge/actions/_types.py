@@ -6,7 +6,7 @@ is; everything else follows from the cloud's own offerings.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -179,11 +179,6 @@ async def resolve_type(ctx: Context, text: str, zone: str | None = None) -> tupl
 def _is_in(row: Row, zone: str | None) -> bool:
     """An offering without zones of its own exists in all; CloudStack joins the uuids of several with commas."""
     return zone is None or not row.get("zoneid") or zone in str(row["zoneid"]).split(",")
-
-
-def offered_in(row: Row, zones: Iterable[str]) -> list[str]:
-    """Return those of the zones' uuids in which the offering exists."""
-    return [zone for zone in zones if _is_in(row, zone)]
 
 
 def _preference(row: Row) -> tuple[bool, str, str]:
