@@ -2,8 +2,9 @@
 
 CloudStack's groups are the account's, whatever the VPC; so a group's VPC is a reserved tag on it, and its EC2 name
 too where the native name was taken. A VPC's default group exists in CloudStack only once it has rules: until then
-it is implied by its VPC, and always takes the VPC's digits for its id. A native group without egress rules lets
-everything out: it is shown with AWS's default rule, and shut by a hidden rule.
+it is implied by its VPC with AWS's rule that lets its members in to each other, and always takes the VPC's digits for
+its id. A native group without egress rules lets everything out: it is shown with AWS's default rule, and shut by a
+hidden rule.
 """
 
 import asyncio
@@ -40,6 +41,8 @@ class Group:
     vpc_id: str
     owner_id: str
     row: Row | None = field(compare=False, repr=False)
+    trusting: bool = field(default=False, compare=False)
+    """Whether it is implied with a rule that lets its members in to each other."""
 
     @property
     def id(self) -> str:
@@ -94,7 +97,7 @@ class Groups:
         """The rules that clients see, ingress first."""
         egress = [rule for rule in self.native_rules(group, egress=True) if rule != DENY_ALL]
         return [
-            *self.native_rules(group, egress=False),
+            *([implied_ingress(group)] if group.trusting else self.native_rules(group, egress=False)),
             *([implied_egress(group)] if is_open(group) else egress),
         ]
 
@@ -128,6 +131,11 @@ def implied_egress(group: Group) -> Rule:
     return Rule(True, "-1", cidr=DEFAULT_EGRESS.cidr, id=ec2_id("sgr", group.uuid))
 
 
+def implied_ingress(group: Group) -> Rule:
+    """AWS's first rule of a VPC's default group: everything from its own members."""
+    return Rule(False, "-1", group=group.id, id=ec2_id("sgr", f"{group.uuid}/members"))
+
+
 async def groups(ctx: Context) -> Groups:
     """List the caller's groups and the default groups that VPCs imply: two native calls."""
     rows, vpcs = await asyncio.gather(ctx.account.list("listSecurityGroups"), vpc_rows(ctx))
@@ -137,7 +145,9 @@ async def groups(ctx: Context) -> Groups:
         vpc_id = ec2_id("vpc", vpc["id"])
         if vpc_id not in taken:
             owner = ctx.owner_id if vpc.get("default") else owner_of(vpc)
-            found.append(Group(vpc["id"], DEFAULT, vpc_id, owner, None))
+            # CloudStack's rules name groups by their account: a project's cannot be named.
+            trusting = not vpc.get("default") and "account" in vpc
+            found.append(Group(vpc["id"], DEFAULT, vpc_id, owner, None, trusting))
     by_native = {(g.row.get("account", ""), g.row["name"].lower()): g for g in found if g.row}
     return Groups(default_vpc_id(ctx), {group.id: group for group in found}, by_native)
 
@@ -170,8 +180,8 @@ async def names(ctx: Context) -> dict[str, str]:
     return {group.uuid: group.name for group in await groups(ctx)}
 
 
-async def native_row(ctx: Context, group: Group) -> Row:
-    """CloudStack's row of a group; an implied one is made now."""
+async def native_row(ctx: Context, group: Group, *, trusting: bool = True) -> Row:
+    """CloudStack's row of a group; an implied one is made now, with the rule that it was implied with if `trusting`."""
     if group.row is not None:
         return group.row
     name = f"{DEFAULT}-{group.id}"
@@ -179,6 +189,13 @@ async def native_row(ctx: Context, group: Group) -> Row:
     row: Row = answer["securitygroup"]
     try:
         await _tags.attach(ctx, "security-group", row["id"], {_tags.RESERVED + DEFAULT_OF: group.uuid})
+        if group.trusting and trusting:
+            await ctx.account.job(
+                "authorizeSecurityGroupIngress",
+                securitygroupid=row["id"],
+                protocol="all",
+                usersecuritygrouplist=[{"account": row["account"], "group": row["name"]}],
+            )
     except BaseException:
         await ctx.account.call("deleteSecurityGroup", id=row["id"])
         raise
@@ -196,15 +213,3 @@ async def native_rule_id(ctx: Context, value: str) -> str:
         sentence = f"The rule '{value}' is the default that CloudStack applies without having a rule; it takes no tags."
         raise Ec2Error("UnsupportedOperation", sentence)
     return rule.uuid
-
-
-async def leave_vpc(ctx: Context, vpc_id: str) -> None:
-    """Delete a VPC's default group with it; raise DependencyViolation while it has another group."""
-    of_vpc = [group for group in await groups(ctx) if group.vpc_id == vpc_id]
-    if any(group.name != DEFAULT for group in of_vpc):
-        sentence = f"The vpc '{vpc_id}' has dependencies and cannot be deleted."
-        raise Ec2Error("DependencyViolation", sentence)
-    for group in of_vpc:
-        if group.row is not None:
-            await ctx.account.call("deleteSecurityGroup", id=group.row["id"])
-            await _tags.forget(ctx, "security-group", group.uuid)

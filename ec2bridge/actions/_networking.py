@@ -15,16 +15,14 @@ Row = dict[str, Any]
 
 ZONE_TAG = "availability-zone"
 """A tag of this key, given to CreateVpc, chooses the VPC's zone: AWS's CreateVpc has no parameter for one."""
-SMALLEST = 28
+LARGEST, SMALLEST = 16, 28
+"""Prefix lengths between which AWS takes the ranges of VPCs and subnets."""
 _VPC_SERVICES = frozenset({"Dhcp", "NetworkACL", "SourceNat", "StaticNat"})
 _TIER_SERVICES = _VPC_SERVICES | {"UserData"}
 
 
 def cidr_block(text: str, code: str) -> ipaddress.IPv4Network:
-    """Return a CidrBlock in canonical form, as AWS does with 10.1.2.3/16; `code` is for one that is too small.
-
-    AWS takes nothing larger than a /16 either. CloudStack does, so larger ranges are its to judge.
-    """
+    """Return a CidrBlock in canonical form, as AWS does with 10.1.2.3/16; `code` is for a size that AWS has not."""
     if not text:
         raise Ec2Error("MissingParameter", "The request must contain the parameter cidrBlock")
     try:
@@ -34,8 +32,10 @@ def cidr_block(text: str, code: str) -> ipaddress.IPv4Network:
     if network is None or "/" not in text:
         sentence = f"Value ({text}) for parameter cidrBlock is invalid. This is not a valid CIDR block."
         raise Ec2Error("InvalidParameterValue", sentence)
-    if network.prefixlen > SMALLEST:
-        raise Ec2Error(code, f"The CIDR '{text}' is invalid.")
+    if not LARGEST <= network.prefixlen <= SMALLEST:
+        raise Ec2Error(
+            code, f"The CIDR '{text}' is invalid: its netmask must be between /{LARGEST} and /{SMALLEST}."
+        )
     return network
 
 

@@ -43,7 +43,11 @@ async def authorize(
             "CloudStack's rules name groups by their account, and a project's group has none: name IP ranges."
         )
         raise Ec2Error("UnsupportedOperation", sentence)
-    rows = {peer.id: await _groups.native_row(ctx, peer) for peer in [group, *peers]}
+    # A rule that the group was implied with and that is among these is written with these.
+    own = await _groups.native_row(ctx, group, trusting=_groups.implied_ingress(group) not in rules)
+    rows = {group.id: own}
+    for peer in peers:
+        rows[peer.id] = own if peer.id == group.id else await _groups.native_row(ctx, peer)
     added: list[Rule] = []
     try:
         if _groups.is_open(group) and any(rule.egress for rule in rules) and DEFAULT_EGRESS not in rules:
@@ -63,8 +67,10 @@ async def revoke(ctx: Context, known: Groups, group: Group, rules: Sequence[Rule
     """Remove rules; the last egress rule leaves a hidden one behind that keeps the group shut."""
     gone = {rule.uuid for rule in rules}
     egress = [rule for rule in known.native_rules(group, egress=True) if rule.uuid not in gone]
+    implied = any(rule.uuid is None and not rule.egress for rule in rules)
+    if implied or (any(rule.egress for rule in rules) and not egress):
+        row = await _groups.native_row(ctx, group, trusting=not implied)
     if any(rule.egress for rule in rules) and not egress:
-        row = await _groups.native_row(ctx, group)
         await _write(ctx, known, {group.id: row}, group, [DENY_ALL])
     done = await asyncio.gather(*(_revoke(ctx, rule) for rule in rules if rule.uuid), return_exceptions=True)
     removed = [outcome for outcome in done if isinstance(outcome, Rule)]

@@ -9,7 +9,7 @@ import re
 import uuid
 from typing import Any
 
-from ec2bridge.actions import _firewall, _groups, _rule_jobs, _tags
+from ec2bridge.actions import _firewall, _group_removal, _groups, _tags
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._describe import Ids, Item, describe
 from ec2bridge.actions._filters import TAGS
@@ -151,39 +151,9 @@ async def delete_security_group(ctx: Context, request: Request) -> Request:
         raise Ec2Error("CannotDelete", sentence)
     if await _has_marked_members(ctx, group):
         raise _in_use(group)
-    if not await _delete(ctx, group) and not await _delete_with_own_rules(ctx, known, group):
+    if not await _group_removal.remove(ctx, known, group):
         raise _in_use(group)
-    await _tags.forget(ctx, "security-group", group.row["id"])
-    rules = [
-        rule.uuid for way in (True, False) for rule in known.native_rules(group, egress=way) if rule.uuid
-    ]
-    await _tags.forget(ctx, "security-group-rule", *rules)
     return {"Return": True, "GroupId": group.id}
-
-
-async def _delete(ctx: Context, group: Group) -> bool:
-    """Delete a group in CloudStack; False when something uses it."""
-    assert group.row is not None
-    try:
-        await ctx.account.call("deleteSecurityGroup", id=group.row["id"])
-    except CloudStackError as error:
-        if error.errorcode == 536:
-            return False
-        raise
-    return True
-
-
-async def _delete_with_own_rules(ctx: Context, known: Groups, group: Group) -> bool:
-    """Delete a group whose own rules name it: for CloudStack those use it, for AWS they do not."""
-    naming = [(other.id, rule) for other in known for rule in known.rules(other) if rule.group == group.id]
-    own = [rule for owner, rule in naming if owner == group.id]
-    if not own or len(own) < len(naming) or (group.row or {}).get("virtualmachineids"):
-        return False
-    await _rule_jobs.revoke(ctx, known, group, own)
-    if await _delete(ctx, group):
-        return True
-    await _rule_jobs.authorize(ctx, known, group, own)
-    return False
 
 
 def _in_use(group: Group) -> Ec2Error:

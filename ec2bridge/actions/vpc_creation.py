@@ -9,7 +9,7 @@ import asyncio
 import itertools
 from typing import Any
 
-from ec2bridge.actions import _groups, _leaving, _route_tables, _tags
+from ec2bridge.actions import _group_removal, _leaving, _route_tables, _tags
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._networking import cidr_block, vpc_offering, vpc_zone
 from ec2bridge.actions._places import networks, resolve_vpc
@@ -84,7 +84,7 @@ async def delete_vpc(ctx: Context, request: Request) -> None:
         sentence = f"The vpc '{vpc_id}' has dependencies and cannot be deleted."
         raise Ec2Error("DependencyViolation", sentence)
     gone = await _leaving.hidden(ctx)
-    await _groups.leave_vpc(ctx, vpc_id)
+    await _group_removal.leave_vpc(ctx, vpc_id)
     if any(tier["id"] in gone for tier in vpc.get("network") or ()):
         await _leaving.hide(ctx, "vpc", uuid)
     else:

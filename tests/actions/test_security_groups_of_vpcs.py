@@ -45,6 +45,11 @@ def vpc(place: Any) -> str:
     return ec2_id("vpc", made["id"])
 
 
+def by_group(ident: str) -> list[dict[str, Any]]:
+    """The filter for a group's rules."""
+    return [{"Name": "group-id", "Values": [ident]}]
+
+
 def default_of(ec2: Any, vpc: str) -> dict[str, Any]:
     """A VPC's default group, found as Terraform finds it."""
     wanted = [{"Name": "group-name", "Values": ["default"]}, {"Name": "vpc-id", "Values": [vpc]}]
@@ -54,7 +59,9 @@ def default_of(ec2: Any, vpc: str) -> dict[str, Any]:
 
 def test_every_vpc_has_its_default_group(ec2, vpc):
     group = default_of(ec2, vpc)
-    assert group["IpPermissions"] == []
+    (members,) = group["IpPermissions"]
+    assert members["IpProtocol"] == "-1"
+    assert [pair["GroupId"] for pair in members["UserIdGroupPairs"]] == [group["GroupId"]]
     assert group["IpPermissionsEgress"][0]["IpProtocol"] == "-1"
     assert refused(ec2.delete_security_group, GroupId=group["GroupId"]) == "CannotDelete"
     (main,) = ec2.describe_security_groups(GroupNames=["default"])["SecurityGroups"]
@@ -67,7 +74,8 @@ def test_a_default_group_keeps_its_id_when_it_gets_its_first_rule(place, ec2, vp
     ec2.authorize_security_group_ingress(GroupId=ident, IpPermissions=HTTP)
     after = default_of(ec2, vpc)
     assert after["GroupId"] == ident
-    assert after["IpPermissions"][0]["FromPort"] == 80
+    assert {entry.get("FromPort") for entry in after["IpPermissions"]} == {None, 80}
+    assert len(ec2.describe_security_group_rules(Filters=by_group(ident))["SecurityGroupRules"]) == 3
     # In CloudStack it is a group like others now, under a name that no client sees.
     names = [row["name"] for row in place.run(native(place).list("listSecurityGroups"))]
     assert sorted(names) == ["default", f"default-{ident}"]
@@ -82,8 +90,36 @@ def test_a_default_group_can_be_shut_tagged_and_named_in_rules(ec2, vpc):
     ec2.revoke_security_group_egress(GroupId=ident, IpPermissions=everything)
     assert default_of(ec2, vpc)["IpPermissionsEgress"] == []
     itself = [{"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": ident}]}]
-    ec2.authorize_security_group_ingress(GroupId=ident, IpPermissions=itself)
-    assert default_of(ec2, vpc)["IpPermissions"][0]["UserIdGroupPairs"][0]["GroupId"] == ident
+    assert refused(ec2.authorize_security_group_ingress, GroupId=ident, IpPermissions=itself) == (
+        "InvalidPermission.Duplicate"
+    )
+    ec2.revoke_security_group_ingress(GroupId=ident, IpPermissions=itself)
+    assert default_of(ec2, vpc)["IpPermissions"] == []
+
+
+def test_a_default_groups_first_change_may_be_of_the_rule_that_it_is_implied_with(ec2, vpc):
+    ident = default_of(ec2, vpc)["GroupId"]
+    described = [{"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": ident, "Description": "us"}]}]
+    ec2.update_security_group_rule_descriptions_ingress(GroupId=ident, IpPermissions=described)
+    (members,) = default_of(ec2, vpc)["IpPermissions"]
+    assert [pair["Description"] for pair in members["UserIdGroupPairs"]] == ["us"]
+
+
+def test_the_rule_of_a_default_groups_members_can_be_revoked_first_of_all(ec2, vpc):
+    ident = default_of(ec2, vpc)["GroupId"]
+    rules = ec2.describe_security_group_rules(Filters=by_group(ident))["SecurityGroupRules"]
+    (inward,) = [rule["SecurityGroupRuleId"] for rule in rules if not rule["IsEgress"]]
+    ec2.revoke_security_group_ingress(GroupId=ident, SecurityGroupRuleIds=[inward])
+    after = default_of(ec2, vpc)
+    assert after["IpPermissions"] == []
+    assert after["IpPermissionsEgress"][0]["IpProtocol"] == "-1"
+
+
+def test_a_vpc_goes_with_the_rules_of_its_default_group(ec2, vpc):
+    ident = default_of(ec2, vpc)["GroupId"]
+    ec2.authorize_security_group_ingress(GroupId=ident, IpPermissions=HTTP)
+    ec2.delete_vpc(VpcId=vpc)
+    assert refused(ec2.describe_security_groups, GroupIds=[ident]) == "InvalidGroup.NotFound"
 
 
 def test_a_rule_may_name_a_default_group_that_has_no_rules_yet(ec2, vpc):

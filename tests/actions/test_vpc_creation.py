@@ -45,6 +45,7 @@ def test_a_tag_chooses_the_zone(ec2: Any) -> None:
     ("cidr", "code"),
     [
         ("10.42.0.0/29", "InvalidVpc.Range"),
+        ("10.0.0.0/15", "InvalidVpc.Range"),
         ("10.42.0.0", "InvalidParameterValue"),
         ("office", "InvalidParameterValue"),
         ("54.1.0.0/16", "InvalidVpcRange"),

@@ -25,6 +25,8 @@ class Cloud:
     zone: str
     type: str
     name: str
+    vpc_zone: str
+    """A zone that can have VPCs."""
     undo: list[Callable[[], Any]] = field(default_factory=list)
 
     def launch(self, count: int = 1, **members: Any) -> list[str]:
@@ -63,15 +65,32 @@ class Cloud:
     def volume(self, **members: Any) -> str:
         """Make a volume and return its id once it is available; it is deleted in the end."""
         ident = str(self.ec2.create_volume(AvailabilityZone=self.zone, **members)["VolumeId"])
-        self.undo.append(lambda: self.ec2.delete_volume(VolumeId=ident))
+        self.undo.append(lambda: self.remove_volume(ident))
         self.volumes([ident], "available")
         return ident
+
+    def remove_volume(self, ident: str) -> None:
+        """Delete a volume, detached first where a scenario that failed has left it attached."""
+        (volume,) = self.ec2.describe_volumes(VolumeIds=[ident])["Volumes"]
+        if volume["State"] == "in-use":
+            self.detached(ident)
+        self.ec2.delete_volume(VolumeId=ident)
 
     def volumes(self, ids: list[str], state: str) -> list[dict[str, Any]]:
         return until(
             lambda: self.ec2.describe_volumes(VolumeIds=ids)["Volumes"],
             lambda found: {volume["State"] for volume in found} == {state},
         )
+
+    def attached(self, volume: str, machine: str, device: str) -> str:
+        """Attach a volume and return its id once it is in use."""
+        self.ec2.attach_volume(VolumeId=volume, InstanceId=machine, Device=device)
+        self.volumes([volume], "in-use")
+        return volume
+
+    def detached(self, volume: str) -> None:
+        self.ec2.detach_volume(VolumeId=volume)
+        self.volumes([volume], "available")
 
     def snapshot(self, volume: str, **members: Any) -> str:
         """Take a snapshot and return its id once it is complete; it is deleted in the end."""
@@ -87,6 +106,21 @@ class Cloud:
         answer = self.ec2.create_security_group(GroupName=self.name + suffix, Description="euca")
         ident = str(answer["GroupId"])
         self.undo.append(lambda: self.ec2.delete_security_group(GroupId=ident))
+        return ident
+
+    def vpc(self, block: str) -> str:
+        """Make a VPC in the zone that can have some and return its id; it is deleted in the end."""
+        # A bridge's VPC lies in one zone, which the tag names; elsewhere it is a tag like others.
+        tags = [{"Key": "Name", "Value": self.name}, {"Key": "availability-zone", "Value": self.vpc_zone}]
+        marked = [{"ResourceType": "vpc", "Tags": tags}]
+        ident = str(self.ec2.create_vpc(CidrBlock=block, TagSpecifications=marked)["Vpc"]["VpcId"])
+        self.undo.append(lambda: self.ec2.delete_vpc(VpcId=ident))
+        return ident
+
+    def subnet(self, vpc: str, block: str) -> str:
+        answer = self.ec2.create_subnet(VpcId=vpc, CidrBlock=block, AvailabilityZone=self.vpc_zone)
+        ident = str(answer["Subnet"]["SubnetId"])
+        self.undo.append(lambda: self.ec2.delete_subnet(SubnetId=ident))
         return ident
 
     def clear(self) -> None:
@@ -147,6 +181,7 @@ def cloud(
         endpoint["EC2BRIDGE_COMPAT_ZONE"],
         endpoint.get("EC2BRIDGE_COMPAT_TYPE", "t2.micro"),
         f"euca-{request.node.name[5:60]}-{time.time_ns() % 10**9}",
+        endpoint.get("EC2BRIDGE_COMPAT_VPC_ZONE") or endpoint["EC2BRIDGE_COMPAT_ZONE"],
     )
     yield made
     made.clear()

@@ -92,3 +92,72 @@ def test_tags_and_filters(cloud: Cloud) -> None:
     assert {tag["ResourceId"] for tag in tagged} == {*ids, volume}
     cloud.ec2.delete_tags(Resources=ids, Tags=[{"Key": "euca"}])
     assert found(mine) == set()
+
+
+def test_rules_come_and_go(cloud: Cloud) -> None:
+    group = cloud.group()
+    ranges = [{"CidrIp": "192.0.2.0/24"}, {"CidrIp": "198.51.100.7/32"}]
+    ports = [{"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "IpRanges": ranges} for port in (22, 80)]
+    ping = {"IpProtocol": "icmp", "FromPort": -1, "ToPort": -1, "IpRanges": ranges[:1]}
+    cloud.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[*ports, ping])
+
+    def shown() -> dict[tuple[str, int], int]:
+        (found,) = cloud.ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"]
+        return {(p["IpProtocol"], p["FromPort"]): len(p["IpRanges"]) for p in found["IpPermissions"]}
+
+    assert shown() == {("tcp", 22): 2, ("tcp", 80): 2, ("icmp", -1): 1}
+    part = {**ports[0], "IpRanges": ranges[:1]}
+    cloud.ec2.revoke_security_group_ingress(GroupId=group, IpPermissions=[part, ping])
+    assert shown() == {("tcp", 22): 1, ("tcp", 80): 2}
+    gone = {"GroupId": group, "IpPermissions": [ping]}
+    assert refused(cloud.ec2.revoke_security_group_ingress, **gone) == "InvalidPermission.NotFound"
+    wrong = [{**ports[0], "FromPort": 80, "ToPort": 22}]
+    assert refused(cloud.ec2.authorize_security_group_ingress, GroupId=group, IpPermissions=wrong) == (
+        "InvalidParameterValue"
+    )
+
+
+def test_what_a_group_lets_out(cloud: Cloud) -> None:
+    group = cloud.group()
+
+    def outward() -> list[dict[str, object]]:
+        (found,) = cloud.ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"]
+        return list(found["IpPermissionsEgress"])
+
+    (everything,) = outward()
+    cloud.ec2.revoke_security_group_egress(GroupId=group, IpPermissions=[everything])
+    assert outward() == []
+    https = {
+        "IpProtocol": "tcp",
+        "FromPort": 443,
+        "ToPort": 443,
+        "IpRanges": [{"CidrIp": "0.0.0.0/0", "Description": "out"}],
+    }
+    cloud.ec2.authorize_security_group_egress(GroupId=group, IpPermissions=[https])
+    (rule,) = outward()
+    assert (rule["FromPort"], rule["IpRanges"]) == (443, https["IpRanges"])
+
+
+def test_names_of_groups(cloud: Cloud) -> None:
+    cloud.group()
+    create = cloud.ec2.create_security_group
+    assert refused(create, GroupName=cloud.name, Description="again") == "InvalidGroup.Duplicate"
+    assert refused(create, GroupName="default", Description="own") == "InvalidParameterValue"
+    assert refused(create, GroupName="sg-mine", Description="own") == "InvalidParameterValue"
+    assert refused(create, GroupName="ü" * 300, Description="own") == "InvalidParameterValue"
+
+
+def test_what_no_tag_can_be(cloud: Cloud) -> None:
+    volume = cloud.volume(Size=1)
+
+    def tag(key: str, value: str = "v") -> str:
+        return refused(cloud.ec2.create_tags, Resources=[volume], Tags=[{"Key": key, "Value": value}])
+
+    assert tag("aws:mine") == "InvalidParameterValue"
+    assert tag("k" * 129) == "InvalidParameterValue"
+    assert tag("k", "v" * 257) == "InvalidParameterValue"
+    many = [{"Key": f"key{number}", "Value": ""} for number in range(51)]
+    assert refused(cloud.ec2.create_tags, Resources=[volume], Tags=many) == "TagLimitExceeded"
+    gone = ["vol-0123456789abcdef0"]
+    mine = [{"Key": "a", "Value": "b"}]
+    assert refused(cloud.ec2.create_tags, Resources=gone, Tags=mine) == "InvalidVolume.NotFound"

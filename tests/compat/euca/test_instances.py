@@ -84,3 +84,67 @@ def test_what_does_not_exist(cloud: Cloud) -> None:
     assert refused(cloud.launch, KeyName=cloud.name) == "InvalidKeyPair.NotFound"
     gone = {"InstanceIds": ["i-0123456789abcdef0"]}
     assert refused(cloud.ec2.terminate_instances, **gone) == "InvalidInstanceID.NotFound"
+
+
+def test_churn_gives_everything_back(cloud: Cloud) -> None:
+    mine = [{"ResourceType": "instance", "Tags": [{"Key": "euca", "Value": cloud.name}]}]
+    for _ in range(3):
+        cloud.terminate(*cloud.running(2, TagSpecifications=mine))
+    left = cloud.ec2.describe_instances(
+        Filters=[
+            {"Name": "tag:euca", "Values": [cloud.name]},
+            {"Name": "instance-state-name", "Values": ["pending", "running", "stopped"]},
+        ]
+    )
+    assert left["Reservations"] == []
+
+
+def test_what_a_state_does_not_allow(cloud: Cloud) -> None:
+    ids = cloud.running()
+    cloud.ec2.stop_instances(InstanceIds=ids)
+    cloud.machines(ids, "stopped")
+    (again,) = cloud.ec2.stop_instances(InstanceIds=ids)["StoppingInstances"]
+    assert again["CurrentState"]["Name"] == "stopped"
+    # AWS's list of errors has both for it.
+    wrong = ("IncorrectState", "IncorrectInstanceState")
+    assert refused(cloud.ec2.reboot_instances, InstanceIds=ids) in wrong
+    cloud.terminate(*ids)
+    assert refused(cloud.ec2.start_instances, InstanceIds=ids) == "IncorrectInstanceState"
+    (gone,) = cloud.ec2.terminate_instances(InstanceIds=ids)["TerminatingInstances"]
+    assert (gone["PreviousState"]["Name"], gone["CurrentState"]["Name"]) == ("terminated", "terminated")
+
+
+def test_termination_protection(cloud: Cloud) -> None:
+    ids = cloud.running(DisableApiTermination=True)
+    shown = cloud.ec2.describe_instance_attribute(InstanceId=ids[0], Attribute="disableApiTermination")
+    assert shown["DisableApiTermination"]["Value"] is True
+    assert refused(cloud.ec2.terminate_instances, InstanceIds=ids) == "OperationNotPermitted"
+    cloud.ec2.modify_instance_attribute(InstanceId=ids[0], DisableApiTermination={"Value": False})
+    cloud.terminate(*ids)
+
+
+def test_another_type_while_stopped(cloud: Cloud) -> None:
+    ids = cloud.running()
+    types = cloud.ec2.describe_instance_types()["InstanceTypes"]
+    sizes = {entry["InstanceType"]: entry["VCpuInfo"]["DefaultVCpus"] for entry in types}
+    larger = next(name for name, size in sorted(sizes.items()) if size == sizes[cloud.type] + 1)
+    change = {"InstanceId": ids[0], "InstanceType": {"Value": larger}}
+    assert refused(cloud.ec2.modify_instance_attribute, **change) == "IncorrectInstanceState"
+    cloud.ec2.stop_instances(InstanceIds=ids)
+    cloud.machines(ids, "stopped")
+    cloud.ec2.modify_instance_attribute(**change)
+    assert cloud.machines(ids)[0]["InstanceType"] == larger
+    cloud.ec2.start_instances(InstanceIds=ids)
+    cloud.machines(ids, "running")
+
+
+def test_statuses(cloud: Cloud) -> None:
+    first, second = cloud.running(2)
+    cloud.ec2.stop_instances(InstanceIds=[second])
+    cloud.machines([second], "stopped")
+    both = {"InstanceIds": [first, second]}
+    running = cloud.ec2.describe_instance_status(**both)["InstanceStatuses"]
+    assert [entry["InstanceId"] for entry in running] == [first]
+    every = cloud.ec2.describe_instance_status(**both, IncludeAllInstances=True)["InstanceStatuses"]
+    states = {entry["InstanceId"]: entry["InstanceState"]["Name"] for entry in every}
+    assert states == {first: "running", second: "stopped"}
