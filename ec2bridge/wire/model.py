@@ -2,13 +2,15 @@
 
 Every AWS client in Python ships this schema of the EC2 query API, and it is kept current. Whatever the bridge
 knows about names, types and documentation of the wire comes from there through this module, so that no action
-has to spell an XML name, and a newer botocore brings newer operations by itself.
+has to spell an XML name, and a newer botocore brings newer operations by itself. The schemas of the API's earlier
+versions that lie beside it tell what a client of that time is answered.
 """
 
 import gzip
 import importlib.util
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from functools import cache, cached_property
 from html.parser import HTMLParser
@@ -191,8 +193,8 @@ def _sensitive(shape: Shape, path: str, above: tuple[Shape, ...]) -> Iterator[st
 class Service:
     """A service's model; shapes and operations are made when first asked for: few of them ever are."""
 
-    def __init__(self, name: str) -> None:
-        definition = _load(name)
+    def __init__(self, name: str, directory: Path) -> None:
+        definition = _load(directory)
         metadata = definition["metadata"]
         self.name = name
         self.protocol: str = metadata["protocol"]
@@ -223,25 +225,47 @@ class Service:
         return self.shape(reference["shape"]) if reference else None
 
 
-def _load(service: str) -> Any:
-    """Read the newest model of a service from the installed botocore.
+def _directories(service: str) -> list[Path]:
+    """The directories of a service's models in the installed botocore, named by API version, the oldest first.
 
-    Only its data is wanted: importing botocore's loader would cost 0.15 s and 13 MiB at every start.
+    Only their data is wanted: importing botocore's loader would cost 0.15 s and 13 MiB at every start.
     """
     spec = importlib.util.find_spec("botocore")
     if spec is None or spec.origin is None:
         raise RuntimeError("botocore is not installed: the EC2 wire needs its models")
-    newest = max(path for path in (Path(spec.origin).parent / "data" / service).iterdir() if path.is_dir())
-    packed = newest / "service-2.json.gz"
+    return sorted(path for path in (Path(spec.origin).parent / "data" / service).iterdir() if path.is_dir())
+
+
+def _load(directory: Path) -> Any:
+    packed = directory / "service-2.json.gz"
     if packed.exists():
         return json.loads(gzip.decompress(packed.read_bytes()))
-    return json.loads((newest / "service-2.json").read_bytes())
+    return json.loads((directory / "service-2.json").read_bytes())
 
 
 @cache
 def service_model(name: str) -> Service:
-    """The model of `ec2` or `sts`, loaded on first use."""
-    return Service(name)
+    """The newest model of `ec2` or `sts`, loaded on first use."""
+    return Service(name, _directories(name)[-1])
+
+
+def earlier_model(version: str) -> Service | None:
+    """The model of EC2 that a client of an earlier API version knows; None when it knows the newest.
+
+    It is the last one that is no newer than the client's; a client older than all is answered by the oldest.
+    """
+    return _earlier_model(bisect_right(_ec2_versions(), version))
+
+
+@cache
+def _ec2_versions() -> list[str]:
+    return [path.name for path in _directories("ec2")]
+
+
+@cache
+def _earlier_model(place: int) -> Service | None:
+    directories = _directories("ec2")
+    return None if place >= len(directories) else Service("ec2", directories[max(place - 1, 0)])
 
 
 def operation(name: str, service: str = "ec2") -> Operation | None:

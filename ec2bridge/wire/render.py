@@ -3,6 +3,9 @@
 Clients read answers by the letter: libcloud matches the namespace to the Version that it sent, salt-cloud takes
 the second child of the root for the result set, and SDKs tell an empty set from a missing one. A typo in an
 action must not become an element that nobody looks for, so what the model does not have is an exception here.
+
+A client of an earlier API version is answered in that version's elements, as on AWS: boto 2 takes the `item` of a list
+that it does not know for the end of the item around it, and the `state` in it for the state of the whole.
 """
 
 import base64
@@ -13,7 +16,7 @@ from functools import cache
 from typing import Any
 
 from ec2bridge.errors import CLIENT_ERROR, SERVER_ERROR, STATUS
-from ec2bridge.wire.model import Operation, Shape, service_model
+from ec2bridge.wire.model import Operation, Shape, earlier_model, service_model
 
 Renderer = Callable[[Any], str]
 
@@ -32,7 +35,7 @@ def render(op: Operation, result: Mapping[str, Any] | None, *, version: str, req
 
     A member that the model does not have, or a value of another type, raises TypeError with its path.
     """
-    body = _body(op, result or {})
+    body = _body(op, result or {}, _earlier(op, version))
     if op.service == "sts":
         return _sts_response(op, body, request_id)
     root = f"{op.name}Response"
@@ -74,7 +77,18 @@ def _ec2_namespace(version: str) -> str:
     return f"http://ec2.amazonaws.com/doc/{version if _VERSION.fullmatch(version) else DEFAULT_VERSION}/"
 
 
-def _body(op: Operation, result: Mapping[str, Any]) -> str:
+def _earlier(op: Operation, version: str) -> Operation | None:
+    """The operation as the client's earlier version of the API has it; None when all of the answer may be sent.
+
+    An operation that came later than the client's version is answered in full: the client asks for it all the same.
+    """
+    if op.service != "ec2" or version >= op.api_version or not _VERSION.fullmatch(version):
+        return None
+    model = earlier_model(version)
+    return model.operation(op.name) if model else None
+
+
+def _body(op: Operation, result: Mapping[str, Any], earlier: Operation | None) -> str:
     if op.output is None:
         if result:
             raise TypeError(f"{op.name} answers nothing, but the action gave {', '.join(result)}")
@@ -83,7 +97,9 @@ def _body(op: Operation, result: Mapping[str, Any]) -> str:
         result = {**result}
         result["NextToken"] = result.pop("NextToken")
     try:
-        return _renderer(op.output)(result)
+        if earlier and earlier.output is None:  # it told success alone, and has grown since
+            return f"<return>{_boolean(result.get('Return', True))}</return>"
+        return _renderer(op.output, earlier.output if earlier else None)(result)
     except (AttributeError, KeyError, TypeError, ValueError):
         _explain(op.output, result, op.name)
         raise
@@ -92,42 +108,43 @@ def _body(op: Operation, result: Mapping[str, Any]) -> str:
 class Kept(dict[str, Any]):
     """A structure that is answered again and again, and so rendered once; nobody may change it after that."""
 
-    __slots__ = ("shape", "xml")
+    __slots__ = ("by", "xml")
 
     def __init__(self, members: Mapping[str, Any]) -> None:
         super().__init__(members)
-        self.shape: Shape | None = None
+        self.by: Renderer | None = None
         self.xml = ""
 
 
 @cache
-def _renderer(shape: Shape) -> Renderer:
+def _renderer(shape: Shape, known: Shape | None) -> Renderer:
+    """The renderer of a shape, of which the client knows the members of `known`, or all when that is None."""
+    if known and known.kind != shape.kind:
+        known = None
     if shape.kind == "structure":
-        return _structure_renderer(shape)
+        return _structure_renderer(shape, known)
     if shape.kind == "list":
-        return _list_renderer(shape)
+        return _list_renderer(shape, known)
     return _SCALARS[shape.kind]
 
 
-def _structure_renderer(shape: Shape) -> Renderer:
-    plan: dict[str, tuple[str, Renderer, str, str]] = {}
+def _structure_renderer(shape: Shape, known: Shape | None) -> Renderer:
+    plan: dict[str, tuple[str, Renderer, str, str] | None] = {}
 
     def structure(value: Mapping[str, Any]) -> str:
         if type(value) is Kept:
-            if value.shape is not shape:
-                value.xml, value.shape = fields(value), shape
+            if value.by is not structure:
+                value.xml, value.by = fields(value), structure
             return value.xml
         return fields(value)
 
     def fields(value: Mapping[str, Any]) -> str:
         if not plan:
-            for member in shape.members.values():
-                tag = member.xml_name
-                plan[member.name] = f"<{tag}>", _renderer(member.shape), f"</{tag}>", f"<{tag}/>"
+            plan.update(_plan(shape, known))
         parts = []
         for name, inner in value.items():
-            if inner is not None:
-                start, text, end, empty = plan[name]
+            if inner is not None and (field := plan[name]):
+                start, text, end, empty = field
                 body = text(inner)
                 parts.append(f"{start}{body}{end}" if body else empty)
         return "".join(parts)
@@ -135,10 +152,23 @@ def _structure_renderer(shape: Shape) -> Renderer:
     return structure
 
 
-def _list_renderer(shape: Shape) -> Renderer:
+def _plan(shape: Shape, known: Shape | None) -> dict[str, tuple[str, Renderer, str, str] | None]:
+    """How each member is written; None leaves out one that the client's version does not have."""
+    then = {member.xml_name: member.shape for member in known.members.values()} if known else {}
+    plan: dict[str, tuple[str, Renderer, str, str] | None] = {}
+    for member in shape.members.values():
+        tag = member.xml_name
+        text = _renderer(member.shape, then.get(tag))
+        plan[member.name] = (
+            None if known and tag not in then else (f"<{tag}>", text, f"</{tag}>", f"<{tag}/>")
+        )
+    return plan
+
+
+def _list_renderer(shape: Shape, known: Shape | None) -> Renderer:
     tag = shape.item.xml_name
     start, end, between = f"<{tag}>", f"</{tag}>", f"</{tag}><{tag}>"
-    text = _renderer(shape.item.shape)
+    text = _renderer(shape.item.shape, known.item.shape if known else None)
 
     def items(value: list[Any]) -> str:
         if not isinstance(value, (list, tuple)):
