@@ -27,7 +27,7 @@ def group_item(ctx: Context, known: Groups, group: Group, tags: list[dict[str, s
         "IpPermissions": permissions(known, ingress),
         "IpPermissionsEgress": permissions(known, egress),
         "Tags": tags,
-        "_DefaultVpcName": group.name if group.vpc_id == known.default_vpc else None,
+        "_DefaultVpcNames": [group.name, group.id] if group.vpc_id == known.default_vpc else [],
         "_IpPermissionsPeers": _peer_names(known, ingress),
         "_IpPermissionsEgressPeers": _peer_names(known, egress),
     }

@@ -44,9 +44,9 @@ def _rule_filters(prefix: str, member: str) -> dict[str, Any]:
     items="SecurityGroups",
     ids={
         "GroupIds": Ids("GroupId", "security-group"),
-        # AWS: names are for groups of the default VPC only.
+        # AWS: for groups of the default VPC only, and "either the security group name or the security group ID".
         "GroupNames": Ids(
-            "_DefaultVpcName",
+            "_DefaultVpcNames",
             code="InvalidGroup.NotFound",
             sentence="The security group '{}' does not exist in the default VPC",
         ),

@@ -72,6 +72,13 @@ def test_names_are_taken_once_but_case_counts(ec2, web):
     assert shown(ec2, web)["GroupName"] == "web"
 
 
+def test_a_group_of_the_default_vpc_is_found_by_its_id_among_the_names_too(ec2, web):
+    found = ec2.describe_security_groups(GroupNames=[web, "default"])["SecurityGroups"]
+    assert {group["GroupName"] for group in found} == {"web", "default"}
+    unknown = "sg-0123456789abcdef0"
+    assert refused(ec2.describe_security_groups, GroupNames=[unknown]) == "InvalidGroup.NotFound"
+
+
 @pytest.mark.parametrize(
     ("name", "description"),
     [("sg-web", "d"), ("web", "ü"), ("näme", "d"), ("n" * 256, "d"), ("n", "d" * 256)],
