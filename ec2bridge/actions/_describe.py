@@ -28,12 +28,16 @@ GONE = "_Gone"
 
 @dataclass(frozen=True, slots=True)
 class Ids:
-    """A request member that names items: `path` in the item, and the kind in `ids.KINDS` or a name's own error."""
+    """A request member that names items: `path` in the item, and the kind in `ids.KINDS` or a name's own error.
+
+    `keyword` is a word that may stand among the names and names nothing.
+    """
 
     path: str
     kind: str | None = None
     code: str = ""
     sentence: str = ""
+    keyword: str = ""
 
     def check(self, value: str) -> str:
         """Return the id as items carry it (a CloudStack uuid becomes the id), or raise …Malformed."""
@@ -83,9 +87,9 @@ def describe(
             _filters.check(documented, asked)
             size = _page_size(request, named, least, most)
             chosen = {
-                member: [ids.check(v) for v in request[member]]
+                member: values
                 for member, ids in named.items()
-                if request.get(member)
+                if (values := [ids.check(v) for v in request.get(member) or () if v != ids.keyword])
             }
             found = await fetch(ctx, request)
             found = [item for item in _by_ids(found, named, chosen) if not item.get(GONE)]

@@ -35,7 +35,11 @@ async def describe_regions(ctx: Context, request: dict[str, Any]) -> list[Item]:
     ]
 
 
-_UNKNOWN_ZONE = Ids("_Names", code="InvalidParameterValue", sentence="Invalid availability zone: [{}]")
+# Eucalyptus' tools put `verbose` among the names to be told of free capacity too; that is for its administrator, and
+# everybody else is answered as if they had not.
+_UNKNOWN_ZONE = Ids(
+    "_Names", code="InvalidParameterValue", sentence="Invalid availability zone: [{}]", keyword="verbose"
+)
 
 
 @describe(

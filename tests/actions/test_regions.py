@@ -92,6 +92,15 @@ def test_an_unknown_zone_is_refused_by_name(ec2: Any) -> None:
     }
 
 
+def test_the_word_of_eucalyptus_among_the_zones_asks_for_nothing_more(ec2: Any) -> None:
+    def names(*asked: str) -> list[str]:
+        zones = ec2.describe_availability_zones(ZoneNames=asked)["AvailabilityZones"]
+        return [zone["ZoneName"] for zone in zones]
+
+    assert names("verbose") == [f"{REGION}a", f"{REGION}b", f"{REGION}c"]
+    assert names(f"{REGION}c", "verbose") == [f"{REGION}c"]
+
+
 def test_the_settings_name_zones_and_one_they_leave_out_keeps_its_own_name(
     make_place: Callable[..., Place],
 ) -> None:
