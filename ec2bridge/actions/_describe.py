@@ -70,12 +70,13 @@ def describe(
     wrap: Wrap | None = None,
     least: int = LEAST,
     most: int = MOST,
+    zero_is_none: bool = False,
 ) -> Callable[[Fetch], Fetch]:
     """Register a Describe whose answer is the list member `items`.
 
     `key` is the path that orders pages (by default that of the first entry of `ids`). Members of an item whose name
     starts with an underscore feed filters and are taken out of the answer. `wrap` turns the page's items into the
-    answer, for answers that nest them (reservations).
+    answer, for answers that nest them (reservations). `zero_is_none` lets MaxResults=0 stand for no limit.
     """
     named = dict(ids or {})
     documented = dict(filters or {})
@@ -85,6 +86,8 @@ def describe(
         async def handler(ctx: Context, request: Request) -> dict[str, Any]:
             asked = _filters.wanted(request)
             _filters.check(documented, asked)
+            if zero_is_none and request.get("MaxResults") == 0:
+                request = {name: value for name, value in request.items() if name != "MaxResults"}
             size = _page_size(request, named, least, most)
             chosen = {
                 member: values

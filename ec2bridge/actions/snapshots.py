@@ -47,6 +47,8 @@ ALIASES = ("amazon", "aws-marketplace", "aws-backup-vault")
     },
     honours=("OwnerIds", "RestorableByUserIds"),
     native=("listSnapshots", "listZones"),
+    # Kubernetes' EBS driver sends it to AWS, too, where it wants all of a volume's.
+    zero_is_none=True,
 )
 async def describe_snapshots(ctx: Context, request: dict[str, Any]) -> list[Item]:
     """Return the caller's snapshots: CloudStack has none that are public or shared."""

@@ -347,6 +347,9 @@ def test_native_calls_do_not_grow_with_snapshots(place: Place, ec2: Any, root: s
     page = ec2.describe_snapshots(MaxResults=5)
     assert len(page["Snapshots"]) == 5
     assert page["NextToken"]
+    # Kubernetes' EBS driver means no limit by it, and AWS understands.
+    assert len(found(ec2, MaxResults=0)) == 1001
+    assert refusal(lambda: ec2.describe_snapshots(MaxResults=4)) == "InvalidParameterValue"
 
 
 @pytest.mark.parametrize(
