@@ -41,6 +41,8 @@ SETTINGS: dict[str, Any] = {
     "vm.password.length": 10,
     # The simulator's own: why no template can be made of a disk ("" where it can).
     "template.creation.fails": "",
+    # The simulator's own: whether the routers of VPCs refuse what they are told.
+    "router.fails": False,
     # The simulator's own: what a host holds (CPUs, MiB), and how many machines run in a zone (0: any number).
     "host.cpus": 32,
     "host.memory": 1 << 20,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.simulator.conftest import Clients, refusal
 
 
@@ -72,7 +74,44 @@ async def test_an_acl_list_is_held_by_its_tiers(clients: Clients) -> None:
     await alice.job("replaceNetworkACLList", aclid=default["id"], networkid=tier["id"])
     assert {row["action"] for row in await alice.list("listNetworkACLs", networkid=tier["id"])} == {"Allow"}
     assert await alice.job("deleteNetworkACLList", id=acl["id"]) == {"success": True}
-    assert (await refusal(alice.job("deleteNetworkACLList", id=default["id"])))[0] == 431
+    removed = (431, "Default ACL cannot be removed")
+    assert await refusal(alice.job("deleteNetworkACLList", id=default["id"])) == removed
+
+
+@pytest.mark.parametrize(
+    ("changed", "text"),
+    [
+        ({"number": 0}, "Invalid number [0]. Number cannot be < 1"),
+        ({"action": "Maybe"}, "Invalid action [Maybe]. Permitted actions are Allow and Deny"),
+        ({"protocol": "all"}, "start port and end port must be null if protocol = 'all'"),
+        ({"protocol": "icmp"}, "Can't specify start/end port when protocol is ICMP"),
+        ({"protocol": "gre"}, "Invalid protocol [gre]. Expected one of: [tcp,udp,icmp,all]"),
+        ({"protocol": "300"}, "Invalid protocol number: 300"),
+        ({"icmptype": 8}, "Can specify icmpCode and icmpType for ICMP protocol only"),
+        ({"startport": 70000}, "Start public port is an invalid value: 70000"),
+        ({"startport": 90}, "Start port can't be bigger than end port [startport=90,endport=80]"),
+        (
+            {"protocol": "icmp", "startport": None, "endport": None, "icmpcode": 17, "icmptype": 3},
+            "Invalid icmp code [17]. It should belong to [0-16] range and can be defined when icmpType"
+            " belongs to [0-40] range",
+        ),
+    ],
+)
+async def test_rules_that_an_acl_list_does_not_take(
+    clients: Clients, changed: dict[str, Any], text: str
+) -> None:
+    alice = clients.alice
+    acl = await alice.job("createNetworkACLList", name="acl", vpcid=(await _vpc(clients))["id"])
+    rule = {"protocol": "tcp", "startport": 80, "endport": 80, "cidrlist": ["10.0.0.0/8"], **changed}
+    assert await refusal(alice.job("createNetworkACL", aclid=acl["id"], **rule)) == (431, text)
+    assert await alice.list("listNetworkACLs", aclid=acl["id"]) == []
+
+
+async def test_icmp_is_every_type_where_none_is_named(clients: Clients) -> None:
+    alice = clients.alice
+    acl = await alice.job("createNetworkACLList", name="acl", vpcid=(await _vpc(clients))["id"])
+    rule = await alice.job("createNetworkACL", aclid=acl["id"], protocol="1")
+    assert (rule["protocol"], rule["icmptype"], rule["icmpcode"]) == ("icmp", -1, -1)
 
 
 async def test_a_vpn_connection_holds_both_gateways(clients: Clients) -> None:

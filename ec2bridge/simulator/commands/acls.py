@@ -17,7 +17,7 @@ from ec2bridge.simulator.tables import Row
 
 DEFAULTS = ("default_deny", "default_allow")
 ANYWHERE = "0.0.0.0/0,::/0"
-_CHANGEABLE = ("startport", "endport", "icmptype", "icmpcode")
+PROTOCOLS = ("tcp", "udp", "icmp", "all")
 
 
 def _owner(cloud: Cloud, acl: Row) -> Row:
@@ -32,9 +32,9 @@ def _usable(call: Call, acl: Row) -> Row:
     return acl
 
 
-def _changeable(call: Call, acl: Row) -> Row:
+def _changeable(call: Call, acl: Row, what: str = "modified") -> Row:
     if acl.get("_default"):
-        raise invalid("Default ACL cannot be modified")
+        raise invalid(f"Default ACL cannot be {what}")
     return _usable(call, acl)
 
 
@@ -100,7 +100,7 @@ def update_list(call: Call) -> Answer:
 
 @command("deleteNetworkACLList", id="acls")
 def delete_list(call: Call) -> Answer:
-    acl = _changeable(call, call.needed("id", check=False))
+    acl = _changeable(call, call.needed("id", check=False), "removed")
 
     def work() -> Row:
         tiers = call.cloud.tables["networks"].where(aclid=acl["id"])
@@ -121,14 +121,19 @@ def delete_list(call: Call) -> Answer:
 def replace_list(call: Call) -> Answer:
     acl = _usable(call, call.needed("aclid", check=False))
     network, gateway = call.entity("networkid"), call.entity("gatewayid")
-    if network is not None and acl.get("vpcid") not in (None, network.get("vpcid")):
+    if network is not None and "vpcid" not in network:
+        raise invalid(f"Network is not part of a VPC: {network['id']}")
+    if network is not None and acl.get("vpcid") not in (None, network["vpcid"]):
         raise invalid(f"Network: {network['id']} and ACL: {acl['id']} do not belong to the same VPC")
     table, row = ("networks", network) if network else ("privategateways", gateway)
     if row is None:
         raise invalid("Network id and private gateway can't be null at the same time")
 
     def work() -> Row:
+        # What the network has is written down before its router is told.
         call.cloud.tables[table].update(row, aclid=acl["id"])
+        if call.cloud.settings["router.fails"]:
+            raise ApiError(530, 9999, "Failed to replace network ACL")
         return {"success": True}
 
     return call.submit(work, queue=row["id"], weight=0.2)
@@ -141,15 +146,19 @@ def replace_list(call: Call) -> Answer:
 def create_rule(call: Call) -> Answer:
     acl = _target(call)
     number = _number(call, acl)
+    action = _word(
+        call, "action", ("Allow", "Deny"), "Invalid action [{}]. Permitted actions are Allow and Deny"
+    )
+    ports, cidrs = _ports(call), _cidrs(call) or ANYWHERE
     rule = call.cloud.tables["aclrules"].add(
         {
-            **_ports(call),
-            "traffictype": call.params.get("traffictype", "Ingress").capitalize(),
+            **_protocol(call, ports),
+            "traffictype": _word(call, "traffictype", ("Ingress", "Egress"), "Invalid traffic type {}"),
             "state": "Active",
-            "cidrlist": _cidrs(call) or ANYWHERE,
+            "cidrlist": cidrs,
             "aclid": acl["id"],
             "number": number,
-            "action": call.params.get("action", "Allow").capitalize(),
+            "action": action,
             **({"reason": call.params["reason"]} if "reason" in call.params else {}),
             "_owner": _owner(call.cloud, acl),
         }
@@ -186,21 +195,57 @@ def _number(call: Call, acl: Row) -> int:
     return number
 
 
+def _word(call: Call, name: str, words: tuple[str, str], refusal: str) -> str:
+    """A parameter of which only two words are taken, in any case; the first where it is missing."""
+    text = call.params.get(name, words[0])
+    if text.capitalize() not in words:
+        raise invalid(refusal.format(text))
+    return text.capitalize()
+
+
 def _ports(call: Call) -> Row:
-    fields: Row = {name: call.number(name) for name in _CHANGEABLE if name in call.params}
-    if "startport" in fields:
-        fields.setdefault("endport", fields["startport"])
-        _check_ports(fields["startport"], fields["endport"])
-        fields |= {"startport": str(fields["startport"]), "endport": str(fields["endport"])}
-    return {"protocol": call.need("protocol").lower(), **fields}
-
-
-def _check_ports(start: int, end: int) -> None:
-    for port in (start, end):
+    if "startport" not in call.params:
+        return {}
+    start = call.number("startport") or 0
+    end = start if call.number("endport") is None else call.number("endport") or 0
+    for which, port in (("Start", start), ("End", end)):
         if not 0 <= port <= 65535:
-            raise invalid(f"Port [{port}] is invalid")
+            raise invalid(f"{which} public port is an invalid value: {port}")
     if start > end:
-        raise invalid(f"Start port can't be bigger than end port [{start},{end}]")
+        raise invalid(f"Start port can't be bigger than end port [startport={start},endport={end}]")
+    if call.need("protocol").lower() == "all":
+        raise invalid("start port and end port must be null if protocol = 'all'")
+    return {"startport": str(start), "endport": str(end)}
+
+
+def _protocol(call: Call, ports: Row) -> Row:
+    """The protocol, checked, with its ports or its ICMP type and code."""
+    protocol = call.need("protocol").strip().lower()
+    if protocol.isdigit() and int(protocol) > 255:
+        raise invalid(f"Invalid protocol number: {int(protocol)}")
+    if not protocol.isdigit() and protocol not in PROTOCOLS:
+        expected = ",".join(PROTOCOLS)
+        raise invalid(f"Invalid protocol [{protocol}]. Expected one of: [{expected}]")
+    fields: Row = {name: call.number(name) for name in ("icmptype", "icmpcode") if name in call.params}
+    if protocol not in ("icmp", "1"):
+        if fields:
+            raise invalid("Can specify icmpCode and icmpType for ICMP protocol only")
+        return {"protocol": protocol, **ports}
+    if ports:
+        raise invalid("Can't specify start/end port when protocol is ICMP")
+    fields = {"icmptype": -1, "icmpcode": -1, **fields}
+    _check_icmp(fields["icmptype"], fields["icmpcode"])
+    return {"protocol": "icmp", **fields}
+
+
+def _check_icmp(kind: int, code: int) -> None:
+    if not -1 <= kind <= 255:
+        raise invalid(f"Invalid icmp type [{kind}]. It should belong to [0-255] range")
+    if not -1 <= code <= 16:
+        raise invalid(
+            f"Invalid icmp code [{code}]. It should belong to [0-16] range and can be defined when icmpType"
+            " belongs to [0-40] range"
+        )
 
 
 def _cidrs(call: Call) -> str:
