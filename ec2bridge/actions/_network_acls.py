@@ -24,7 +24,8 @@ MADE_HERE = "Made through EC2"
 LAST = 32767
 _ALLOW, _DENY = "default_allow", "default_deny"
 _NUMBERS = {"icmp": "1", "tcp": "6", "udp": "17", "all": "-1", "icmpv6": "58"}
-_NAMES = {number: name for name, number in _NUMBERS.items()}
+# CloudStack has no name for ICMPv6, as it has for the others.
+_NAMES = {number: name for name, number in _NUMBERS.items() if number != "58"} | {"icmpv6": "58"}
 _ANYWHERE = {"0.0.0.0/0", "::/0"}
 
 
@@ -172,4 +173,6 @@ def rule_params(request: dict[str, Any]) -> Row:
         return {**params, "startport": ports["From"], "endport": ports["To"]}
     if name == "icmp":
         return {**params, "icmptype": icmp.get("Type", -1), "icmpcode": icmp.get("Code", -1)}
+    if name == "58" and {icmp.get("Type", -1), icmp.get("Code", -1)} != {-1}:
+        raise Ec2Error("UnsupportedOperation", "CloudStack lets ICMPv6 through as a whole, not by type.")
     return params

@@ -89,6 +89,19 @@ def test_an_acl_with_entries(place: Place, ec2: Any, vpc: str) -> None:
     assert missing == "InvalidNetworkAclEntry.NotFound"
 
 
+def test_icmp_of_ipv6_goes_through_as_a_whole(ec2: Any, vpc: str) -> None:
+    acl = ec2.create_network_acl(VpcId=vpc)["NetworkAcl"]["NetworkAclId"]
+    entry = {"NetworkAclId": acl, "RuleAction": "allow", "Ipv6CidrBlock": "::/0", "Egress": False}
+    ping = {"RuleNumber": 100, "Protocol": "58", "IcmpTypeCode": {"Type": 128, "Code": -1}}
+
+    assert refusal(lambda: ec2.create_network_acl_entry(**entry, **ping)) == "UnsupportedOperation"
+    ec2.create_network_acl_entry(**entry, **{**ping, "IcmpTypeCode": {"Type": -1, "Code": -1}})
+
+    [found] = ec2.describe_network_acls(NetworkAclIds=[acl])["NetworkAcls"]
+    first = found["Entries"][0]
+    assert (first["Protocol"], first["Ipv6CidrBlock"]) == ("58", "::/0")
+
+
 def native_id(place: Place) -> str:
     [row] = [row for row in Native(place).list("listNetworkACLLists") if row.get("vpcid")]
     return str(row["id"])
