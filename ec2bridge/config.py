@@ -63,6 +63,9 @@ class Settings(BaseSettings):
         False, description="accept (log and count) parameters that an action does not honour"
     )
     expunge: bool = Field(True, description="TerminateInstances expunges as the look-up account if it must")
+    enforce_groups_in_vpcs: bool = Field(
+        True, description="put the rules of machines' security groups onto the tiers of VPCs, as ACL lists"
+    )
     job_timeout: float = Field(
         300, gt=0, description="seconds to wait for a CloudStack job that EC2 answers after"
     )

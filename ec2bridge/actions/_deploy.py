@@ -10,7 +10,7 @@ import hashlib
 import logging
 from typing import Any
 
-from ec2bridge.actions import _tagging, _tags
+from ec2bridge.actions import _tagging, _tags, _tiers
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._ending import undo
 from ec2bridge.actions._launch import Launch
@@ -47,7 +47,7 @@ async def deploy_all(ctx: Context, launch: Launch) -> list[Row]:
         if refusal is not None:
             break
     if refusal is not None and (len(accepted) < launch.least or not isinstance(refusal, CloudStackError)):
-        await take_back(ctx, accepted)
+        await take_back(ctx, launch, accepted)
         raise refusal
     return accepted
 
@@ -165,8 +165,9 @@ def _index(row: Row) -> int:
     return int(row["name"].rpartition("-")[2])
 
 
-async def take_back(ctx: Context, accepted: list[Row]) -> None:
+async def take_back(ctx: Context, launch: Launch, accepted: list[Row]) -> None:
     """Destroy what was accepted of a launch that fails as a whole."""
     for entry in accepted:
         row = {"id": entry["id"], "details": entry["details"], "tags": []}
-        await undo(ctx, row, {"job": entry["jobid"], "address": entry.get("address")})
+        todo = {"vpcs": _tiers.vpcs_of(launch.nics.rows)}
+        await undo(ctx, row, {"job": entry["jobid"], "address": entry.get("address"), "todo": todo})

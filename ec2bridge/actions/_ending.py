@@ -8,7 +8,7 @@ import asyncio
 import logging
 from typing import Any
 
-from ec2bridge.actions import _tags
+from ec2bridge.actions import _tags, _tiers
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._instances import goes_with_machine
 from ec2bridge.actions._machine_states import ADDRESS, GROUPS, LAUNCH_KIND, LAUNCH_MARK
@@ -50,6 +50,8 @@ async def ending(
         # The mark of a launch's address is the last that a launch does with it.
         "unmarked": bool((launch or {}).get("todo", {}).get("address")),
         "static": row.get("publicipid"),
+        # The NICs of a launch that failed are not known any more.
+        "vpcs": _tiers.vpcs_of(row.get("nic", ())) or (launch or {}).get("todo", {}).get("vpcs", []),
         "volumes": [v["id"] for v in data if goes_with_machine(v)] + made,
         "detach": kept_root + kept,
         "expunge": "owner" if by_owner else "service" if by_service else "nobody",
@@ -96,6 +98,7 @@ async def end(record: Record) -> None:
         await record.close()
         return
     await _delete_leftovers(record)
+    await _tiers.settle_later(ctx, *data.get("vpcs", ()))
     await finish(record)
 
 

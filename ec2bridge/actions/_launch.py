@@ -42,6 +42,7 @@ class Launch:
     """The beginning of all its machines' names, derived from the token."""
     zone: Zone
     nics: Nics
+    groups: list[str]
     disks: Disks
     params: Row
     details: Row
@@ -71,6 +72,7 @@ async def plan(ctx: Context, request: dict[str, Any]) -> Launch:
         _stem(ctx, token),
         placed.zone,
         placed,
+        groups,
         hard,
         params={
             "zoneid": placed.zone.uuid,

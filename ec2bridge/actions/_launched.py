@@ -7,7 +7,7 @@ The machine's record holds what is left to do, so that another process can go on
 
 from typing import Any
 
-from ec2bridge.actions import _firewall, _records, _tagging, _tags
+from ec2bridge.actions import _firewall, _records, _tagging, _tags, _tiers
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._devices import DEVICE_MARK
 from ec2bridge.actions._ending import end_failed
@@ -31,6 +31,8 @@ async def settle(record: Record) -> None:
         if data["job"]:
             await _ended(ctx, data["job"])
             await record.save(job=None)
+        # Its address is known by now, to the tiers whose groups let its groups in.
+        await _tiers.settle_later(ctx, *data["todo"].get("vpcs", ()))
         await _map_address(record)
         await _add_volumes(record)
         await _tag_parts(record)

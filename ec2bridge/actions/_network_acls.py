@@ -3,13 +3,15 @@
 CloudStack's list `default_allow` belongs to all VPCs at once and cannot be changed; in every VPC it is shown as the
 default ACL, under the VPC's digits, and `default_deny` under digits of its own. The lists of a VPC are its other ACLs.
 AWS counts rules in each direction for itself, CloudStack through the whole list: rule n in is native 2n-1, out 2n.
+A list that the bridge has written for a tier with machines (`_tiers`) is no ACL: it names the one that it stands for.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ec2bridge.actions import _tier_lists
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._places import networks, vpc_rows
 from ec2bridge.errors import Ec2Error
@@ -61,6 +63,10 @@ async def acls(ctx: Context) -> list[Acl]:
         networks(ctx),
     )
     shared = {row["name"]: row["id"] for row in lists if not row.get("vpcid")}
+    written = {row["id"]: ours.base for row in lists if (ours := _tier_lists.read(row))}
+    lists = [row for row in lists if row["id"] not in written]
+    # One that was deleted behind EC2's back is the default one from then on.
+    stands = {uuid: _known(lists, base) or shared.get(_ALLOW) for uuid, base in written.items()}
     found = []
     for vpc in vpcs:
         found.append(Acl(vpc["id"], vpc, shared.get(_ALLOW), True, False))
@@ -73,16 +79,26 @@ async def acls(ctx: Context) -> list[Acl]:
             found.append(Acl(f"{vpc['id']}/{_DENY}", vpc, shared.get(_DENY), False, False))
     for acl in found:
         acl.rules = [row for row in rules if row["aclid"] == acl.native and acl.own]
-        acl.subnets = [row for row in subnets if _has(row, acl, shared.get(_DENY))]
+        acl.subnets = [row for row in subnets if _has(row, acl, shared.get(_DENY), stands)]
     ctx.directory.remember(ACL, ({"id": acl.key} for acl in found))
     # Nobody made the list that denies all; it is shown where a subnet has it.
     return [acl for acl in found if acl.default or acl.own or acl.subnets]
 
 
-def _has(subnet: Row, acl: Acl, deny: str | None) -> bool:
+def _known(lists: Iterable[Row], uuid: str) -> str | None:
+    return next((row["id"] for row in lists if row["id"] == uuid), None)
+
+
+def _has(subnet: Row, acl: Acl, deny: str | None, stands: Mapping[str, str | None]) -> bool:
     if acl.vpc.get("default"):
         return not subnet.get("vpcid")
-    return subnet.get("vpcid") == acl.vpc["id"] and (subnet.get("aclid") or deny) == acl.native
+    native = subnet.get("aclid") or deny
+    return subnet.get("vpcid") == acl.vpc["id"] and stands.get(native or "", native) == acl.native
+
+
+def allows_all(row: Mapping[str, Any]) -> bool:
+    """Whether a list is the one that lets everything pass in all VPCs."""
+    return not row.get("vpcid") and row.get("name") == _ALLOW
 
 
 def find(found: Iterable[Acl], ident: str) -> Acl:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from ec2bridge.actions import _firewall, _groups, _tags
+from ec2bridge.actions import _firewall, _groups, _tags, _tiers
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._groups import RULE_ID, Group, Groups
 from ec2bridge.actions._rules import DEFAULT_EGRESS, DENY_ALL, Rule
@@ -55,10 +55,13 @@ async def authorize(
             added += await _write(ctx, known, rows, group, [DEFAULT_EGRESS])
         made = await _write(ctx, known, rows, group, rules, added)
         await _mark(ctx, made, tags or {})
-        if not all(rule.egress for rule in rules):
-            await _firewall.settle(ctx, groups=[group.uuid])
+        await _enforce(ctx, known, group, rules)
     except BaseException:
         await _remove(ctx, added)
+        if added and group.vpc_id != known.default_vpc:
+            # One tier may have taken the rules before another refused them.
+            with suppress(CloudStackError, Ec2Error):
+                await _tiers.settle_group(ctx, group)
         raise
     return made
 
@@ -77,12 +80,19 @@ async def revoke(ctx: Context, known: Groups, group: Group, rules: Sequence[Rule
     failed = next((outcome for outcome in done if isinstance(outcome, BaseException)), None)
     if failed is None:
         await _tags.forget(ctx, KIND, *(str(rule.uuid) for rule in removed))
-        if not all(rule.egress for rule in rules):
-            await _firewall.settle(ctx, groups=[group.uuid])
+        await _enforce(ctx, known, group, rules)
     else:
         with suppress(CloudStackError, Ec2Error):
             await authorize(ctx, known, group, removed)
         raise failed
+
+
+async def _enforce(ctx: Context, known: Groups, group: Group, rules: Iterable[Rule]) -> None:
+    """Bring changed rules to where CloudStack applies none by itself."""
+    if group.vpc_id != known.default_vpc:
+        await _tiers.settle_group(ctx, group)
+    elif not all(rule.egress for rule in rules):
+        await _firewall.settle(ctx, groups=[group.uuid])
 
 
 async def _write(

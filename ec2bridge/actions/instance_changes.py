@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from ec2bridge.actions import _firewall, _groups, _tags
+from ec2bridge.actions import _firewall, _groups, _tags, _tiers
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._devices import device_name
 from ec2bridge.actions._instance_facts import group_uuids
@@ -102,7 +102,15 @@ async def _group_set(ctx: Context, found: Machine, value: Any) -> None:
         await ctx.account.call("updateVirtualMachine", id=found.uuid, securitygroupids=uuids)
     else:
         await _mark(ctx, found, GROUPS, membership(uuids))
-        await _firewall.settle(ctx, machines=[found.uuid])
+        try:
+            await _firewall.settle(ctx, machines=[found.uuid])
+            await _tiers.settle(ctx, *_tiers.vpcs_of(found.row.get("nic", ())))
+        except BaseException:
+            # Or the same request, sent again, would find nothing to do.
+            marked = {"key": _tags.RESERVED + GROUPS, "value": membership(uuids)}
+            now = {**found.row, "tags": [*found.row.get("tags", ()), marked]}
+            await _tags.mark(ctx, "instance", now, {GROUPS: membership(group_uuids(found.row))})
+            raise
 
 
 async def _mappings(ctx: Context, found: Machine, value: Any) -> None:

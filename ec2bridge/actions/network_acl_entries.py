@@ -1,9 +1,15 @@
-"""The entries of network ACLs: rules of CloudStack's ACL lists, found by direction and number."""
+"""The entries of network ACLs: rules of CloudStack's ACL lists, found by direction and number.
 
-from ec2bridge.actions import _network_acls
+A subnet with machines has a list made of its ACL's entries and their groups' rules, which a change makes anew.
+"""
+
+from contextlib import suppress
+
+from ec2bridge.actions import _network_acls, _tiers
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._network_acls import LAST, Acl
 from ec2bridge.actions._registry import Request, action
+from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.errors import Ec2Error
 
 _WHERE = ("NetworkAclId", "RuleNumber", "Egress")
@@ -18,7 +24,14 @@ async def create_network_acl_entry(ctx: Context, request: Request) -> None:
     if _rules(acl, number, egress):
         sentence = f"The network acl entry identified by {number} already exists."
         raise Ec2Error("NetworkAclEntryAlreadyExists", sentence)
-    await _create(ctx, acl, number, egress, params)
+    made = await _create(ctx, acl, number, egress, params)
+    try:
+        await _settle(ctx, acl)
+    except BaseException:
+        await ctx.account.job("deleteNetworkACL", id=made)
+        with suppress(CloudStackError, Ec2Error):
+            await _settle(ctx, acl)
+        raise
 
 
 @action("ReplaceNetworkAclEntry", honours=(*_WHERE, *_WHAT), native=("createNetworkACL", "deleteNetworkACL"))
@@ -28,6 +41,7 @@ async def replace_network_acl_entry(ctx: Context, request: Request) -> None:
     params = _network_acls.rule_params(request)
     await _remove(ctx, acl, number, egress)
     await _create(ctx, acl, number, egress, params)
+    await _settle(ctx, acl)
 
 
 @action("DeleteNetworkAclEntry", honours=_WHERE, native=("deleteNetworkACL",))
@@ -35,6 +49,12 @@ async def delete_network_acl_entry(ctx: Context, request: Request) -> None:
     """Remove an entry."""
     acl, number, egress = await _place(ctx, request)
     await _remove(ctx, acl, number, egress)
+    await _settle(ctx, acl)
+
+
+async def _settle(ctx: Context, acl: Acl) -> None:
+    if acl.subnets:
+        await _tiers.settle(ctx, acl.vpc["id"])
 
 
 async def _place(ctx: Context, request: Request) -> tuple[Acl, int, bool]:
@@ -55,14 +75,15 @@ def _rules(acl: Acl, number: int, egress: bool) -> list[str]:
     ]
 
 
-async def _create(ctx: Context, acl: Acl, number: int, egress: bool, params: Request) -> None:
-    await ctx.account.job(
+async def _create(ctx: Context, acl: Acl, number: int, egress: bool, params: Request) -> str:
+    made = await ctx.account.job(
         "createNetworkACL",
         aclid=_network_acls.changeable(acl),
         traffictype="Egress" if egress else "Ingress",
         number=_network_acls.native_number(number, egress) if acl.made_here else number,
         **params,
     )
+    return str(made["id"])
 
 
 async def _remove(ctx: Context, acl: Acl, number: int, egress: bool) -> None:

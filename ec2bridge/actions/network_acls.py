@@ -7,7 +7,7 @@ with AWS's works here, and rules for answers are merely not needed.
 import uuid
 from typing import Any
 
-from ec2bridge.actions import _network_acls, _tags
+from ec2bridge.actions import _network_acls, _tags, _tiers
 from ec2bridge.actions._context import Context, owner_of
 from ec2bridge.actions._describe import Ids, Item, describe
 from ec2bridge.actions._filters import TAGS
@@ -147,5 +147,5 @@ async def replace_network_acl_association(ctx: Context, request: Request) -> dic
         sentence = f"The network ACL {acl.id} and the subnet belong to different networks."
         raise Ec2Error("InvalidParameterValue", sentence)
     if acl.key != old.key:
-        await ctx.account.job("replaceNetworkACLList", aclid=acl.native, networkid=subnet)
+        await _tiers.associate(ctx, acl.vpc["id"], subnet, str(acl.native))
     return {"NewAssociationId": _association(subnet, acl)}

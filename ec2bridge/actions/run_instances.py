@@ -7,7 +7,7 @@ to do for each (its address, its volumes) goes on in the background, and the mac
 import asyncio
 from typing import Any
 
-from ec2bridge.actions import _launch_templates, _launched
+from ec2bridge.actions import _launch_templates, _launched, _tiers
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._deploy import deploy_all, equip, look, take_back
 from ec2bridge.actions._instance_facts import gather_facts
@@ -98,14 +98,15 @@ async def launch_marked(ctx: Context, request: dict[str, Any], marks: dict[str, 
     launch = await plan(ctx, request)
     launch.params |= await lease(ctx, request)
     launch.tags["instance"] |= {**origin, **marks}
-    accepted = await deploy_all(ctx, launch)
-    try:
-        await equip(ctx, launch, accepted)
-        rows = await look(ctx, launch, accepted)
-        await _hand_over(ctx, launch, accepted, rows)
-    except BaseException:
-        await asyncio.shield(take_back(ctx, accepted))
-        raise
+    async with _tiers.joining(ctx, launch.nics.rows, launch.groups):
+        accepted = await deploy_all(ctx, launch)
+        try:
+            await equip(ctx, launch, accepted)
+            rows = await look(ctx, launch, accepted)
+            await _hand_over(ctx, launch, accepted, rows)
+        except BaseException:
+            await asyncio.shield(take_back(ctx, launch, accepted))
+            raise
     return await _reservation(ctx, launch, rows, accepted)
 
 
@@ -124,6 +125,7 @@ async def _hand_over(ctx: Context, launch: Launch, accepted: list[Row], rows: li
                 "address": "address" in entry,
                 "address_job": entry.get("address_job"),
                 "network": launch.nics.rows[0]["id"] if launch.nics.rows else None,
+                "vpcs": _tiers.vpcs_of(launch.nics.rows),
                 "volumes": launch.disks.extra,
                 "keep_root": launch.disks.keep_root,
                 "tags": launch.tags,

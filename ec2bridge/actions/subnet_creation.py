@@ -9,7 +9,7 @@ import asyncio
 import ipaddress
 from typing import Any
 
-from ec2bridge.actions import _firewall, _leaving, _machines, _records, _route_tables, _tags
+from ec2bridge.actions import _firewall, _leaving, _machines, _records, _route_tables, _tags, _tiers
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._launch_network import has_static_nat, make_network, network_offering
 from ec2bridge.actions._networking import ZONE_TAG, allow_all, cidr_block, has_vpcs, tier_offering
@@ -153,6 +153,7 @@ async def delete_subnet(ctx: Context, request: Request) -> None:
         await _leaving.hide(ctx, "subnet", uuid, row.get("vpcid"))
     else:
         await _tags.forget(ctx, "subnet", uuid)
+        await _tiers.forget(ctx, row)
     await _route_tables.leave_subnet(ctx, uuid)
 
 

@@ -9,7 +9,7 @@ import asyncio
 import itertools
 from typing import Any
 
-from ec2bridge.actions import _group_removal, _leaving, _route_tables, _tags
+from ec2bridge.actions import _group_removal, _leaving, _route_tables, _tags, _tier_lists
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._networking import cidr_block, vpc_offering, vpc_zone
 from ec2bridge.actions._places import networks, resolve_vpc
@@ -78,7 +78,7 @@ async def delete_vpc(ctx: Context, request: Request) -> None:
     )
     # CloudStack would release the addresses with the VPC, where AWS's outlive it.
     held = any(
-        row.get("vpcid") == uuid for row in itertools.chain(rows, *others)
+        row.get("vpcid") == uuid and not _tier_lists.read(row) for row in itertools.chain(rows, *others)
     ) or await _route_tables.holds(ctx, uuid)
     if held or any(not row.get("issourcenat") for row in addresses):
         sentence = f"The vpc '{vpc_id}' has dependencies and cannot be deleted."
