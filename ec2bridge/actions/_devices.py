@@ -2,13 +2,17 @@
 
 EC2 attaches a volume under a name (`/dev/sdf`), CloudStack under a number, and the guest sees what its hypervisor
 makes of it (`/dev/vdb`). Letters and numbers go in step (`/dev/sda1` is 0, `/dev/sdf` 5), so most names come back as
-they were given with nothing remembered; one that would not is kept in a reserved tag on the volume.
+they were given with nothing remembered; one that would not is kept in a reserved tag on the volume. A hypervisor has
+only so many numbers (KVM's has 32 disks): past them CloudStack chooses one.
 """
 
 import re
 from typing import Any
 
 from ec2bridge.actions import _tags
+from ec2bridge.actions._context import Context
+from ec2bridge.actions._values import known
+from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.errors import Ec2Error
 
 Row = dict[str, Any]
@@ -61,3 +65,17 @@ def device_name(volume: Row) -> str:
         if marked:
             return marked
     return number_name(int(volume.get("deviceid", 0)))
+
+
+async def attach(ctx: Context, volume: Row, machine: str, name: str, number: int | None) -> None:
+    """Attach a volume to a machine's uuid under a number, if the machine's hypervisor has it, else under any."""
+    command, params = "attachVolume", {"id": volume["id"], "virtualmachineid": machine}
+    try:
+        await ctx.account.job(command, **params, **known(deviceid=number))
+    except CloudStackError as error:
+        if number is None or not error.errortext.startswith("deviceId should be"):
+            raise
+        if number_name(number) == name:
+            # Only now it does not follow from the number any more.
+            await _tags.mark(ctx, "volume", volume, {DEVICE_MARK: name})
+        await ctx.account.job(command, **params)

@@ -7,7 +7,7 @@ The machine's record holds what is left to do, so that another process can go on
 
 from typing import Any
 
-from ec2bridge.actions import _firewall, _records, _tagging, _tags, _tiers
+from ec2bridge.actions import _devices, _firewall, _records, _tagging, _tags, _tiers
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._devices import DEVICE_MARK
 from ec2bridge.actions._ending import end_failed
@@ -125,7 +125,9 @@ async def _attach(ctx: Context, uuid: str, volume: Row) -> None:
     rows = await ctx.account.list("listVolumes", id=volume["made"])
     if rows and rows[0].get("virtualmachineid") == uuid:
         return
-    await ctx.account.job("attachVolume", id=volume["made"], virtualmachineid=uuid, deviceid=volume["number"])
+    number = volume["number"]
+    name = volume["device"] or _devices.number_name(number)
+    await _devices.attach(ctx, rows[0] if rows else {"id": volume["made"]}, uuid, name, number)
 
 
 async def _tag_parts(record: Record) -> None:

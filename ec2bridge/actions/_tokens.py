@@ -83,7 +83,16 @@ async def _beat(ctx: Context, kind: str, token: str, record: Mapping[str, Any]) 
 
 def _digest(op: Operation, request: Request) -> str:
     body = {name: value for name, value in request.items() if name not in op.idempotency_tokens}
-    return hashlib.sha256(json.dumps(body, sort_keys=True, default=str).encode()).hexdigest()
+    return hashlib.sha256(_ordered(body).encode()).hexdigest()
+
+
+def _ordered(value: Any) -> str:
+    """Write a value down whatever the order of its lists: clients in Go send tags in another one each time."""
+    if isinstance(value, dict):
+        value = {name: _ordered(inner) for name, inner in value.items()}
+    elif isinstance(value, list):
+        value = sorted(_ordered(inner) for inner in value)
+    return json.dumps(value, sort_keys=True, default=str)
 
 
 def _freeze(value: Any) -> Any:

@@ -8,11 +8,17 @@ from typing import Any
 
 from ec2bridge.actions import _tags
 from ec2bridge.actions._context import Context
-from ec2bridge.actions._devices import DEVICE_MARK, device_name, device_number, is_root, number_name
+from ec2bridge.actions._devices import (
+    DEVICE_MARK,
+    attach,
+    device_name,
+    device_number,
+    is_root,
+    number_name,
+)
 from ec2bridge.actions._machine_states import KEEP_MARK
 from ec2bridge.actions._machines import Machine, machine
 from ec2bridge.actions._registry import action
-from ec2bridge.actions._values import known
 from ec2bridge.actions.volumes import attachment, require_state, resolve_volume
 from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.errors import Ec2Error
@@ -38,9 +44,7 @@ async def attach_volume(ctx: Context, request: dict[str, Any]) -> dict[str, Any]
     derived = number is not None and number_name(number) == device
     await _tags.mark(ctx, "volume", row, {DEVICE_MARK: None if derived else device})
     try:
-        await ctx.account.job(
-            "attachVolume", id=row["id"], virtualmachineid=found.uuid, **known(deviceid=number)
-        )
+        await attach(ctx, row, found.uuid, device, number)
     except CloudStackError:
         await _tags.mark(ctx, "volume", await resolve_volume(ctx, row["id"]), {DEVICE_MARK: None})
         raise

@@ -52,6 +52,20 @@ class Launches:
 REQUEST = {"ImageId": "ami-1", "MinCount": 1, "ClientToken": "one"}
 
 
+async def test_tags_may_come_in_another_order(ctx: Any) -> None:
+    launches, op = Launches(), run_instances()
+    tags = [{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}]
+    for order in (tags, tags[::-1]):
+        request = {**REQUEST, "TagSpecifications": [{"ResourceType": "instance", "Tags": order}]}
+        answer = await _tokens.once(launches, op, ctx, request)
+        assert (answer["ReservationId"], launches.count) == ("r-1", 1)
+    swapped = [{"Key": "a", "Value": "2"}, {"Key": "b", "Value": "1"}]
+    request = {**REQUEST, "TagSpecifications": [{"ResourceType": "instance", "Tags": swapped}]}
+    with pytest.raises(Ec2Error) as caught:
+        await _tokens.once(launches, op, ctx, request)
+    assert caught.value.code == "IdempotentParameterMismatch"
+
+
 async def test_one_token_launches_once_even_at_once(ctx: Any) -> None:
     launches = Launches()
     answers = await asyncio.gather(

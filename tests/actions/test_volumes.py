@@ -95,7 +95,7 @@ def test_a_token_makes_one_volume(ec2: Any) -> None:
     assert len(ec2.describe_volumes()["Volumes"]) == 1
 
 
-@pytest.mark.parametrize("device", ["/dev/sdf", "/dev/xvdf", "/dev/sdd", "/dev/xvdaa", "xvdg"])
+@pytest.mark.parametrize("device", ["/dev/sdf", "/dev/xvdf", "/dev/sdd", "/dev/sdz", "/dev/xvdaa", "xvdg"])
 def test_a_volume_keeps_its_device_name(make_place: Callable[..., Place], device: str) -> None:
     place = make_place()
     ec2 = place.client()
@@ -110,6 +110,17 @@ def test_a_volume_keeps_its_device_name(make_place: Callable[..., Place], device
     assert shown["Attachments"][0]["Device"] == device
     assert shown["Attachments"][0]["DeleteOnTermination"] is False
     assert shown["Tags"] == []  # what the bridge remembers is no tag of the user's
+
+
+def test_a_machine_takes_as_many_volumes_as_its_hypervisor(ec2: Any, machine: str) -> None:
+    letters = "bcefgh"
+    volumes = [create(ec2)["VolumeId"] for _ in letters]
+    for letter, volume in zip(letters, volumes, strict=True):
+        ec2.attach_volume(VolumeId=volume, InstanceId=machine, Device=f"/dev/sd{letter}")
+
+    one_more = {"VolumeId": create(ec2)["VolumeId"], "InstanceId": machine, "Device": "/dev/sdi"}
+
+    assert refusal(lambda: ec2.attach_volume(**one_more)) == "AttachmentLimitExceeded"
 
 
 def test_another_bridge_knows_the_device_name_too(place: Place, ec2: Any, machine: str) -> None:

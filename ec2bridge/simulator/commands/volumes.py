@@ -19,6 +19,8 @@ from ec2bridge.simulator.tables import Row
 
 GIB = 1 << 30
 NOT_FREE = "Please specify a volume that is not attached to any VM."
+MOST_DATA_VOLUMES = 6
+"""What listHypervisorCapabilities gives for the simulator's hypervisor; KVM's has 32."""
 # The CD drive takes device 3.
 CD_DEVICE = 3
 _ATTACHMENT = ("virtualmachineid", "deviceid", "attached")
@@ -278,10 +280,19 @@ def _device(call: Call, machine: Row) -> int:
     """The device asked for, if it is free, or the first free one."""
     used = {volume["deviceid"]: volume for volume in machines.volumes_of(call.cloud, machine)}
     wanted = call.number("deviceid")
+    if wanted != 0 and sum(device != 0 for device in used) >= MOST_DATA_VOLUMES:
+        raise invalid(
+            f"The specified VM already has the maximum number of data disks ({MOST_DATA_VOLUMES}) attached. "
+            "Please specify another VM."
+        )
+    # Root volume and CD drive come on top of the data volumes.
+    last = MOST_DATA_VOLUMES + 1
     if wanted is None:
-        return next(number for number in range(1, 100) if number not in used and number != CD_DEVICE)
+        return next(number for number in range(1, last + 1) if number not in used and number != CD_DEVICE)
     if wanted == 0 and machine["state"] != "Stopped":
         raise invalid("Root volume can be attached only to a VM in the Stopped state")
+    if wanted > last or wanted == CD_DEVICE:
+        raise ApiError(530, 4250, f"deviceId should be 0,1,2,4-{last}")
     if wanted in used:
         raise ApiError(
             530,
@@ -289,8 +300,6 @@ def _device(call: Call, machine: Row) -> int:
             f"deviceId {wanted} is used by vol {volume_text(call.cloud, used[wanted])} on vm "
             f"{machines.label(machine)}",
         )
-    if wanted == CD_DEVICE:
-        raise ApiError(530, 4250, f"deviceId {CD_DEVICE} is reserved for CD-ROM")
     return wanted
 
 
