@@ -16,6 +16,9 @@ DIGITS = 17
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 # 17 digits today, 8 before 2016; old scripts and saved Terraform states still hold the short ones.
 _DIGITS = re.compile(r"[0-9a-f]{8}|[0-9a-f]{17}", re.IGNORECASE)
+# What AWS reads as an id of whatever length; only the two above were ever given out.
+_ANY_DIGITS = re.compile(r"[0-9a-f]{1,17}", re.IGNORECASE)
+_SINGULAR = re.compile(r"(\w+) ('\[?\{id\})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,30 +32,39 @@ class Kind:
     prefix: str
     not_found: str
     absent: str
-    malformed: str
+    malformed: str = ""
+    """Empty where AWS calls whatever it does not know missing: "The subnet ID 'example' does not exist"."""
     bad: str = 'Invalid id: "{id}" (expecting "{prefix}-...")'
 
     def is_id(self, value: str) -> bool:
         """Whether `value` has the shape of this kind's ids; an object need not exist."""
-        prefix, _, digits = value.partition("-")
-        if "-" in self.prefix:
-            prefix, _, digits = value.rpartition("-")
-        return prefix == self.prefix and _DIGITS.fullmatch(digits) is not None
+        return self._has_digits(value, _DIGITS)
 
-    def missing(self, value: str) -> Ec2Error:
-        """The error for a well-formed id that names nothing."""
-        return Ec2Error(self.not_found, self.absent.format(id=value, prefix=self.prefix))
+    def _has_digits(self, value: str, digits: re.Pattern[str]) -> bool:
+        prefix, _, rest = value.partition("-")
+        if "-" in self.prefix:
+            prefix, _, rest = value.rpartition("-")
+        return prefix == self.prefix and digits.fullmatch(rest) is not None
+
+    def missing(self, *values: str) -> Ec2Error:
+        """The error for well-formed ids that name nothing; several make AWS's sentence a plural."""
+        sentence = self.absent if len(values) == 1 else _SINGULAR.sub(r"\1s \2", self.absent)
+        if len(values) > 1:
+            sentence = sentence.replace("does not exist", "do not exist")
+        return Ec2Error(self.not_found, sentence.format(id=", ".join(values), prefix=self.prefix))
 
     def refused(self, value: str) -> Ec2Error:
-        """The error for what is no id of this kind at all."""
+        """The error for what is no id of this kind at all; hex digits of another length are one that is missing."""
+        if not self.malformed or self._has_digits(value, _ANY_DIGITS):
+            return self.missing(value)
         return Ec2Error(self.malformed, self.bad.format(id=value, prefix=self.prefix))
 
 
 _VALUE = "Value ({id}) for parameter %s is invalid. Expected: '{prefix}-...'."
 
 # Codes from the page "Error codes for the Amazon EC2 API". Its casing (…ID, …Id) has no rule, and clients
-# compare whole strings. Where the page has no code for a malformed id, EC2 answers InvalidParameterValue, as
-# it does for volumes and snapshots although the page has one.
+# compare whole strings. Volumes and snapshots are answered with InvalidParameterValue, although the page has
+# a code for them.
 KINDS = MappingProxyType(
     {
         kind.name: kind
@@ -107,14 +119,12 @@ KINDS = MappingProxyType(
                 "vpc",
                 "InvalidVpcID.NotFound",
                 "The vpc ID '{id}' does not exist",
-                "InvalidVpcID.Malformed",
             ),
             Kind(
                 "subnet",
                 "subnet",
                 "InvalidSubnetID.NotFound",
                 "The subnet ID '{id}' does not exist",
-                "InvalidSubnetID.Malformed",
             ),
             Kind(
                 "network-interface",
@@ -135,16 +145,12 @@ KINDS = MappingProxyType(
                 "eipalloc",
                 "InvalidAllocationID.NotFound",
                 "The allocation ID '{id}' does not exist",
-                "InvalidParameterValue",
-                _VALUE % "allocationId",
             ),
             Kind(
                 "address-association",
                 "eipassoc",
                 "InvalidAssociationID.NotFound",
                 "The association ID '{id}' does not exist",
-                "InvalidParameterValue",
-                _VALUE % "associationId",
             ),
             Kind(
                 "route-table-association",

@@ -72,8 +72,15 @@ def test_what_is_missing_is_named(kind: str, value: str, code: str, message: str
     assert (error.code, error.message, error.status) == (code, message, 400)
 
 
+def test_several_that_are_missing_are_named_together() -> None:
+    assert KINDS["image"].missing("ami-1", "ami-2").message == "The image ids '[ami-1, ami-2]' do not exist"
+    assert KINDS["instance"].missing("i-1", "i-2").message == "The instance IDs 'i-1, i-2' do not exist"
+
+
 def test_what_is_malformed_is_named() -> None:
     assert KINDS["instance"].refused("web").code == "InvalidInstanceID.Malformed"
+    assert KINDS["instance"].refused("i-0").code == "InvalidInstanceID.NotFound"
+    assert KINDS["subnet"].refused("example").message == "The subnet ID 'example' does not exist"
     assert KINDS["security-group"].refused("web").message == 'Invalid id: "web" (expecting "sg-...")'
     assert KINDS["volume"].refused("web").message == (
         "Value (web) for parameter volumeId is invalid. Expected: 'vol-...'."

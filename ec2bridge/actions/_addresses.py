@@ -7,6 +7,7 @@ row and uuid while it is free, so address, allocation id and tags stay the same.
 shown as such: a network's own way out (source NAT), and one that a launch acquired for its machine.
 """
 
+import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -60,6 +61,15 @@ def find(rows: Iterable[Row], request: dict[str, Any]) -> Row:
     if address:
         return by_address(elastic, address)
     return by_id(elastic, "allocation", str(ident))
+
+
+def check_address(address: str) -> None:
+    """Refuse what is no address at all."""
+    try:
+        ipaddress.IPv4Address(address)
+    except ValueError:
+        sentence = f"Value ({address}) for parameter publicIp is invalid. Invalid IPv4 address."
+        raise Ec2Error("InvalidParameterValue", sentence) from None
 
 
 def by_address(rows: Iterable[Row], address: str) -> Row:

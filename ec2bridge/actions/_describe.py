@@ -51,10 +51,9 @@ class Ids:
 
     def missing(self, values: list[str]) -> Ec2Error:
         """Return the NotFound error for ids that no item has."""
-        named = ", ".join(values)
         if self.kind is not None:
-            return KINDS[self.kind].missing(named)
-        return Ec2Error(self.code, self.sentence.format(named))
+            return KINDS[self.kind].missing(*values)
+        return Ec2Error(self.code, self.sentence.format(", ".join(values)))
 
 
 def describe(
@@ -143,20 +142,22 @@ def _page_size(request: Request, named: Mapping[str, Ids], least: int, most: int
 
 
 def _by_ids(found: list[Item], named: Mapping[str, Ids], chosen: Mapping[str, list[str]]) -> list[Item]:
+    """Return the items that any of the members names: AWS adds up what ids and what names or addresses find."""
+    if not chosen:
+        return found
+    kept: set[int] = set()
     for member, values in chosen.items():
         steps = named[member].path.split(".")
-        asked = set(values)
-        kept, seen = [], set()
-        for item in found:
+        asked, seen = set(values), set()
+        for place, item in enumerate(found):
             hits = asked.intersection(_filters.walk(item, steps))
             if hits:
                 seen |= hits
-                kept.append(item)
+                kept.add(place)
         missing = [value for value in dict.fromkeys(values) if value not in seen]
         if missing:
             raise named[member].missing(missing)
-        found = kept
-    return found
+    return [item for place, item in enumerate(found) if place in kept]
 
 
 def _page(

@@ -14,7 +14,7 @@ from ec2bridge.actions._machine_states import state_of as state_of
 from ec2bridge.actions._volume_lists import all_volumes
 from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.errors import Ec2Error
-from ec2bridge.ids import ec2_id
+from ec2bridge.ids import KINDS, ec2_id
 
 Row = dict[str, Any]
 
@@ -99,10 +99,8 @@ async def _native(ctx: Context, ident: str, by_id: Mapping[str, str]) -> str:
 
 
 def unknown(ids: list[str]) -> Ec2Error:
-    """Return the error for ids that no machine has, in AWS's words for one and for several."""
-    if len(ids) == 1:
-        return Ec2Error("InvalidInstanceID.NotFound", f"The instance ID '{ids[0]}' does not exist")
-    return Ec2Error("InvalidInstanceID.NotFound", f"The instance IDs '{', '.join(ids)}' do not exist")
+    """Return the error for ids that no machine has."""
+    return KINDS["instance"].missing(*ids)
 
 
 async def listed_with_records(

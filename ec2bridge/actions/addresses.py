@@ -23,12 +23,14 @@ from ec2bridge.ids import KINDS
 
 @action(
     "AllocateAddress",
-    honours=("Address", "NetworkBorderGroup", "TagSpecifications"),
-    defaults={"Domain": ("vpc",), "PublicIpv4Pool": ("amazon",)},
+    honours=("Address", "Domain", "NetworkBorderGroup", "TagSpecifications"),
+    defaults={"PublicIpv4Pool": ("amazon",)},
     native=("associateIpAddress", "listNetworks"),
 )
 async def allocate_address(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Acquire a public address; `Address` asks for a certain one."""
+    if request.get("Domain") not in (None, "", "vpc"):
+        raise Ec2Error("InvalidParameterValue", f"Invalid value '{request['Domain']}' for domain.")
     tags = _tags.specified(request, "allocation")
     zone, named = await _zone(ctx, request.get("NetworkBorderGroup"))
     place = await _place(ctx, zone)
@@ -168,9 +170,7 @@ async def disassociate_address(ctx: Context, request: dict[str, Any]) -> None:
     else:
         raise Ec2Error("MissingParameter", "Either public IP or association id must be specified")
     if not row.get("isstaticnat"):
-        raise Ec2Error(
-            "InvalidAssociationID.NotFound", f"The address '{row['ipaddress']}' is not associated."
-        )
+        raise Ec2Error("InvalidParameterValue", f"The address '{row['ipaddress']}' is not associated.")
     await ctx.account.job("disableStaticNat", ipaddressid=row["id"])
 
 
@@ -220,6 +220,8 @@ async def release_address(ctx: Context, request: dict[str, Any]) -> None:
 )
 async def describe_addresses(ctx: Context, request: dict[str, Any]) -> list[Item]:
     """Return the caller's Elastic IPs; a network's own address and those that launches acquired are none."""
+    for address in request.get("PublicIps") or ():
+        _addresses.check_address(address)
     rows = [row for row in await _addresses.held(ctx) if _addresses.is_elastic(row)]
     nics = await _addresses.nics_of(ctx, rows)
     tags = await _tags.merged(ctx, "allocation", rows)

@@ -178,7 +178,17 @@ def test_misuse(ec2: Any) -> None:
     refused("InvalidAllocationID.NotFound", ec2.describe_addresses, AllocationIds=[unknown])
     refused("InvalidAddress.NotFound", ec2.describe_addresses, PublicIps=["8.8.8.8"])
     refused("MissingParameter", ec2.release_address)
-    refused("InvalidParameterValue", ec2.release_address, AllocationId="vol-1")
+    refused("InvalidAllocationID.NotFound", ec2.release_address, AllocationId="vol-1")
+    refused("InvalidAssociationID.NotFound", ec2.disassociate_address, AssociationId="bogus")
+    refused("InvalidParameterValue", ec2.allocate_address, Domain="standard")
+    refused("InvalidParameterValue", ec2.describe_addresses, PublicIps=["bogus"])
+
+
+def test_addresses_by_number_and_by_id_add_up(ec2: Any) -> None:
+    first, second = ec2.allocate_address(), ec2.allocate_address()
+    named = {"PublicIps": [first["PublicIp"]], "AllocationIds": [second["AllocationId"]]}
+    shown = ec2.describe_addresses(**named)["Addresses"]
+    assert {entry["PublicIp"] for entry in shown} == {first["PublicIp"], second["PublicIp"]}
 
 
 def test_no_address_has_a_name(ec2: Any) -> None:

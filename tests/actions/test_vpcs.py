@@ -71,7 +71,7 @@ def test_vpcs_are_filtered(ec2: Any, name: str, value: str, hits: list[str]) -> 
 
 @pytest.mark.parametrize(
     ("ident", "code"),
-    [("vpc-00000000000000000", "InvalidVpcID.NotFound"), ("my-vpc", "InvalidVpcID.Malformed")],
+    [("vpc-00000000000000000", "InvalidVpcID.NotFound"), ("my-vpc", "InvalidVpcID.NotFound")],
 )
 def test_a_vpc_that_does_not_exist(ec2: Any, ident: str, code: str) -> None:
     for ask in (
