@@ -33,9 +33,7 @@ def cidr_block(text: str, code: str) -> ipaddress.IPv4Network:
         sentence = f"Value ({text}) for parameter cidrBlock is invalid. This is not a valid CIDR block."
         raise Ec2Error("InvalidParameterValue", sentence)
     if not LARGEST <= network.prefixlen <= SMALLEST:
-        raise Ec2Error(
-            code, f"The CIDR '{text}' is invalid: its netmask must be between /{LARGEST} and /{SMALLEST}."
-        )
+        raise Ec2Error(code, f"The CIDR '{text}' is invalid.")
     return network
 
 

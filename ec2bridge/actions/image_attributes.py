@@ -7,11 +7,10 @@ account that the bridge has never seen cannot be named. "All" is CloudStack's pu
 from typing import Any
 
 from ec2bridge.actions import _accounts, _tags
-from ec2bridge.actions._context import Context
+from ec2bridge.actions._context import Context, owner_of
 from ec2bridge.actions._image_permissions import ALL, holders
 from ec2bridge.actions._images import PROTECTED, UNPROTECTED, resolve_image
 from ec2bridge.actions._registry import action
-from ec2bridge.actions.images import block_devices
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
 
@@ -19,10 +18,11 @@ Row = dict[str, Any]
 
 LAUNCH, DESCRIPTION = "launchPermission", "description"
 
-# What EC2 knows of an image and CloudStack does not: there, with no value.
+BLOCK_DEVICES = "blockDeviceMapping"
+
+# What EC2 knows of an image and CloudStack does not: left out of the answer, or there with no value.
+_LEFT_OUT = ("kernel", "ramdisk")
 _EMPTY = {
-    "kernel": "KernelId",
-    "ramdisk": "RamdiskId",
     "sriovNetSupport": "SriovNetSupport",
     "bootMode": "BootMode",
     "tpmSupport": "TpmSupport",
@@ -30,6 +30,9 @@ _EMPTY = {
     "lastLaunchedTime": "LastLaunchedTime",
     "imdsSupport": "ImdsSupport",
 }
+_KNOWN = frozenset(
+    (*_LEFT_OUT, *_EMPTY, DESCRIPTION, LAUNCH, BLOCK_DEVICES, "productCodes", "deregistrationProtection")
+)
 
 
 @action(
@@ -40,8 +43,15 @@ _EMPTY = {
 async def describe_image_attribute(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Return one attribute of an image."""
     name = request.get("Attribute") or ""
-    row = await resolve_image(ctx, request.get("ImageId"))
+    if name not in _KNOWN:
+        raise invalid_request()
+    row = await _own_image(ctx, request)
     answer = {"ImageId": ec2_id("ami", row["id"])}
+    if name == BLOCK_DEVICES:
+        # AWS: "deprecated. Using this attribute returns the Client.AuthFailure error."
+        raise Ec2Error("AuthFailure", "Unauthorized attempt to access restricted resource")
+    if name in _LEFT_OUT:
+        return answer
     if name in _EMPTY:
         return {**answer, _EMPTY[name]: {}}
     if name == DESCRIPTION:
@@ -49,16 +59,25 @@ async def describe_image_attribute(ctx: Context, request: dict[str, Any]) -> dic
         return {**answer, "Description": {"Value": given} if given else {}}
     if name == LAUNCH:
         return {**answer, "LaunchPermissions": await _permissions(ctx, row)}
-    if name == "blockDeviceMapping":
-        return {**answer, "BlockDeviceMappings": block_devices(row)}
     if name == "productCodes":
         return {**answer, "ProductCodes": []}
-    if name == "deregistrationProtection":
-        return {
-            **answer,
-            "DeregistrationProtection": {"Value": _tags.hidden(row).get(PROTECTED, UNPROTECTED)},
-        }
-    raise Ec2Error("InvalidParameterValue", f"Value ({name}) for parameter attribute is invalid.")
+    return {
+        **answer,
+        "DeregistrationProtection": {"Value": _tags.hidden(row).get(PROTECTED, UNPROTECTED)},
+    }
+
+
+async def _own_image(ctx: Context, request: dict[str, Any]) -> Row:
+    """Return the row of an image of the caller's; of others' images nobody is told more than a description."""
+    row = await resolve_image(ctx, request.get("ImageId"))
+    if owner_of(row) != ctx.owner_id:
+        raise Ec2Error("AuthFailure", f"Not authorized for image:{ec2_id('ami', row['id'])}")
+    return row
+
+
+def invalid_request() -> Ec2Error:
+    """The error for an attribute that images do not have."""
+    return Ec2Error("InvalidRequest", "The request received was invalid")
 
 
 async def _permissions(ctx: Context, row: Row) -> list[dict[str, str]]:
@@ -86,10 +105,13 @@ async def _permissions(ctx: Context, row: Row) -> list[dict[str, str]]:
 )
 async def modify_image_attribute(ctx: Context, request: dict[str, Any]) -> None:
     """Change an image's description, or who may launch it."""
-    row = await resolve_image(ctx, request.get("ImageId"))
+    if request.get("Attribute") == BLOCK_DEVICES:
+        raise Ec2Error("InvalidParameter", f"The attribute {BLOCK_DEVICES} cannot be modified.")
     text = (request.get("Description") or {}).get("Value")
     if text is None and request.get("Attribute") == DESCRIPTION:
         text = request.get("Value")
+        if text is None:
+            raise Ec2Error("MissingParameter", "The request must contain the parameter value")
     added, removed = _changes(request)
     if (text is not None) + bool(added or removed) != 1:
         several = text is not None
@@ -97,6 +119,7 @@ async def modify_image_attribute(ctx: Context, request: dict[str, Any]) -> None:
             "InvalidParameterCombination",
             "Only one attribute can be changed at a time." if several else "No attributes specified.",
         )
+    row = await resolve_image(ctx, request.get("ImageId"))
     if text is not None:
         await ctx.account.call("updateTemplate", id=row["id"], displaytext=text or row["name"])
         return
@@ -157,9 +180,6 @@ async def _names(ctx: Context, row: Row, users: set[str]) -> set[str]:
 async def reset_image_attribute(ctx: Context, request: dict[str, Any]) -> None:
     """Make an image its owner's alone again."""
     if request.get("Attribute") != LAUNCH:
-        raise Ec2Error(
-            "InvalidParameterValue",
-            f"Value ({request.get('Attribute')}) for parameter attribute is invalid: only {LAUNCH} can be reset.",
-        )
+        raise invalid_request()
     row = await resolve_image(ctx, request.get("ImageId"))
     await ctx.account.call("updateTemplatePermissions", id=row["id"], op="reset")

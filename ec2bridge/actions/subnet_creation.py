@@ -50,7 +50,7 @@ async def create_subnet(ctx: Context, request: Request) -> Request:
     if not block.subnet_of(ipaddress.IPv4Network(vpc["cidr"], strict=False)):
         raise Ec2Error("InvalidSubnet.Range", f"The CIDR '{block}' is invalid.")
     name = request.get("AvailabilityZone") or request.get("AvailabilityZoneId")
-    zone = await resolve_zone(ctx, name) if name else await _zone_of(ctx, vpc)
+    zone = await _named_zone(ctx, name) if name else await _zone_of(ctx, vpc)
     params = await (_isolated(ctx, zone) if vpc.get("default") else _tier(ctx, vpc, zone))
     row = await _create(ctx, block, zone, params, tags)
     return {"Subnet": _item(ctx, row, zone, tags, default=False)}
@@ -59,6 +59,20 @@ async def create_subnet(ctx: Context, request: Request) -> Request:
 def _item(ctx: Context, row: Row, zone: Zone, tags: dict[str, str], *, default: bool) -> Row:
     item = subnet_item(ctx, row, zone, _tags.as_list(tags), taken=0, default=default)
     return {name: value for name, value in item.items() if not name.startswith("_")}
+
+
+async def _named_zone(ctx: Context, name: str) -> Zone:
+    """Return the zone of a name; AWS tells which there are."""
+    known = await zones(ctx)
+    found = next((zone for zone in known if zone.answers_to(name)), None)
+    if found is None:
+        usable = ", ".join(zone.name for zone in known if has_vpcs(zone))
+        raise Ec2Error(
+            "InvalidParameterValue",
+            f"Value ({name}) for parameter availabilityZone is invalid. Subnets can currently only be created in the"
+            f" following availability zones: {usable}.",
+        )
+    return found
 
 
 async def _zone_of(ctx: Context, vpc: Row) -> Zone:

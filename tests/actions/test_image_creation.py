@@ -268,7 +268,7 @@ def test_misuse_has_its_own_codes(place: Place, ec2: Any, machine: str) -> None:
     bob = place.client("bob")
     assert refusal(lambda: bob.deregister_image(ImageId=image["ImageId"])) == "InvalidAMIID.NotFound"
     featured = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
-    assert refusal(lambda: ec2.deregister_image(ImageId=featured)) == "UnauthorizedOperation"
+    assert refusal(lambda: ec2.deregister_image(ImageId=featured)) == "AuthFailure"
 
 
 def test_quotas_are_limits(place: Place, ec2: Any, machine: str) -> None:
@@ -337,7 +337,12 @@ def test_an_image_is_shared_by_account_digits(place: Place, ec2: Any, image: str
     assert show(bob, image)["Name"] == "mine"
     assert refusal(
         lambda: bob.modify_image_attribute(ImageId=image, LaunchPermission={"Add": [{"UserId": digits}]})
-    ) == ("UnauthorizedOperation")
+    ) == ("AuthFailure")
+    assert refusal(lambda: attribute(bob, image, "description")) == "AuthFailure"
+    assert refusal(lambda: bob.reset_image_attribute(ImageId=image, Attribute="launchPermission")) == (
+        "AuthFailure"
+    )
+    assert refusal(lambda: bob.deregister_image(ImageId=image)) == "AuthFailure"
     ec2.modify_image_attribute(
         ImageId=image, Attribute="launchPermission", OperationType="remove", UserIds=[digits]
     )
@@ -390,15 +395,17 @@ def test_attributes_that_cannot_be(ec2: Any, image: str) -> None:
     organization = {"Add": [{"OrganizationArn": "arn:aws:organizations::1:organization/o-1"}]}
     assert refusal(lambda: modify(LaunchPermission=organization)) == "UnsupportedOperation"
     assert refusal(lambda: modify(ImdsSupport={"Value": "v2.0"})) == "UnsupportedOperation"
-    assert refusal(lambda: ec2.describe_image_attribute(ImageId=image, Attribute="colour")) == (
-        "InvalidParameterValue"
+    assert (
+        refusal(lambda: ec2.describe_image_attribute(ImageId=image, Attribute="colour")) == "InvalidRequest"
     )
     assert refusal(lambda: ec2.reset_image_attribute(ImageId=image, Attribute="description")) == (
-        "InvalidParameterValue"
+        "InvalidRequest"
     )
-    assert attribute(ec2, image, "kernel") == {"KernelId": {}}
+    assert refusal(lambda: modify(Attribute="blockDeviceMapping")) == "InvalidParameter"
+    assert refusal(lambda: modify(Attribute="description")) == "MissingParameter"
+    assert attribute(ec2, image, "kernel") == {}
     assert attribute(ec2, image, "productCodes") == {"ProductCodes": []}
-    assert attribute(ec2, image, "blockDeviceMapping")["BlockDeviceMappings"][0]["DeviceName"] == "/dev/sda1"
+    assert refusal(lambda: attribute(ec2, image, "blockDeviceMapping")) == "AuthFailure"
 
 
 def test_a_deprecated_image_is_its_owners(place: Place, ec2: Any, image: str) -> None:

@@ -48,7 +48,7 @@ def test_a_tag_chooses_the_zone(ec2: Any) -> None:
         ("10.0.0.0/15", "InvalidVpc.Range"),
         ("10.42.0.0", "InvalidParameterValue"),
         ("office", "InvalidParameterValue"),
-        ("54.1.0.0/16", "InvalidVpcRange"),
+        ("54.1.0.0/16", "InvalidVpc.Range"),
     ],
 )
 def test_a_wrong_range_is_refused(ec2: Any, cidr: str, code: str) -> None:
