@@ -103,7 +103,8 @@ def test_a_stale_date_has_expired(place: Place) -> None:
             400,
             "InvalidParameterValue",
         ),
-        ({"Action": "TerminateInstances", "Version": "2016-11-15"}, 400, "MissingParameter"),
+        ({"Action": "TerminateInstances", "Version": "2016-11-15"}, 400, "InvalidParameterCombination"),
+        ({"Action": "RebootInstances", "Version": "2016-11-15"}, 400, "MissingParameter"),
     ],
 )
 def test_what_is_wrong_with_a_request_is_named(

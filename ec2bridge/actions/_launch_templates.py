@@ -45,9 +45,16 @@ async def find(ctx: Context, named: Mapping[str, Any]) -> Template:
 
 async def _entry(ctx: Context, named: Mapping[str, Any]) -> Entry:
     ident, name = named.get("LaunchTemplateId"), named.get("LaunchTemplateName")
-    if bool(ident) == bool(name):
-        code = "InvalidParameterCombination" if ident else "MissingParameter"
-        raise Ec2Error(code, "Exactly one of launch template ID and launch template name must be specified.")
+    if ident and name:
+        raise Ec2Error(
+            "InvalidParameterCombination",
+            "Either provide launch template ID or launch template name to modify the template.",
+        )
+    if not ident and not name:
+        raise Ec2Error(
+            "MissingParameter",
+            "The request must contain the parameter launch template ID or launch template name",
+        )
     uuid_ = await native_id(ctx, str(ident)) if ident else await ctx.store.get(ctx.owner_id, NAMES, str(name))
     entry = await ctx.store.entry(ctx.owner_id, KIND, uuid_) if uuid_ else None
     if entry is None:

@@ -162,7 +162,10 @@ def protocol_and_ports(permission: Request) -> tuple[str, int | None, int | None
     """Read IpProtocol, FromPort and ToPort of a permission."""
     sent = str(permission.get("IpProtocol") or "").lower()
     if not sent:
-        raise Ec2Error("MissingParameter", "The request must contain the parameter IpProtocol")
+        sentence = (
+            "Invalid value 'null' for protocol. VPC security group rules must specify protocols explicitly."
+        )
+        raise Ec2Error("InvalidParameterValue", sentence)
     protocol = _NAMES.get(sent, sent)
     first, last = permission.get("FromPort"), permission.get("ToPort")
     if protocol in _PORTED:
@@ -180,7 +183,7 @@ def protocol_and_ports(permission: Request) -> tuple[str, int | None, int | None
 
 def _ports(protocol: str, first: int | None, last: int | None) -> tuple[int, int]:
     if first is None or last is None:
-        sentence = "Invalid value 'Must specify both from and to ports with TCP/UDP.' for portRange."
+        sentence = "Invalid value for portRange. Must specify both from and to ports with TCP/UDP."
         raise Ec2Error("InvalidParameterValue", sentence)
     if (first, last) == (-1, -1):
         return 0, 65535

@@ -113,7 +113,7 @@ def specifications(request: Mapping[str, Any], *kinds: str) -> dict[str, dict[st
     for specification in request.get("TagSpecifications") or ():
         wanted = specification.get("ResourceType")
         if not wanted:
-            raise Ec2Error("InvalidParameterValue", "Tag specification resource type must have a value")
+            raise Ec2Error("InvalidParameter", "Tag specification resource type must have a value")
         if wanted not in by_type:
             sentence = f"'{wanted}' is not a valid taggable resource type for this operation."
             raise Ec2Error("InvalidParameterValue", sentence)
@@ -121,7 +121,9 @@ def specifications(request: Mapping[str, Any], *kinds: str) -> dict[str, dict[st
             raise Ec2Error(
                 "InvalidParameterValue", f"The resource type '{wanted}' is specified more than once."
             )
-        found[by_type[wanted]] = requested(specification.get("Tags"))
+        if not specification.get("Tags"):
+            raise Ec2Error("InvalidParameterValue", "Tag specification must have at least one tag")
+        found[by_type[wanted]] = requested(specification["Tags"])
     return found
 
 

@@ -17,6 +17,13 @@ from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
 
 _DATA = "LaunchTemplateData"
+_OF_ALL = (
+    "To describe the launch template data for all your launch templates, for ‘--versions’ specify ‘$Latest’,"
+    " ‘$Default’, or both, and omit ‘--launch-template-id’, ‘--launch-template-name’, and version numbers. To describe"
+    " the launch template data for a specific launch template, specify ‘--launch-template-id’ or"
+    " ‘--launch-template-name’, and for ‘--versions’ specify one or more of the following values: ‘$Latest’,"
+    " ‘$Default’, or one or more version numbers."
+)
 
 
 def item(template: Template, number: str) -> Item:
@@ -102,10 +109,7 @@ async def describe_launch_template_versions(ctx: Context, request: dict[str, Any
         return [item(template, number) for number in _chosen(template, request)]
     asked = request.get("Versions") or []
     if not asked or any(version not in (LATEST, DEFAULT) for version in asked):
-        raise Ec2Error(
-            "MissingParameter",
-            f"Without a launch template, Versions must be {LATEST}, {DEFAULT} or both.",
-        )
+        raise Ec2Error("InvalidParameterValue" if asked else "MissingParameter", _OF_ALL)
     return [
         item(template, number)
         for template in await _launch_templates.templates(ctx)

@@ -15,6 +15,7 @@ from ec2bridge.actions._instances import instance
 from ec2bridge.actions._launch_templates import KIND, Template
 from ec2bridge.actions._machines import machine, volumes_of
 from ec2bridge.actions._registry import action
+from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
 
 NAMED = ("LaunchTemplateId", "LaunchTemplateName")
@@ -69,7 +70,7 @@ async def create_launch_template(ctx: Context, request: dict[str, Any]) -> dict[
             "LaunchTemplateName",
             None,
             "InvalidLaunchTemplateName.NotFoundException",
-            "At least one of the launch templates specified in the request does not exist: {}.",
+            "At least one of the launch templates specified in the request does not exist.",
         ),
     },
     filters={**TAGS, "create-time": "CreateTime", "launch-template-name": "LaunchTemplateName"},
@@ -90,8 +91,13 @@ async def modify_launch_template(ctx: Context, request: dict[str, Any]) -> dict[
 
     def alter(template: Template) -> None:
         if request.get("DefaultVersion"):
-            _launch_templates.version_of(template, request["DefaultVersion"])
-            template["default"] = _launch_templates.number_of(template, request["DefaultVersion"])
+            number = _launch_templates.number_of(template, request["DefaultVersion"])
+            if str(number) not in template["versions"]:
+                sentence = (
+                    f"The launch template version {number} is not found for the specified launch template."
+                )
+                raise Ec2Error("InvalidLaunchTemplateId.VersionNotFound", sentence)
+            template["default"] = number
 
     template = await _launch_templates.change(ctx, request, alter)
     return {"LaunchTemplate": await _tagged(ctx, template)}

@@ -17,6 +17,7 @@ from ec2bridge.actions._rules import Rule, cidr_of, description, protocol_and_po
 from ec2bridge.actions.security_group_rules import by_id, by_key, peer_finder
 from ec2bridge.errors import Ec2Error
 
+_PEERS = "cidrIp, cidrIpv6, prefixListId, or referencedGroupId"
 _HONOURED = ("GroupId", "GroupName", "IpPermissions", "SecurityGroupRuleDescriptions")
 
 
@@ -95,14 +96,22 @@ def _change(known: Groups, present: Iterable[Rule], update: Mapping[str, Any]) -
     asked = update.get("SecurityGroupRule") or {}
     if asked.get("PrefixListId"):
         raise Ec2Error("UnsupportedOperation", "CloudStack's security groups know no prefix lists.")
+    _check_peers(asked)
     peer = asked.get("ReferencedGroupId")
     group, cidr = known.find(peer).id if peer else None, cidr_of(asked)
-    if (group is None) == (cidr is None):
-        raise Ec2Error(
-            "InvalidParameterValue", "A rule must have exactly one of a range and a security group."
-        )
     span = protocol_and_ports(asked)
     return old, Rule(old.egress, *span, cidr, group, description(asked.get("Description")), id=old.id)
+
+
+def _check_peers(asked: Mapping[str, Any]) -> None:
+    """Refuse a rule that names no peer, or more than one."""
+    named = [
+        name for name in ("CidrIpv4", "CidrIpv6", "PrefixListId", "ReferencedGroupId") if asked.get(name)
+    ]
+    if not named:
+        raise Ec2Error("MissingParameter", f"The request must contain exactly one of: {_PEERS}")
+    if len(named) > 1:
+        raise Ec2Error("InvalidParameterCombination", f"Only one of {_PEERS} can be specified")
 
 
 def _check(present: Iterable[Rule], changes: Iterable[tuple[Rule, Rule]]) -> None:

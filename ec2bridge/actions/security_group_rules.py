@@ -7,7 +7,7 @@ come down to `Rule`; everything is checked before CloudStack is asked to change 
 from collections.abc import Callable
 from functools import partial
 
-from ec2bridge.actions import _groups, _rule_jobs, _tags
+from ec2bridge.actions import _filters, _groups, _rule_jobs, _tags
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._describe import Ids, Item, describe
 from ec2bridge.actions._filters import TAGS
@@ -43,6 +43,9 @@ _EVERYTHING = (
 )
 async def describe_security_group_rules(ctx: Context, request: Request) -> list[Item]:
     """List the rules of the caller's groups, one by one."""
+    for ident in _filters.wanted(request).get("group-id", ()):
+        if not ident.startswith("sg-"):
+            raise Ec2Error("InvalidGroupId.Malformed", f"The security group ID '{ident}' is malformed")
     known = await _groups.groups(ctx)
     found = [(group, rule) for group in known for rule in known.rules(group)]
     tags = await _tags.merged(ctx, "security-group-rule", [rule.row for _, rule in found if rule.row])

@@ -48,7 +48,8 @@ async def attach_volume(ctx: Context, request: dict[str, Any]) -> dict[str, Any]
     except CloudStackError:
         await _tags.mark(ctx, "volume", await resolve_volume(ctx, row["id"]), {DEVICE_MARK: None})
         raise
-    return attachment(await resolve_volume(ctx, row["id"]))
+    # AWS answers before the volume is there, and tells of `attached` in a description.
+    return attachment(await resolve_volume(ctx, row["id"]), "attaching")
 
 
 def _check_free(request: dict[str, Any], row: Row, found: Machine) -> None:
@@ -93,9 +94,9 @@ async def detach_volume(ctx: Context, request: dict[str, Any]) -> dict[str, Any]
         raise Ec2Error("IncorrectState", f"Volume '{request['VolumeId']}' is in the 'available' state.")
     held, holder, device = attachment(row, "detaching"), request.get("InstanceId"), request.get("Device")
     if holder and row["virtualmachineid"] != await ctx.directory.resolve("instance", holder):
-        raise _not_attached(request, f"to instance '{holder}'")
+        raise _not_attached(request, f"to instance {holder}")
     if device and device != held.get("Device"):
-        raise _not_attached(request, f"as '{device}'")
+        raise _not_attached(request, f"to instance {held['InstanceId']} as device {device}")
     await ctx.account.job("detachVolume", id=row["id"])
     # Both belong to the attachment: the next one has a name of its own and starts with AWS's defaults.
     await _tags.mark(ctx, "volume", row, {DEVICE_MARK: None, KEEP_MARK: None})
@@ -103,4 +104,4 @@ async def detach_volume(ctx: Context, request: dict[str, Any]) -> dict[str, Any]
 
 
 def _not_attached(request: dict[str, Any], how: str) -> Ec2Error:
-    return Ec2Error("InvalidAttachment.NotFound", f"Volume '{request['VolumeId']}' is not attached {how}.")
+    return Ec2Error("InvalidAttachment.NotFound", f"The volume {request['VolumeId']} is not attached {how}")

@@ -52,7 +52,7 @@ async def create_volume(ctx: Context, request: dict[str, Any]) -> dict[str, Any]
     if not place:
         raise Ec2Error("MissingParameter", "The request must contain the parameter availabilityZone")
     if not request.get("Size") and not request.get("SnapshotId"):
-        raise Ec2Error("MissingParameter", "The request must contain the parameter size or snapshotId")
+        raise Ec2Error("MissingParameter", "The request must contain the parameter size/snapshot")
     zone, tags = await resolve_zone(ctx, place), _tags.specified(request, "volume")
     offerings = await disk_offerings(ctx)
     if request.get("SnapshotId"):

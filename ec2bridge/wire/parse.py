@@ -43,6 +43,9 @@ OLD_NAMES = {
     "RegisterImage": {"RamDiskId": "RamdiskId"},
 }
 
+# AWS has words of its own for these without their one parameter.
+_OF_INSTANCES = frozenset({"StartInstances", "StopInstances", "TerminateInstances"})
+
 # Dots in a parameter name. The model's deepest has a dozen; values are converted by recursion, hence a limit.
 DEEPEST_NAME = 40
 
@@ -61,6 +64,8 @@ def parse(op: Operation, form: Sequence[tuple[str, str]]) -> dict[str, Any]:
     tree = _tree(op, form)
     if op.input is None:
         return {}
+    if op.name in _OF_INSTANCES and not tree.get("InstanceId"):
+        raise Ec2Error("InvalidParameterCombination", "No instances specified")
     params: dict[str, Any] = _parser(op.input)(tree, "")
     return params
 

@@ -93,6 +93,10 @@ def test_misuse(ec2: Any) -> None:
         Versions=["7"],
     )
     refused("MissingParameter", ec2.describe_launch_template_versions)
+    refused("InvalidParameterValue", ec2.describe_launch_template_versions, Versions=["1"])
+    refused("MissingParameter", ec2.delete_launch_template)
+    both = {"LaunchTemplateName": "web", "LaunchTemplateId": "lt-01234567"}
+    refused("InvalidParameterCombination", ec2.modify_launch_template, DefaultVersion="1", **both)
     refused(
         "InvalidLaunchTemplateId.VersionNotFound",
         ec2.modify_launch_template,

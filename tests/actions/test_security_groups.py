@@ -263,7 +263,7 @@ def test_ranges_are_written_as_aws_writes_them(ec2, web):
         ({"IpProtocol": "tcp", "IpRanges": [{"CidrIp": EVERYWHERE}]}, "InvalidParameterValue"),
         ({"IpProtocol": "bogus", "IpRanges": [{"CidrIp": EVERYWHERE}]}, "InvalidParameterValue"),
         ({"IpProtocol": "300", "IpRanges": [{"CidrIp": EVERYWHERE}]}, "InvalidParameterValue"),
-        ({"IpRanges": [{"CidrIp": EVERYWHERE}]}, "MissingParameter"),
+        ({"IpRanges": [{"CidrIp": EVERYWHERE}]}, "InvalidParameterValue"),
         ({"IpProtocol": "-1"}, "MissingParameter"),
         (
             {"IpProtocol": "icmp", "FromPort": -1, "ToPort": 3, "IpRanges": [{"CidrIp": EVERYWHERE}]},
@@ -447,6 +447,34 @@ def test_a_change_must_not_make_two_rules_alike(ec2, web):
     change = [{"SecurityGroupRuleId": made[0]["SecurityGroupRuleId"], "SecurityGroupRule": same}]
     code = refused(ec2.modify_security_group_rules, GroupId=web, SecurityGroupRules=change)
     assert code == "InvalidPermission.Duplicate"
+
+
+@pytest.mark.parametrize(
+    ("changed", "code"),
+    [
+        ({"IpProtocol": ""}, "InvalidParameterValue"),
+        ({"FromPort": None}, "InvalidParameterValue"),
+        ({"CidrIpv4": None}, "MissingParameter"),
+        ({"CidrIpv6": "2001:db8::/32"}, "InvalidParameterCombination"),
+    ],
+)
+def test_a_modified_rule_is_checked_whole(ec2, web, changed, code):
+    (made,) = ec2.authorize_security_group_ingress(GroupId=web, IpPermissions=[tcp(22, None, EVERYWHERE)])[
+        "SecurityGroupRules"
+    ]
+    wanted = {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "CidrIpv4": EVERYWHERE, **changed}
+    rule = {name: value for name, value in wanted.items() if value is not None}
+    change = [{"SecurityGroupRuleId": made["SecurityGroupRuleId"], "SecurityGroupRule": rule}]
+    assert refused(ec2.modify_security_group_rules, GroupId=web, SecurityGroupRules=change) == code
+
+
+def test_rules_of_no_group_at_all(ec2):
+    def of(ident: str) -> list[dict[str, str]]:
+        return [{"Name": "group-id", "Values": [ident]}]
+
+    assert refused(ec2.describe_security_group_rules, Filters=of("web")) == "InvalidGroupId.Malformed"
+    absent = ec2.describe_security_group_rules(Filters=of("sg-00000000000000000"))
+    assert absent["SecurityGroupRules"] == []
 
 
 def test_the_default_egress_rule_can_be_modified_into_another(place, ec2, web):

@@ -202,9 +202,13 @@ def test_tag_specifications_must_be_of_the_kind_that_is_made(ec2):
     specification = [{"ResourceType": "instance", "Tags": tags(a="1")}]
     code = refused(ec2.create_security_group, GroupName="g", Description="d", TagSpecifications=specification)
     assert code == "InvalidParameterValue"
-    assert (
-        refused(ec2.create_key_pair, KeyName="k", TagSpecifications=specification) == "InvalidParameterValue"
-    )
+    wrong: list[tuple[dict[str, Any], str]] = [
+        (specification[0], "InvalidParameterValue"),
+        ({"ResourceType": "key-pair"}, "InvalidParameterValue"),
+        ({"Tags": tags(a="1")}, "InvalidParameter"),
+    ]
+    for entry, code in wrong:
+        assert refused(ec2.create_key_pair, KeyName="k", TagSpecifications=[entry]) == code
 
 
 def test_bob_neither_sees_nor_changes_what_is_alices(place, ec2):

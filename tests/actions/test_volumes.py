@@ -103,6 +103,7 @@ def test_a_volume_keeps_its_device_name(make_place: Callable[..., Place], device
     volume = create(ec2)["VolumeId"]
 
     attached = ec2.attach_volume(VolumeId=volume, InstanceId=host, Device=device)
+    assert attached["State"] == "attaching"
 
     assert (attached["Device"], attached["InstanceId"], attached["VolumeId"]) == (device, host, volume)
     shown = show(ec2, volume)
