@@ -34,6 +34,18 @@ log = logging.getLogger("ec2bridge")
 
 DEFAULT_VERSION = "2016-11-15"
 STS_VERSION = "2011-06-15"
+PASSING = frozenset(
+    {
+        "DependencyViolation",
+        "IncorrectInstanceState",
+        "IncorrectState",
+        "InvalidIPAddress.InUse",
+        "InvalidSnapshot.InUse",
+        "Resource.AlreadyAssociated",
+        "VolumeInUse",
+    }
+)
+"""What stands in a request's way only for the moment: AWS's dry run asks who may do what, not whether it is the time."""
 BODY_TIMEOUT = 60.0
 """Seconds that a request may take to arrive: each one on its way holds memory, and nobody knows yet who sends it."""
 _VERSION = re.compile(r"20\d\d-\d\d-\d\d\Z")
@@ -237,6 +249,10 @@ async def dry_run(entry: Action, ctx: Context, request: Request) -> Any:
             "UnauthorizedOperation",
             f"You are not authorized to perform this operation: your CloudStack role may not call {', '.join(denied)}.",
         )
-    with suppress(DryRunReached):
-        await entry.handler(ctx, request)
+    try:
+        with suppress(DryRunReached):
+            await entry.handler(ctx, request)
+    except Ec2Error as error:
+        if error.code not in PASSING:
+            raise
     raise Ec2Error("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")

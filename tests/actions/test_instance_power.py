@@ -81,3 +81,13 @@ def test_a_dry_run_changes_nothing(ec2: Any) -> None:
             act(InstanceIds=[ident], DryRun=True)
         assert code_of(error) == "DryRunOperation"
     assert until(ec2, "running", ident)
+
+
+def test_a_dry_run_does_not_ask_whether_it_is_the_time(ec2: Any) -> None:
+    ident = ids(started(ec2))[0]
+    with pytest.raises(ClientError) as error:
+        ec2.modify_instance_attribute(InstanceId=ident, InstanceType={"Value": "t3.small"}, DryRun=True)
+    assert code_of(error) == "DryRunOperation"
+    with pytest.raises(ClientError) as error:
+        ec2.modify_instance_attribute(InstanceId=ident, InstanceType={"Value": "t3.small"})
+    assert code_of(error) == "IncorrectInstanceState"
