@@ -170,10 +170,11 @@ async def _zones(settings: Settings, account: Account) -> str:
 
 
 async def _releases(settings: Settings, account: Account) -> str:
-    if (await account.capabilities()).get("allowuserexpungerecovervm"):
-        return "users may expunge"
+    # Whether users may expunge is not to be seen here: CloudStack tells an account of type Admin that it may.
     if not settings.expunge:
-        return "users may not expunge, and the settings keep the bridge from it: networks are freed by CloudStack later"
+        return "the settings keep the bridge from expunging: where users may not, CloudStack frees networks later"
     if "expungeVirtualMachine" not in await account.apis():
-        raise Finding("users may not expunge, nor may the look-up account: allow it expungeVirtualMachine")
-    return "the look-up account expunges for users"
+        raise Finding(
+            "the look-up account may not expunge where users may not: allow it expungeVirtualMachine"
+        )
+    return "the look-up account expunges where users may not"

@@ -56,6 +56,9 @@ def test_check_finds_a_good_place_good(ec2bridge: Callable[..., Result]) -> None
     done = ec2bridge("check")
     assert done.exit_code == 0, done.output
     assert "BAD" not in done.output
+    assert "the look-up account expunges where users may not" in done.output
+    kept = ec2bridge("check", EC2BRIDGE_EXPUNGE="false")
+    assert "the settings keep the bridge from expunging" in kept.output
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from typing import Any
 
 from ec2bridge.actions import _tags
 from ec2bridge.actions._context import Context
+from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id
 
@@ -108,7 +109,13 @@ async def resolve_image(ctx: Context, image: str | None) -> Row:
 async def image_rows(ctx: Context, uuid: str) -> list[Row]:
     """Return a template's rows, one a zone; a listing of one sort does not have those of another."""
     for sort in ("self", "executable", "sharedexecutable"):
-        rows = list(await ctx.account.list("listTemplates", templatefilter=sort, id=uuid))
+        try:
+            rows = list(await ctx.account.list("listTemplates", templatefilter=sort, id=uuid))
+        except CloudStackError as error:
+            if error.is_unknown_id:
+                # CloudStack knows those that were deleted, and answers nothing, but not one that it could not make.
+                return []
+            raise
         if rows:
             return rows
     return []

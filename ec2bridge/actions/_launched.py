@@ -13,7 +13,7 @@ from ec2bridge.actions._devices import DEVICE_MARK
 from ec2bridge.actions._ending import end_failed
 from ec2bridge.actions._machine_states import KEEP_MARK, LAUNCH_MARK
 from ec2bridge.actions._records import Record
-from ec2bridge.actions._volumes import TYPE_MARK
+from ec2bridge.actions._volumes import SNAPSHOT_MARK, TYPE_MARK
 from ec2bridge.cloudstack.client import POLL
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.errors import Ec2Error
@@ -111,7 +111,12 @@ async def _add_volumes(record: Record) -> None:
                 made=[*data["made"], answer["id"]], todo={**data["todo"], "volumes": [first, *rest]}
             )
         await _ended(ctx, first["job"])
-        marks = {KEEP_MARK: first["goes"] and "true", TYPE_MARK: first["type"], DEVICE_MARK: first["device"]}
+        marks = {
+            KEEP_MARK: first["goes"] and "true",
+            TYPE_MARK: first["type"],
+            DEVICE_MARK: first["device"],
+            SNAPSHOT_MARK: first["params"].get("snapshotid"),
+        }
         tags = {_tags.RESERVED + name: value for name, value in marks.items() if value}
         wanted = {**data["todo"]["tags"]["volume"], **tags}
         if wanted:

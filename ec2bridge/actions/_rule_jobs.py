@@ -172,7 +172,7 @@ async def _revoke(ctx: Context, rule: Rule) -> Rule:
         await ctx.account.job(f"revokeSecurityGroup{way}", id=rule.uuid)
     except CloudStackError as error:
         # Somebody else was faster: it is gone, which is what was asked for.
-        if error.cserrorcode != 9999 or "entity does not exist" not in error.errortext:
+        if not error.is_unknown_id:
             raise
     return rule
 

@@ -16,6 +16,9 @@ Row = dict[str, Any]
 TYPE_MARK = "volume-type"
 """Reserved tag on a volume: the type it was created as, where several share an offering."""
 
+SNAPSHOT_MARK = "snapshot"
+"""Reserved tag on a volume: the uuid of the snapshot that it was made of, which no listing tells."""
+
 # Types that promise nothing but space may stand for one another; io1 or st1 need an offering of their own.
 GENERAL = ("gp2", "gp3", "standard")
 

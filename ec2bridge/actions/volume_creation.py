@@ -17,6 +17,7 @@ from ec2bridge.actions._values import gib, known
 from ec2bridge.actions._volumes import (
     GENERAL,
     PLAIN_SPEED,
+    SNAPSHOT_MARK,
     TYPE_MARK,
     check_type,
     choose_offering,
@@ -59,10 +60,11 @@ async def create_volume(ctx: Context, request: dict[str, Any]) -> dict[str, Any]
         params = await _from_snapshot(ctx, request, zone, offerings)
     else:
         params = _empty(ctx, request, request["Size"], zone, offerings)
+    marks = known(**{TYPE_MARK: request.get("VolumeType"), SNAPSHOT_MARK: params.get("snapshotid")})
     made = await ctx.account.submit(
         "createVolume", name=tags.get("Name") or "ec2-volume", zoneid=zone.uuid, **params
     )
-    await _finish(ctx, made, request, tags)
+    await _finish(ctx, made, {**tags, **{_tags.RESERVED + name: value for name, value in marks.items()}})
     row = await resolve_volume(ctx, made["id"])
     items = await volume_items(ctx, [row], [zone], offerings)
     return {name: value for name, value in items[0].items() if name[0] != "_" and name != "Attachments"}
@@ -118,16 +120,14 @@ def _refuse_choice(ctx: Context, request: dict[str, Any]) -> None:
         )
 
 
-async def _finish(ctx: Context, made: Row, request: dict[str, Any], tags: dict[str, str]) -> None:
+async def _finish(ctx: Context, made: Row, tags: dict[str, str]) -> None:
     """Wait for an empty volume (its job is quick; a copy goes on as "creating") and tag it; undo if that fails."""
     ctx.directory.remember("volume", [made])
-    if not request.get("SnapshotId"):
+    if _tags.RESERVED + SNAPSHOT_MARK not in tags:
         await ctx.account.wait(made["jobid"])
-    kind = request.get("VolumeType")
-    marks = {_tags.RESERVED + TYPE_MARK: kind} if kind else {}
     try:
-        if tags or marks:
-            await _tags.attach(ctx, "volume", made["id"], {**tags, **marks})
+        if tags:
+            await _tags.attach(ctx, "volume", made["id"], tags)
     except BaseException:
         with suppress(CloudStackError):
             await asyncio.shield(ctx.account.call("deleteVolume", id=made["id"]))

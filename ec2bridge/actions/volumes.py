@@ -16,7 +16,7 @@ from ec2bridge.actions._instances import goes_with_machine
 from ec2bridge.actions._places import Zone, zone_names, zones
 from ec2bridge.actions._registry import action
 from ec2bridge.actions._values import gib, known, moment, named
-from ec2bridge.actions._volumes import disk_offerings, volume_type
+from ec2bridge.actions._volumes import SNAPSHOT_MARK, disk_offerings, volume_type
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id
 
@@ -91,7 +91,7 @@ def volume_item(row: Row, zone: Zone | None, kind: str, tags: list[dict[str, str
         VolumeId=ec2_id("vol", row["id"]),
         Size=gib(row.get("size") or 0),
         # Always there on AWS, and empty for a volume that no snapshot made.
-        SnapshotId=ec2_id("snap", row["snapshotid"]) if row.get("snapshotid") else "",
+        SnapshotId=_source(row),
         AvailabilityZone=zone.name if zone else None,
         AvailabilityZoneId=row["zoneid"],
         State=state(row),
@@ -105,6 +105,11 @@ def volume_item(row: Row, zone: Zone | None, kind: str, tags: list[dict[str, str
         _Owner=owner_of(row),
         _Zone=zone,
     )
+
+
+def _source(row: Row) -> str:
+    snapshot = _tags.hidden(row).get(SNAPSHOT_MARK)
+    return ec2_id("snap", snapshot) if snapshot else ""
 
 
 def state(row: Row) -> str:

@@ -49,6 +49,11 @@ class CloudStackError(Exception):
         return self.status == 200
 
     @property
+    def is_unknown_id(self) -> bool:
+        """True when an id in the call names nothing that CloudStack ever had, or what it has no record of."""
+        return self.cserrorcode == 9999 and "entity does not exist" in self.errortext
+
+    @property
     def passes(self) -> bool:
         """True when the caller had asked too much in too short a time: nothing was done, and nothing is wrong."""
         return self.errorcode == 429

@@ -51,6 +51,14 @@ async def test_an_unknown_parameter_is_ignored_unless_strict() -> None:
     assert refused.value.status == 431
 
 
+async def test_an_administrator_is_told_that_it_may_what_users_may_not() -> None:
+    cloud = Cloud()
+    for account, may in (("alice", False), ("keylookup", True), ("admin", True)):
+        capability = ask(cloud, "listCapabilities", account)["capability"]
+        assert capability["allowuserexpungerecovervm"] is may
+        assert capability["allowuserviewdestroyedvm"] is may
+
+
 async def test_an_older_release_lacks_younger_parameters() -> None:
     new, old = (ask(Cloud(version=version), "listApis") for version in ("4.23.0.0", "4.18.0.0"))
     params = [

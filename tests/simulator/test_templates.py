@@ -46,6 +46,9 @@ async def test_a_template_that_cannot_be_made_is_removed(clients: Clients) -> No
     assert code == 530
     assert text == "Failed to create TemplateNo remote endpoint to send command"
     assert await _listed(clients, "self") == []
+    code, text = await refusal(clients.alice.list("listTemplates", templatefilter="self", id=made["id"]))
+    assert code == 431
+    assert "entity does not exist" in text
 
 
 async def test_a_running_machines_root_gives_no_template(clients: Clients) -> None:

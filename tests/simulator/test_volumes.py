@@ -62,7 +62,9 @@ async def test_a_snapshot_outlives_its_volume_and_becomes_another(clients: Clien
     (row,) = await alice.list("listSnapshots", id=snapshot["id"])
     assert (row["state"], row["tags"][0]["key"]) == ("BackedUp", "Name")
     copy = await alice.job("createVolume", name="again", snapshotid=snapshot["id"])
-    assert (copy["size"], copy["state"]) == (5 * GIB, "Ready")
+    assert (copy["size"], copy["state"], copy["snapshotid"]) == (5 * GIB, "Ready", snapshot["id"])
+    (row,) = await alice.list("listVolumes", id=copy["id"])
+    assert "snapshotid" not in row
     assert await alice.job("deleteSnapshot", id=snapshot["id"]) == {"success": True}
     assert (await refusal(alice.job("deleteSnapshot", id=snapshot["id"])))[0] == 431
 

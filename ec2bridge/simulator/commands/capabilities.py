@@ -9,11 +9,14 @@ from ec2bridge.simulator.errors import invalid
 from ec2bridge.simulator.registry import Answer, command, commands
 from ec2bridge.simulator.tables import Row
 
-SWITCHES = {
+# Administrators may whatever the setting says to users.
+USERS = {
     "allowuserviewdestroyedvm": "allow.user.view.destroyed.vm",
     "allowuserexpungerecovervm": "allow.user.expunge.recover.vm",
     "allowuserexpungerecovervolume": "allow.user.expunge.recover.volume",
     "allowuserforcestopvm": "allow.user.force.stop.vm",
+}
+SWITCHES = {
     "instanceleaseenabled": "instance.lease.enabled",
     "userpublictemplateenabled": "allow.public.user.templates",
     "customdiskofferingminsize": "custom.diskoffering.size.min",
@@ -26,6 +29,7 @@ def list_capabilities(call: Call) -> Answer:
     settings = call.cloud.settings
     row = {**call.cloud.facts["capability"], "cloudstackversion": call.cloud.version}
     row.update({field: settings[name] for field, name in SWITCHES.items()})
+    row.update({field: call.caller.is_admin or settings[name] for field, name in USERS.items()})
     if call.caller.role["name"] == "Root Admin":
         row["extensionspath"] = "/var/lib/cloudstack"
     return {"capability": row}

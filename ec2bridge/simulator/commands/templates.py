@@ -119,7 +119,7 @@ def create(call: Call) -> Answer:
         failure = call.cloud.settings["template.creation.fails"]
         if failure:
             tags.forget(call.cloud, template["id"])
-            call.cloud.tables["templates"].remove(template)
+            call.cloud.tables["templates"].erase(template)
             raise ApiError(530, 4250, f"Failed to create Template{failure}")
         call.cloud.tables["templates"].update(template, isready=True)
         return {"template": images.rows(call, template)[0]}

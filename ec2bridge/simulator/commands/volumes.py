@@ -117,7 +117,9 @@ def create_volume(call: Call) -> Answer:
             call.cloud.tables["volumes"].update(volume, state="Ready")
         if machine is not None:
             _attach(call, volume, machine)
-        return {"volume": shown(call.cloud, volume)}
+        # The job tells what the volume is of; no listing does.
+        source = {"snapshotid": snapshot["id"]} if snapshot else {}
+        return {"volume": {**shown(call.cloud, volume), **source}}
 
     return _submit(call, volume, work, answer={"id": volume["id"]}, weight=0.3 if snapshot else 0.1)
 
@@ -180,7 +182,6 @@ def _from_snapshot(call: Call, snapshot: Row) -> Row:
     return {
         "size": size,
         "state": "Creating",
-        "snapshotid": snapshot["id"],
         "zoneid": zone["id"],
         "zonename": zone["name"],
         **({"diskofferingid": offering_id} if offering_id else {}),
