@@ -45,7 +45,7 @@ PASSING = frozenset(
         "VolumeInUse",
     }
 )
-"""What stands in a request's way only for the moment: AWS's dry run asks who may do what, not whether it is the time."""
+"""What is in the way only for the moment: AWS's dry run asks who may do what, not whether it is the time."""
 BODY_TIMEOUT = 60.0
 """Seconds that a request may take to arrive: each one on its way holds memory, and nobody knows yet who sends it."""
 _VERSION = re.compile(r"20\d\d-\d\d-\d\d\Z")

@@ -11,7 +11,7 @@ from typing import Any
 from ec2bridge.actions import _tags, _tiers
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._instances import goes_with_machine
-from ec2bridge.actions._machine_states import ADDRESS, GROUPS, LAUNCH_KIND, LAUNCH_MARK
+from ec2bridge.actions._machine_states import ADDRESS, GROUPS, LAUNCH_KIND, LAUNCH_MARK, STOP_KIND
 from ec2bridge.actions._records import ENDING, UNDONE, Record, carry_on, is_orphan, trimmed
 from ec2bridge.cloudstack.client import Account
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
@@ -105,7 +105,8 @@ async def end(record: Record) -> None:
 async def finish(record: Record) -> None:
     """Leave a tombstone, or nothing of a launch that was taken back."""
     ctx = record.ctx
-    await ctx.store.delete(ctx.owner_id, LAUNCH_KIND, record.uuid)
+    for kind in (LAUNCH_KIND, STOP_KIND):
+        await ctx.store.delete(ctx.owner_id, kind, record.uuid)
     if record.data["phase"] == UNDONE:
         await record.close()
     else:

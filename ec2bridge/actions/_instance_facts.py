@@ -9,7 +9,7 @@ from typing import Any
 
 from ec2bridge.actions import _groups, _tags
 from ec2bridge.actions._context import Context
-from ec2bridge.actions._machine_states import GROUPS, moving
+from ec2bridge.actions._machine_states import GROUPS, STOP_KIND, moving
 from ec2bridge.actions._places import Zone, cached, default_vpc_id, vpc_ids, zones
 from ec2bridge.actions._types import TypeTable, type_table
 
@@ -30,6 +30,7 @@ class Facts:
     volumes: Mapping[str, list[Row]]
     records: Mapping[str, dict[str, Any]]
     moving: Mapping[str, str]
+    stops: Mapping[str, dict[str, str]]
     owners: dict[tuple[Any, ...], str]
 
 
@@ -51,6 +52,7 @@ async def gather_facts(
         volumes=volumes or {},
         records=records,
         moving=moving(ctx),
+        stops={entry.key: entry.value for entry in await ctx.store.list(ctx.owner_id, STOP_KIND)},
         owners={},
     )
 

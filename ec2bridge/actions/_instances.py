@@ -19,6 +19,7 @@ from ec2bridge.actions._machine_states import (
     INDEX,
     KEEP_MARK,
     KEY_NAMES,
+    METADATA,
     RESERVATION,
     TOKEN,
     state_item,
@@ -58,6 +59,10 @@ def instance(facts: Facts, row: Row) -> Item:
         "Monitoring": {"State": "disabled"},
         "ClientToken": details.get(TOKEN, ""),
         "EbsOptimized": False,
+        "HibernationOptions": {"Configured": False},
+        "EnclaveOptions": {"Enabled": False},
+        "MaintenanceOptions": {"AutoRecovery": "default"},
+        "MetadataOptions": {"State": "applied", **METADATA},
         "RootDeviceName": ROOT_DEVICE,
         "RootDeviceType": "ebs",
         "BlockDeviceMappings": [],
@@ -77,6 +82,8 @@ def instance(facts: Facts, row: Row) -> Item:
         add_network(item, facts, row, owner, launched)
     if record is not None:
         _add_reason(item, record)
+    elif state in ("stopping", "stopped"):
+        _add_stop(item, facts, row, state)
     return item
 
 
@@ -98,6 +105,8 @@ def _add_optional(item: Item, facts: Facts, row: Row) -> None:
         item["VirtualizationType"] = "hvm"
     if row.get("osdisplayname", "").startswith("Windows"):
         item["Platform"], item["PlatformDetails"] = "windows", "Windows"
+    else:
+        item["PlatformDetails"] = "Linux/UNIX"
 
 
 def _owner(facts: Facts, row: Row) -> str:
@@ -151,6 +160,19 @@ def tags_of(facts: Facts, row: Row) -> list[dict[str, str]]:
     if outside and named and named != row.get("name") and all(tag["Key"] != "Name" for tag in tags):
         tags.append({"Key": "Name", "Value": named})
     return tags
+
+
+def _add_stop(item: Item, facts: Facts, row: Row, state: str) -> None:
+    """Say that a stop was the user's, if it was EC2's: of others CloudStack does not tell why a machine stopped."""
+    stop = facts.stops.get(row["id"])
+    if state == "stopping" and facts.moving.get(row["id"]) == state:
+        item["StateTransitionReason"] = "User initiated"
+    elif stop and stop["state"] == row.get("lastupdated"):
+        item["StateTransitionReason"] = f"User initiated ({stop['at']})"
+    else:
+        return
+    code = "Client.UserInitiatedShutdown"
+    item["StateReason"] = {"Code": code, "Message": f"{code}: User initiated shutdown"}
 
 
 def _add_reason(item: Item, record: Mapping[str, Any]) -> None:

@@ -21,6 +21,8 @@ KEY_NAMES = "SSH.KeyPairNames"
 """CloudStack's own detail with the key pair's name."""
 LAUNCH_KIND = "launch"
 """Kind of the store's copies of those details."""
+STOP_KIND = "stop"
+"""Kind of the store's notes of stops that EC2 asked for: when, and CloudStack's time of the state that it led to."""
 GROUPS, SHUTDOWN, STOP_LOCK, SOURCE_CHECK = "groups", "shutdown", "no-stop", "source-check"
 LAUNCH_MARK = "launch"
 """Reserved tag on a public address that a launch acquired: the machine's uuid. It is no Elastic IP of the client's."""
@@ -31,6 +33,16 @@ KEEP_MARK = "delete-on-termination"
 CODES = MappingProxyType(
     {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
 )
+METADATA = MappingProxyType(
+    {
+        "HttpTokens": "optional",
+        "HttpPutResponseHopLimit": 1,
+        "HttpEndpoint": "enabled",
+        "HttpProtocolIpv6": "disabled",
+        "InstanceMetadataTags": "disabled",
+    }
+)
+"""How every machine gets at its metadata: without tokens, always."""
 # A machine whose host is out of touch ("Unknown") has not been seen to stop; its status tells of the doubt.
 STATES = MappingProxyType(
     {

@@ -22,11 +22,9 @@ MOST = 20_000
 
 @dataclass(slots=True)
 class Seen:
-    """One instance with all that its translation rested on."""
+    """One instance with all that its translation rested on: row, volumes, tags, stop."""
 
-    row: Row
-    volumes: list[Row] | None
-    tags: Any
+    rests_on: tuple[Any, ...]
     item: Item
 
 
@@ -50,10 +48,10 @@ def instances(ctx: Context, facts: Facts, rows: list[Row]) -> list[Item]:
         if uuid in facts.records or uuid in facts.moving:
             found.append(_translated(facts, row))
             continue
-        volumes, tags = facts.volumes.get(uuid), facts.tags.get(uuid)
+        rests_on = (row, facts.volumes.get(uuid), facts.tags.get(uuid), facts.stops.get(uuid))
         seen = memory.seen.get(uuid)
-        if seen is None or seen.row != row or seen.volumes != volumes or seen.tags != tags:
-            seen = Seen(row, volumes, tags, _translated(facts, row))
+        if seen is None or seen.rests_on != rests_on:
+            seen = Seen(rests_on, _translated(facts, row))
         fresh[uuid] = seen
         found.append(seen.item)
     if len(fresh) > 1 or not memory.seen:

@@ -7,18 +7,11 @@ anything else is refused by name. Only the placement group is a real choice.
 from typing import Any
 
 from ec2bridge.actions._context import Context
+from ec2bridge.actions._machine_states import METADATA
 from ec2bridge.actions._machines import machine, machines
 from ec2bridge.actions._registry import action
 from ec2bridge.actions.placement_groups import find
 from ec2bridge.errors import Ec2Error
-
-METADATA = {
-    "HttpTokens": "optional",
-    "HttpPutResponseHopLimit": 1,
-    "HttpEndpoint": "enabled",
-    "HttpProtocolIpv6": "disabled",
-    "InstanceMetadataTags": "disabled",
-}
 
 
 @action("MonitorInstances", honours=("InstanceIds",), native=("listVirtualMachines",))

@@ -11,8 +11,9 @@ from typing import Any
 
 from ec2bridge.actions import _background, _tags
 from ec2bridge.actions._context import Context
-from ec2bridge.actions._machine_states import STOP_LOCK, moving, state_item
+from ec2bridge.actions._machine_states import STOP_KIND, STOP_LOCK, moving, state_item
 from ec2bridge.actions._machines import Machine, machines
+from ec2bridge.actions._records import timestamp
 from ec2bridge.actions._registry import action
 from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.errors import Ec2Error
@@ -88,7 +89,10 @@ async def _submit_all(ctx: Context, command: str, found: list[Machine], state: s
 
 async def _follow(ctx: Context, machine: Machine, jobid: str, state: str) -> None:
     try:
-        await ctx.account.wait(jobid)
+        row = (await ctx.account.wait(jobid)).get("virtualmachine") or {}
+        if state == "stopping":
+            stop = {"at": timestamp(), "state": row.get("lastupdated")}
+            await ctx.store.put(ctx.owner_id, STOP_KIND, machine.uuid, stop)
     except CloudStackError as error:
         # The machine shows its old state again, which is what AWS shows of a start that failed.
         log.warning("%s: %s", machine.id, error)

@@ -5,7 +5,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from ec2bridge.ids import ec2_id
 from tests.actions.launching import code_of, ids, started, until
+from tests.actions.native import Native
+from tests.conftest import Place
 
 
 def test_a_machine_stops_and_starts_again(ec2: Any) -> None:
@@ -25,6 +28,24 @@ def test_a_machine_stops_and_starts_again(ec2: Any) -> None:
             ec2.describe_instances(InstanceIds=[ident])["Reservations"][0]["Instances"][0]["State"]["Name"]
         )
     assert states <= {"pending", "running"}
+
+
+def test_a_stop_tells_who_asked_for_it(place: Place, ec2: Any) -> None:
+    (machine,) = started(ec2)
+    assert machine["StateTransitionReason"] == ""
+    ident = machine["InstanceId"]
+    ec2.stop_instances(InstanceIds=[ident])
+    (stopped,) = until(ec2, "stopped", ident)
+    assert stopped["StateReason"]["Code"] == "Client.UserInitiatedShutdown"
+    assert stopped["StateTransitionReason"].startswith("User initiated")
+
+    ec2.start_instances(InstanceIds=[ident])
+    assert "StateReason" not in until(ec2, "running", ident)[0]
+    # CloudStack does not tell why a machine stopped that nobody stopped through EC2.
+    native = Native(place)
+    row = native.machine("other")
+    native.do("stopVirtualMachine", id=row["id"])
+    assert "StateReason" not in until(ec2, "stopped", ec2_id("i", row["id"]))[0]
 
 
 def test_stopping_twice_and_starting_twice_change_nothing(ec2: Any) -> None:

@@ -68,7 +68,6 @@ def test_what_cloudstack_does_not_know_is_left_out(ec2: Any) -> None:
     for unknown in (
         "EnaSupport",
         "CpuOptions",
-        "MetadataOptions",
         "BootMode",
         "PublicIpAddress",
     ):
