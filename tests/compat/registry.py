@@ -23,9 +23,7 @@ from tests.compat.lab import (
     story,
     venv,
 )
-
-NATIVE = tuple(name for name in EVERYDAY if name != "filters")
-"""What CloudStack's own clients show of the embedded CloudStack."""
+from tests.compat.older import NATIVE, OLDER
 
 JENKINS = (
     "regions",
@@ -197,6 +195,7 @@ CLIENTS: tuple[Client, ...] = (
         covers=("launch", "describe", "labels", "terminate"),
         install="apt-get install prometheus",
     ),
+    *OLDER,
 )
 
 

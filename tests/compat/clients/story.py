@@ -1,4 +1,6 @@
-"""Shared by the Python programs: one line a capability. Runs on any Python 3, without anything installed."""
+"""Shared by the Python programs: one line a capability. Runs on any Python from 2.7, without anything installed."""
+
+from __future__ import print_function
 
 import os
 import sys
@@ -19,6 +21,12 @@ _undo = []
 _failed = []
 
 
+def say(line):
+    """Print a line at once: a program that is ended in the middle has told how far it came."""
+    print(line)
+    sys.stdout.flush()
+
+
 class step:
     """`with step("launch"):` prints how the block ended; a later step runs all the same."""
 
@@ -30,13 +38,13 @@ class step:
 
     def __exit__(self, kind, error, trace):
         if kind is None:
-            print("ok " + self.name, flush=True)
+            say("ok " + self.name)
             return False
         if not issubclass(kind, Exception):
             return False
         traceback.print_exception(kind, error, trace)
         reason = " ".join(("%s: %s" % (kind.__name__, error)).split())
-        print("not ok %s - %s" % (self.name, reason[:500]), flush=True)
+        say("not ok %s - %s" % (self.name, reason[:500]))
         _failed.append(self.name)
         return True
 
