@@ -12,7 +12,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
-from ec2bridge.actions import _background, _tags
+from ec2bridge.actions import _background, _snapshots, _tags
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._devices import is_root
 from ec2bridge.actions._image_records import keep
@@ -153,7 +153,7 @@ async def _snapshot(ctx: Context, root: Row, title: str, tags: dict[str, str]) -
         await ctx.account.wait(job, timeout=PATIENCE)
     except CloudStackError:
         with suppress(CloudStackError):
-            await ctx.account.job("deleteSnapshot", id=row["id"])
+            await _snapshots.delete(ctx, row["id"])
         raise
     return str(row["id"])
 

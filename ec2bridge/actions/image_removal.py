@@ -6,7 +6,7 @@ template that is in use only when forced; its machines keep what they have.
 
 from typing import Any
 
-from ec2bridge.actions import _image_records, _tags
+from ec2bridge.actions import _image_records, _snapshots, _tags
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._images import (
     PROTECTED,
@@ -69,7 +69,7 @@ async def _delete_snapshot(ctx: Context, row: Row) -> list[dict[str, str]]:
         code = "skipped"
     else:
         try:
-            await ctx.account.job("deleteSnapshot", id=source.snapshot)
+            await _snapshots.delete(ctx, source.snapshot)
             code = "success"
         except CloudStackError:
             code = "client-error"

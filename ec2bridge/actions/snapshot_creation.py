@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-from ec2bridge.actions import _tags
+from ec2bridge.actions import _snapshots, _tags
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._describe import Item
 from ec2bridge.actions._machines import machine, volumes_of
@@ -121,4 +121,4 @@ async def _undo(ctx: Context, jobs: dict[str, str]) -> None:
         with suppress(CloudStackError):
             await ctx.account.wait(job)
         with suppress(CloudStackError):
-            await ctx.account.job("deleteSnapshot", id=uuid)
+            await _snapshots.delete(ctx, uuid)

@@ -6,7 +6,7 @@ CloudStack knows no snapshots of others and shares none, and keeps none for the 
 import asyncio
 from typing import Any
 
-from ec2bridge.actions import _tags
+from ec2bridge.actions import _snapshots, _tags
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._describe import Ids, Item, describe
 from ec2bridge.actions._filters import TAGS
@@ -101,5 +101,4 @@ async def delete_snapshot(ctx: Context, request: dict[str, Any]) -> None:
             "InvalidSnapshot.InUse",
             f"The snapshot {ec2_id('snap', row['id'])} is currently in use by {', '.join(images)}",
         )
-    await ctx.account.job("deleteSnapshot", id=row["id"])
-    await _tags.forget(ctx, "snapshot", row["id"])
+    await _snapshots.delete(ctx, row["id"])

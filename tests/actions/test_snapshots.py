@@ -294,6 +294,16 @@ def test_snapshots_have_one_tier(ec2: Any, root: str) -> None:
     assert (item["SnapshotId"], item["VolumeId"], item["StorageTier"]) == (snapshot, root, "standard")
 
 
+def test_a_deleted_snapshot_leaves_no_tags_behind(place: Place, ec2: Any, root: str) -> None:
+    ident = take(ec2, root, TagSpecifications=[tags("snapshot", Name="nightly")])
+
+    ec2.delete_snapshot(SnapshotId=ident)
+
+    # CloudStack itself would list them for a day.
+    assert Native(place).list("listTags", resourcetype="Snapshot") == []
+    assert ec2.describe_tags()["Tags"] == []
+
+
 def test_a_deleted_snapshot_is_gone(ec2: Any, root: str) -> None:
     snapshot = take(ec2, root, TagSpecifications=[tags("snapshot", empty="")])
 

@@ -25,6 +25,7 @@ async def _listed(clients: Clients, sort: str) -> list[dict[str, Any]]:
 
 async def test_a_template_is_ready_when_its_job_is_done(clients: Clients) -> None:
     snapshot = await _snapshot(clients)
+    clients.sim.cloud.job_time = 3.0
     made = await _template(clients, snapshotid=snapshot["id"])
 
     [row] = await _listed(clients, "self")

@@ -139,8 +139,11 @@ def _kind(name: str) -> tuple[str, str]:
 
 def _resources(call: Call, kind: str, table: str) -> list[Row]:
     rows = []
+    rows_of = call.cloud.tables[table]
+    # A deleted snapshot stays in the database, with its tags, until the clean-up thread has been by.
+    find = rows_of.known if table == "snapshots" else rows_of.get
     for resource_id in call.words("resourceids"):
-        row = call.cloud.tables[table].get(resource_id)
+        row = find(resource_id)
         if row is None:
             raise invalid(f"Unable to find resource by uuid {resource_id} and type {kind}")
         owner = _owner(row)
