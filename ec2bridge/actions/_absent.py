@@ -1,7 +1,8 @@
 """What AWS has and CloudStack cannot have, and what the bridge does not serve.
 
 A client that looks for things that cannot exist here is told the truth: there are none. A client that wants one made
-is refused with the reason. So a Describe answers its empty set, and everything else UnsupportedOperation.
+is refused with the reason. So a Describe answers its empty set, and everything else UnsupportedOperation; one that
+names such a thing by its id is told that it does not exist.
 """
 
 import re
@@ -10,6 +11,7 @@ from typing import Any
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._registry import Action, Handler, Request
 from ec2bridge.errors import Ec2Error
+from ec2bridge.ids import KINDS
 from ec2bridge.wire.model import Operation
 
 REASONS = (
@@ -84,10 +86,48 @@ def entry(op: Operation) -> Action:
     )
 
 
+# Members that name what cannot exist here, and its kind in `ids.KINDS`; in lists with an "s" at the end.
+_NAMED = {
+    "CapacityReservationId": "capacity-reservation",
+    "CarrierGatewayId": "carrier-gateway",
+    "CustomerGatewayId": "customer-gateway",
+    "DhcpOptionsId": "dhcp-options",
+    "EgressOnlyInternetGatewayId": "egress-only-internet-gateway",
+    "FlowLogId": "flow-log",
+    "FpgaImageId": "fpga-image",
+    "HostId": "host",
+    "NatGatewayId": "nat-gateway",
+    "PrefixListId": "prefix-list",
+    "TransitGatewayAttachmentId": "transit-gateway-attachment",
+    "TransitGatewayId": "transit-gateway",
+    "TransitGatewayRouteTableId": "transit-gateway-route-table",
+    "VpcEndpointId": "vpc-endpoint",
+    "VpcPeeringConnectionId": "vpc-peering-connection",
+    "VpnConnectionId": "vpn-connection",
+    "VpnGatewayId": "vpn-gateway",
+}
+_MAKES = ("Create", "Allocate", "Purchase", "Request")
+
+
+def _refuse_named(op: Operation, request: Request) -> None:
+    """Raise NotFound for the first object that a request names, of a kind of which there is none."""
+    if op.name.startswith(_MAKES):
+        return
+    for member, kind in _NAMED.items():
+        values = request.get(f"{member}s") or request.get(member) or []
+        named = list(dict.fromkeys([values] if isinstance(values, str) else values))
+        for value in named:
+            if not KINDS[kind].is_id(value):
+                raise KINDS[kind].refused(value)
+        if named:
+            raise KINDS[kind].missing(*named)
+
+
 def _nothing(op: Operation) -> Handler:
     member = op.output_list[0].name if op.output_list else ""
 
     async def nothing(ctx: Context, request: Request) -> dict[str, Any]:
+        _refuse_named(op, request)
         return {member: []}
 
     return nothing
@@ -95,6 +135,7 @@ def _nothing(op: Operation) -> Handler:
 
 def _refusal(op: Operation) -> Handler:
     async def refuse(ctx: Context, request: Request) -> None:
+        _refuse_named(op, request)
         raise Ec2Error(
             "UnsupportedOperation", f"The operation {op.name} is not supported: {reason(op.name)}."
         )

@@ -72,6 +72,39 @@ async def describe_security_groups(ctx: Context, request: Request) -> list[Item]
     ]
 
 
+@describe(
+    "GetSecurityGroupsForVpc",
+    items="SecurityGroupForVpcs",
+    key="GroupId",
+    honours=("VpcId",),
+    filters={
+        "description": "Description",
+        "group-id": "GroupId",
+        "group-name": "GroupName",
+        "owner-id": "OwnerId",
+        "primary-vpc-id": "PrimaryVpcId",
+    },
+    native=("listSecurityGroups",),
+)
+async def get_security_groups_for_vpc(ctx: Context, request: Request) -> list[Item]:
+    """List the groups that machines in a VPC can be in: its own, as no VPC shares a group with another here."""
+    vpc_id = ec2_id("vpc", (await resolve_vpc(ctx, request.get("VpcId") or ""))["id"])
+    known = await _groups.groups(ctx)
+    tags = await _tags.merged(ctx, "security-group", [group.row for group in known if group.row])
+    return [
+        {
+            "GroupId": group.id,
+            "GroupName": group.name,
+            "Description": group.description,
+            "OwnerId": group.owner_id,
+            "PrimaryVpcId": group.vpc_id,
+            "Tags": tags.get(group.row["id"], []) if group.row else [],
+        }
+        for group in known
+        if group.vpc_id == vpc_id
+    ]
+
+
 @action(
     "CreateSecurityGroup",
     honours=("GroupName", "Description", "VpcId", "TagSpecifications"),

@@ -167,3 +167,15 @@ def test_a_group_is_in_use_while_a_machine_is_in_it(ec2, zone):
     ec2.terminate_instances(InstanceIds=instances)
     ec2.get_waiter("instance_terminated").wait(InstanceIds=instances, WaiterConfig={"Delay": 1})
     assert ec2.delete_security_group(GroupId=web)["Return"] is True
+
+
+def test_the_groups_for_a_vpc_are_its_own(ec2, vpc):
+    own = ec2.create_security_group(GroupName="web", Description="web servers", VpcId=vpc)["GroupId"]
+    ec2.create_security_group(GroupName="other", Description="of the default VPC")
+    found = ec2.get_security_groups_for_vpc(VpcId=vpc)["SecurityGroupForVpcs"]
+    assert {group["GroupName"] for group in found} == {"default", "web"}
+    assert {group["PrimaryVpcId"] for group in found} == {vpc}
+    named = [{"Name": "group-name", "Values": ["web"]}]
+    [group] = ec2.get_security_groups_for_vpc(VpcId=vpc, Filters=named)["SecurityGroupForVpcs"]
+    assert group["GroupId"] == own
+    assert refused(ec2.get_security_groups_for_vpc, VpcId="vpc-01234567") == "InvalidVpcID.NotFound"
