@@ -36,9 +36,11 @@ PROTOCOL_PARAMETERS = frozenset(
 )
 
 # Names that today's model does not know: operation → old prefix → new prefix. Two are what differs from the models
-# of 2014 to 2016 that botocore still carries, RamDiskId is libcloud's spelling; all other old names are understood.
+# of 2014 to 2016 that botocore still carries, RamDiskId is libcloud's spelling, and boto 2 asks for the console of a
+# list of one; all other old names are understood.
 OLD_NAMES = {
     "DescribeReservedInstancesListings": {"Filters.": "Filter."},
+    "GetConsoleOutput": {"InstanceId.1": "InstanceId"},
     "ImportInstance": {"LaunchSpecification.UserData": "LaunchSpecification.UserData.Data"},
     "RegisterImage": {"RamDiskId": "RamdiskId"},
 }

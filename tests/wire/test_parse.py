@@ -219,6 +219,7 @@ def test_names_of_old_clients() -> None:
         "Filters": [{"Name": "status", "Values": ["active"]}]
     }
     assert parsed("RegisterImage", ("Name", "n"), ("RamDiskId", "ari-1"))["RamdiskId"] == "ari-1"
+    assert parsed("GetConsoleOutput", ("InstanceId.1", "i-1")) == {"InstanceId": "i-1"}
 
 
 def test_sts_writes_member_into_its_lists() -> None:
