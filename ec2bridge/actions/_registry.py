@@ -109,9 +109,15 @@ def check_members(entry: Action, request: Request, *, lenient: Callable[[str], N
             if lenient is None:
                 raise Ec2Error(
                     "UnsupportedOperation",
-                    f"The parameter {path} with the value '{value}' is not supported by {entry.name} on this cloud.",
+                    f"The parameter {path} with the value '{as_sent(value)}' is not supported by {entry.name}"
+                    " on this cloud.",
                 )
             lenient(path)
+
+
+def as_sent(value: Any) -> str:
+    """Return a value as the client wrote it, for a sentence that names it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

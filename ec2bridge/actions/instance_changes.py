@@ -19,7 +19,7 @@ from ec2bridge.actions._launch_groups import membership, native_uuids
 from ec2bridge.actions._machine_states import GROUPS, KEEP_MARK, SHUTDOWN, SOURCE_CHECK, STOP_LOCK
 from ec2bridge.actions._machines import Machine, machine, volumes_of
 from ec2bridge.actions._places import resolve_zone, vpc_ids
-from ec2bridge.actions._registry import action
+from ec2bridge.actions._registry import action, as_sent
 from ec2bridge.actions._types import TYPE_TAG, resolve_type, type_of, type_table
 from ec2bridge.errors import Ec2Error
 
@@ -136,7 +136,7 @@ def _refusal(member: str, *harmless: Any) -> Writer:
         if value not in harmless and str(value).lower() not in map(str, harmless):
             raise Ec2Error(
                 "UnsupportedOperation",
-                f"The parameter {member} with the value '{value}' is not supported on this cloud.",
+                f"The parameter {member} with the value '{as_sent(value)}' is not supported on this cloud.",
             )
 
     return write

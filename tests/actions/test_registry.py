@@ -35,20 +35,21 @@ def test_what_is_declared_empty_or_the_default_passes(request_: dict[str, object
 
 
 @pytest.mark.parametrize(
-    ("request_", "path"),
+    ("request_", "path", "value"),
     [
-        ({"KernelId": "aki-1"}, "KernelId"),
-        ({"Placement": {"AvailabilityZone": "za", "Tenancy": "dedicated"}}, "Placement.Tenancy"),
+        ({"KernelId": "aki-1"}, "KernelId", "aki-1"),
+        ({"Placement": {"AvailabilityZone": "za", "Tenancy": "dedicated"}}, "Placement.Tenancy", "dedicated"),
         (
             {"NetworkInterfaces": [{"SubnetId": "subnet-1", "InterfaceType": "efa"}]},
             "NetworkInterfaces.InterfaceType",
+            "efa",
         ),
-        ({"Monitoring": {"Enabled": True}}, "Monitoring.Enabled"),
-        ({"EbsOptimized": False}, "EbsOptimized"),
+        ({"Monitoring": {"Enabled": True}}, "Monitoring.Enabled", "true"),
+        ({"EbsOptimized": False}, "EbsOptimized", "false"),
     ],
 )
-def test_what_is_not_declared_is_refused_by_name(request_: dict[str, object], path: str) -> None:
-    with pytest.raises(Ec2Error, match=f"The parameter {path} with the value") as caught:
+def test_what_is_not_declared_is_refused_by_name(request_: dict[str, object], path: str, value: str) -> None:
+    with pytest.raises(Ec2Error, match=f"The parameter {path} with the value '{value}' is") as caught:
         check_members(RUN, request_)
     assert caught.value.code == "UnsupportedOperation"
 
