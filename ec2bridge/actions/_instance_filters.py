@@ -3,16 +3,33 @@
 Filters on data that CloudStack lacks are None: they are known, and match nothing.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from ec2bridge.actions._filters import TAGS, Filters
 from ec2bridge.actions._places import zone_names
+from ec2bridge.ids import ec2_id
 
 _NIC = "NetworkInterfaces"
 _BLOCK = "BlockDeviceMappings"
+
+
+def _of_addresses(prefix: str) -> Callable[[dict[str, Any]], list[str]]:
+    """The ids that a machine's public addresses give, as allocations or as associations."""
+    return lambda item: [ec2_id(prefix, uuid) for uuid in item.get("_AddressUuids", ())]
+
+
+_ALLOCATION, _ASSOCIATION = _of_addresses("eipalloc"), _of_addresses("eipassoc")
 
 FILTERS: Filters = {
     **TAGS,
     "affinity": None,
     "architecture": "Architecture",
+    # Four that stood in AWS's list until 2016, and that euca2ools offers.
+    "association.allocation-id": _ALLOCATION,
+    "association.association-id": _ASSOCIATION,
+    "association.ip-owner-id": f"{_NIC}.Association.IpOwnerId",
+    "association.public-ip": f"{_NIC}.Association.PublicIp",
     "availability-zone": zone_names("Placement.AvailabilityZone"),
     "availability-zone-id": "Placement.AvailabilityZoneId",
     "block-device-mapping.attach-time": f"{_BLOCK}.Ebs.AttachTime",
@@ -62,8 +79,8 @@ FILTERS: Filters = {
     "metadata-options.instance-metadata-tags": "MetadataOptions.InstanceMetadataTags",
     "metadata-options.state": "MetadataOptions.State",
     "monitoring-state": "Monitoring.State",
-    "network-interface.addresses.association.allocation-id": None,
-    "network-interface.addresses.association.association-id": None,
+    "network-interface.addresses.association.allocation-id": _ALLOCATION,
+    "network-interface.addresses.association.association-id": _ASSOCIATION,
     "network-interface.addresses.association.carrier-ip": None,
     "network-interface.addresses.association.customer-owned-ip": None,
     "network-interface.addresses.association.ip-owner-id": f"{_NIC}.PrivateIpAddresses.Association.IpOwnerId",
@@ -72,8 +89,8 @@ FILTERS: Filters = {
     "network-interface.addresses.primary": f"{_NIC}.PrivateIpAddresses.Primary",
     "network-interface.addresses.private-dns-name": None,
     "network-interface.addresses.private-ip-address": f"{_NIC}.PrivateIpAddresses.PrivateIpAddress",
-    "network-interface.association.allocation-id": None,
-    "network-interface.association.association-id": None,
+    "network-interface.association.allocation-id": _ALLOCATION,
+    "network-interface.association.association-id": _ASSOCIATION,
     "network-interface.association.carrier-ip": None,
     "network-interface.association.customer-owned-ip": None,
     "network-interface.association.ip-owner-id": f"{_NIC}.Association.IpOwnerId",

@@ -32,6 +32,7 @@ def add_network(item: Item, facts: Facts, row: Row, owner: str, launched: dateti
     public = row.get("publicip") or first.get("publicip")
     if public:
         item["PublicIpAddress"] = public
+    item["_AddressUuids"] = {holder["publicipid"] for holder in (row, *nics) if holder.get("publicipid")}
     if "ip6address" in first:
         item["Ipv6Address"] = first["ip6address"]
     item["NetworkInterfaces"] = [

@@ -46,6 +46,7 @@ _ADDRESSES = "PrivateIpAddresses"
         "availability-zone-id": "AvailabilityZoneId",
         "description": "Description",
         "group-id": "Groups.GroupId",
+        "group-name": "Groups.GroupName",  # in AWS's list until 2016
         "ipv6-addresses.ipv6-address": "Ipv6Addresses.Ipv6Address",
         "interface-type": "InterfaceType",
         "mac-address": "MacAddress",

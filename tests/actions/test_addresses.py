@@ -63,6 +63,15 @@ def test_allocate_associate_describe_and_release(ec2: Any) -> None:
     }.items():
         assert len(addresses(ec2, Filters=[{"Name": name, "Values": [value]}])) == 1, name
         assert addresses(ec2, Filters=[{"Name": name, "Values": ["nothing"]}]) == [], name
+    for name, value in {
+        "association.public-ip": public,
+        "association.ip-owner-id": nic["OwnerId"],
+        "association.allocation-id": ident,
+        "association.association-id": association,
+    }.items():
+        for spelling in (name, f"network-interface.{name}"):
+            assert described(ec2, Filters=[{"Name": spelling, "Values": [value]}]), spelling
+            assert not described(ec2, Filters=[{"Name": spelling, "Values": ["nothing"]}]), spelling
     refused("InvalidIPAddress.InUse", ec2.release_address, AllocationId=ident)
     ec2.disassociate_address(AssociationId=association)
     refused("InvalidAssociationID.NotFound", ec2.disassociate_address, AssociationId=association)

@@ -13,7 +13,16 @@ from ec2bridge.wire.model import Operation, operation, operation_names
 # filter name"), others stood there once and still work.
 ALIASES = {
     "DescribeAddresses": {"domain"},
-    "DescribeInstances": {"group-id", "group-name", "iam-instance-profile.name"},
+    "DescribeInstances": {
+        "association.allocation-id",
+        "association.association-id",
+        "association.ip-owner-id",
+        "association.public-ip",
+        "group-id",
+        "group-name",
+        "iam-instance-profile.name",
+    },
+    "DescribeNetworkInterfaces": {"group-name"},
     "DescribeSubnets": {
         "availabilityZone",
         "availabilityZoneId",

@@ -60,6 +60,8 @@ def test_it_is_found_by_its_security_group(ec2: Any, machine: dict[str, Any]) ->
         ("status", "available", 0),
         ("requester-managed", "false", 1),
         ("association.public-ip", "*", 0),
+        ("group-name", "default", 1),
+        ("group-name", "web", 0),
         ("requester-id", "*", 0),
         ("tag:Name", "*", 0),
     ],
