@@ -37,6 +37,7 @@ SETTINGS: dict[str, Any] = {
     "expunge.delay": 86400,
     "expunge.interval": 86400,
     "guest.domain.suffix": "cloud.internal",
+    "network.guest.cidr.limit": 22,
     "vm.userdata.max.length": 32768,
     "vm.password.length": 10,
     # The simulator's own: why no template can be made of a disk ("" where it can).

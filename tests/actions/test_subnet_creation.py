@@ -51,6 +51,7 @@ def test_everything_passes_between_tiers_as_on_aws(place: Place, ec2: Any, vpc: 
     [
         ({"CidrBlock": "10.43.1.0/24"}, "InvalidSubnet.Range"),
         ({"CidrBlock": "10.42.1.0/30"}, "InvalidSubnet.Range"),
+        ({"CidrBlock": "10.42.64.0/20"}, "InvalidSubnet.Range"),
         ({"CidrBlock": "10.42.0.128/25"}, "InvalidSubnet.Conflict"),
         ({"AvailabilityZone": GROUPED}, "InvalidParameterValue"),
         ({"AvailabilityZone": "mars"}, "InvalidParameterValue"),

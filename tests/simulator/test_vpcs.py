@@ -31,8 +31,7 @@ async def _tier(clients: Clients, vpc: dict[str, Any], number: int, **params: An
         networkofferingid=clients.id("networkofferings", "DefaultIsolatedNetworkOfferingForVpcNetworks"),
         vpcid=vpc["id"],
         gateway=f"10.20.{number}.1",
-        netmask="255.255.255.0",
-        **params,
+        **{"netmask": "255.255.255.0", **params},
     )
     return dict(answer["network"])
 
@@ -58,6 +57,13 @@ async def test_tiers_lie_in_their_vpc_and_apart(clients: Clients) -> None:
     outside = await _vpc(clients, "10.30.0.0/16")
     code, text = await refusal(_tier(clients, outside, 2))
     assert (code, "is not within vpc" in text) == (431, True)
+
+
+async def test_users_networks_have_a_largest_size(clients: Clients) -> None:
+    vpc = await _vpc(clients)
+    large = _tier(clients, vpc, 0, netmask="255.255.248.0")
+    assert await refusal(large) == (431, "Cidr size can't be less than 22")
+    assert (await _tier(clients, vpc, 0, netmask="255.255.252.0"))["cidr"] == "10.20.0.0/22"
 
 
 async def test_an_acl_list_is_held_by_its_tiers(clients: Clients) -> None:

@@ -87,6 +87,7 @@ def create_network(call: Call) -> Answer:
     _check_place(call, zone, offering)
     vpc = call.entity("vpcid")
     cidr = _cidr(call, offering)
+    _check_size(call, cidr)
     if vpc is not None:
         _check_tier(call, vpc, offering, cidr)
     elif offering["forvpc"]:
@@ -134,6 +135,13 @@ def _cidr(call: Call, offering: Row) -> IPv4Network | None:
         return IPv4Network(f"{gateway}/{netmask}", strict=False)
     except ValueError:
         raise invalid(f"Invalid netmask {netmask}") from None
+
+
+def _check_size(call: Call, cidr: IPv4Network | None) -> None:
+    """Users may have no network larger than a setting says, and that is 22 by default."""
+    least = int(call.cloud.settings["network.guest.cidr.limit"])
+    if cidr is not None and cidr.prefixlen < least and not call.caller.is_admin:
+        raise invalid(f"Cidr size can't be less than {least}")
 
 
 def _check_tier(call: Call, vpc: Row, offering: Row, cidr: IPv4Network | None) -> None:
