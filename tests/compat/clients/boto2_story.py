@@ -12,9 +12,9 @@ warnings.simplefilter("ignore")
 from urllib.parse import urlsplit
 
 import boto
-from boto.ec2.connection import EC2Connection
 from boto.ec2.regioninfo import RegionInfo
 from boto.exception import EC2ResponseError
+from boto.vpc import VPCConnection
 from story import (
     ACCESS_KEY,
     ENDPOINT,
@@ -31,7 +31,7 @@ from story import (
 )
 
 parts = urlsplit(ENDPOINT)
-ec2 = EC2Connection(
+ec2 = VPCConnection(
     ACCESS_KEY,
     SECRET_KEY,
     is_secure=parts.scheme == "https",
@@ -88,6 +88,9 @@ with step("describe"):
     machine = machines()[0]
     assert machine.instance_type == TYPE and machine.key_name == NAME, vars(machine)
     assert machine.placement == ZONE and machine.private_ip_address, vars(machine)
+    assert ec2.get_console_output(machine.id).instance_id == machine.id
+    (vpc,) = [each for each in ec2.get_all_vpcs() if each.is_default]
+    assert vpc.state == "available" and vpc.id == machine.vpc_id, vars(vpc)
 
 with step("filters"):
     found = ec2.get_only_instances(filters={"instance-state-name": "running", "key-name": NAME})
