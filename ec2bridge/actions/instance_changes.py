@@ -170,7 +170,12 @@ WRITERS: Mapping[str, tuple[str, Writer]] = MappingProxyType(
 async def modify_instance_attribute(ctx: Context, request: dict[str, Any]) -> None:
     """Change one attribute of an instance."""
     member, value = _asked(request)
-    found = await machine(ctx, request.get("InstanceId") or "")
+    await change(ctx, request.get("InstanceId") or "", member, value)
+
+
+async def change(ctx: Context, ident: str, member: str, value: Any) -> None:
+    """Write one attribute of a machine, which must not be on its way out."""
+    found = await machine(ctx, ident)
     if found.state in ("terminated", "shutting-down"):
         raise Ec2Error(
             "IncorrectInstanceState",

@@ -1,7 +1,7 @@
 """Options of instances that CloudStack leaves no choice about: monitoring, metadata, recovery, names; and placement.
 
 Clients set them to what AWS has by default as a matter of course, and are told that it is so. Whoever asks for
-anything else is refused by name. Only the placement group is a real choice.
+anything else is refused by name. Only the placement group is a real choice, and the source check, which can be reset.
 """
 
 from typing import Any
@@ -10,6 +10,7 @@ from ec2bridge.actions._context import Context
 from ec2bridge.actions._machine_states import METADATA
 from ec2bridge.actions._machines import machine, machines
 from ec2bridge.actions._registry import action
+from ec2bridge.actions.instance_changes import change
 from ec2bridge.actions.placement_groups import find
 from ec2bridge.errors import Ec2Error
 
@@ -96,15 +97,20 @@ async def modify_instance_placement(ctx: Context, request: dict[str, Any]) -> di
     return {"Return": True}
 
 
-@action("ResetInstanceAttribute", honours=("InstanceId", "Attribute"), native=("listVirtualMachines",))
+@action(
+    "ResetInstanceAttribute",
+    honours=("InstanceId", "Attribute"),
+    native=("listVirtualMachines", "deleteTags"),
+)
 async def reset_instance_attribute(ctx: Context, request: dict[str, Any]) -> None:
-    """Refuse: of what AWS resets, kernels do not exist here, and sourceDestCheck is set by ModifyInstanceAttribute."""
-    await machine(ctx, request.get("InstanceId") or "")
+    """Turn the source check on again, which is AWS's default; a kernel or a RAM disk does not exist here."""
     name = request.get("Attribute")
     if name not in ("kernel", "ramdisk", "sourceDestCheck"):
         raise Ec2Error("InvalidParameterValue", f"Value ({name}) for parameter attribute is invalid.")
-    hint = ": use ModifyInstanceAttribute" if name == "sourceDestCheck" else ": CloudStack has none"
-    raise Ec2Error(
-        "UnsupportedOperation",
-        f"The parameter Attribute with the value '{name}' is not supported by ResetInstanceAttribute{hint}.",
-    )
+    if name != "sourceDestCheck":
+        await machine(ctx, request.get("InstanceId") or "")
+        raise Ec2Error(
+            "UnsupportedOperation",
+            f"The parameter Attribute with the value '{name}' is not supported: CloudStack has none to reset to.",
+        )
+    await change(ctx, request.get("InstanceId") or "", "SourceDestCheck", True)

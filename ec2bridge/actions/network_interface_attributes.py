@@ -8,9 +8,8 @@ from typing import Any
 
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._describe import Item
-from ec2bridge.actions._machines import machine
 from ec2bridge.actions._registry import Request, action
-from ec2bridge.actions.instance_changes import WRITERS
+from ec2bridge.actions.instance_changes import change
 from ec2bridge.actions.network_interfaces import describe_network_interfaces
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS
@@ -57,18 +56,32 @@ async def describe_network_interface_attribute(ctx: Context, request: Request) -
 )
 async def modify_network_interface_attribute(ctx: Context, request: Request) -> None:
     """Change the groups or the source check of the machine behind a primary interface."""
-    item = await _interface(ctx, request)
     named = [member for member in ("Groups", "SourceDestCheck") if request.get(member)]
-    if not named:
-        return
     if len(named) > 1:
         sentence = "Fields for multiple attribute types specified: groupSet, sourceDestCheck"
         raise Ec2Error("InvalidParameterCombination", sentence)
+    item = await _interface(ctx, request)
+    if named:
+        value = request[named[0]]
+        await _write(ctx, item, named[0], value["Value"] if isinstance(value, dict) else value)
+
+
+@action(
+    "ResetNetworkInterfaceAttribute",
+    honours=("NetworkInterfaceId", "SourceDestCheck"),
+    native=("listVirtualMachines", "deleteTags"),
+)
+async def reset_network_interface_attribute(ctx: Context, request: Request) -> None:
+    """Turn the source check of the machine behind a primary interface on again; whatever value is sent, AWS says."""
+    item = await _interface(ctx, request)
+    if request.get("SourceDestCheck"):
+        await _write(ctx, item, "SourceDestCheck", True)
+
+
+async def _write(ctx: Context, item: Item, member: str, value: Any) -> None:
     if item["Attachment"]["DeviceIndex"] != 0:
         sentence = (
-            f"The parameter {named[0]} can be changed on an instance's primary interface only on this cloud."
+            f"The parameter {member} can be changed on an instance's primary interface only on this cloud."
         )
         raise Ec2Error("UnsupportedOperation", sentence)
-    value = request[named[0]]
-    found = await machine(ctx, item["Attachment"]["InstanceId"])
-    await WRITERS[named[0]][1](ctx, found, value["Value"] if isinstance(value, dict) else value)
+    await change(ctx, item["Attachment"]["InstanceId"], member, value)

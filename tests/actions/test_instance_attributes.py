@@ -127,6 +127,8 @@ def test_the_source_check_goes_only_where_nothing_enforces_it(ec2: Any) -> None:
     ec2.modify_instance_attribute(InstanceId=isolated, SourceDestCheck={"Value": False})
     shown = described(ec2, InstanceIds=[isolated])[0]
     assert shown["SourceDestCheck"] is shown["NetworkInterfaces"][0]["SourceDestCheck"] is False
+    ec2.reset_instance_attribute(InstanceId=isolated, Attribute="sourceDestCheck")
+    assert attribute(ec2, isolated, "sourceDestCheck") == {"Value": True}
     with pytest.raises(ClientError) as error:
         ec2.modify_instance_attribute(InstanceId=native, SourceDestCheck={"Value": False})
     assert code_of(error) == "UnsupportedOperation"

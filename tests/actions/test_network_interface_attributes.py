@@ -22,6 +22,9 @@ def test_groups_and_source_check_through_the_interface(ec2: Any) -> None:
     assert read("description")["Description"] == {"Value": ""}
     assert read("attachment")["Attachment"]["InstanceId"] == machine["InstanceId"]
 
+    ec2.reset_network_interface_attribute(NetworkInterfaceId=eni, SourceDestCheck="true")
+    assert read("sourceDestCheck")["SourceDestCheck"] == {"Value": True}
+
 
 def test_what_is_no_attribute_or_no_interface(ec2: Any) -> None:
     none = "eni-00000000000000000"
