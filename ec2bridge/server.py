@@ -199,7 +199,8 @@ async def listening(settings: Settings) -> AsyncIterator[tuple[str, Bridge]]:
     metrics = Metrics()
     context = tls_context(settings)
     async with bridge(settings, metrics) as served:
-        runner = web.AppRunner(application(served, metrics), access_log=None)
+        # AWS takes no packed bodies; what is signed, and what counts against max_body, is what was sent.
+        runner = web.AppRunner(application(served, metrics), access_log=None, auto_decompress=False)
         await runner.setup()
         pages = web.Application()
         pages.router.add_get("/metrics", metrics.page)

@@ -1,5 +1,6 @@
 """What attackers try: each test is an attack that must come to nothing."""
 
+import gzip
 import logging
 import socket
 import time
@@ -115,6 +116,29 @@ def test_ids_of_another_are_unknown(place: Place) -> None:
     assert Native(place, "bob").list("listVirtualMachines")[0]["state"] == "Running"
 
 
+@pytest.mark.parametrize("mark", ["deprecated-at", "snapshot", "protected", "source-instance"])
+def test_marks_of_anothers_public_image_spoil_no_listing(place: Place, mark: str) -> None:
+    alice, bobs = place.client("alice"), Native(place, "bob")
+    before = len(alice.describe_images()["Images"])
+    image = bobs.do(
+        "registerTemplate",
+        name="evil",
+        displaytext="evil",
+        format="QCOW2",
+        hypervisor="KVM",
+        ostypeid=bobs.list("listOsTypes")[0]["id"],
+        url="http://example.com/evil.qcow2",
+        zoneid=bobs.zone("sim-adv"),
+    )
+    uuid = image["id"] if "id" in image else image["template"][0]["id"]
+    bobs.do("updateTemplatePermissions", id=uuid, ispublic=True)
+    for value in ("rubbish", "2026-13-01T00:00:00.000Z", "2026-01-01", "x y z", f"{'9' * 200} {'9' * 50}"):
+        tag = {"resourceids": [uuid], "resourcetype": "Template"}
+        bobs.do("createTags", **tag, tags=[{"key": f"ec2bridge:{mark}", "value": value}])
+        assert len(alice.describe_images()["Images"]) == before + 1
+        bobs.do("deleteTags", **tag, tags=[{"key": f"ec2bridge:{mark}"}])
+
+
 # --- time and memory -----------------------------------------------------------------------------------------------
 
 
@@ -204,6 +228,18 @@ def test_a_body_that_does_not_come_is_given_up(place: Place, monkeypatch: pytest
     with socket.create_connection((host, int(port)), 5) as connection:
         connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nAction")
         assert b"RequestTimeout" in connection.recv(4096)
+
+
+def test_a_packed_body_is_not_unpacked(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    host, port = place.url.removeprefix("http://").split(":")
+    for body in (b"no gzip", gzip.compress(b"Action=DescribeRegions&Version=2016-11-15")):
+        with socket.create_connection((host, int(port)), 5) as connection:
+            head = (
+                f"POST / HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: {len(body)}\r\n\r\n"
+            )
+            connection.sendall(head.encode() + body)
+            assert connection.recv(4096).startswith(b"HTTP/1.1 4")
+    assert [record.levelname for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 def test_the_store_is_purged(make_place: Callable[..., Place], monkeypatch: pytest.MonkeyPatch) -> None:

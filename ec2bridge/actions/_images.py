@@ -7,6 +7,7 @@ making is a record in the store, because CloudStack removes the template.
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -28,6 +29,10 @@ UNPROTECTED, GUARDED, COOLING = "disabled", "enabled-without-cooldown", "enabled
 """What EC2 says of an image's protection from deregistration."""
 
 _NAME = re.compile(r"[A-Za-z0-9()\[\] ./\-'@_]{3,128}")
+# Reserved tags as they are written here. The owner of an image that all may see can write anything there, and what
+# cannot be read must not spoil the others' listings.
+_ROOT = re.compile(r"(\S+) ([0-9]{1,9})(?: (\S+))?")
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:00\.000Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +50,17 @@ class Root:
 
 def root_of(row: Row) -> Root | None:
     """Return what a template's root was made of; None where it was no snapshot."""
-    marked = _tags.hidden(row).get(SNAPSHOT)
-    if not marked:
-        return None
-    snapshot, size, *kind = marked.split(" ")
-    return Root(snapshot, int(size), *kind[:1])
+    marked = _ROOT.fullmatch(_tags.hidden(row).get(SNAPSHOT, ""))
+    return Root(marked[1], int(marked[2]), marked[3]) if marked else None
+
+
+def deprecated_at(row: Row) -> str | None:
+    """Return when a template is out of date, as EC2 writes it; None where that is not said."""
+    marked = _tags.hidden(row).get(DEPRECATED, "")
+    with suppress(ValueError):
+        if _MOMENT.fullmatch(marked) and datetime.fromisoformat(marked):
+            return marked
+    return None
 
 
 def cooling_until(protection: str) -> float | None:

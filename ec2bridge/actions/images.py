@@ -18,7 +18,7 @@ from ec2bridge.actions._filters import TAGS
 from ec2bridge.actions._filters import wanted as wanted_values
 from ec2bridge.actions._image_permissions import executable_by
 from ec2bridge.actions._image_records import buried, settled
-from ec2bridge.actions._images import DEPRECATED, ENA, MACHINE, PROTECTED, SRIOV, UNPROTECTED, root_of
+from ec2bridge.actions._images import ENA, MACHINE, PROTECTED, SRIOV, UNPROTECTED, deprecated_at, root_of
 from ec2bridge.actions._types import architecture
 from ec2bridge.actions._values import gib, iso, known
 from ec2bridge.errors import Ec2Error
@@ -207,7 +207,7 @@ def image_item(ctx: Context, row: Row, tags: list[dict[str, str]]) -> Item:
         BlockDeviceMappings=[] if iso_image else block_devices(row),
         EnaSupport=True if marks.get(ENA) else None,
         SriovNetSupport=marks.get(SRIOV),
-        DeprecationTime=marks.get(DEPRECATED),
+        DeprecationTime=deprecated_at(row),
         DeregistrationProtection=marks.get(PROTECTED, UNPROTECTED),
         SourceInstanceId=marks.get(MACHINE),
         SourceImageId=ec2_id("ami", row["sourcetemplateid"]) if row.get("sourcetemplateid") else None,
