@@ -222,6 +222,35 @@ def test_the_machines_of_one_launch_are_limited() -> None:
         _launch._counts({"MinCount": 5000, "MaxCount": 5000})
 
 
+def test_launch_templates_fill_no_store(ec2: Any) -> None:
+    name, big = "big", {"UserData": "A" * 1_900_000}
+    ec2.create_launch_template(LaunchTemplateName=name, LaunchTemplateData=big)
+
+    def grow() -> None:
+        # A few hundred bytes that add two megabytes.
+        for _ in range(5):
+            ec2.create_launch_template_version(
+                LaunchTemplateName=name, SourceVersion="1", LaunchTemplateData={"KeyName": "k"}
+            )
+
+    assert code_of(grow) == "MaxTemplateVersionLimitExceeded"
+    another = partial(ec2.create_launch_template, LaunchTemplateName="more", LaunchTemplateData=big)
+    assert code_of(another) == "MaxTemplateLimitExceeded"
+    ec2.modify_launch_template(LaunchTemplateName=name, DefaultVersion="2")
+    ec2.delete_launch_template_versions(LaunchTemplateName=name, Versions=["1"])
+    another()
+
+
+def test_numbers_that_int_cannot_read_are_refused(ec2: Any) -> None:
+    ec2.create_launch_template(LaunchTemplateName="one", LaunchTemplateData={"KeyName": "k"})
+    for number in ("²", "9" * 5000):
+        modify = partial(ec2.modify_launch_template, LaunchTemplateName="one", DefaultVersion=number)
+        assert code_of(modify) == "InvalidParameterValue"
+        permission = {"IpProtocol": number, "IpRanges": [{"CidrIp": "192.0.2.1/32"}]}
+        authorize = partial(ec2.authorize_security_group_ingress, GroupName="default")
+        assert code_of(partial(authorize, IpPermissions=[permission])) == "InvalidParameterValue"
+
+
 def test_a_body_that_does_not_come_is_given_up(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ec2bridge.app.BODY_TIMEOUT", 0.2)
     host, port = place.url.removeprefix("http://").split(":")

@@ -94,7 +94,10 @@ def _root_disk(request: dict[str, Any]) -> dict[str, Any]:
 async def from_url(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Return what registerTemplate is told of a disk that CloudStack is to fetch."""
     url = request["ImageLocation"]
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # brackets that hold no IPv6 address
+        parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.netloc:
         raise Ec2Error(
             "InvalidParameterValue",

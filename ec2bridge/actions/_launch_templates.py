@@ -4,6 +4,7 @@ CloudStack has nothing like them, so a template with all its versions is one ent
 is still the one that was read; its name is reserved by an entry of its own, which keeps replicas apart.
 """
 
+import json
 import logging
 import re
 import uuid
@@ -24,7 +25,10 @@ Data = dict[str, Any]
 
 KIND, NAMES = "launch-template", "launch-template-name"
 LATEST, DEFAULT = "$Latest", "$Default"
+MOST_TEXT = 8 * 1024 * 1024
+"""Characters of an account's templates with all their versions: a listing reads them all, and so does a change."""
 _NAME = re.compile(r"[A-Za-z0-9().\-/_]{3,128}\Z")
+_NUMBER = re.compile(r"[0-9]{1,9}")
 # What a template and a launch call by different names.
 _RENAMED = {"RamDiskId": "RamdiskId", "ElasticGpuSpecifications": "ElasticGpuSpecification"}
 _BY_KEY = {"BlockDeviceMappings": "DeviceName"}
@@ -87,6 +91,7 @@ async def create(ctx: Context, name: str | None, description: str | None, data: 
             f" the following characters: - ( ) . / _. '{name or ''}' is not.",
         )
     check_data(data)
+    await _check_room(ctx, {"id": "", "data": data}, "MaxTemplateLimitExceeded")
     key = str(uuid.uuid4())
     if not await ctx.store.put_new(ctx.owner_id, NAMES, name, key):
         raise Ec2Error(
@@ -115,12 +120,27 @@ def check_data(data: Data) -> None:
         )
 
 
-async def change(ctx: Context, named: Mapping[str, Any], alter: Callable[[Template], None]) -> Template:
+async def _check_room(ctx: Context, template: Template, code: str) -> None:
+    """Refuse what would make an account's templates longer than all of them may be together."""
+    others = [other for other in await templates(ctx) if other["id"] != template["id"]]
+    if len(json.dumps([*others, template])) > MOST_TEXT:
+        raise Ec2Error(
+            code,
+            f"Your launch templates with all their versions may have {MOST_TEXT // 2**20} MiB: delete what you no"
+            " longer need.",
+        )
+
+
+async def change(
+    ctx: Context, named: Mapping[str, Any], alter: Callable[[Template], None], *, grows: bool = False
+) -> Template:
     """Alter a template; tried again on the new one when another request was faster."""
     while True:
         entry = await _entry(ctx, named)
         template: Template = entry.value
         alter(template)
+        if grows:
+            await _check_room(ctx, template, "MaxTemplateVersionLimitExceeded")
         if await ctx.store.replace(ctx.owner_id, KIND, entry.key, template, entry.version):
             return template
 
@@ -142,7 +162,7 @@ def number_of(template: Template, version: str | None) -> int:
         return int(template["default"])
     if version == LATEST:
         return latest(template)
-    if not str(version).isdigit():
+    if not _NUMBER.fullmatch(str(version)):
         raise Ec2Error("InvalidParameterValue", f"Value ({version}) for parameter version is invalid.")
     return int(str(version))
 

@@ -20,6 +20,7 @@ _NAMES = {"1": "icmp", "6": "tcp", "17": "udp", "58": "icmpv6", "all": "-1"}
 _PORTED = ("tcp", "udp")
 # Of these ICMP types only code 0 exists, so "all codes", which CloudStack does not take, is code 0.
 _ONE_CODE = frozenset({0, 4, 8, 9, 10, 13, 14, 15, 16, 17, 18})
+_NUMBER = re.compile(r"[0-9]{1,3}")
 _DESCRIPTION = re.compile(r"[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{0,255}")
 
 
@@ -176,7 +177,7 @@ def protocol_and_ports(permission: Request) -> tuple[str, int | None, int | None
         if {first, last} - {None, -1}:
             raise Ec2Error("UnsupportedOperation", "CloudStack lets ICMPv6 through as a whole, not by type.")
         return protocol, -1, -1
-    if protocol != "-1" and not (protocol.isdigit() and int(protocol) <= 255):
+    if protocol != "-1" and not (_NUMBER.fullmatch(protocol) and int(protocol) <= 255):
         raise Ec2Error("InvalidParameterValue", f"Invalid value '{sent}' for IP protocol. Unknown protocol.")
     return protocol, None, None
 

@@ -70,7 +70,7 @@ async def create_launch_template_version(ctx: Context, request: dict[str, Any]) 
         }
         made[:] = [number]
 
-    template = await _launch_templates.change(ctx, request, alter)
+    template = await _launch_templates.change(ctx, request, alter, grows=True)
     return {"LaunchTemplateVersion": _public(item(template, made[0]))}
 
 

@@ -235,6 +235,7 @@ def test_an_image_of_a_disk_at_a_url(place: Place, ec2: Any) -> None:
 
     assert refusal(lambda: register("my-bucket/image.manifest.xml")) == "InvalidParameterValue"
     assert refusal(lambda: register("https://images.example/disk.iso9660")) == "InvalidParameterValue"
+    assert refusal(lambda: register("https://[images.example/disk.qcow2")) == "InvalidParameterValue"
     register("http://images.example/disk.vmdk.gz")
 
 
