@@ -18,7 +18,11 @@ async def remove(ctx: Context, known: Groups, group: Group) -> bool:
         return False
     await _tags.forget(ctx, "security-group", group.uuid)
     rules = [rule for way in (True, False) for rule in known.native_rules(group, egress=way)]
-    await _tags.forget(ctx, _rule_jobs.KIND, *(rule.uuid for rule in rules if rule.uuid))
+    await _tags.forget(ctx, _rule_jobs.KIND, *(str(rule.uuid) for rule in rules))
+    # CloudStack deletes a group's rules with it, and keeps the tags of those.
+    tagged = [str(rule.uuid) for rule in rules if _tags.native(rule.row)]
+    if tagged:
+        await _tags.clear(ctx, _rule_jobs.KIND, *tagged)
     return True
 
 

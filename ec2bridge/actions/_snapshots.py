@@ -5,7 +5,6 @@ once a zone. CloudStack names a snapshot and EC2 describes it, so what the bridg
 its description in a reserved tag; any other snapshot is described by its name.
 """
 
-import logging
 from typing import Any
 
 from ec2bridge.actions import _tags
@@ -13,11 +12,8 @@ from ec2bridge.actions._context import Context, owner_of
 from ec2bridge.actions._describe import Item
 from ec2bridge.actions._places import Zone
 from ec2bridge.actions._values import gib, known, moment, named
-from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id
-
-log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 
@@ -64,12 +60,7 @@ async def resolve_snapshot(ctx: Context, snapshot: str | None) -> Row:
 async def delete(ctx: Context, uuid: str) -> None:
     """Delete a snapshot with its tags, which CloudStack would list until its own clean-up, a day later by default."""
     await ctx.account.job("deleteSnapshot", id=uuid)
-    try:
-        held = await _tags.held_natively(ctx, "snapshot", [uuid])
-        await _tags.remove(ctx, "snapshot", held, dict.fromkeys(held[uuid]))
-    except CloudStackError as error:
-        log.warning("the tags of snapshot %s, which is deleted, stay in CloudStack: %s", uuid, error)
-    await _tags.forget(ctx, "snapshot", uuid)
+    await _tags.clear(ctx, "snapshot", uuid)
 
 
 def require_completed(row: Row) -> None:

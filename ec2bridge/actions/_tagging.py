@@ -5,6 +5,7 @@ the number of objects allows.
 """
 
 import asyncio
+import logging
 import unicodedata
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -12,6 +13,8 @@ from types import MappingProxyType
 
 from ec2bridge.actions._context import Context
 from ec2bridge.cloudstack.errors import CloudStackError
+
+log = logging.getLogger(__name__)
 
 STORE_KIND = "tags"
 
@@ -80,8 +83,18 @@ async def remove(
         await _keep(ctx, kind, ident, drop=tags)
 
 
+async def clear(ctx: Context, kind: str, *native_ids: str) -> None:
+    """Drop all tags of objects that are gone, of a kind whose tags CloudStack would list on."""
+    try:
+        held = await held_natively(ctx, kind, native_ids)
+        await remove(ctx, kind, held, dict.fromkeys(key for now in held.values() for key in now))
+    except CloudStackError as error:
+        log.warning("tags of the deleted %s stay in CloudStack: %s", NATIVE[kind], error)
+    await forget(ctx, kind, *native_ids)
+
+
 async def forget(ctx: Context, kind: str, *native_ids: str) -> None:
-    """Drop what the store holds of objects that are gone (CloudStack drops its own tags with the object)."""
+    """Drop what the store holds of objects that are gone, of a kind whose tags CloudStack drops itself."""
     places = {f"{kind}/{ident}" for ident in native_ids}
     for entry in await ctx.store.list(ctx.owner_id, STORE_KIND):
         if entry.key in places:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ec2bridge.actions._context import Context
-from ec2bridge.actions._tagging import STORE_KIND, assign, forget, held_natively, remove
+from ec2bridge.actions._tagging import STORE_KIND, assign, clear, forget, held_natively, remove
 from ec2bridge.errors import Ec2Error
 
 RESERVED = "ec2bridge:"
@@ -30,6 +30,7 @@ __all__ = [
     "assign",
     "attach",
     "check_key",
+    "clear",
     "forget",
     "held_natively",
     "hidden",

@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.actions.native import Native
+
 EVERYWHERE = "0.0.0.0/0"
 DEFAULT_EGRESS = [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": EVERYWHERE}]}]
 
@@ -329,6 +331,17 @@ def test_rules_carry_tags_and_go_with_them(ec2, web):
     assert {tag["Key"] for tag in rule["Tags"]} == {"why", "empty"}
     ec2.revoke_security_group_ingress(GroupId=web, SecurityGroupRuleIds=[ident])
     assert ec2.describe_tags()["Tags"] == []
+
+
+def test_a_group_takes_its_rules_tags_along(place, ec2, web):
+    described = {**tcp(22), "IpRanges": [{"CidrIp": EVERYWHERE, "Description": "ssh"}]}
+    specification = [{"ResourceType": "security-group-rule", "Tags": [{"Key": "why", "Value": "ssh"}]}]
+    ec2.authorize_security_group_ingress(
+        GroupId=web, IpPermissions=[described], TagSpecifications=specification
+    )
+    ec2.delete_security_group(GroupId=web)
+    assert ec2.describe_tags()["Tags"] == []
+    assert Native(place).list("listTags") == []
 
 
 # --- egress, which CloudStack has the other way round

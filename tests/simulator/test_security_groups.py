@@ -68,6 +68,27 @@ async def test_tags_that_the_database_takes_for_one_are_refused(clients: Clients
     assert await alice.list("listTags", resourceid=group["id"]) == []
 
 
+async def test_the_tags_of_a_groups_rules_outlive_the_group(clients: Clients) -> None:
+    alice = clients.alice
+    group = (await alice.call("createSecurityGroup", name="web"))["securitygroup"]
+    rule = {"securitygroupid": group["id"], "protocol": "all", "cidrlist": ["10.0.0.0/8"]}
+    (made,) = (await alice.job("authorizeSecurityGroupIngress", **rule))["ingressrule"]
+    where = {"resourceids": [made["ruleid"]], "resourcetype": "SecurityGroupRule"}
+    await alice.job("createTags", tags=[{"key": "why", "value": "ssh"}], **where)
+    await alice.call("deleteSecurityGroup", id=group["id"])
+    assert [tag["key"] for tag in await alice.list("listTags")] == ["why"]
+
+    assert await refusal(clients.bob.job("deleteTags", **where)) == (
+        530,
+        "Caller does not have permission to operate with provided resource.",
+    )
+    failed = (530, "Failed to delete tags")
+    assert await refusal(alice.job("deleteTags", **{**where, "resourcetype": "SecurityGroup"})) == failed
+    await alice.job("deleteTags", **where)
+    assert await alice.list("listTags") == []
+    assert await refusal(alice.job("deleteTags", **where)) == failed
+
+
 async def test_a_tag_that_fails_leaves_none_of_its_call_behind(clients: Clients) -> None:
     alice = clients.alice
     group = (await alice.call("createSecurityGroup", name="web"))["securitygroup"]

@@ -63,6 +63,7 @@ _UNTAGGABLE = (
 WIDEST = 255
 UNTAGGABLE = {kind.lower(): kind for kind in _UNTAGGABLE}
 _HIDDEN_INSIDE = ("id", "domainpath")
+_NOT_YOURS = "Caller does not have permission to operate with provided resource."
 
 
 def fold(key: str) -> str:
@@ -139,17 +140,14 @@ def _kind(name: str) -> tuple[str, str]:
 
 def _resources(call: Call, kind: str, table: str) -> list[Row]:
     rows = []
-    rows_of = call.cloud.tables[table]
-    # A deleted snapshot stays in the database, with its tags, until the clean-up thread has been by.
-    find = rows_of.known if table == "snapshots" else rows_of.get
     for resource_id in call.words("resourceids"):
-        row = find(resource_id)
+        row = call.cloud.tables[table].get(resource_id)
         if row is None:
             raise invalid(f"Unable to find resource by uuid {resource_id} and type {kind}")
         owner = _owner(row)
         public = "account" not in owner and "projectid" not in owner
         if not call.may_use(owner) or (public and not call.caller.is_admin):
-            raise ApiError(530, 4250, "Caller does not have permission to operate with provided resource.")
+            raise ApiError(530, 4250, _NOT_YOURS)
         rows.append(row)
     return rows
 
@@ -208,11 +206,15 @@ def _refuse_taken(call: Call, kind: str, row: Row, pairs: dict[str, str]) -> Non
 @command("deleteTags")
 def delete_tags(call: Call) -> Answer:
     def work() -> Row:
-        rows = _resources(call, *_kind(call.need("resourcetype")))
+        kind, _ = _kind(call.need("resourcetype"))
         wanted = [(fold(tag.get("key", "")), tag.get("value")) for tag in call.maps("tags")]
-        found = [tag for row in rows for tag in of(call.cloud, row["id"]) if _wanted(tag, wanted)]
+        # Tags are found by their object's uuid, whether the object is still there or not.
+        tags = [tag for ident in call.words("resourceids") for tag in of(call.cloud, ident)]
+        found = [tag for tag in tags if tag["resourcetype"] == kind and _wanted(tag, wanted)]
         if not found:
             raise ApiError(530, 4250, "Failed to delete tags")
+        if not all(call.may_use(tag) for tag in found):
+            raise ApiError(530, 4250, _NOT_YOURS)
         for tag in found:
             call.cloud.tables["tags"].erase(tag)
         return {"success": True}
