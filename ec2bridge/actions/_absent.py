@@ -55,7 +55,7 @@ REASONS = (
     ),
     (r"CidrBlock", "a CloudStack network keeps the one range that it is made with"),
     (r"NatGateway", "the router of a CloudStack VPC is the NAT of all its subnets, under its one address"),
-    (r"NetworkInterface|PrivateIpAddresses", "a NIC of CloudStack exists with its machine alone"),
+    (r"NetworkInterfacePermission", "an interface is its account's alone"),
     (r"DhcpOptions", "CloudStack's zone and network say what DHCP tells the machines"),
     (r"Vpn|CustomerGateway", "ec2bridge does not serve CloudStack's site-to-site VPN yet"),
     (r"NetworkAcl", "ec2bridge does not serve CloudStack's network ACLs yet"),

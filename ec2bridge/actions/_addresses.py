@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ec2bridge.actions import _machines, _tagging, _tags
+from ec2bridge.actions import _interfaces, _machines, _tagging, _tags
 from ec2bridge.actions._context import Context, owner_of
 from ec2bridge.actions._launch_network import has_static_nat
 from ec2bridge.actions._machine_states import LAUNCH_MARK
@@ -123,10 +123,15 @@ def nic_key(machine: str, network: str | None) -> str:
 
 
 async def nics_of(ctx: Context, rows: Iterable[Row]) -> dict[str, Row]:
-    """Return the NICs of the machines that addresses are mapped to; one listing, however many."""
+    """Return the NICs of the machines that addresses are mapped to, under their interfaces' ids; one listing."""
     wanted = {row["virtualmachineid"] for row in rows if row.get("virtualmachineid")}
     machines = await _machines.list_rows(ctx, wanted)
-    return {nic_key(m["id"], nic["networkid"]): nic for m in machines for nic in m.get("nic") or ()}
+    held = _interfaces.by_nic(await _interfaces.records(ctx))
+    return {
+        nic_key(m["id"], nic["networkid"]): {**nic, "id": held.get(nic["id"], nic)["id"]}
+        for m in machines
+        for nic in m.get("nic") or ()
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +176,14 @@ async def _named(ctx: Context, request: dict[str, Any]) -> tuple[Row, Row]:
     if not ident and not interface:
         raise Ec2Error("MissingParameter", "Either instance ID or network interface id must be specified")
     if interface:
-        uuid = await ctx.directory.resolve("network-interface", interface)
+        record = _interfaces.find(await _interfaces.records(ctx), interface)
+        if record is not None and not record["nic"]:
+            raise Ec2Error(
+                "UnsupportedOperation",
+                f"No public address can be associated with {interface} before it is attached: CloudStack maps addresses"
+                " to machines.",
+            )
+        uuid = record["nic"] if record else await ctx.directory.resolve("network-interface", interface)
         for row in await _machines.list_rows(ctx):
             for nic in row.get("nic") or ():
                 if nic["id"] == uuid and ident in (None, ec2_id("i", row["id"]), row["id"]):

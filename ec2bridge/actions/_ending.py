@@ -8,7 +8,7 @@ import asyncio
 import logging
 from typing import Any
 
-from ec2bridge.actions import _tags, _tiers
+from ec2bridge.actions import _interfaces, _tags, _tiers
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._instances import goes_with_machine
 from ec2bridge.actions._machine_states import ADDRESS, GROUPS, LAUNCH_KIND, LAUNCH_MARK, STOP_KIND
@@ -107,6 +107,7 @@ async def finish(record: Record) -> None:
     ctx = record.ctx
     for kind in (LAUNCH_KIND, STOP_KIND):
         await ctx.store.delete(ctx.owner_id, kind, record.uuid)
+    await _interfaces.machine_gone(ctx, record.uuid)
     if record.data["phase"] == UNDONE:
         await record.close()
     else:

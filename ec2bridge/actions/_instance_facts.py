@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ec2bridge.actions import _groups, _tags
+from ec2bridge.actions import _groups, _interfaces, _tags
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._machine_states import GROUPS, STOP_KIND, moving
 from ec2bridge.actions._places import Zone, cached, default_vpc_id, vpc_ids, zones
@@ -31,6 +31,8 @@ class Facts:
     records: Mapping[str, dict[str, Any]]
     moving: Mapping[str, str]
     stops: Mapping[str, dict[str, str]]
+    interfaces: Mapping[str, dict[str, Any]]
+    """CloudStack's uuid of a NIC → the record of its interface, of those that have one."""
     owners: dict[tuple[Any, ...], str]
 
 
@@ -53,6 +55,7 @@ async def gather_facts(
         records=records,
         moving=moving(ctx),
         stops={entry.key: entry.value for entry in await ctx.store.list(ctx.owner_id, STOP_KIND)},
+        interfaces=_interfaces.by_nic(await _interfaces.records(ctx)),
         owners={},
     )
 

@@ -1,6 +1,6 @@
 """A machine's NICs as EC2's network interfaces, and the addresses and groups that an instance takes from them."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from ec2bridge.actions import _tags
@@ -22,6 +22,7 @@ def add_network(item: Item, facts: Facts, row: Row, owner: str, launched: dateti
         for tag in row.get("tags") or ()
     )
     nics = sorted(row["nic"], key=lambda nic: (not nic.get("isdefault"), int(nic.get("deviceid", 0))))
+    held = [facts.interfaces.get(nic["id"]) or {} for nic in nics]
     first = nics[0]
     item["SubnetId"] = ec2_id("subnet", first["networkid"])
     item["VpcId"] = facts.vpcs.get(first["networkid"], facts.default_vpc)
@@ -37,25 +38,25 @@ def add_network(item: Item, facts: Facts, row: Row, owner: str, launched: dateti
         item["Ipv6Address"] = first["ip6address"]
     item["NetworkInterfaces"] = [
         {
-            **_nic(nic, owner),
+            **_nic(nic, record, owner),
             "VpcId": facts.vpcs.get(nic["networkid"], facts.default_vpc),
             "Groups": groups,
             "SourceDestCheck": checked,
-            "Attachment": _attachment(nic, place, launched),
+            "Attachment": _attachment(nic, record, place, launched),
         }
-        for place, nic in enumerate(nics)
+        for place, (nic, record) in enumerate(zip(nics, held, strict=True))
     ]
 
 
-def _nic(nic: Row, owner: str) -> Item:
-    """Translate what a NIC's own row tells."""
+def _nic(nic: Row, record: Row, owner: str) -> Item:
+    """Translate what a NIC's own row tells, and the record of its interface if it has one."""
     item: Item = {
-        "NetworkInterfaceId": ec2_id("eni", nic["id"]),
+        "NetworkInterfaceId": ec2_id("eni", record.get("id") or nic["id"]),
         "SubnetId": ec2_id("subnet", nic["networkid"]),
         "OwnerId": owner,
         "Status": "in-use",
         "InterfaceType": "interface",
-        "Description": "",
+        "Description": record.get("description", ""),
         "PrivateIpAddresses": [],
         "Ipv6Addresses": [{"Ipv6Address": nic["ip6address"]}] if nic.get("ip6address") else [],
     }
@@ -77,12 +78,13 @@ def _nic(nic: Row, owner: str) -> Item:
     return item
 
 
-def _attachment(nic: Row, place: int, launched: datetime) -> Item:
+def _attachment(nic: Row, record: Row, place: int, launched: datetime) -> Item:
+    at = record.get("at")
     return {
-        "AttachmentId": ec2_id("eni-attach", nic["id"]),
-        "DeviceIndex": place,
+        "AttachmentId": ec2_id("eni-attach", record.get("id") or nic["id"]),
+        "DeviceIndex": record.get("index", place),
         "NetworkCardIndex": 0,
         "Status": "attached",
-        "DeleteOnTermination": True,
-        "AttachTime": launched,
+        "DeleteOnTermination": not record.get("keep"),
+        "AttachTime": datetime.fromtimestamp(at, UTC).replace(microsecond=0) if at else launched,
     }

@@ -183,13 +183,14 @@ async def _switches(ctx: Context, request: dict[str, Any], launch: Launch) -> No
         launch.marks[_machine_states.SHUTDOWN] = shutdown_behaviour(
             request["InstanceInitiatedShutdownBehavior"]
         )
+    if (launch.nics.wanted[0].get("Record") or {}).get("check") is False:
+        launch.marks[_machine_states.SOURCE_CHECK] = "false"
     if request.get("DisableApiStop"):
         launch.marks[_machine_states.STOP_LOCK] = "true"
     if request.get("DisableApiTermination"):
         await require_protection(ctx)
         launch.protect = True
-    address = launch.nics.address
-    if address and launch.most > 1:
+    if (launch.nics.address or launch.nics.exist) and launch.most > 1:
         raise Ec2Error(
             "InvalidParameterCombination",
             "A private address can be given to one instance only: MaxCount is more.",

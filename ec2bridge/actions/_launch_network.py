@@ -10,14 +10,22 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from ec2bridge.actions import _tags
+from ec2bridge.actions import _interfaces, _tags
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._firewall import open_egress
 from ec2bridge.actions._places import Zone, default_network, networks, resolve_zone, subnet_id, zones
+from ec2bridge.actions._values import known
 from ec2bridge.errors import Ec2Error
-from ec2bridge.ids import KINDS
+from ec2bridge.ids import KINDS, ec2_id
 
 Row = dict[str, Any]
+
+_INSTANCE_LEVEL = {
+    "SubnetId": "subnet ID",
+    "SecurityGroupIds": "security groups",
+    "SecurityGroups": "security groups",
+    "PrivateIpAddress": "private address",
+}
 
 
 @dataclass(slots=True)
@@ -30,6 +38,8 @@ class Nics:
     groups: list[str] | None
     """Groups given with the network interface instead of the machine."""
     public: bool
+    wanted: list[dict[str, Any]]
+    """The interfaces as the request has them, in device order; with a `Record` where it names one that exists."""
 
     @property
     def address(self) -> str | None:
@@ -41,17 +51,23 @@ class Nics:
         if self.zone.basic:
             return {"ipaddress": self.address}
         ids = [row["id"] for row in self.rows]
+        macs = [(nic.get("Record") or {}).get("mac") for nic in self.wanted]
         if len(ids) == 1:
-            return {"networkids": ids, "ipaddress": self.address}
+            return {"networkids": ids, "ipaddress": self.address, "macaddress": macs[0]}
         if not self.address:
             return {"networkids": ids}
-        pairs = zip(ids, self.addresses, strict=True)
-        return {"iptonetworklist": [{"networkid": uuid, "ip": address} for uuid, address in pairs]}
+        places = zip(ids, self.addresses, macs, strict=True)
+        return {"iptonetworklist": [known(networkid=uuid, ip=ip, mac=mac) for uuid, ip, mac in places]}
+
+    @property
+    def exist(self) -> bool:
+        """Whether the launch takes an interface that exists, which is but one machine's."""
+        return any("Record" in nic for nic in self.wanted)
 
 
 async def nics(ctx: Context, request: dict[str, Any], image: list[Row], most: int) -> Nics:
     """Decide zone and networks from SubnetId, NetworkInterfaces, Placement, or the defaults."""
-    wanted = _wanted(request)
+    wanted = [await _existing(ctx, nic) for nic in _wanted(request)]
     found = await networks(ctx)
     rows = [_subnet(found, nic["SubnetId"]) for nic in wanted if nic.get("SubnetId")]
     zone = await _zone(ctx, request, rows, image, found)
@@ -63,7 +79,30 @@ async def nics(ctx: Context, request: dict[str, Any], image: list[Row], most: in
         rows = [row for row in found if row["zoneid"] == zone.uuid][:1]
     addresses = [_address(nic, row) for nic, row in zip(wanted, rows, strict=False)]
     public = _wants_address(wanted[0], rows[0])
-    return Nics(zone, rows, addresses, wanted[0].get("Groups"), public)
+    return Nics(zone, rows, addresses, wanted[0].get("Groups"), public, wanted)
+
+
+async def _existing(ctx: Context, nic: dict[str, Any]) -> dict[str, Any]:
+    """Return what an interface that exists asks for: its subnet, its addresses, its groups."""
+    ident = nic.get("NetworkInterfaceId")
+    if not ident:
+        return nic
+    for member in ("SubnetId", "Groups", "PrivateIpAddress", "PrivateIpAddresses", "Description"):
+        if nic.get(member):
+            raise Ec2Error(
+                "InvalidParameterCombination",
+                f"A network interface ID and a {member} may not be specified on the same network interface",
+            )
+    record = await _interfaces.required(ctx, ident)
+    secondary = [{"Primary": False, "PrivateIpAddress": address} for address in record["secondary"]]
+    return {
+        **nic,
+        "SubnetId": ec2_id("subnet", record["subnet"]),
+        "PrivateIpAddress": record["address"],
+        "PrivateIpAddresses": secondary,
+        "Groups": record["groups"],
+        "Record": record,
+    }
 
 
 def _wanted(request: dict[str, Any]) -> list[dict[str, Any]]:
@@ -71,11 +110,11 @@ def _wanted(request: dict[str, Any]) -> list[dict[str, Any]]:
     specified = sorted(request.get("NetworkInterfaces") or [], key=lambda nic: nic.get("DeviceIndex", 0))
     if not specified:
         return [{"SubnetId": request.get("SubnetId"), "PrivateIpAddress": request.get("PrivateIpAddress")}]
-    for name in ("SubnetId", "SecurityGroupIds", "SecurityGroups", "PrivateIpAddress"):
+    for name, words in _INSTANCE_LEVEL.items():
         if request.get(name):
             raise Ec2Error(
                 "InvalidParameterCombination",
-                f"Network interfaces and an instance-level {name} may not be specified on the same request",
+                f"Network interfaces and an instance-level {words} may not be specified on the same request",
             )
     indices = [nic.get("DeviceIndex", 0) for nic in specified]
     if indices != list(range(len(specified))):
@@ -134,16 +173,27 @@ def _address(nic: dict[str, Any], row: Row) -> str | None:
     """Return the private address asked for on a NIC, checked against its subnet."""
     named = nic.get("PrivateIpAddress")
     for entry in nic.get("PrivateIpAddresses") or ():
-        if not entry.get("Primary"):
-            raise Ec2Error(
-                "UnsupportedOperation",
-                "Secondary private addresses cannot be given at launch: use AssignPrivateIpAddresses.",
-            )
-        named = named or entry.get("PrivateIpAddress")
-    if not named:
-        return None
+        if entry.get("Primary"):
+            named = named or entry.get("PrivateIpAddress")
+        else:
+            check_address(entry.get("PrivateIpAddress") or "", row)
+    return check_address(named, row) if named else None
+
+
+def secondary_addresses(nic: dict[str, Any]) -> list[str | None]:
+    """Return the further addresses that an interface is to have: those named, or so many that CloudStack chooses."""
+    named = [
+        entry.get("PrivateIpAddress")
+        for entry in nic.get("PrivateIpAddresses") or ()
+        if not entry.get("Primary")
+    ]
+    return named or [None] * (nic.get("SecondaryPrivateIpAddressCount") or 0)
+
+
+def check_address(named: str, network: Row) -> str:
+    """Refuse an address outside its subnet, and return it."""
     try:
-        subnet = ipaddress.ip_network(row.get("cidr") or "0.0.0.0/0", strict=False)
+        subnet = ipaddress.ip_network(network.get("cidr") or "0.0.0.0/0", strict=False)
         inside = ipaddress.ip_address(named) in subnet
     except ValueError:
         raise Ec2Error(

@@ -33,6 +33,7 @@ async def settle(record: Record) -> None:
             await record.save(job=None)
         # Its address is known by now, to the tiers whose groups let its groups in.
         await _tiers.settle_later(ctx, *data["todo"].get("vpcs", ()))
+        await _add_addresses(record)
         await _map_address(record)
         await _add_volumes(record)
         await _tag_parts(record)
@@ -65,6 +66,21 @@ def reason(error: CloudStackError | Ec2Error) -> tuple[str, str]:
     if error.errorcode == 535:
         return LIMITS.get(error.command, "Client.InstanceLimitExceeded"), error.errortext
     return "Server.InternalError", error.errortext or "Internal error on launch"
+
+
+async def _add_addresses(record: Record) -> None:
+    """Give the NICs the further addresses that the launch asks for, but for those that they have already."""
+    ctx, wanted = record.ctx, record.data["todo"].get("addresses") or []
+    if not wanted:
+        return
+    [row] = await ctx.account.list("listVirtualMachines", id=record.uuid, details=["nics"])
+    held = {nic["id"]: [entry["ipaddress"] for entry in nic.get("secondaryip") or ()] for nic in row["nic"]}
+    for entry in wanted:
+        there = held.get(entry["nic"], [])
+        done = entry["address"] in there if entry["address"] else entry["number"] < len(there)
+        if not done:
+            await ctx.account.job("addIpToNic", nicid=entry["nic"], ipaddress=entry["address"])
+    await record.save(todo={**record.data["todo"], "addresses": []})
 
 
 async def _map_address(record: Record) -> None:

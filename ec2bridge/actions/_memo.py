@@ -48,7 +48,13 @@ def instances(ctx: Context, facts: Facts, rows: list[Row]) -> list[Item]:
         if uuid in facts.records or uuid in facts.moving:
             found.append(_translated(facts, row))
             continue
-        rests_on = (row, facts.volumes.get(uuid), facts.tags.get(uuid), facts.stops.get(uuid))
+        rests_on = (
+            row,
+            facts.volumes.get(uuid),
+            facts.tags.get(uuid),
+            facts.stops.get(uuid),
+            [facts.interfaces.get(nic["id"]) for nic in row.get("nic") or ()],
+        )
         seen = memory.seen.get(uuid)
         if seen is None or seen.rests_on != rests_on:
             seen = Seen(rests_on, _translated(facts, row))

@@ -18,7 +18,7 @@ from ec2bridge.actions._launch import require_protection, shutdown_behaviour
 from ec2bridge.actions._launch_groups import membership, native_uuids
 from ec2bridge.actions._machine_states import GROUPS, KEEP_MARK, SHUTDOWN, SOURCE_CHECK, STOP_LOCK
 from ec2bridge.actions._machines import Machine, machine, volumes_of
-from ec2bridge.actions._places import resolve_zone, vpc_ids
+from ec2bridge.actions._places import Zone, resolve_zone, vpc_ids
 from ec2bridge.actions._registry import action, as_sent
 from ec2bridge.actions._types import TYPE_TAG, resolve_type, type_of, type_table
 from ec2bridge.errors import Ec2Error
@@ -80,12 +80,17 @@ async def _shutdown(ctx: Context, found: Machine, value: Any) -> None:
 async def _source_check(ctx: Context, found: Machine, value: Any) -> None:
     zone = await resolve_zone(ctx, found.row["zoneid"])
     if not _truth(value) and zone.security_groups:
-        raise Ec2Error(
-            "UnsupportedOperation",
-            f"The parameter SourceDestCheck=false is not supported in {zone.name}: CloudStack's security groups"
-            " always drop what a machine sends under another address.",
-        )
+        refuse_unchecked(zone)
     await _mark(ctx, found, SOURCE_CHECK, None if _truth(value) else "false")
+
+
+def refuse_unchecked(zone: Zone) -> None:
+    """Refuse to let a machine send under other addresses where CloudStack drops that."""
+    raise Ec2Error(
+        "UnsupportedOperation",
+        f"The parameter SourceDestCheck=false is not supported in {zone.name}: CloudStack's security groups"
+        " always drop what a machine sends under another address.",
+    )
 
 
 async def _group_set(ctx: Context, found: Machine, value: Any) -> None:

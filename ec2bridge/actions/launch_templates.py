@@ -150,7 +150,7 @@ def _mapping(mapping: Item) -> Item:
 def _nic(nic: Item) -> Item:
     return {
         "DeviceIndex": nic["Attachment"]["DeviceIndex"],
-        "DeleteOnTermination": True,
+        "DeleteOnTermination": nic["Attachment"]["DeleteOnTermination"],
         "SubnetId": nic["SubnetId"],
         "Groups": [group["GroupId"] for group in nic.get("Groups") or ()],
     }

@@ -1,15 +1,17 @@
 """Attributes of network interfaces, one at a time.
 
 Groups and the source check are a machine's in CloudStack, not its interfaces': they are read from the machine, and
-changed through its primary interface.
+changed through its primary interface. Those of an interface that is not attached are kept until it is.
 """
 
 from typing import Any
 
+from ec2bridge.actions import _groups, _interfaces
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._describe import Item
+from ec2bridge.actions._machines import machine
 from ec2bridge.actions._registry import Request, action
-from ec2bridge.actions.instance_changes import change
+from ec2bridge.actions.instance_changes import change, refuse_unchecked
 from ec2bridge.actions.network_interfaces import describe_network_interfaces
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS
@@ -39,31 +41,92 @@ async def _interface(ctx: Context, request: Request) -> Item:
 async def describe_network_interface_attribute(ctx: Context, request: Request) -> dict[str, Any]:
     """Return one attribute of an interface."""
     name = request.get("Attribute") or ""
+    if not name:
+        raise Ec2Error("InvalidParameterCombination", "No attributes specified.")
     if name not in _MEMBERS:
         raise Ec2Error("InvalidParameterValue", f"Value ({name}) for parameter attribute is invalid.")
     item = await _interface(ctx, request)
     value = item.get(_MEMBERS[name])
-    shown = value if name in ("attachment", "groupSet") else {"Value": value}
-    return {"NetworkInterfaceId": item["NetworkInterfaceId"], _MEMBERS[name]: shown}
+    answer = {"NetworkInterfaceId": item["NetworkInterfaceId"]}
+    if value is None:
+        return answer
+    return {**answer, _MEMBERS[name]: value if name in ("attachment", "groupSet") else {"Value": value}}
 
 
 @action(
     "ModifyNetworkInterfaceAttribute",
-    honours=("NetworkInterfaceId", "Groups", "SourceDestCheck"),
-    defaults={"Description.Value": ("",), "Attachment.DeleteOnTermination": (True,)},
-    ignores={"Attachment.AttachmentId": "an interface has one attachment"},
+    honours=(
+        "NetworkInterfaceId",
+        "Description",
+        "Groups",
+        "SourceDestCheck",
+        "Attachment.AttachmentId",
+        "Attachment.DeleteOnTermination",
+    ),
     native=("listVirtualMachines", "updateVirtualMachine"),
 )
 async def modify_network_interface_attribute(ctx: Context, request: Request) -> None:
-    """Change the groups or the source check of the machine behind a primary interface."""
-    named = [member for member in ("Groups", "SourceDestCheck") if request.get(member)]
-    if len(named) > 1:
-        sentence = "Fields for multiple attribute types specified: groupSet, sourceDestCheck"
-        raise Ec2Error("InvalidParameterCombination", sentence)
+    """Change one attribute of an interface; groups and source check of one that is attached are its machine's."""
     item = await _interface(ctx, request)
-    if named:
-        value = request[named[0]]
-        await _write(ctx, item, named[0], value["Value"] if isinstance(value, dict) else value)
+    named = [member for member in _MEMBERS.values() if request.get(member)]
+    if not named:
+        raise Ec2Error("InvalidParameterCombination", "No attributes specified.")
+    if len(named) > 1:
+        attributes = ", ".join(name for name, member in _MEMBERS.items() if member in named)
+        sentence = f"Fields for multiple attribute types specified: {attributes}"
+        raise Ec2Error("InvalidParameterCombination", sentence)
+    if named == ["Description"]:
+        await _keep(ctx, item, description=request["Description"]["Value"])
+    elif named == ["Attachment"]:
+        await _set_attachment(ctx, item, request["Attachment"])
+    elif "Attachment" in item:
+        await _change_machine(ctx, item, named[0], request[named[0]])
+    elif named == ["Groups"]:
+        groups = await _groups.chosen(ctx, item["VpcId"], request["Groups"])
+        await _keep(ctx, item, groups=[group.id for group in groups])
+    else:
+        await _set_check(ctx, item, request["SourceDestCheck"])
+
+
+async def _keep(ctx: Context, item: Item, **changes: Any) -> None:
+    """Write down what CloudStack has no place for."""
+    record = _interfaces.find(await _interfaces.records(ctx), item["_Uuid"])
+    if record is None:
+        attachment = item["Attachment"]
+        found = await machine(ctx, attachment["InstanceId"])
+        nic = next(nic for nic in found.row["nic"] if nic["id"] == item["_Uuid"])
+        record = _interfaces.of_nic(nic, found.uuid, attachment["DeviceIndex"])
+        record["groups"] = [group["GroupId"] for group in item["Groups"]]
+    await _interfaces.put(ctx, {**record, **changes})
+
+
+async def _set_attachment(ctx: Context, item: Item, asked: Request) -> None:
+    if asked.get("DeleteOnTermination") is None:
+        raise Ec2Error(
+            "MissingParameter", "The request must contain the parameter attachment.deleteOnTermination"
+        )
+    ident = asked.get("AttachmentId") or ""
+    if ident != item.get("Attachment", {}).get("AttachmentId"):
+        kind = KINDS["network-interface-attachment"]
+        raise kind.missing(ident) if kind.is_id(ident) else kind.refused(ident)
+    await _keep(ctx, item, keep=not asked["DeleteOnTermination"])
+
+
+async def _set_check(ctx: Context, item: Item, asked: Request) -> None:
+    """Set the source check of an interface that is not attached; it holds once a machine is launched with it."""
+    if not asked.get("Value") and item["_Zone"] and item["_Zone"].security_groups:
+        refuse_unchecked(item["_Zone"])
+    await _keep(ctx, item, check=bool(asked.get("Value")))
+
+
+async def _change_machine(ctx: Context, item: Item, member: str, value: Any) -> None:
+    if item["Attachment"]["DeviceIndex"] != 0:
+        sentence = (
+            f"The parameter {member} can be changed on an instance's primary interface only on this cloud."
+        )
+        raise Ec2Error("UnsupportedOperation", sentence)
+    wanted = value["Value"] if isinstance(value, dict) else value
+    await change(ctx, item["Attachment"]["InstanceId"], member, wanted)
 
 
 @action(
@@ -72,16 +135,12 @@ async def modify_network_interface_attribute(ctx: Context, request: Request) -> 
     native=("listVirtualMachines", "deleteTags"),
 )
 async def reset_network_interface_attribute(ctx: Context, request: Request) -> None:
-    """Turn the source check of the machine behind a primary interface on again; whatever value is sent, AWS says."""
+    """Have the source and destination of an interface's traffic be checked again; whatever value is sent, AWS says."""
+    value = {"Value": True}
     item = await _interface(ctx, request)
-    if request.get("SourceDestCheck"):
-        await _write(ctx, item, "SourceDestCheck", True)
-
-
-async def _write(ctx: Context, item: Item, member: str, value: Any) -> None:
-    if item["Attachment"]["DeviceIndex"] != 0:
-        sentence = (
-            f"The parameter {member} can be changed on an instance's primary interface only on this cloud."
-        )
-        raise Ec2Error("UnsupportedOperation", sentence)
-    await change(ctx, item["Attachment"]["InstanceId"], member, value)
+    if not request.get("SourceDestCheck"):
+        return
+    if "Attachment" in item:
+        await _change_machine(ctx, item, "SourceDestCheck", value)
+    else:
+        await _set_check(ctx, item, value)

@@ -1,16 +1,19 @@
-"""Network interfaces: the NICs of the caller's machines.
+"""Network interfaces: the NICs of the caller's machines, and those that are attached to none.
 
-CloudStack's NIC exists with its machine alone, so every interface is in use; EC2 clients (Terraform, before it
-deletes a security group) look for them by group, subnet and machine.
+Most exist with their machine; `_interfaces` has the others. EC2 clients (Terraform, before it deletes a security
+group) look for them by group, subnet and machine.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
-from ec2bridge.actions import _instance_facts, _instances, _machines, _tags
+from ec2bridge.actions import _groups, _instance_facts, _instances, _interfaces, _machines, _places, _tags
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._describe import Ids, Item, describe
 from ec2bridge.actions._filters import TAGS
-from ec2bridge.actions._places import zone_names
+from ec2bridge.actions._interfaces import Record
+from ec2bridge.actions._places import Zone, zone_names
+from ec2bridge.actions._values import known
 from ec2bridge.ids import ec2_id
 
 Row = dict[str, Any]
@@ -67,27 +70,74 @@ _ADDRESSES = "PrivateIpAddresses"
     native=("listVirtualMachines",),
 )
 async def describe_network_interfaces(ctx: Context, request: dict[str, Any]) -> list[Item]:
-    """Return the interfaces of the caller's machines."""
+    """Return the interfaces of the caller's machines, and those that are attached to none."""
+    before = await _interfaces.records(ctx)
     rows = await _machines.list_rows(ctx)
+    records = await _interfaces.settled(ctx, before, rows)
     rows = [row for row in rows if _machines.state_of(row) != "terminated"]
     facts = await _instance_facts.gather_facts(ctx, rows, {})
-    found = [item for row in rows for item in interfaces(row, _instances.instance(facts, row))]
-    tags = await _tags.stored(ctx, "network-interface")
+    held = _interfaces.by_nic(records)
+    found = [item for row in rows for item in interfaces(row, _instances.instance(facts, row), held)]
+    found += await free_items(ctx, [record for record in records.values() if not record["nic"]])
+    tags = await _tags.stored(ctx, _interfaces.KIND)
     for item in found:
         item["TagSet"] = _tags.as_list(tags.get(item["_Uuid"], {}))
     return found
 
 
-def interfaces(row: Row, machine: Item) -> list[Item]:
-    """Return the interfaces of one machine, with what a machine's own listing of them leaves out."""
-    nics = {ec2_id("eni", nic["id"]): nic for nic in row.get("nic") or ()}
+async def free_items(ctx: Context, records: list[Record]) -> list[Item]:
+    """Translate interfaces that no machine has (yet), in networks that there are."""
+    if not records:
+        return []
+    networks = {row["id"]: row for row in await _places.networks(ctx)}
+    zones = {zone.uuid: zone for zone in await _places.zones(ctx)}
+    names = {group.id: group.name for group in await _groups.groups(ctx)}
     return [
-        _interface(nics[item["NetworkInterfaceId"]], row, item, machine)
+        _free_item(ctx, record, networks[record["subnet"]], zones, names)
+        for record in records
+        if record["subnet"] in networks
+    ]
+
+
+def _free_item(
+    ctx: Context, record: Record, network: Row, zones: Mapping[str, Zone], names: Mapping[str, str]
+) -> Item:
+    addresses = [record["address"]] if record["address"] else []
+    zone = zones.get(network["zoneid"])
+    item = known(
+        NetworkInterfaceId=ec2_id("eni", record["id"]),
+        SubnetId=_places.subnet_id(network),
+        VpcId=_places.vpc_id_of_network(ctx, network),
+        AvailabilityZone=zone.name if zone else None,
+        AvailabilityZoneId=network["zoneid"],
+        OwnerId=ctx.owner_id,
+        Status="attaching" if record["machine"] else "available",
+        InterfaceType="interface",
+        Description=record["description"],
+        MacAddress=record["mac"],
+        PrivateIpAddress=record["address"],
+        PrivateIpAddresses=[
+            {"Primary": place == 0, "PrivateIpAddress": address}
+            for place, address in enumerate([*addresses, *record["secondary"]])
+        ],
+        Ipv6Addresses=[],
+        Groups=[{"GroupId": ident, "GroupName": names.get(ident, "")} for ident in record["groups"]],
+        SourceDestCheck=record["check"],
+        RequesterManaged=False,
+    )
+    return {**item, "_Zone": zone, "_Uuid": record["id"]}
+
+
+def interfaces(row: Row, machine: Item, held: Mapping[str, Record]) -> list[Item]:
+    """Return the interfaces of one machine, with what a machine's own listing of them leaves out."""
+    nics = _interfaces.nics_of(row, held)
+    return [
+        _interface(nics[item["NetworkInterfaceId"]], row, item, machine, held)
         for item in machine["NetworkInterfaces"]
     ]
 
 
-def _interface(nic: Row, row: Row, item: Item, machine: Item) -> Item:
+def _interface(nic: Row, row: Row, item: Item, machine: Item, held: Mapping[str, Record]) -> Item:
     placement = machine["Placement"]
     attachment = {
         **item["Attachment"],
@@ -99,7 +149,7 @@ def _interface(nic: Row, row: Row, item: Item, machine: Item) -> Item:
         "Attachment": attachment,
         "RequesterManaged": False,
         "_Zone": machine["_Zone"],
-        "_Uuid": nic["id"],
+        "_Uuid": held.get(nic["id"], nic)["id"],
     }
     found |= {key: placement[key] for key in ("AvailabilityZone", "AvailabilityZoneId") if key in placement}
     address = nic.get("publicipid") or (row.get("publicipid") if nic.get("isdefault") else None)

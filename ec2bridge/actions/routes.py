@@ -9,7 +9,7 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
-from ec2bridge.actions import _machines, _route_tables
+from ec2bridge.actions import _interfaces, _machines, _route_tables
 from ec2bridge.actions._context import Context, owner_of
 from ec2bridge.actions._registry import Request, action
 from ec2bridge.actions._route_tables import Table
@@ -110,13 +110,14 @@ async def _to_machine(ctx: Context, request: Request, table: Table) -> Row:
         sentence = "Routes to instances need CloudStack 4.21, and hold for a whole VPC: they can be in its main table."
         raise Ec2Error("UnsupportedOperation", sentence)
     wanted = request.get("NetworkInterfaceId") or request["InstanceId"]
+    held = _interfaces.by_nic(await _interfaces.records(ctx))
     for row in await _machines.list_rows(ctx):
-        for nic in row.get("nic") or ():
-            if wanted not in (ec2_id("eni", nic["id"]), ec2_id("i", row["id"])):
+        for ident, nic in _interfaces.nics_of(row, held).items():
+            if wanted not in (ident, ec2_id("i", row["id"])):
                 continue
             if nic.get("vpcid") == table.vpc["id"]:
                 return {
-                    "nic": nic["id"],
+                    "nic": held.get(nic["id"], nic)["id"],
                     "machine": row["id"],
                     "owner": owner_of(row),
                     "hop": nic["ipaddress"],

@@ -5,13 +5,15 @@ to do for each (its address, its volumes) goes on in the background, and the mac
 """
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
-from ec2bridge.actions import _launch_templates, _launched, _tiers
+from ec2bridge.actions import _groups, _interfaces, _launch_templates, _launched, _tiers
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._deploy import deploy_all, equip, look, take_back
-from ec2bridge.actions._instance_facts import gather_facts
+from ec2bridge.actions._instance_facts import gather_facts, group_uuids
 from ec2bridge.actions._launch import Launch, plan
+from ec2bridge.actions._launch_network import secondary_addresses
 from ec2bridge.actions._leases import lease
 from ec2bridge.actions._machine_states import KEY_NAMES, LAUNCH_KIND
 from ec2bridge.actions._memo import instances
@@ -47,6 +49,10 @@ Row = dict[str, Any]
         "NetworkInterfaces.PrivateIpAddress",
         "NetworkInterfaces.PrivateIpAddresses",
         "NetworkInterfaces.AssociatePublicIpAddress",
+        "NetworkInterfaces.NetworkInterfaceId",
+        "NetworkInterfaces.DeleteOnTermination",
+        "NetworkInterfaces.Description",
+        "NetworkInterfaces.SecondaryPrivateIpAddressCount",
         "BlockDeviceMappings.DeviceName",
         "BlockDeviceMappings.NoDevice",
         "BlockDeviceMappings.VirtualName",
@@ -65,7 +71,6 @@ Row = dict[str, Any]
         "MetadataOptions": "CloudStack serves metadata in one way only",
         "CreditSpecification": "CloudStack has no CPU credits",
         "MaintenanceOptions": "CloudStack's high availability comes with the service offering",
-        "NetworkInterfaces.Description": "a NIC has no description in CloudStack",
         "PrivateDnsNameOptions": "names are CloudStack's own",
         "InstanceMarketOptions.SpotOptions.MaxPrice": "CloudStack has no prices",
         "EbsOptimized": "every disk has what its offering promises",
@@ -75,10 +80,8 @@ Row = dict[str, Any]
         "HibernationOptions.Configured": (False,),
         "EnclaveOptions.Enabled": (False,),
         "Placement.Tenancy": ("default",),
-        "NetworkInterfaces.DeleteOnTermination": (True,),
         "NetworkInterfaces.InterfaceType": ("interface",),
         "NetworkInterfaces.NetworkCardIndex": (0,),
-        "NetworkInterfaces.SecondaryPrivateIpAddressCount": (0,),
         "NetworkInterfaces.Ipv6AddressCount": (0,),
         "BlockDeviceMappings.Ebs.Encrypted": (False,),
         "Ipv6AddressCount": (0,),
@@ -130,12 +133,53 @@ async def _hand_over(ctx: Context, launch: Launch, accepted: list[Row], rows: li
                 "keep_root": launch.disks.keep_root,
                 "tags": launch.tags,
                 "nics": [nic["id"] for nic in row.get("nic", ())],
+                "addresses": _secondary(launch, row),
             },
         }
         record = Record(ctx, entry["id"], data)
         await record.save()
+        await _keep_interfaces(ctx, launch, row)
         await ctx.store.put(ctx.owner_id, LAUNCH_KIND, entry["id"], _own_details(row))
         carry_on(record, _launched.settle)
+
+
+def _nics(launch: Launch, row: Row) -> Iterator[tuple[int, Row, Row]]:
+    """Yield device index, request and NIC of each interface of a machine; it has one in a network."""
+    by_network = {nic["networkid"]: nic for nic in row.get("nic", ())}
+    for place, (wanted, network) in enumerate(zip(launch.nics.wanted, launch.nics.rows, strict=False)):
+        if network["id"] in by_network:
+            yield place, wanted, by_network[network["id"]]
+
+
+def _secondary(launch: Launch, row: Row) -> list[Row]:
+    """Return the further addresses that are to be added to the NICs of a machine."""
+    return [
+        {"nic": nic["id"], "address": address, "number": number}
+        for _, wanted, nic in _nics(launch, row)
+        for number, address in enumerate(secondary_addresses(wanted))
+    ]
+
+
+async def _keep_interfaces(ctx: Context, launch: Launch, row: Row) -> None:
+    """Write down which NIC an interface has become, and what a NIC has no place for."""
+    for place, wanted, nic in _nics(launch, row):
+        stays = wanted.get("DeleteOnTermination") is False
+        if "Record" in wanted:
+            record = {
+                **wanted["Record"],
+                "keep": True if wanted.get("DeleteOnTermination") is None else stays,
+            }
+            await _interfaces.put(ctx, _interfaces.attached(record, nic, row["id"], place))
+        elif stays or wanted.get("Description"):
+            record = _interfaces.of_nic(nic, row["id"], place)
+            kept = {"keep": stays, "description": wanted.get("Description") or ""}
+            await _interfaces.put(ctx, {**record, **kept, "groups": await _group_ids(ctx, row)})
+
+
+async def _group_ids(ctx: Context, row: Row) -> list[str]:
+    uuids = set(group_uuids(row))
+    known = await _groups.groups(ctx)
+    return [group.id for group in known if uuids & {group.uuid, (group.row or {}).get("id")}]
 
 
 def _own_details(row: Row) -> Row:

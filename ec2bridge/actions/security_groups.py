@@ -9,7 +9,7 @@ import re
 import uuid
 from typing import Any
 
-from ec2bridge.actions import _firewall, _group_removal, _groups, _tags
+from ec2bridge.actions import _firewall, _group_removal, _groups, _interfaces, _tags
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._describe import Ids, Item, describe
 from ec2bridge.actions._filters import TAGS
@@ -182,6 +182,9 @@ async def delete_security_group(ctx: Context, request: Request) -> Request:
     if group.name == DEFAULT or group.row is None:
         sentence = f'the specified group: "{group.id}" name: "{group.name}" cannot be deleted by a user'
         raise Ec2Error("CannotDelete", sentence)
+    interfaces = (await _interfaces.records(ctx)).values()
+    if any(group.id in record["groups"] and not record["nic"] for record in interfaces):
+        raise _in_use(group)
     if await _has_marked_members(ctx, group):
         raise _in_use(group)
     if not await _group_removal.remove(ctx, known, group):

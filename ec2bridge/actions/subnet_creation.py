@@ -9,7 +9,16 @@ import asyncio
 import ipaddress
 from typing import Any
 
-from ec2bridge.actions import _firewall, _leaving, _machines, _records, _route_tables, _tags, _tiers
+from ec2bridge.actions import (
+    _firewall,
+    _interfaces,
+    _leaving,
+    _machines,
+    _records,
+    _route_tables,
+    _tags,
+    _tiers,
+)
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._launch_network import has_static_nat, make_network, network_offering
 from ec2bridge.actions._networking import ZONE_TAG, allow_all, cidr_block, has_vpcs, tier_offering
@@ -154,10 +163,13 @@ async def delete_subnet(ctx: Context, request: Request) -> None:
     """Delete a network in which no machine is left."""
     row = await resolve_subnet(ctx, _required(request))
     uuid = row["id"]
+    known = await _interfaces.records(ctx)
     machines, addresses = await asyncio.gather(
         _machines.list_rows(ctx), ctx.account.list("listPublicIpAddresses")
     )
-    if _is_used(uuid, machines) or any(_is_lost(address, uuid) for address in addresses):
+    interfaces = (await _interfaces.settled(ctx, known, machines)).values()
+    waiting = any(record["subnet"] == uuid and not record["nic"] for record in interfaces)
+    if waiting or _is_used(uuid, machines) or any(_is_lost(address, uuid) for address in addresses):
         raise _in_use(row)
     try:
         await ctx.account.job("deleteNetwork", id=uuid)

@@ -3,10 +3,10 @@
 import asyncio
 import ipaddress
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ec2bridge.actions import _tags
+from ec2bridge.actions import _interfaces, _tags
 from ec2bridge.actions._context import Context, owner_of
 from ec2bridge.actions._describe import Ids, Item, describe
 from ec2bridge.actions._filters import TAGS
@@ -73,7 +73,7 @@ async def describe_subnets(ctx: Context, request: dict[str, Any]) -> list[Item]:
     tags = await _tags.merged(ctx, "subnet", rows)
     defaults = [await default_network(ctx, zone, rows) for zone in places]
     default_ids = {row["id"] for row in defaults if row}
-    taken = addresses_taken(machines)
+    taken = addresses_taken(machines) + addresses_held(await _interfaces.records(ctx))
     by_uuid = {zone.uuid: zone for zone in places}
     return [
         subnet_item(
@@ -143,6 +143,15 @@ def addresses_taken(machines: Iterable[Row]) -> Counter[str]:
     for nic in (nic for row in machines for nic in row.get("nic") or ()):
         taken[nic["networkid"]] += bool(nic.get("ipaddress")) + len(nic.get("secondaryip") or ())
     return taken
+
+
+def addresses_held(records: Mapping[str, Row]) -> Counter[str]:
+    """Return network uuid → number of addresses of interfaces that are not attached."""
+    held: Counter[str] = Counter()
+    for record in records.values():
+        if not record["nic"]:
+            held[record["subnet"]] += bool(record["address"]) + len(record["secondary"])
+    return held
 
 
 def _ipv6(row: Row) -> list[dict[str, Any]]:

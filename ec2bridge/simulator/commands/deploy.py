@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import itertools
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
@@ -168,6 +170,13 @@ def _networks(call: Call, zone: Row) -> list[tuple[Row, str | None]]:
     return [(network, call.text("ipaddress") if network is named[0] else None) for network in named]
 
 
+def _mac_addresses(call: Call) -> Iterator[str | None]:
+    """The MAC addresses asked for, in the order of the networks: one for the default network, or one in each entry."""
+    entries = call.maps("iptonetworklist")
+    yield from (entry.get("mac") for entry in entries) if entries else (call.text("macaddress"),)
+    yield from itertools.repeat(None)
+
+
 def _entry_network(call: Call, entry: dict[str, str]) -> Row:
     network = call.cloud.tables["networks"].get(entry.get("networkid"))
     if network is None:
@@ -230,8 +239,10 @@ def _connect(call: Call, machine: Row, wanted: list[tuple[Row, str | None]]) -> 
                 f'"name": "{network["name"]}", "uuid": "{network["id"]}", "networkofferingid": 10}}',
                 cserrorcode=0,
             )
-    for network, address in chosen:
-        machines.add_nic(call.cloud, machine, network, address)
+    for (network, address), mac in zip(chosen, _mac_addresses(call), strict=False):
+        nic = machines.add_nic(call.cloud, machine, network, address)
+        if mac:
+            call.cloud.tables["nics"].update(nic, macaddress=mac)
 
 
 def _check_free_name(call: Call, name: str | None, chosen: list[Row]) -> None:

@@ -1,0 +1,65 @@
+"""Network interfaces made and deleted by themselves; see `_interfaces` for what they are until they are attached."""
+
+from typing import Any
+
+from ec2bridge.actions import _groups, _interface_addresses, _interfaces, _tags
+from ec2bridge.actions._context import Context
+from ec2bridge.actions._places import resolve_subnet, resolve_zone, subnet_id, vpc_id_of_network
+from ec2bridge.actions._registry import action
+from ec2bridge.actions.network_interfaces import free_items
+from ec2bridge.errors import Ec2Error
+
+Row = dict[str, Any]
+
+
+@action(
+    "CreateNetworkInterface",
+    honours=(
+        "SubnetId",
+        "Description",
+        "Groups",
+        "PrivateIpAddress",
+        "PrivateIpAddresses",
+        "SecondaryPrivateIpAddressCount",
+        "TagSpecifications",
+        "ClientToken",
+    ),
+    defaults={"InterfaceType": ("interface",), "Ipv6AddressCount": (0,), "EnablePrimaryIpv6": (False,)},
+    native=("listNetworks", "listVirtualMachines"),
+)
+async def create_network_interface(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Make an interface in a subnet, to be attached to a machine."""
+    if not request.get("SubnetId"):
+        raise Ec2Error("MissingParameter", "The request must contain the parameter subnetId")
+    network = await resolve_subnet(ctx, request["SubnetId"])
+    zone = await resolve_zone(ctx, network["zoneid"])
+    if zone.basic:
+        raise Ec2Error(
+            "UnsupportedOperation",
+            f"No interfaces can be created in {subnet_id(network)}: a machine of a basic zone has one and keeps it.",
+        )
+    tags = _tags.specified(request, _interfaces.KIND)
+    groups = await _groups.chosen(ctx, vpc_id_of_network(ctx, network), request.get("Groups") or ())
+    address, secondary = await _interface_addresses.chosen(ctx, network, request)
+    record = _interfaces.new(
+        network["id"],
+        address=address,
+        secondary=secondary,
+        description=request.get("Description") or "",
+        groups=[group.id for group in groups],
+    )
+    await _interfaces.put(ctx, record)
+    await _tags.attach(ctx, _interfaces.KIND, record["id"], tags)
+    [item] = await free_items(ctx, [record])
+    made = {name: value for name, value in item.items() if name[0] != "_"}
+    return {"NetworkInterface": {**made, "Status": "pending", "TagSet": _tags.as_list(tags)}}
+
+
+@action("DeleteNetworkInterface", honours=("NetworkInterfaceId",), native=("listVirtualMachines",))
+async def delete_network_interface(ctx: Context, request: dict[str, Any]) -> None:
+    """Delete an interface that is attached to nothing."""
+    ident = request.get("NetworkInterfaceId") or ""
+    record = await _interfaces.unattached(ctx, ident)
+    if record is None:
+        raise Ec2Error("InvalidParameterValue", f"Network interface '{ident}' is currently in use.")
+    await _interfaces.drop(ctx, record)
