@@ -33,14 +33,9 @@ class Disks:
 
 async def disks(ctx: Context, request: dict[str, Any], zone: Zone) -> Disks:
     """Read BlockDeviceMappings; raises for what CloudStack has no disk for."""
-    found, seen = Disks(), set()
-    for mapping in request.get("BlockDeviceMappings") or []:
-        name, ebs = mapping.get("DeviceName") or "", mapping.get("Ebs") or {}
-        if name in seen:
-            raise Ec2Error(
-                "InvalidBlockDeviceMapping", f"The device '{name}' is used in more than one mapping."
-            )
-        seen.add(name)
+    found = Disks()
+    for name, mapping in _by_device(request.get("BlockDeviceMappings") or []).items():
+        ebs = mapping.get("Ebs") or {}
         if mapping.get("NoDevice") is not None or (mapping.get("VirtualName") and not ebs):
             # Images bring no further disks here and hosts no ephemeral ones: nothing there, nothing to leave out.
             continue
@@ -50,6 +45,32 @@ async def disks(ctx: Context, request: dict[str, Any], zone: Zone) -> Disks:
         else:
             found.extra.append(await _extra(ctx, name, ebs, zone))
     return found
+
+
+def _by_device(mappings: list[Row]) -> dict[str, Row]:
+    """Return device name → what is said of it; raises where two mappings disagree.
+
+    AWS takes a device that is named twice in the same terms: Jenkins' EC2 plug-in names the root volume so.
+    """
+    found: dict[str, Row] = {}
+    for mapping in mappings:
+        name = mapping.get("DeviceName") or ""
+        told = found.setdefault(name, mapping)
+        first, second = _flat(told), _flat(mapping)
+        if any(first[member] != second[member] for member in first.keys() & second.keys()):
+            raise Ec2Error(
+                "InvalidBlockDeviceMapping",
+                f"The device '{name}' is used in more than one block-device mapping",
+            )
+        found[name] = {**mapping, **told, "Ebs": {**(mapping.get("Ebs") or {}), **(told.get("Ebs") or {})}}
+    return found
+
+
+def _flat(mapping: Row) -> Row:
+    """A mapping's members and those of its volume, side by side."""
+    return {member: value for member, value in mapping.items() if member != "Ebs"} | (
+        mapping.get("Ebs") or {}
+    )
 
 
 async def _extra(ctx: Context, name: str, ebs: dict[str, Any], zone: Zone) -> Row:

@@ -170,6 +170,14 @@ def test_user_data_arrives_unchanged_even_compressed(place: Place) -> None:
             "InvalidParameterValue",
         ),
         ({"BlockDeviceMappings": [{"DeviceName": "/dev/sdf", "Ebs": {}}]}, "MissingParameter"),
+        (
+            {
+                "BlockDeviceMappings": [
+                    {"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": size}} for size in (5, 6)
+                ]
+            },
+            "InvalidBlockDeviceMapping",
+        ),
         ({"NetworkInterfaces": [{"DeviceIndex": 1}]}, "InvalidParameterValue"),
         (
             {"NetworkInterfaces": [{"DeviceIndex": 0}], "SecurityGroups": ["default"]},
@@ -208,6 +216,22 @@ def test_what_asks_for_nothing_is_accepted(ec2: Any) -> None:
 
 
 # --- disks -------------------------------------------------------------------------------------------------------
+
+
+def test_a_device_named_twice_in_the_same_terms_is_one(ec2: Any) -> None:
+    # Jenkins' EC2 plug-in sends the image's root disk twice; the first time without what it leaves to the cloud.
+    disk = {"VolumeSize": 20, "DeleteOnTermination": False}
+    machine = started(
+        ec2,
+        BlockDeviceMappings=[
+            {"DeviceName": "/dev/sda1", "Ebs": {"VolumeSize": 20}},
+            {"DeviceName": "/dev/sda1", "Ebs": {**disk, "Encrypted": False}},
+            {"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 5}},
+            {"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 5, "DeleteOnTermination": True}},
+        ],
+    )[0]
+    shown = {m["DeviceName"]: m["Ebs"]["DeleteOnTermination"] for m in machine["BlockDeviceMappings"]}
+    assert shown == {"/dev/sda1": False, "/dev/sdf": True}
 
 
 def test_block_devices_are_there_when_the_machine_runs(place: Place) -> None:

@@ -124,7 +124,8 @@ public final class Main {
         Image image = ec2.describeImages(r -> r.imageIds(List.of(Story.IMAGE)).owners(List.of()).executableUsers(List.of()))
                 .images()
                 .get(0);
-        Story.check(image.rootDeviceName() != null && !image.blockDeviceMappings().isEmpty(), image);
+        Story.check(image.rootDeviceName() != null && image.creationDate() != null, image);
+        Story.check(image.rootDeviceType() == DeviceType.EBS && disks(image).size() == 2, image);
         Story.check(
                 ec2.describeAvailabilityZones().availabilityZones().stream()
                         .anyMatch(zone -> zone.zoneName().equals(Story.ZONE)),
@@ -147,6 +148,14 @@ public final class Main {
         Story.same(1, ec2.describeSubnets(r -> r.filters(filters)).subnets().size());
     }
 
+    /** As the plug-in has it: the image's disks, and the root disk once more, before them, with its encryption chosen. */
+    static List<BlockDeviceMapping> disks(Image image) {
+        List<BlockDeviceMapping> disks = new ArrayList<>(image.blockDeviceMappings());
+        BlockDeviceMapping root = disks.get(0);
+        disks.add(0, root.toBuilder().ebs(root.ebs().toBuilder().encrypted(null).build()).build());
+        return disks;
+    }
+
     static List<Filter> existing() {
         List<Filter> filters = new ArrayList<>(List.of(
                 filter("image-id", Story.IMAGE),
@@ -166,19 +175,23 @@ public final class Main {
                 .toList();
     }
 
+    /** The caps are counted first, spot requests too; then a machine of the same kind is looked for, then one is launched. */
     static void provision() throws Exception {
+        Story.same(0, counted());
         Story.same(List.of(), found(existing()));
+        Image image = ec2.describeImages(r -> r.imageIds(Story.IMAGE)).images().get(0);
         String data = Base64.getEncoder().encodeToString("#!/bin/sh\ntrue\n".getBytes(StandardCharsets.UTF_8));
-        Instance made = ec2.runInstances(r -> r.imageId(Story.IMAGE)
+        Instance made = ec2.runInstances(r -> r.imageId(image.imageId())
                         .minCount(1)
                         .maxCount(1)
                         .instanceType(Story.TYPE)
                         .ebsOptimized(false)
                         .monitoring(m -> m.enabled(false))
+                        .blockDeviceMappings(disks(image))
                         .instanceInitiatedShutdownBehavior(ShutdownBehavior.TERMINATE)
                         .userData(data)
                         .keyName(Story.NAME)
-                        .placement(p -> p.availabilityZone(Story.ZONE).tenancy("default"))
+                        .placement(p -> p.tenancy("default")) // the zone comes with the subnet
                         .networkInterfaces(n -> n.subnetId(subnet).groups(group).deviceIndex(0))
                         .tagSpecifications(
                                 tags(ResourceType.INSTANCE), tags(ResourceType.VOLUME), tags(ResourceType.NETWORK_INTERFACE))
@@ -209,21 +222,46 @@ public final class Main {
         ec2.createTags(r -> r.resources(id).tags(TAGS));
     }
 
-    /** Host keys are read from here by the strictest of the plug-in's checks. */
+    /** Host keys are read from here by the strictest of the plug-in's checks; the latest ones of a Nitro machine. */
     static void console() {
-        Story.same(id, ec2.getConsoleOutput(r -> r.instanceId(id)).instanceId());
+        InstanceTypeInfo type = ec2.describeInstanceTypes(r -> r.instanceTypes(machine().instanceType()))
+                .instanceTypes()
+                .get(0);
+        Boolean latest = type.hypervisor() == InstanceTypeHypervisor.NITRO ? true : null;
+        Story.same(id, ec2.getConsoleOutput(r -> r.instanceId(id).latest(latest)).instanceId());
     }
 
-    /** The plug-in counts its machines by tags and by state, and keeps the connection alive with a filter that finds none. */
+    /** The template's tags go to the machine and its disks, and are taken from them; a filter keeps the connection alive. */
     static void count() {
-        List<Filter> own = List.of(
-                filter("instance-state-name", "running", "pending", "stopping"),
-                filter("tag:jenkins_server_url", SERVER),
-                filter("tag:jenkins_cloud_name", CLOUD));
-        DescribeInstancesResponse page = ec2.describeInstances(r -> r.maxResults(500).filters(own));
-        Story.same(1, page.reservations().size());
-        Story.same(null, page.nextToken());
+        Story.same(1, counted());
+        Tag own = tag("team", "a b");
+        List<String> resources = new ArrayList<>(List.of(id));
+        machine().blockDeviceMappings().forEach(disk -> resources.add(disk.ebs().volumeId()));
+        ec2.createTags(r -> r.resources(resources).tags(own));
+        Story.check(machine().tags().contains(own), machine().tags());
+        ec2.deleteTags(r -> r.resources(resources).tags(own));
+        Story.check(!machine().tags().contains(own), machine().tags());
         Story.same(List.of(), found(List.of(filter("tag-key", "bogus-EC2ConnectionKeepalive"))));
+    }
+
+    /** How the plug-in counts its machines: by tags and state, page by page, and the spot requests beside them. */
+    static int counted() {
+        List<Filter> own = new ArrayList<>(
+                List.of(filter("tag-key", "jenkins_slave_type"), filter("tag:jenkins_server_url", SERVER)));
+        List<Filter> spot = new ArrayList<>(own);
+        own.add(filter("instance-state-name", "running", "pending", "stopping"));
+        spot.add(filter("launch.image-id", Story.IMAGE));
+        int machines = 0;
+        DescribeInstancesResponse page = null;
+        do {
+            String token = page == null ? null : page.nextToken();
+            page = ec2.describeInstances(r -> r.filters(own).nextToken(token));
+            machines += page.reservations().stream().mapToInt(one -> one.instances().size()).sum();
+        } while (page.nextToken() != null);
+        var requests = ec2.describeSpotInstanceRequests(r -> r.filters(spot).maxResults(100));
+        Story.same(List.of(), requests.spotInstanceRequests());
+        Story.same(null, requests.nextToken());
+        return machines;
     }
 
     static void wakeStopped() throws Exception {
