@@ -12,6 +12,7 @@ import argparse
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -64,14 +65,20 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def install(client: Client) -> bool:
-    """Install a client as its entry says; whether that went well."""
+    """Install a client as its entry says; whether that went well. Without the tools for it the client is absent."""
+    started = time.monotonic()
     for command in client.prepare:
         click.echo(f"{client.name}: {' '.join(command)[:200]}")
         try:
             subprocess.run(command, cwd=ROOT, check=True)
+        except FileNotFoundError:
+            click.echo(f"{client.name}: there is no {command[0]} here to install it with")
+            return True
         except (OSError, subprocess.CalledProcessError) as error:
             click.echo(f"{client.name}: {error}")
             return False
+    if client.prepare:
+        click.echo(f"{client.name}: installed in {time.monotonic() - started:.0f} s")
     return True
 
 

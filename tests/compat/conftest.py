@@ -5,6 +5,7 @@
 runs against any live bridge, in front of any cloud. Without `--endpoint` it starts `ec2bridge demo` as a process.
 """
 
+import importlib.metadata
 import os
 import re
 import subprocess
@@ -15,9 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.compat import lab
+from tests.compat import board, lab
 from tests.compat.options import OPTIONS
 from tests.compat.registry import CLIENTS
+from tests.compat.rows import SCENARIOS
 
 NEEDED = ("endpoint", "access-key", "secret-key", "image", "zone")
 
@@ -89,7 +91,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             client, capability, id=f"{client.name}-{capability}", marks=pytest.mark.xdist_group(client.name)
         )
         for client in present
-        for capability in client.covers
+        for capability in client.shows
     ]
     metafunc.parametrize(("client", "capability"), cases)
 
@@ -108,20 +110,32 @@ def outcome(client: lab.Client, endpoint: Mapping[str, str], request: pytest.Fix
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Name the absent clients, and write the scoreboard where the report's directory is given."""
     absent = config.stash.get(ABSENT, [])
     if absent:
         terminalreporter.section("absent clients")
         for client in absent:
             terminalreporter.write_line(f"{client.name}: {client.install}")
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write the scoreboard where `--board` asks for one."""
     directory = os.environ.get("EC2BRIDGE_COMPAT_REPORT")
-    if directory and not hasattr(session.config, "workerinput"):
-        from tests.compat import board
+    if directory:
+        outcomes = {**config.stash.get(OUTCOMES, {}), **_scenarios(terminalreporter)}
+        where = config.getoption("--endpoint") or "a bridge before the embedded CloudStack"
+        board.write(Path(directory), outcomes, absent, where)
 
-        config = session.config
-        outcomes: dict[str, lab.Outcome] = config.stash.get(OUTCOMES, {})
-        absent: list[lab.Client] = config.stash.get(ABSENT, [])
-        board.write(Path(directory), outcomes, absent)
+
+def _scenarios(terminalreporter: pytest.TerminalReporter) -> dict[str, lab.Outcome]:
+    """The scenarios of tests/compat/euca as one outcome; none where they were not run."""
+    results: dict[str, str | None] = {}
+    seconds, output = 0.0, ""
+    for report in (
+        report
+        for kind in ("passed", "failed", "error")
+        for report in terminalreporter.stats.get(kind, [])
+        if "compat/euca/" in report.nodeid
+    ):
+        name = report.nodeid.partition("::test_")[2].replace("_", " ")
+        seconds += report.duration
+        results[name] = " ".join(report.longreprtext.split())[-500:] if report.failed else results.get(name)
+        output += report.longreprtext
+    version = f"boto3 {importlib.metadata.version('boto3')}"
+    return {SCENARIOS.name: lab.Outcome(version, results, seconds, output)} if results else {}

@@ -16,6 +16,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.compat import pages
+
 HERE = Path(__file__).parent
 CLIENTS = HERE / "clients"
 ROOT = HERE.parent.parent
@@ -55,6 +57,17 @@ class Client:
     """The commands that install or build it into `.compat/`; Debian's packages are only checked."""
     timeout: float = 1800
     environment: Mapping[str, str] = field(default_factory=dict)
+    page: str = ""
+    """Its page in docs/clients, whose commands are run as they are written."""
+    path: str = ""
+    """The directory that comes first in the PATH of the page's commands, where the client is not on it."""
+    group: str = "clients"
+    """Its part of the scoreboard: clients, tools or cloudstack."""
+
+    @property
+    def shows(self) -> tuple[str, ...]:
+        """What the scoreboard shows of it: its story, and whether its page holds."""
+        return (*self.covers, "page") if pages.commands(self.page, self.name) else self.covers
 
 
 @dataclass
@@ -68,13 +81,14 @@ class Outcome:
 
 
 def play(client: Client, endpoint: Mapping[str, str]) -> Outcome:
-    """Run a client's story against an endpoint."""
+    """Run a client's story against an endpoint, and then its page."""
     version = client.version() or "absent"
+    environment = {**clean_environment(), **endpoint, **client.environment}
     started = time.monotonic()
     try:
         done = subprocess.run(
             client.command(),
-            env={**clean_environment(), **endpoint, **client.environment},
+            env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -94,6 +108,9 @@ def play(client: Client, endpoint: Mapping[str, str]) -> Outcome:
     }
     tail = " | ".join(output.strip().splitlines()[-3:])
     results = {name: said.get(name, f"never reached: {ending}: {tail}") for name in client.covers}
+    if script := pages.commands(client.page, client.name):
+        results["page"], told = pages.run(script, environment, client.path)
+        output += told
     return Outcome(version, results, time.monotonic() - started, output)
 
 
@@ -203,6 +220,24 @@ def npm(name: str, sources: str) -> tuple[tuple[str, ...], ...]:
     where = str(BUILD / name)
     files = [str(CLIENTS / sources / file) for file in ("package.json", "package-lock.json")]
     return (("mkdir", "-p", where), ("cp", *files, where), ("npm", "ci", "--silent", "--prefix", where))
+
+
+def cargo(name: str, sources: str) -> tuple[tuple[str, ...], ...]:
+    """Return the commands that build a Rust program; the copy keeps its Cargo.lock out of the sources."""
+    where = str(BUILD / name)
+    return (
+        ("mkdir", "-p", where),
+        ("cp", "-r", f"{CLIENTS / sources}/.", where),
+        (
+            "cargo",
+            "build",
+            "--quiet",
+            "--manifest-path",
+            f"{where}/Cargo.toml",
+            "--target-dir",
+            f"{where}/target",
+        ),
+    )
 
 
 def story(name: str) -> str:

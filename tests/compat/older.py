@@ -68,6 +68,8 @@ OLDER: tuple[Client, ...] = (
         lambda: [SYSTEM_PYTHON, story("euca2ools_story.py"), euca2ools()],
         covers=(*EVERYDAY, "volume", "snapshot", "address", "image"),
         install="from its source (eucalyptus/euca2ools, Python 2.7); EUCA2OOLS=… names the directory of its commands",
+        page="euca2ools.md",
+        path=euca2ools(),
         timeout=600,
     ),
     Client(
@@ -79,6 +81,9 @@ OLDER: tuple[Client, ...] = (
         install=NEEDS_PYTHON2.format("nephoria"),
         # It asks for any adminapi and runs with the ones of its time, which forget to ask for isodate.
         prepare=pip2("nephoria", "isodate==0.6.1", "adminapi==1.4.3.0.1", "nephoria==2.2"),
+        page="nephoria.md",
+        path=str(Path(python2() or "").parent),
+        group="tools",
     ),
     Client(
         "docker-machine",
@@ -90,6 +95,8 @@ OLDER: tuple[Client, ...] = (
             *("stop-start", "address", "terminate"),
         ),
         install="download it from the releases of docker/machine, as docker-machine in the PATH",
+        page="docker-machine.md",
+        group="tools",
         timeout=600,
     ),
     Client(
@@ -99,6 +106,8 @@ OLDER: tuple[Client, ...] = (
         lambda: [SYSTEM_PYTHON, story("cloudmonkey_story.py"), shutil.which("cmk") or "cmk"],
         covers=NATIVE,
         install="download it from the releases of apache/cloudstack-cloudmonkey, as cmk in the PATH",
+        page="cloudstack.md",
+        group="cloudstack",
         timeout=600,
     ),
     Client(
@@ -113,6 +122,9 @@ OLDER: tuple[Client, ...] = (
         covers=NATIVE,
         install=NEEDS_PYTHON2.format("cloudmonkey-5"),
         prepare=pip2("cloudmonkey-5", "cloudmonkey==5.3.3.1"),
+        page="cloudstack.md",
+        path=str(Path(python2() or "").parent),
+        group="cloudstack",
         timeout=600,
     ),
 )

@@ -2,7 +2,10 @@
 
 import os
 import re
+import shutil
+import sys
 from pathlib import Path
+from typing import Any
 
 from tests.compat.lab import (
     BUILD,
@@ -10,6 +13,7 @@ from tests.compat.lab import (
     SYSTEM_PYTHON,
     THIS_PYTHON,
     Client,
+    cargo,
     first_line,
     go,
     jar,
@@ -39,6 +43,8 @@ JENKINS = (
 )
 """The call sequence of Jenkins' EC2 plug-in."""
 
+PIP = (THIS_PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+
 COMPAT = "make compat ARGS='--install --only {}'"
 
 
@@ -53,10 +59,11 @@ def _go(name: str, module: str, package: str) -> Client:
         install=COMPAT.format(name) + f" ({module}, with go)",
         prepare=go(name, package),
         timeout=300,
+        page="go.md",
     )
 
 
-def _java(name: str, sources: str, library: str, covers: tuple[str, ...]) -> Client:
+def _java(name: str, sources: str, library: str, covers: tuple[str, ...], page: str, **others: Any) -> Client:
     return Client(
         name,
         "Java",
@@ -65,11 +72,16 @@ def _java(name: str, sources: str, library: str, covers: tuple[str, ...]) -> Cli
         covers=covers,
         install=COMPAT.format(name) + " (with a JDK and Maven)",
         prepare=java(name, sources),
+        page=page,
+        path=str(Path(sys.executable).parent),  # jclouds' page serves a bridge of its own, with TLS
+        **others,
     )
 
 
 OPENTOFU = "github.com/opentofu/opentofu"
 TOFU = str(BUILD / "opentofu" / "bin" / "tofu")
+
+RUST = str(BUILD / "aws-sdk-rust" / "target" / "debug" / "story")
 
 CLIENTS: tuple[Client, ...] = (
     Client(
@@ -80,6 +92,7 @@ CLIENTS: tuple[Client, ...] = (
         covers=(*EVERYDAY, "caller-identity", "dry-run", "paging"),
         install="python3 -m venv .compat/boto3 && .compat/boto3/bin/pip install boto3",
         prepare=pip("boto3", "boto3==1.44.5"),
+        page="boto3.md",
     ),
     Client(
         "awscli-1",
@@ -88,6 +101,8 @@ CLIENTS: tuple[Client, ...] = (
         lambda: [SYSTEM_PYTHON, story("awscli_story.py"), _beside(venv("awscli-1"), "aws")],
         install="python3 -m venv .compat/awscli-1 && .compat/awscli-1/bin/pip install 'awscli<2'",
         prepare=pip("awscli-1", "awscli==1.46.3"),
+        page="awscli.md",
+        path=str(Path(venv("awscli-1")).parent),
     ),
     Client(
         "awscli-2",
@@ -95,6 +110,8 @@ CLIENTS: tuple[Client, ...] = (
         lambda: first_line("/usr/bin/aws", "--version", pattern=r"aws-cli/(2\S+)"),
         lambda: [SYSTEM_PYTHON, story("awscli_story.py"), "/usr/bin/aws"],
         install="apt-get install awscli",
+        page="awscli.md",
+        path="/usr/bin",
     ),
     Client(
         "boto",
@@ -102,6 +119,7 @@ CLIENTS: tuple[Client, ...] = (
         python_package(SYSTEM_PYTHON, "boto"),
         script(SYSTEM_PYTHON, "boto2_story.py"),
         install="apt-get install python3-boto",
+        page="boto.md",
     ),
     Client(
         "libcloud",
@@ -110,6 +128,7 @@ CLIENTS: tuple[Client, ...] = (
         script(venv("libcloud"), "libcloud_story.py"),
         install="python3 -m venv .compat/libcloud && .compat/libcloud/bin/pip install apache-libcloud",
         prepare=pip("libcloud", "apache-libcloud==3.9.1"),
+        page="libcloud.md",
     ),
     _go("aws-sdk-go-v2", "github.com/aws/aws-sdk-go-v2/service/ec2", "./v2"),
     _go("aws-sdk-go-v1", "github.com/aws/aws-sdk-go", "./v1"),
@@ -121,17 +140,30 @@ CLIENTS: tuple[Client, ...] = (
         covers=("caller-identity", *EVERYDAY),
         install=COMPAT.format("aws-sdk-js-v3") + " (with Node.js and npm)",
         prepare=npm("aws-sdk-js-v3", "javascript"),
+        page="javascript.md",
     ),
-    _java("aws-sdk-java-v2", "v2", "ec2-*.jar", ("caller-identity", *EVERYDAY)),
-    _java("aws-sdk-java-v1", "v1", "aws-java-sdk-ec2-*.jar", ("caller-identity", *EVERYDAY)),
-    _java("jclouds", "jclouds", "aws-ec2-*.jar", EVERYDAY),
-    _java("jenkins-ec2", "jenkins-ec2", "ec2-*.jar", JENKINS),
+    _java("aws-sdk-java-v2", "v2", "ec2-*.jar", ("caller-identity", *EVERYDAY), "java.md"),
+    _java("aws-sdk-java-v1", "v1", "aws-java-sdk-ec2-*.jar", ("caller-identity", *EVERYDAY), "java.md"),
+    _java("jclouds", "jclouds", "aws-ec2-*.jar", EVERYDAY, "jclouds.md"),
+    _java("jenkins-ec2", "jenkins-ec2", "ec2-*.jar", JENKINS, "jenkins-ec2.md", group="tools"),
+    Client(
+        "aws-sdk-rust",
+        "Rust",
+        lambda: first_line(RUST, "--version"),
+        lambda: [RUST],
+        covers=("caller-identity", *EVERYDAY),
+        install=COMPAT.format("aws-sdk-rust") + " (with rustup's cargo, and patience)",
+        prepare=cargo("aws-sdk-rust", "rust"),
+        environment={"CARGO_TARGET_DIR": str(BUILD / "aws-sdk-rust" / "target")},
+        page="rust.md",
+    ),
     Client(
         "fog-aws",
         "Ruby",
         lambda: first_line("ruby", "-e", 'require "fog/aws"; puts Fog::AWS::VERSION'),
         lambda: ["ruby", story("ruby/story.rb")],
         install="apt-get install ruby-fog-aws",
+        page="fog-aws.md",
     ),
     Client(
         "cs",
@@ -141,6 +173,8 @@ CLIENTS: tuple[Client, ...] = (
         covers=NATIVE,
         install="python3 -m venv .compat/cs && .compat/cs/bin/pip install cs",
         prepare=pip("cs", "cs==5.2.0"),
+        page="cloudstack.md",
+        group="cloudstack",
     ),
     Client(
         "libcloud-cloudstack",
@@ -149,6 +183,8 @@ CLIENTS: tuple[Client, ...] = (
         script(venv("libcloud"), "libcloud_cloudstack_story.py"),
         covers=NATIVE,
         install="python3 -m venv .compat/libcloud && .compat/libcloud/bin/pip install apache-libcloud",
+        page="cloudstack.md",
+        group="cloudstack",
     ),
     Client(
         "opentofu",
@@ -164,6 +200,9 @@ CLIENTS: tuple[Client, ...] = (
         prepare=(
             ("env", f"GOBIN={BUILD / 'opentofu' / 'bin'}", "go", "install", f"{OPENTOFU}/cmd/tofu@v1.6.3"),
         ),
+        page="opentofu.md",
+        path=str(Path(TOFU).parent),
+        group="tools",
     ),
     Client(
         "ansible",
@@ -175,28 +214,37 @@ CLIENTS: tuple[Client, ...] = (
             *("no-change", "inventory", "terminate", "network"),
         ),
         install="apt-get install ansible python3-boto3; pip install --target .compat/ansible boto3",
-        prepare=(
-            ("python3", "-m", "pip", "install", "--quiet", "--target", str(BUILD / "ansible"), "boto3"),
-        ),
+        prepare=((*PIP, "--upgrade", "--target", str(BUILD / "ansible"), "boto3>=1.28,<2"),),
+        page="ansible.md",
+        group="tools",
     ),
     Client(
         "packer",
         "JSON",
-        lambda: first_line("packer", "version") if Path("/usr/sbin/sshd").exists() else None,
+        lambda: _with("/usr/sbin/sshd", "aws") and first_line("packer", "version"),
         script(THIS_PYTHON, "packer_story.py"),
         covers=("key-pair", "validate", "image", "tags", "terminate"),
-        install="apt-get install packer openssh-server",
+        install="apt-get install packer openssh-server awscli",
+        page="packer.md",
+        group="tools",
     ),
     Client(
         "prometheus",
         "YAML",
-        lambda: first_line("prometheus", "--version"),
+        lambda: _with("aws", "curl") and first_line("prometheus", "--version"),
         script(THIS_PYTHON, "prometheus_story.py"),
         covers=("launch", "describe", "labels", "terminate"),
-        install="apt-get install prometheus",
+        install="apt-get install prometheus awscli curl",
+        page="prometheus.md",
+        group="tools",
     ),
     *OLDER,
 )
+
+
+def _with(*programs: str) -> str | None:
+    """Something true where these programs are there, which a client's page or story needs beside the client."""
+    return None if None in map(shutil.which, programs) else "there"
 
 
 def _collection(name: str) -> str | None:
