@@ -12,6 +12,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
+from hypothesis import settings as hypothesis_settings
 
 from ec2bridge import config, server
 from ec2bridge.app import Bridge
@@ -20,6 +21,10 @@ from ec2bridge.simulator.server import Simulator
 from tests.compat.options import OPTIONS
 
 REGION = "cloudstack"
+
+# Examples take as long as the machine makes them take: no test is about that.
+hypothesis_settings.register_profile("patient", deadline=None)
+hypothesis_settings.load_profile("patient")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

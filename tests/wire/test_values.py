@@ -59,7 +59,7 @@ inputs = st.sampled_from(ACTIONS).flatmap(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(inputs)
 def test_any_request_comes_back_as_it_was_given(case: tuple[str, dict[str, Any]]) -> None:
     action, params = case
@@ -68,14 +68,14 @@ def test_any_request_comes_back_as_it_was_given(case: tuple[str, dict[str, Any]]
     assert parse(op, serialize("ec2", action, params)) == params
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(wild_texts)
 def test_any_text_makes_well_formed_xml(text: str) -> None:
     body = rendered("ec2", "CreateKeyPair", {"KeyName": text})
     assert read("ec2", "CreateKeyPair", body)["KeyName"] == NO_XML.sub("\ufffd", text)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(moments, st.integers(-(2**31), 2**31 - 1), st.floats(allow_nan=False, allow_infinity=False))
 def test_any_time_and_number_is_read_as_it_was_given(moment: datetime, whole: int, real: float) -> None:
     volume = {"CreateTime": moment.replace(microsecond=moment.microsecond // 1000 * 1000), "Size": whole}
