@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from tests.compat.lab import (
@@ -23,6 +24,7 @@ NEEDS_PYTHON2 = (
 )
 
 
+@cache
 def python2() -> str | None:
     """Return a Python 2.7 that runs: the one that PYTHON2 names, else one in the PATH, else one of pyenv's."""
     kept = sorted((Path.home() / ".pyenv" / "versions").glob("2.7*/bin/python"))
@@ -82,7 +84,7 @@ OLDER: tuple[Client, ...] = (
         # It asks for any adminapi and runs with the ones of its time, which forget to ask for isodate.
         prepare=pip2("nephoria", "isodate==0.6.1", "adminapi==1.4.3.0.1", "nephoria==2.2"),
         page="nephoria.md",
-        path=str(Path(python2() or "").parent),
+        path=os.path.dirname(python2() or ""),
         group="tools",
     ),
     Client(
@@ -123,7 +125,7 @@ OLDER: tuple[Client, ...] = (
         install=NEEDS_PYTHON2.format("cloudmonkey-5"),
         prepare=pip2("cloudmonkey-5", "cloudmonkey==5.3.3.1"),
         page="cloudstack.md",
-        path=str(Path(python2() or "").parent),
+        path=os.path.dirname(python2() or ""),
         group="cloudstack",
         timeout=600,
     ),
