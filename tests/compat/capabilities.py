@@ -33,6 +33,9 @@ CAPABILITIES = {
     "inventory": "the dynamic inventory finds the machine and groups it by a tag",
     "network": "a VPC, subnet, gateway and route table are made and taken away",
     "validate": "the template is found valid",
+    "attach": "a volume goes to a machine under the device name that was asked for, and asking twice does no harm",
+    "resize": "a volume grows and changes its type while it is attached",
+    "detach": "a volume leaves a machine and goes to another",
     "labels": "the targets' labels are the machines' tags, type, zone and addresses",
 }
 """Capability → what was tried; the scoreboard's legend."""

@@ -78,6 +78,7 @@ def _java(name: str, sources: str, library: str, covers: tuple[str, ...], page: 
     )
 
 
+EBS_CSI = os.environ.get("EBS_CSI_DRIVER", "aws-ebs-csi-driver")
 OPENTOFU = "github.com/opentofu/opentofu"
 TOFU = str(BUILD / "opentofu" / "bin" / "tofu")
 
@@ -236,6 +237,23 @@ CLIENTS: tuple[Client, ...] = (
         covers=("launch", "describe", "labels", "terminate"),
         install="apt-get install prometheus awscli curl",
         page="prometheus.md",
+        group="tools",
+    ),
+    Client(
+        "ebs-csi",
+        "Go (Kubernetes)",
+        lambda: (
+            python_package(venv("ebs-csi"), "grpcio-tools")()
+            and first_line(EBS_CSI, "--version", pattern=r'"driverVersion": "v?([^"]+)"')
+        ),
+        lambda: [venv("ebs-csi"), story("ebs_csi_story.py"), EBS_CSI],
+        covers=("launch", "volume", "attach", "snapshot", "resize", "detach", "destroy"),
+        install=COMPAT.format("ebs-csi")
+        + " with EBS_CSI_DRIVER=…/aws-ebs-csi-driver, which names the driver's binary"
+        " (it is built from its source, kubernetes-sigs/aws-ebs-csi-driver; no registry has it)",
+        prepare=pip("ebs-csi", "grpcio-tools", "boto3"),
+        page="ebs-csi.md",
+        path=os.path.dirname(EBS_CSI),
         group="tools",
     ),
     *OLDER,
