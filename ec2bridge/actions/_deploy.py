@@ -11,6 +11,7 @@ import logging
 from typing import Any
 
 from ec2bridge.actions import _tagging, _tags, _tiers
+from ec2bridge.actions._batches import AT_ONCE
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._ending import undo
 from ec2bridge.actions._launch import Launch
@@ -23,8 +24,6 @@ log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 
-AT_ONCE = 5
-"""Deployments that are submitted together."""
 NAME_TAKEN = ("already exists in the network domain", "There already exists a VM by the")
 """The second where an operator has machines named alike in CloudStack and on VMware."""
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ec2bridge.actions import _background, _tags
+from ec2bridge.actions._batches import for_each
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._machine_states import STOP_KIND, STOP_LOCK, moving, state_item
 from ec2bridge.actions._machines import Machine, machines
@@ -81,10 +82,13 @@ def _change(machine: Machine, changed: list[Machine], state: str) -> dict[str, A
 
 async def _submit_all(ctx: Context, command: str, found: list[Machine], state: str, **params: Any) -> None:
     """Start a job for each machine and show `state` until it ends."""
-    for machine in found:
+
+    async def submit(machine: Machine) -> None:
         answer = await ctx.account.submit(command, id=machine.uuid, **params)
         moving(ctx)[machine.uuid] = state
         _background.start(ctx.site, _follow(ctx, machine, answer["jobid"], state), f"{command} {machine.id}")
+
+    await for_each(found, submit)
 
 
 async def _follow(ctx: Context, machine: Machine, jobid: str, state: str) -> None:

@@ -9,6 +9,7 @@ destroyed. It shows as shutting-down until all of that is done, and as terminate
 
 from typing import Any
 
+from ec2bridge.actions._batches import for_each
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._ending import destroy, end, ending
 from ec2bridge.actions._machine_states import moving, state_item
@@ -39,8 +40,7 @@ async def terminate_instances(ctx: Context, request: dict[str, Any]) -> dict[str
             )
     ending = [machine for machine in found if _is_alive(machine)]
     volumes = await volumes_of(ctx, [machine.row for machine in ending]) if ending else {}
-    for machine in ending:
-        await _begin(ctx, machine, volumes.get(machine.uuid, []))
+    await for_each(ending, lambda machine: _begin(ctx, machine, volumes.get(machine.uuid, [])))
     return {
         "TerminatingInstances": [
             {

@@ -1,10 +1,12 @@
 """Starting, stopping and rebooting."""
 
+import time
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
+from ec2bridge.cloudstack.calls import NativeCall
 from ec2bridge.ids import ec2_id
 from tests.actions.launching import code_of, ids, started, until
 from tests.actions.native import Native
@@ -58,6 +60,26 @@ def test_stopping_twice_and_starting_twice_change_nothing(ec2: Any) -> None:
     assert (
         ec2.stop_instances(InstanceIds=[ident])["StoppingInstances"][0]["CurrentState"]["Name"] == "stopped"
     )
+
+
+@pytest.mark.parametrize(
+    ("action", "command"),
+    [("reboot_instances", "rebootVirtualMachine"), ("stop_instances", "stopVirtualMachine")],
+)
+def test_many_machines_are_not_asked_one_after_another(
+    place: Place, ec2: Any, action: str, command: str
+) -> None:
+    machines = ids(started(ec2, 3))
+    spans: list[tuple[float, float]] = []
+
+    def note(call: NativeCall) -> None:
+        if call.command == command:
+            spans.append((time.monotonic() - call.seconds, time.monotonic()))
+
+    place.bridge.site.cloud.observers.append(note)
+    getattr(ec2, action)(InstanceIds=machines)
+    assert len(spans) == 3
+    assert max(begin for begin, _ in spans) < min(end for _, end in spans)
 
 
 def test_a_reboot_needs_a_running_machine(ec2: Any) -> None:
