@@ -17,13 +17,7 @@ from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
 
 _DATA = "LaunchTemplateData"
-_OF_ALL = (
-    "To describe the launch template data for all your launch templates, for ‘--versions’ specify ‘$Latest’,"
-    " ‘$Default’, or both, and omit ‘--launch-template-id’, ‘--launch-template-name’, and version numbers. To describe"
-    " the launch template data for a specific launch template, specify ‘--launch-template-id’ or"
-    " ‘--launch-template-name’, and for ‘--versions’ specify one or more of the following values: ‘$Latest’,"
-    " ‘$Default’, or one or more version numbers."
-)
+_OF_ALL = f"Without a launch template ID or name, Versions must be {LATEST}, {DEFAULT} or both: numbers are a template's own."
 
 
 def item(template: Template, number: str) -> Item:
