@@ -1,5 +1,6 @@
 """What attackers try: each test is an attack that must come to nothing."""
 
+import asyncio
 import gzip
 import logging
 import socket
@@ -19,13 +20,14 @@ from botocore.exceptions import ClientError
 
 from ec2bridge import demo, server
 from ec2bridge.__main__ import OneLine
-from ec2bridge.actions import _accounts, _context, _launch
+from ec2bridge.actions import _accounts, _context, _firewall, _launch, _tier_rules, _tiers
 from ec2bridge.actions._filters import matcher
 from ec2bridge.actions._records import ENDING, KIND
 from ec2bridge.auth import query
 from ec2bridge.cloudstack.directory import MOST_MISSES, Known
+from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.errors import Ec2Error
-from tests.actions.launching import ids, started, until
+from tests.actions.launching import ADVANCED, ids, launch, placed, started, until
 from tests.actions.native import Native
 from tests.conftest import REGION, Place
 
@@ -103,6 +105,31 @@ def test_the_look_up_account_expunges_no_machine_of_another(place: Place) -> Non
     assert "expungeVirtualMachine" not in place.commands(
         lambda: until(place.client("alice"), "terminated", ident)
     )
+
+
+def test_nobody_holds_up_the_tiers_of_anothers_vpc(place: Place) -> None:
+    alice = place.client("alice")
+    vpc = alice.create_vpc(CidrBlock="10.42.0.0/16")["Vpc"]["VpcId"]
+    subnet = alice.create_subnet(VpcId=vpc, CidrBlock="10.42.1.0/24")["Subnet"]["SubnetId"]
+    uuid = Native(place).list("listVPCs")[0]["id"]
+    bobs = SimpleNamespace(site=place.bridge.site, identity=SimpleNamespace(domain_id="d", account="bob"))
+
+    async def hold() -> Any:
+        flight = _tiers._flight(bobs, uuid)  # type: ignore[arg-type]
+        await flight.lock.acquire()
+        return flight
+
+    held = place.run(hold())
+    launch(alice, SubnetId=subnet)
+    held.lock.release()
+
+
+def test_the_lists_of_anothers_vpc_stay_hidden(place: Place) -> None:
+    place.client("alice").create_vpc(CidrBlock="10.42.0.0/16")
+    uuid = Native(place).list("listVPCs")[0]["id"]
+    with pytest.raises(CloudStackError) as refused:
+        Native(place, "bob").list("listNetworkACLLists", vpcid=uuid)
+    assert (refused.value.errorcode, refused.value.cserrorcode) == (531, 4365)
 
 
 def test_ids_of_another_are_unknown(place: Place) -> None:
@@ -207,6 +234,29 @@ def test_made_up_projects_fetch_commands_once(place: Place) -> None:
             assert code_of(ec2.describe_instances) == "AuthFailure"
 
     assert place.commands(ask).count("listApis") <= 2  # the caller's and the look-up account's
+
+
+def test_rules_are_put_together_beside_other_requests(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    served = []
+
+    def beside(work: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        # The loop can do this only while it does not do that itself.
+        asyncio.run_coroutine_threadsafe(asyncio.sleep(0), place.loop).result(5)
+        served.append(work)
+        return work(*arguments, **options)
+
+    for module, name in ((_tier_rules, "effective"), (_firewall, "openings")):
+        monkeypatch.setattr(module, name, partial(beside, getattr(module, name)))
+    ec2 = place.client()
+    vpc = ec2.create_vpc(CidrBlock="10.42.0.0/16")["Vpc"]["VpcId"]
+    launch(ec2, SubnetId=ec2.create_subnet(VpcId=vpc, CidrBlock="10.42.1.0/24")["Subnet"]["SubnetId"])
+    assert served
+    served.clear()
+    group = ec2.create_security_group(GroupName="g", Description="d")["GroupId"]
+    [machine] = started(ec2, SecurityGroupIds=[group], **placed(ADVANCED))
+    address = ec2.allocate_address()["AllocationId"]
+    ec2.associate_address(InstanceId=machine["InstanceId"], AllocationId=address)
+    assert served
 
 
 def test_a_client_token_is_limited(ec2: Any) -> None:

@@ -49,7 +49,8 @@ async def settle(ctx: Context, *, groups: Iterable[str] = (), machines: Iterable
     by_uuid = {group.uuid: group for group in known}
     for address in addresses:
         of = [by_uuid[uuid] for uuid in membership[address["virtualmachineid"]] if uuid in by_uuid]
-        wanted = openings(rule for group in of for rule in known.rules(group))
+        # In a thread: a thousand rules take long, and others are to be served meanwhile.
+        wanted = await asyncio.to_thread(openings, [rule for group in of for rule in known.rules(group)])
         present = [row for row in rules if row["ipaddressid"] == address["id"]]
         await _settle(ctx, address["id"], present, wanted)
 

@@ -159,9 +159,10 @@ def _both(one: Span, other: Span) -> Span | None:
 
 def _narrower(one: Net, other: Net) -> Net | None:
     """Of two ranges the one that lies in the other: ranges never overlap in part."""
-    if one.version != other.version or not one.overlaps(other):
+    if one.version != other.version:
         return None
-    return max(one, other, key=lambda net: net.prefixlen)
+    wide, narrow = (one, other) if one.prefixlen <= other.prefixlen else (other, one)
+    return narrow if narrow.network_address in wide else None
 
 
 def _tidy(block: Nets) -> list[Item]:

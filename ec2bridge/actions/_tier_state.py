@@ -68,9 +68,13 @@ async def look(
     if members or used & written.keys():
         known, rules = await asyncio.gather(_groups.groups(ctx), ctx.account.list("listNetworkACLs"))
     plan = _Plan(ctx, lists, written, rules, known, members, machines)
+    # In a thread: a thousand rules take seconds, in which others are to be served.
+    tiers = await asyncio.to_thread(
+        lambda: [plan.tier(row, acls.get(row["id"])) for row in networks],
+    )
     return State(
         vpc,
-        [plan.tier(row, acls.get(row["id"])) for row in networks],
+        tiers,
         [w.uuid for w in written.values() if w.uuid not in used and _tier_lists.is_abandoned(w)],
     )
 

@@ -43,7 +43,9 @@ class Flight:
 
 def _flight(ctx: Context, vpc: str) -> Flight:
     flights = ctx.site.caches.setdefault("tier-flights", weakref.WeakValueDictionary())
-    flight: Flight = flights.setdefault(vpc, Flight())
+    # By account, too: a tag can name another's VPC, and nobody is to wait for what strangers try there.
+    place = (ctx.identity.domain_id, ctx.identity.account, vpc)
+    flight: Flight = flights.setdefault(place, Flight())
     return flight
 
 

@@ -563,7 +563,8 @@ def test_a_dry_run_touches_no_tier(vpc: Vpc) -> None:
 def test_who_waits_for_the_same_vpc_is_served_together(vpc: Vpc) -> None:
     subnet = vpc.subnet()
     site = vpc.place.bridge.site
-    ctx: Any = SimpleNamespace(site=site, account=vpc.native.account, settings=site.settings)
+    who = SimpleNamespace(domain_id="domain", account="alice")
+    ctx: Any = SimpleNamespace(site=site, account=vpc.native.account, settings=site.settings, identity=who)
     uuid = vpc.network(subnet)["vpcid"]
 
     async def five() -> None:

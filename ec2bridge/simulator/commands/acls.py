@@ -77,8 +77,9 @@ def list_lists(call: Call) -> Answer:
     network = call.entity("networkid")
     if network is not None:
         rows = [row for row in rows if row["id"] == _acl_of(call.cloud, network)]
-    if "vpcid" in call.params:
-        rows = [row for row in rows if row.get("vpcid") in (None, call.params["vpcid"])]
+    vpc = call.entity("vpcid")
+    if vpc is not None:
+        rows = [row for row in rows if row.get("vpcid") in (None, vpc["id"])]
     return call.page("networkacllist", call.matching(rows, "name"), lambda row: _shown(call.cloud, row))
 
 
