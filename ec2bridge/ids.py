@@ -9,6 +9,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 from types import MappingProxyType
+from uuid import uuid4
 
 from ec2bridge.errors import Ec2Error
 
@@ -355,6 +356,17 @@ _BY_PREFIX = MappingProxyType({kind.prefix: kind for kind in KINDS.values()})
 def is_uuid(value: str) -> bool:
     """Whether `value` is written as a uuid."""
     return _UUID.fullmatch(value) is not None
+
+
+def own_uuid() -> str:
+    """A uuid that no object of CloudStack's has: of version 8, which RFC 9562 leaves to uses of one's own."""
+    text = str(uuid4())
+    return f"{text[:14]}8{text[15:]}"
+
+
+def is_own(native_id: str) -> bool:
+    """Whether an object is the bridge's and not CloudStack's, whose uuids are of version 1 or 4."""
+    return is_uuid(native_id) and native_id[14] == "8"
 
 
 def digits_of(kind: str, native_id: str) -> str:

@@ -53,6 +53,12 @@ async def from_snapshot(ctx: Context, request: dict[str, Any]) -> tuple[dict[str
     kind = check_type(ctx, disk["VolumeType"]) if disk.get("VolumeType") else None
     row = await resolve_snapshot(ctx, disk["SnapshotId"])
     require_completed(row)
+    if row.get("empty"):
+        raise Ec2Error(
+            "InvalidParameterValue",
+            f"The snapshot '{disk['SnapshotId']}' holds nothing that an image could be made of: its volume was never"
+            " attached.",
+        )
     size = gib(row.get("virtualsize") or 0)
     if disk.get("VolumeSize") not in (None, size):
         raise Ec2Error(

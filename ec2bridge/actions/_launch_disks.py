@@ -10,9 +10,10 @@ from typing import Any
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._devices import device_number, is_root, number_name
 from ec2bridge.actions._places import Zone
+from ec2bridge.actions._snapshots import resolve_snapshot
+from ec2bridge.actions._values import gib
 from ec2bridge.actions._volumes import choose_offering, disk_offerings
 from ec2bridge.errors import Ec2Error
-from ec2bridge.ids import KINDS
 
 Row = dict[str, Any]
 
@@ -24,7 +25,8 @@ class Disks:
     root_size: int | None = None
     keep_root: bool = False
     extra: list[Row] = field(default_factory=list)
-    """For each further volume: params of createVolume, device name, number, type, whether it goes with the machine."""
+    """For each further volume: params of createVolume, its snapshot, device name, number, type, whether it goes with
+    the machine."""
 
     def params(self) -> Row:
         """The parameters of deployVirtualMachine."""
@@ -83,7 +85,7 @@ async def _extra(ctx: Context, name: str, ebs: dict[str, Any], zone: Zone) -> Ro
         "goes": bool(ebs.get("DeleteOnTermination")),
     }
     if ebs.get("SnapshotId"):
-        entry["params"] = await _from_snapshot(ctx, ebs, zone)
+        entry["params"], entry["source"] = await _from_snapshot(ctx, ebs, zone)
         return entry
     if not ebs.get("VolumeSize"):
         raise Ec2Error(
@@ -95,17 +97,15 @@ async def _extra(ctx: Context, name: str, ebs: dict[str, Any], zone: Zone) -> Ro
     return entry
 
 
-async def _from_snapshot(ctx: Context, ebs: dict[str, Any], zone: Zone) -> Row:
-    uuid = await ctx.directory.resolve("snapshot", ebs["SnapshotId"])
-    rows = await ctx.account.list("listSnapshots", id=uuid)
-    if not rows:
-        raise KINDS["snapshot"].missing(ebs["SnapshotId"])
-    params: Row = {"snapshotid": uuid}
-    if rows[0].get("volumetype") == "ROOT":
-        least = -(-int(rows[0].get("virtualsize") or 0) // 2**30)
+async def _from_snapshot(ctx: Context, ebs: dict[str, Any], zone: Zone) -> tuple[Row, str]:
+    """Return what createVolume is told of a snapshot, and the snapshot's uuid."""
+    snapshot = await resolve_snapshot(ctx, ebs["SnapshotId"])
+    params: Row = {} if snapshot.get("empty") else {"snapshotid": snapshot["id"]}
+    if snapshot.get("empty") or snapshot.get("volumetype") == "ROOT":
+        least = gib(snapshot.get("virtualsize") or 0)
         offerings = await disk_offerings(ctx)
         row, size = choose_offering(
             ctx, offerings, ebs.get("VolumeType"), ebs.get("VolumeSize") or least, zone.uuid
         )
         params |= {"diskofferingid": row["id"], "size": size}
-    return params
+    return params, snapshot["id"]

@@ -131,7 +131,7 @@ async def _add_volumes(record: Record) -> None:
             KEEP_MARK: first["goes"] and "true",
             TYPE_MARK: first["type"],
             DEVICE_MARK: first["device"],
-            SNAPSHOT_MARK: first["params"].get("snapshotid"),
+            SNAPSHOT_MARK: first.get("source"),
         }
         tags = {_tags.RESERVED + name: value for name, value in marks.items() if value}
         wanted = {**data["todo"]["tags"]["volume"], **tags}

@@ -5,15 +5,16 @@ once a zone. CloudStack names a snapshot and EC2 describes it, so what the bridg
 its description in a reserved tag; any other snapshot is described by its name.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
-from ec2bridge.actions import _tags
+from ec2bridge.actions import _empty_snapshots, _tags
 from ec2bridge.actions._context import Context, owner_of
 from ec2bridge.actions._describe import Item
 from ec2bridge.actions._places import Zone
 from ec2bridge.actions._values import gib, known, moment, named
 from ec2bridge.errors import Ec2Error
-from ec2bridge.ids import KINDS, ec2_id
+from ec2bridge.ids import KINDS, ec2_id, is_own
 
 Row = dict[str, Any]
 
@@ -36,8 +37,9 @@ async def snapshot_rows(ctx: Context, ids: list[str] | None = None) -> list[Row]
     `zones` has the uuids of its zones, `kept` a description that no tag of CloudStack's could hold.
     """
     whole: dict[str, Row] = {}
+    empty = await _empty_snapshots.rows(ctx)
     held = await _tags.stored(ctx, "snapshot")
-    for row in await named(ctx, "listSnapshots", "snapshot", ids):
+    for row in [*await _native_rows(ctx, ids, empty), *empty.values()]:
         if row["state"] not in GONE:
             kept = held.get(row["id"], {}).get(_tags.RESERVED + DESCRIPTION)
             places = whole.setdefault(row["id"], {**row, "zones": [], "kept": kept})["zones"]
@@ -46,10 +48,20 @@ async def snapshot_rows(ctx: Context, ids: list[str] | None = None) -> list[Row]
     return list(whole.values())
 
 
+async def _native_rows(ctx: Context, ids: list[str] | None, empty: Mapping[str, Row]) -> list[Row]:
+    """Return the rows of CloudStack's own snapshots that are named, or all."""
+    known_here = {name for uuid in empty for name in (uuid, ec2_id("snap", uuid))}
+    wanted = ids and [ident for ident in ids if ident not in known_here]
+    return [] if ids and not wanted else await named(ctx, "listSnapshots", "snapshot", wanted)
+
+
 async def resolve_snapshot(ctx: Context, snapshot: str | None) -> Row:
     """Return the row of a snapshot, or raise InvalidSnapshot.NotFound."""
     if not snapshot:
         raise Ec2Error("MissingParameter", "The request must contain the parameter snapshotId")
+    for row in (await _empty_snapshots.rows(ctx)).values():
+        if snapshot in (row["id"], ec2_id("snap", row["id"])):
+            snapshot = row["id"]
     uuid = await ctx.directory.resolve("snapshot", snapshot)
     for row in await snapshot_rows(ctx, [uuid]):
         if row["id"] == uuid:
@@ -59,6 +71,9 @@ async def resolve_snapshot(ctx: Context, snapshot: str | None) -> Row:
 
 async def delete(ctx: Context, uuid: str) -> None:
     """Delete a snapshot with its tags, which CloudStack would list until its own clean-up, a day later by default."""
+    if is_own(uuid):
+        await _empty_snapshots.delete(ctx, uuid)
+        return
     await ctx.account.job("deleteSnapshot", id=uuid)
     await _tags.clear(ctx, "snapshot", uuid)
 
@@ -74,7 +89,7 @@ def require_completed(row: Row) -> None:
 
 def require_zone(row: Row, zone: Zone, known_zones: list[Zone]) -> None:
     """Refuse to use a snapshot in a zone that does not have it."""
-    if zone.uuid in row["zones"]:
+    if zone.uuid in row["zones"] or row.get("empty"):
         return
     names = ", ".join(place.name for place in known_zones if place.uuid in row["zones"])
     raise Ec2Error(
@@ -122,32 +137,37 @@ def description(row: Row) -> str:
     return "" if name.startswith(NAMED) else name
 
 
-async def take(ctx: Context, volume: Row, text: str | None, tags: dict[str, str]) -> tuple[Row, str]:
-    """Begin a snapshot of a volume; return its row, with the tags it has been given, and the job's id."""
+async def take(ctx: Context, volume: Row, text: str | None, tags: dict[str, str]) -> tuple[Row, str | None]:
+    """Begin a snapshot of a volume; return its row, with the tags it has been given, and its job's id if it has one."""
     check_volume(volume)
     title = tags.get("Name") or text or ec2_id("vol", volume["id"])
-    made = await ctx.account.submit(
-        "createSnapshot", volumeid=volume["id"], name=f"{NAMED}{title}"[:MOST_NAMED]
-    )
-    ctx.directory.remember("snapshot", [made])
+    name = f"{NAMED}{title}"[:MOST_NAMED]
+    if _empty_snapshots.is_empty(volume):
+        made = await _empty_snapshots.take(ctx, volume, name)
+    else:
+        made = await ctx.account.submit("createSnapshot", volumeid=volume["id"], name=name)
+        ctx.directory.remember("snapshot", [made])
+    await describe_with(ctx, made, text, tags)
+    return await resolve_snapshot(ctx, made["id"]), made.get("jobid")
+
+
+async def describe_with(ctx: Context, made: Row, text: str | None, tags: dict[str, str]) -> None:
+    """Give a new snapshot its description and tags."""
     marks = {_tags.RESERVED + DESCRIPTION: text} if text else {}
     if tags or marks:
         await _tags.attach(ctx, "snapshot", made["id"], {**tags, **marks})
-    return await resolve_snapshot(ctx, made["id"]), str(made["jobid"])
 
 
 def check_volume(volume: Row) -> None:
     """Refuse a volume of which CloudStack takes no snapshot."""
-    if volume["state"] != "Ready":
-        why = (
-            "has no content before it is first attached" if volume["state"] == "Allocated" else "is not ready"
-        )
+    if volume["state"] != "Ready" and not _empty_snapshots.is_empty(volume):
         raise Ec2Error(
             "IncorrectState",
-            f"A snapshot of '{ec2_id('vol', volume['id'])}' cannot be made: the volume {why}.",
+            f"A snapshot of '{ec2_id('vol', volume['id'])}' cannot be made: the volume is not ready.",
         )
 
 
 def answer(row: Row, text: str | None, tags: dict[str, str], places: list[Zone]) -> Item:
     """Return a snapshot as its creation answers: with what was asked for, whatever CloudStack lists by now."""
-    return {**snapshot_item(row, _tags.as_list(tags), places), "Description": text or ""}
+    begun = {"State": "pending", "Progress": "0%", "Description": text or ""}
+    return {**snapshot_item(row, _tags.as_list(tags), places), **begun}

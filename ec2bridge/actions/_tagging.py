@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from ec2bridge.actions._context import Context
 from ec2bridge.cloudstack.errors import CloudStackError
+from ec2bridge.ids import is_own
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +95,8 @@ async def clear(ctx: Context, kind: str, *native_ids: str) -> None:
 
 
 async def forget(ctx: Context, kind: str, *native_ids: str) -> None:
-    """Drop what the store holds of objects that are gone, of a kind whose tags CloudStack drops itself."""
+    """Drop what is known of objects that are gone, of a kind whose tags CloudStack drops itself."""
+    ctx.directory.forget(kind, native_ids)
     places = {f"{kind}/{ident}" for ident in native_ids}
     for entry in await ctx.store.list(ctx.owner_id, STORE_KIND):
         if entry.key in places:
@@ -115,8 +117,8 @@ async def held_natively(ctx: Context, kind: str, native_ids: Iterable[str]) -> d
 
 
 def _type(ctx: Context, kind: str, ident: str) -> str | None:
-    # The default VPC is the account's, and no object of CloudStack's.
-    return None if ident == ctx.owner_id else NATIVE.get(kind)
+    # The default VPC is the account's, and no object of CloudStack's; nor is what the bridge alone has.
+    return None if ident == ctx.owner_id or is_own(ident) else NATIVE.get(kind)
 
 
 def _natively(ctx: Context, kind: str, ident: str, now: Tags, tags: Tags) -> set[str]:

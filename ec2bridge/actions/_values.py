@@ -23,6 +23,11 @@ def iso(text: str | None) -> str | None:
     return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z") if when else None
 
 
+def native_time() -> str:
+    """Return the present as CloudStack writes it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S+0000")
+
+
 def gib(size: Any) -> int:
     """Return bytes as whole GiB, rounded up: a disk of 12 GB still needs 12 GiB to be copied into."""
     return -(-int(size) // GIB)

@@ -6,13 +6,16 @@ in another zone is the same snapshot with the same id.
 
 from typing import Any
 
-from ec2bridge.actions import _tags
+from ec2bridge.actions import _empty_snapshots, _tags
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._places import resolve_zone
 from ec2bridge.actions._registry import action
-from ec2bridge.actions._snapshots import require_completed, resolve_snapshot
+from ec2bridge.actions._snapshots import describe_with, require_completed, resolve_snapshot
+from ec2bridge.actions._values import native_time
 from ec2bridge.errors import Ec2Error
-from ec2bridge.ids import ec2_id
+from ec2bridge.ids import ec2_id, own_uuid
+
+Row = dict[str, Any]
 
 
 def require_region(ctx: Context, region: str | None) -> None:
@@ -41,6 +44,8 @@ async def copy_snapshot(ctx: Context, request: dict[str, Any]) -> dict[str, Any]
     tags = _tags.specified(request, "snapshot")
     require_region(ctx, request.get("SourceRegion"))
     row = await resolve_snapshot(ctx, request.get("SourceSnapshotId"))
+    if row.get("empty"):
+        return await _copy_empty(ctx, row, request.get("Description"), tags)
     if not request.get("DestinationAvailabilityZone"):
         raise Ec2Error(
             "UnsupportedOperation",
@@ -62,3 +67,10 @@ async def copy_snapshot(ctx: Context, request: dict[str, Any]) -> dict[str, Any]
     if tags:
         await _tags.assign(ctx, "snapshot", {row["id"]: _tags.native(row)}, tags)
     return {"SnapshotId": ec2_id("snap", row["id"]), "Tags": _tags.as_list(tags)}
+
+
+async def _copy_empty(ctx: Context, row: Row, text: str | None, tags: dict[str, str]) -> dict[str, Any]:
+    """Copy a snapshot that holds nothing, which lies in no zone: as on AWS that is another snapshot."""
+    made = await _empty_snapshots.put(ctx, {**row, "id": own_uuid(), "created": native_time()})
+    await describe_with(ctx, made, text, tags)
+    return {"SnapshotId": ec2_id("snap", made["id"]), "Tags": _tags.as_list(tags)}

@@ -1,10 +1,11 @@
 """Taking snapshots, of one volume or of all of a machine's.
 
-CloudStack takes a snapshot only of a volume that has content, and of one volume at a time.
+CloudStack takes a snapshot only of a volume that has content, and of one volume at a time; `_empty_snapshots` has those
+of volumes without.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -103,7 +104,7 @@ async def _take_all(
 ) -> list[Item]:
     """Take a snapshot of each volume, giving it its tags; undo those made when one is refused."""
     items: list[Item] = []
-    jobs: dict[str, str] = {}
+    jobs: dict[str, str | None] = {}
     try:
         for volume, tags in wanted:
             row, job = await take(ctx, volume, text, tags)
@@ -115,10 +116,11 @@ async def _take_all(
     return items
 
 
-async def _undo(ctx: Context, jobs: dict[str, str]) -> None:
+async def _undo(ctx: Context, jobs: Mapping[str, str | None]) -> None:
     """Delete snapshots that were begun; CloudStack refuses that of one that it still takes."""
     for uuid, job in jobs.items():
-        with suppress(CloudStackError):
-            await ctx.account.wait(job)
+        if job is not None:
+            with suppress(CloudStackError):
+                await ctx.account.wait(job)
         with suppress(CloudStackError):
             await _snapshots.delete(ctx, uuid)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from ec2bridge.actions import _groups, _tags
+from ec2bridge.actions import _empty_snapshots, _groups, _tags
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._describe import describe
 from ec2bridge.actions._filters import wanted
@@ -32,6 +32,9 @@ _TAGLESS = frozenset(
         "route-table-association",
     }
 )
+
+# Where the store has objects of a kind that CloudStack has others of.
+_STORED = {"snapshot": _empty_snapshots.KIND}
 
 Current = dict[str, dict[str, str]]
 
@@ -159,11 +162,11 @@ async def _native_id(ctx: Context, kind: Kind, value: str) -> str:
         return ctx.owner_id
     if kind.name == "security-group-rule":
         return await _groups.native_rule_id(ctx, value)
-    if kind.name not in NATIVE:
+    if kind.name not in NATIVE or kind.name in _STORED:
         # Internet gateways and the like are found in the store, under their kind.
-        ctx.directory.remember(
-            kind.name, ({"id": e.key} for e in await ctx.store.list(ctx.owner_id, kind.name))
-        )
+        for entry in await ctx.store.list(ctx.owner_id, _STORED.get(kind.name, kind.name)):
+            if value in (entry.key, ec2_id(kind.prefix, entry.key)):
+                return str(entry.key)
     try:
         return await ctx.directory.resolve(kind.name, value)
     except Ec2Error:

@@ -55,16 +55,17 @@ async def create_volume(ctx: Context, request: dict[str, Any]) -> dict[str, Any]
     if not request.get("Size") and not request.get("SnapshotId"):
         raise Ec2Error("MissingParameter", "The request must contain the parameter size/snapshot")
     zone, tags = await resolve_zone(ctx, place), _tags.specified(request, "volume")
-    offerings = await disk_offerings(ctx)
+    offerings, source = await disk_offerings(ctx), None
     if request.get("SnapshotId"):
-        params = await _from_snapshot(ctx, request, zone, offerings)
+        params, source = await _from_snapshot(ctx, request, zone, offerings)
     else:
         params = _empty(ctx, request, request["Size"], zone, offerings)
-    marks = known(**{TYPE_MARK: request.get("VolumeType"), SNAPSHOT_MARK: params.get("snapshotid")})
+    marks = known(**{TYPE_MARK: request.get("VolumeType"), SNAPSHOT_MARK: source})
     made = await ctx.account.submit(
         "createVolume", name=tags.get("Name") or "ec2-volume", zoneid=zone.uuid, **params
     )
-    await _finish(ctx, made, {**tags, **{_tags.RESERVED + name: value for name, value in marks.items()}})
+    every = {**tags, **{_tags.RESERVED + name: value for name, value in marks.items()}}
+    await _finish(ctx, made, every, copied="snapshotid" in params)
     row = await resolve_volume(ctx, made["id"])
     items = await volume_items(ctx, [row], [zone], offerings)
     return {name: value for name, value in items[0].items() if name[0] != "_" and name != "Attachments"}
@@ -82,8 +83,8 @@ def _empty(
 
 async def _from_snapshot(
     ctx: Context, request: dict[str, Any], zone: Zone, offerings: list[Row]
-) -> dict[str, Any]:
-    """Return what createVolume is told of a snapshot and what differs from it."""
+) -> tuple[dict[str, Any], str]:
+    """Return what createVolume is told of a snapshot and what differs from it, and the snapshot's uuid."""
     row = await resolve_snapshot(ctx, request["SnapshotId"])
     size, least = request.get("Size"), gib(row.get("virtualsize") or 0)
     if size and size < least:
@@ -93,14 +94,16 @@ async def _from_snapshot(
         )
     require_completed(row)
     require_zone(row, zone, await zones(ctx))
+    if row.get("empty"):
+        return _empty(ctx, request, size or least, zone, offerings), row["id"]
     params = known(snapshotid=row["id"], size=size if size != least else None)
     if row.get("volumetype") == "ROOT":
         # A data disk's copy keeps its offering; CloudStack takes another only for a root disk's.
         chosen = _empty(ctx, request, size or least, zone, offerings)
         chosen.pop("size", None)
-        return {**chosen, **params}
+        return {**chosen, **params}, row["id"]
     _refuse_choice(ctx, request)
-    return params
+    return params, row["id"]
 
 
 def _refuse_choice(ctx: Context, request: dict[str, Any]) -> None:
@@ -120,10 +123,10 @@ def _refuse_choice(ctx: Context, request: dict[str, Any]) -> None:
         )
 
 
-async def _finish(ctx: Context, made: Row, tags: dict[str, str]) -> None:
+async def _finish(ctx: Context, made: Row, tags: dict[str, str], *, copied: bool) -> None:
     """Wait for an empty volume (its job is quick; a copy goes on as "creating") and tag it; undo if that fails."""
     ctx.directory.remember("volume", [made])
-    if _tags.RESERVED + SNAPSHOT_MARK not in tags:
+    if not copied:
         await ctx.account.wait(made["jobid"])
     try:
         if tags:

@@ -160,6 +160,13 @@ class Known:
             )
         self.by_digits[digits] = native_id
 
+    def forget(self, native_ids: Iterable[str]) -> None:
+        """Know nothing any more of objects that are gone."""
+        for native_id in native_ids:
+            if native_id in self.seen:
+                self.seen.discard(native_id)
+                self.by_digits.pop(ids.digits_of(self.kind, native_id), None)
+
     def find(self, digits: str) -> str | None:
         """The native id behind the digits of an id, long or short."""
         if len(digits) == ids.DIGITS:
@@ -249,6 +256,10 @@ class Directory:
     def remember(self, kind: str, rows: Iterable[Row]) -> None:
         """Take note of rows that did not come from a listing."""
         self.memory.remember(kind, rows)
+
+    def forget(self, kind: str, native_ids: Iterable[str]) -> None:
+        """Know nothing any more of objects that are gone: of those in the store, nobody else says that they are."""
+        self.memory.known(kind).forget(native_ids)
 
 
 class Directories:

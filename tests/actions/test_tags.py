@@ -211,6 +211,14 @@ def test_tag_specifications_must_be_of_the_kind_that_is_made(ec2):
         assert refused(ec2.create_key_pair, KeyName="k", TagSpecifications=[entry]) == code
 
 
+def test_what_only_the_store_had_is_not_tagged_when_it_is_gone(ec2):
+    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    ec2.create_tags(Resources=[gateway], Tags=tags(a="1"))
+    ec2.delete_internet_gateway(InternetGatewayId=gateway)
+    gone = "InvalidInternetGatewayID.NotFound"
+    assert refused(ec2.create_tags, Resources=[gateway], Tags=tags(a="1")) == gone
+
+
 def test_bob_neither_sees_nor_changes_what_is_alices(place, ec2):
     sg = group(ec2)
     ec2.create_tags(Resources=[sg], Tags=tags(a="1", empty=""))

@@ -122,6 +122,16 @@ async def test_uuids_short_ids_and_old_ids_are_taken(directory: Directory) -> No
     assert await directory.resolve_all("instance", [ID, UUID]) == [UUID, UUID]
 
 
+async def test_what_is_forgotten_is_looked_for_again(played: Played, directory: Directory) -> None:
+    played.answers["listVirtualMachines"] = listing("virtualmachine")
+    directory.remember("instance", [{"id": UUID}])
+    directory.forget("instance", [UUID])
+    with pytest.raises(Ec2Error, match="NotFound"):
+        await directory.resolve("instance", ID)
+    directory.remember("instance", [{"id": UUID}])
+    assert await directory.resolve("instance", ID) == UUID
+
+
 async def test_what_is_no_id_is_malformed_without_asking(played: Played, directory: Directory) -> None:
     with pytest.raises(Ec2Error) as caught:
         await directory.resolve("instance", "web-1")
