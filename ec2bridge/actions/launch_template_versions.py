@@ -17,7 +17,9 @@ from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
 
 _DATA = "LaunchTemplateData"
-_OF_ALL = f"Without a launch template ID or name, Versions must be {LATEST}, {DEFAULT} or both: numbers are a template's own."
+_OF_ALL = (
+    f"Without a launch template ID or name, Versions must be {LATEST}, {DEFAULT} or both, and no number."
+)
 
 
 def item(template: Template, number: str) -> Item:
