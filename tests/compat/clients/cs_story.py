@@ -80,6 +80,11 @@ with step("errors"):
         raise AssertionError("an id that names nothing was started")
 
 with step("terminate"):
+    # What is only destroyed keeps its groups until it is expunged, a day later by default.
+    cs.stopVirtualMachine(id=machine_id, fetch_result=True)
+    groups = cs.listSecurityGroups()["securitygroup"]
+    default = next(entry["id"] for entry in groups if entry["name"] == "default")
+    cs.updateVirtualMachine(id=machine_id, securitygroupids=default)
     cs.destroyVirtualMachine(id=machine_id, fetch_result=True)
     until(lambda: cs.listVirtualMachines(id=machine_id, fetch_list=True), [])
 

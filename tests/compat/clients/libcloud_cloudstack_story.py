@@ -87,6 +87,11 @@ with step("errors"):
         raise AssertionError("an id that names nothing was found")
 
 with step("terminate"):
+    # What is only destroyed keeps its groups until it is expunged, a day later by default.
+    assert cloud.ex_stop(find())
+    until(state, NodeState.STOPPED)
+    default = next(group["id"] for group in cloud.ex_list_security_groups() if group["name"] == "default")
+    cloud._sync_request("updateVirtualMachine", params={"id": node.id, "securitygroupids": default})
     assert cloud.destroy_node(find())
     until(state, NodeState.TERMINATED)
 
