@@ -20,7 +20,7 @@ from botocore.exceptions import ClientError
 
 from ec2bridge import demo, server
 from ec2bridge.__main__ import OneLine
-from ec2bridge.actions import _accounts, _context, _firewall, _launch, _tier_rules, _tiers
+from ec2bridge.actions import _accounts, _context, _firewall, _instance_facts, _launch, _tier_rules, _tiers
 from ec2bridge.actions._filters import matcher
 from ec2bridge.actions._records import ENDING, KIND
 from ec2bridge.auth import query
@@ -257,6 +257,20 @@ def test_rules_are_put_together_beside_other_requests(place: Place, monkeypatch:
     address = ec2.allocate_address()["AllocationId"]
     ec2.associate_address(InstanceId=machine["InstanceId"], AllocationId=address)
     assert served
+
+
+def test_callers_who_left_are_forgotten(place: Place) -> None:
+    async def templates(command: str, **params: Any) -> list[dict[str, Any]]:
+        return [{"id": "template", "arch": "x86_64"}]
+
+    async def ask(key: str) -> Any:
+        account = SimpleNamespace(cache_key=(key, None), list=templates)
+        ctx: Any = SimpleNamespace(site=place.bridge.site, account=account)
+        return await _instance_facts._architectures(ctx, {"template"})
+
+    for number in range(1500):
+        assert place.run(ask(str(number))) == {"template": "x86_64"}
+    assert len(place.bridge.site.caches["architectures"]._entries) <= 1024
 
 
 def test_a_client_token_is_limited(ec2: Any) -> None:

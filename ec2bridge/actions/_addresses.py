@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ec2bridge.actions import _interfaces, _machines, _tagging, _tags
+from ec2bridge.actions import _interfaces, _machines, _source_nat, _tagging, _tags
 from ec2bridge.actions._context import Context, owner_of
 from ec2bridge.actions._launch_network import has_static_nat
 from ec2bridge.actions._machine_states import LAUNCH_MARK
@@ -250,6 +250,7 @@ async def check_move(ctx: Context, row: Row, network: Row) -> None:
 async def move(ctx: Context, row: Row, network: Row) -> None:
     """Have an address serve another network of its zone: given back, and acquired there under the same number."""
     tags = _tags.native(row)
+    await _source_nat.ensure(ctx, scope(network))
     await ctx.account.job("disassociateIpAddress", id=row["id"])
     try:
         made = await ctx.account.job("associateIpAddress", ipaddress=row["ipaddress"], **scope(network))

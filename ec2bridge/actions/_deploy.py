@@ -10,7 +10,7 @@ import hashlib
 import logging
 from typing import Any
 
-from ec2bridge.actions import _tagging, _tags, _tiers
+from ec2bridge.actions import _source_nat, _tagging, _tags, _tiers
 from ec2bridge.actions._batches import AT_ONCE
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._ending import undo
@@ -36,6 +36,8 @@ def reservation_id(ctx: Context, launch: Launch) -> str:
 async def deploy_all(ctx: Context, launch: Launch) -> list[Row]:
     """Deploy as many as possible up to MaxCount; with fewer than MinCount take all back and raise the refusal."""
     await _check_quota(ctx, launch)
+    if launch.nics.public:
+        await _source_nat.ensure(ctx, _scope(launch))
     accepted: list[Row] = []
     refusal: BaseException | None = None
     for start in range(0, launch.most, AT_ONCE):
@@ -98,10 +100,13 @@ async def _acquire(ctx: Context, launch: Launch) -> Row:
     """Acquire the public address of a machine, so that a lack of addresses refuses the launch."""
     if not launch.nics.public:
         return {}
-    network = launch.nics.rows[0]
-    scope = {"vpcid": network["vpcid"]} if network.get("vpcid") else {"networkid": network["id"]}
-    answer = await ctx.account.submit("associateIpAddress", **scope)
+    answer = await ctx.account.submit("associateIpAddress", **_scope(launch))
     return {"address": answer["id"], "address_job": answer["jobid"]}
+
+
+def _scope(launch: Launch) -> dict[str, str]:
+    network = launch.nics.rows[0]
+    return {"vpcid": network["vpcid"]} if network.get("vpcid") else {"networkid": network["id"]}
 
 
 async def _release(ctx: Context, address: str) -> None:

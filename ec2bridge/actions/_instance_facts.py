@@ -10,7 +10,7 @@ from typing import Any
 from ec2bridge.actions import _groups, _interfaces, _tags
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._machine_states import GROUPS, STOP_KIND, moving
-from ec2bridge.actions._places import Zone, cached, default_vpc_id, vpc_ids, zones
+from ec2bridge.actions._places import FOREVER, Zone, cached, default_vpc_id, vpc_ids, zones
 from ec2bridge.actions._types import TypeTable, type_table
 
 Row = dict[str, Any]
@@ -62,9 +62,7 @@ async def gather_facts(
 
 async def _architectures(ctx: Context, templates: set[str | None]) -> Mapping[str, str | None]:
     """Return template uuid → architecture; it never changes, so only a template never seen costs a listing."""
-    known: dict[str, str | None] = ctx.site.caches.setdefault("architectures", {}).setdefault(
-        ctx.account.cache_key, {}
-    )
+    known = await cached(ctx, "architectures", FOREVER).get(ctx.account.cache_key, _none_yet)
     wanted = {template for template in templates if template}
     if not wanted <= known.keys():
         for row in await ctx.account.list("listTemplates", templatefilter="executable", details="min"):
@@ -72,6 +70,10 @@ async def _architectures(ctx: Context, templates: set[str | None]) -> Mapping[st
         # One that is gone, or was never the caller's to see, will not turn up later either.
         known.update(dict.fromkeys(wanted - known.keys()))
     return known
+
+
+async def _none_yet() -> dict[str, str | None]:
+    return {}
 
 
 async def _group_names(ctx: Context, rows: list[Row]) -> Mapping[str, str]:

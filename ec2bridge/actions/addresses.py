@@ -8,7 +8,7 @@ zone, and moves when it is associated elsewhere (`_addresses.move`). NetworkBord
 import asyncio
 from typing import Any
 
-from ec2bridge.actions import _addresses, _firewall, _tags
+from ec2bridge.actions import _addresses, _firewall, _source_nat, _tags
 from ec2bridge.actions._addresses import Row, Target
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._describe import Ids, Item, describe
@@ -36,6 +36,7 @@ async def allocate_address(ctx: Context, request: dict[str, Any]) -> dict[str, A
     place = await _place(ctx, zone)
     wanted = request.get("Address")
     try:
+        await _source_nat.ensure(ctx, place)
         row = await ctx.account.job("associateIpAddress", ipaddress=wanted, **place)
     except CloudStackError as error:
         if error.errorcode == 533 and wanted:

@@ -254,3 +254,22 @@ def test_an_address_moves_into_a_vpc(place: Place) -> None:
     assert described(ec2)[0]["PublicIpAddress"] == made["PublicIp"]
     rows = native.list("listPublicIpAddresses", isstaticnat=True)
     assert [row["vpcid"] for row in rows] == [vpc["id"]]
+
+
+def test_the_first_address_of_a_new_vpc_is_no_ones_source_nat(ec2: Any) -> None:
+    vpc = ec2.create_vpc(CidrBlock="10.51.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.51.1.0/24")["Subnet"]["SubnetId"]
+    made = ec2.allocate_address()
+    assert [address["PublicIp"] for address in addresses(ec2)] == [made["PublicIp"]]
+    machine = started(ec2, SubnetId=subnet)[0]["InstanceId"]
+    ec2.associate_address(AllocationId=made["AllocationId"], InstanceId=machine)
+    assert described(ec2)[0]["PublicIpAddress"] == made["PublicIp"]
+
+
+def test_the_first_machines_of_a_new_vpc_get_public_addresses(place: Place, ec2: Any) -> None:
+    vpc = ec2.create_vpc(CidrBlock="10.52.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.52.1.0/24")["Subnet"]["SubnetId"]
+    interface = {"DeviceIndex": 0, "SubnetId": subnet, "AssociatePublicIpAddress": True}
+    machines = started(ec2, 2, NetworkInterfaces=[interface])
+    assert all(machine.get("PublicIpAddress") for machine in machines)
+    assert len(Native(place).list("listPublicIpAddresses", issourcenat=True)) == 1

@@ -82,6 +82,17 @@ def ensure_source_nat(cloud: Cloud, network: Row) -> None:
         take(cloud, zone, network, issourcenat=True, associatednetworkid=network["id"])
 
 
+def ensure_vpc_source_nat(cloud: Cloud, vpc: Row) -> None:
+    """A VPC's own public address, taken when its router is first started."""
+    zone = cloud.tables["zones"].known(vpc["zoneid"])
+    if zone is not None and not has_source_nat(cloud, vpc["id"]):
+        take(cloud, zone, vpc, issourcenat=True, vpcid=vpc["id"])
+
+
+def has_source_nat(cloud: Cloud, vpc: str) -> bool:
+    return bool(cloud.tables["addresses"].where(vpcid=vpc, issourcenat=True))
+
+
 def release(cloud: Cloud, address: Row) -> None:
     """Back to the pool, with its rules and tags gone."""
     for rule in cloud.tables["firewallrules"].where(ipaddressid=address["id"]):
@@ -159,6 +170,8 @@ def associate(call: Call) -> Answer:
     place: Row = {"associatednetworkid": network["id"]} if network else {}
     if vpc or (network and "vpcid" in network):
         place = {"vpcid": vpc["id"] if vpc else (network or {})["vpcid"]}
+        # The first one of a VPC that was not started is its way out.
+        place["issourcenat"] = not has_source_nat(call.cloud, place["vpcid"])
     address = take(call.cloud, zone, call.owner(), call.params.get("ipaddress"), **place)
     state = "Allocated" if "vpcid" in place else "Allocating"
 

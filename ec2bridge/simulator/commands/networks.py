@@ -25,9 +25,11 @@ _PRIVATE = tuple(IPv4Network(cidr) for cidr in ("10.0.0.0/8", "172.16.0.0/12", "
 
 
 def implement(cloud: Cloud, network: Row) -> None:
-    """Give a network what a running machine needs: a VLAN and, outside VPCs, its public address."""
+    """Give a network what a running machine needs: a VLAN, and its public address or its VPC's."""
     if network["type"] == "Isolated" and "vpcid" not in network and has_service(cloud, network, "SourceNat"):
         addresses.ensure_source_nat(cloud, network)
+    if (vpc := cloud.tables["vpcs"].known(network.get("vpcid", ""))) is not None:
+        addresses.ensure_vpc_source_nat(cloud, vpc)
     if network["state"] == "Allocated":
         cloud.tables["networks"].update(network, state="Implemented")
 

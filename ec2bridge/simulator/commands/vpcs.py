@@ -39,7 +39,8 @@ def create_vpc(call: Call) -> Answer:
     call.limit("public_ip")
     vpc = call.cloud.tables["vpcs"].add(_new_row(call, zone, offering, cidr))
     try:
-        addresses.take(call.cloud, zone, vpc, issourcenat=True, vpcid=vpc["id"])
+        if call.flag("start", default=True):
+            addresses.ensure_vpc_source_nat(call.cloud, vpc)
     except ApiError:
         call.cloud.tables["vpcs"].erase(vpc)
         raise
