@@ -38,11 +38,14 @@ def code_of(work: Callable[[], Any]) -> str:
     return str(refused.value.response["Error"]["Code"])
 
 
-def send(place: Place, body: str) -> tuple[int, str]:
-    """Sign a body as alice and send it."""
+def send(place: Place, body: str, **headers: str) -> tuple[int, str]:
+    """Sign a body, and headers, as alice and send it."""
     keys = place.sim.accounts["alice"]
     request = AWSRequest(
-        "POST", f"{place.url}/", data=body, headers={"Content-Type": "application/x-www-form-urlencoded"}
+        "POST",
+        f"{place.url}/",
+        data=body,
+        headers={"Content-Type": "application/x-www-form-urlencoded", **headers},
     )
     SigV4Auth(Credentials(keys.api_key, keys.secret_key), "ec2", REGION).add_auth(request)
     try:
@@ -375,6 +378,13 @@ def test_what_xml_cannot_hold_does_not_break_an_answer(place: Place) -> None:
     assert status == 400
     assert "<script>" not in text
     assert "\x00" not in text
+
+
+def test_any_host_that_was_signed_is_answered(place: Place) -> None:
+    for host in ("[x", "[::1", "<&>"):
+        status, text = send(place, "Action=DescribeRegions&Version=2016-11-15", Host=host)
+        assert status == 200
+        assert "<&>" not in text
 
 
 def test_files_with_secrets_are_their_owners_alone(tmp_path: Any) -> None:

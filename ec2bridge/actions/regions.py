@@ -5,7 +5,6 @@ that the client already talks to. CloudStack's zones are the availability zones,
 """
 
 from typing import Any
-from urllib.parse import urlsplit
 
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._describe import Ids, Item, describe
@@ -29,7 +28,7 @@ async def describe_regions(ctx: Context, request: dict[str, Any]) -> list[Item]:
     return [
         {
             "RegionName": ctx.settings.region,
-            "Endpoint": urlsplit(ctx.endpoint).netloc,
+            "Endpoint": ctx.endpoint.partition("://")[2].partition("/")[0],
             "OptInStatus": OPT_IN,
         }
     ]
