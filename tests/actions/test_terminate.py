@@ -117,11 +117,14 @@ def test_it_never_runs_again_on_the_way(any_place: Place) -> None:
 
 def test_a_machine_may_be_terminated_while_it_is_launched(any_place: Place) -> None:
     ec2 = any_place.client()
+    # Long enough for any machine that runs the tests to come in between.
+    any_place.sim.cloud.job_time = 2.0
     ident = ids(launch(ec2, BlockDeviceMappings=[{"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 5}}]))[0]
     assert (
         ec2.terminate_instances(InstanceIds=[ident])["TerminatingInstances"][0]["PreviousState"]["Name"]
         == "pending"
     )
+    any_place.sim.cloud.job_time = 0.02
     until(ec2, "terminated", ident)
     rows = Native(any_place, "admin").list("listVirtualMachines", listall=True)
     assert all(row["state"] in ("Destroyed", "Expunging") for row in rows)
