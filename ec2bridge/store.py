@@ -6,14 +6,15 @@ when several bridges run side by side. The primary key is what makes replicas ex
 version what makes a change rest on the value that was read (`replace`).
 """
 
+import asyncio
 import json
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Column as C
 from sqlalchemy import (
@@ -38,6 +39,8 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 from sqlalchemy.sql.elements import ColumnElement
 
 Rows = list[Mapping[Any, Any]]
+P = ParamSpec("P")
+R = TypeVar("R")
 
 SCHEMA = 1
 MOST_LISTS = 4096
@@ -73,6 +76,23 @@ class Entry:
     expires: float | None
 
 
+def _whole(
+    work: Callable[Concatenate["Store", P], Coroutine[Any, Any, R]],
+) -> Callable[Concatenate["Store", P], Coroutine[Any, Any, R]]:
+    """See a query through even when its caller goes away.
+
+    One that is broken off costs its connection, and what lies in memory lies in the one connection that there is.
+    """
+
+    async def seen_through(store: "Store", /, *args: P.args, **kwargs: P.kwargs) -> R:
+        task = asyncio.ensure_future(work(store, *args, **kwargs))
+        store.running.add(task)
+        task.add_done_callback(store.running.discard)
+        return await asyncio.shield(task)
+
+    return seen_through
+
+
 class Store:
     """Values under (account, kind, key); an expired entry is as good as absent.
 
@@ -83,6 +103,7 @@ class Store:
         self.url = _url(location)
         self._engine: AsyncEngine | None = None
         self._writes = 0
+        self.running: set[asyncio.Future[Any]] = set()
         self._lists: OrderedDict[tuple[str, str], tuple[Any, Rows]] = OrderedDict()
 
     @property
@@ -111,6 +132,7 @@ class Store:
 
     async def close(self) -> None:
         """Close all connections; what lies in memory is gone."""
+        await asyncio.gather(*self.running, return_exceptions=True)
         if self._engine is not None:
             await self._engine.dispose()
             self._engine = None
@@ -120,6 +142,7 @@ class Store:
         entry = await self.entry(account, kind, key)
         return None if entry is None else entry.value
 
+    @_whole
     async def entry(self, account: str, kind: str, key: str) -> Entry | None:
         """The value with its version, for `replace`."""
         query = select(_entries).where(_at(account, kind, key), _alive())
@@ -141,6 +164,7 @@ class Store:
         now = time.time()
         return [_entry(row) for row in rows if row["expires"] is None or row["expires"] > now]
 
+    @_whole
     async def _list(self, account: str, kind: str) -> Rows:
         query = select(_entries).where(_of(account, kind), _alive()).order_by("created", "key")
         async with self.engine.connect() as connection:
@@ -165,6 +189,7 @@ class Store:
             if await self._execute(change):
                 return
 
+    @_whole
     async def put_new(self, account: str, kind: str, key: str, value: Any, ttl: float | None = None) -> bool:
         """Set a value where there is none; False when the key is taken, here or by another replica."""
         now = time.time()
@@ -190,12 +215,14 @@ class Store:
         """Remove a value; False when there was none."""
         return await self._execute(delete(_entries).where(_at(account, kind, key)))
 
+    @_whole
     async def purge(self) -> int:
         """Remove what has expired and return how many that were."""
         async with self.engine.begin() as connection:
             result = await connection.execute(_expired())
         return result.rowcount
 
+    @_whole
     async def _execute(self, statement: Any) -> bool:
         async with self.engine.begin() as connection:
             result: CursorResult[Any] = await connection.execute(statement)

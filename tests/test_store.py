@@ -53,6 +53,23 @@ async def test_a_value_is_replaced_and_deleted(store: Store, account: str) -> No
     assert await store.entry(account, "k", "a") is None
 
 
+async def test_a_caller_that_goes_away_costs_nothing(store: Store, account: str) -> None:
+    await store.put(account, "k", "kept", 1)
+    await store.list(account, "k")
+    for number in range(100):
+        task = asyncio.create_task(store.put_new(account, "k", f"late-{number:02}", number))
+        await asyncio.sleep(number / 20_000)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    await store.put(account, "k", "last", 2)
+    await asyncio.gather(*store.running)
+
+    keys = [entry.key for entry in await store.list(account, "k")]
+
+    assert {"kept", "last"} <= set(keys)
+    assert keys == [key for key in keys if await store.get(account, "k", key) is not None]
+
+
 async def test_the_first_one_wins(store: Store, account: str) -> None:
     won = await asyncio.gather(*(store.put_new(account, "token", "t", number) for number in range(10)))
     assert sum(won) == 1
