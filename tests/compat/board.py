@@ -22,6 +22,7 @@ def write(directory: Path, outcomes: Mapping[str, Outcome], absent: Sequence[Cli
         "board.json": json.dumps([asdict(entry) for entry in found], indent=2),
         "board.md": board_markdown.render(found),
         "board.html": board_html.render(found, where, date.today()),
+        board_html.STYLE.name: board_html.STYLE.read_text(encoding="utf-8"),
         **{f"{name}.log": outcome.output for name, outcome in outcomes.items()},
     }
     for name, text in files.items():

@@ -1,4 +1,4 @@
-"""The scoreboard as a page of its own: nothing but HTML and a style sheet inside it."""
+"""The scoreboard as a page: nothing but HTML, and a style sheet beside it, for Jenkins shows no style inside a page."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -17,7 +17,7 @@ def render(rows: Sequence[Row], where: str, day: date) -> str:
     parts = [
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>ec2bridge: which clients work</title>',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<style>{STYLE.read_text(encoding='utf-8')}</style>",
+        f'<link rel="stylesheet" href="{STYLE.name}">',
         "<h1>Which clients work with ec2bridge</h1>",
         f'<p class="sub">Real packages, unpatched, over HTTP against {escape(where)}; {day:%d %B %Y}</p>',
         _counts(rows),
