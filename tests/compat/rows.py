@@ -13,7 +13,7 @@ COLUMNS = (*EVERYDAY, "page")
 GROUPS = {
     "clients": "SDKs and command lines",
     "tools": "Tools",
-    "cloudstack": "CloudStack's own clients, against the embedded CloudStack",
+    "cloudstack": "CloudStack's own clients",
     "scenarios": "Eucalyptus' scenarios",
 }
 """Group → its heading."""
