@@ -54,6 +54,7 @@ async def ending(
         "vpcs": _tiers.vpcs_of(row.get("nic", ())) or (launch or {}).get("todo", {}).get("vpcs", []),
         "volumes": [v["id"] for v in data if goes_with_machine(v)] + made,
         "detach": kept_root + kept,
+        "nics": [nic["id"] for nic in row.get("nic", ())],
         "expunge": "owner" if by_owner else "service" if by_service else "nobody",
         "careful": bool(kept_root) or not (by_owner or by_service),
         "grouped": bool(row.get("securitygroup")),
@@ -107,7 +108,7 @@ async def finish(record: Record) -> None:
     ctx = record.ctx
     for kind in (LAUNCH_KIND, STOP_KIND):
         await ctx.store.delete(ctx.owner_id, kind, record.uuid)
-    await _interfaces.machine_gone(ctx, record.uuid)
+    await _interfaces.machine_gone(ctx, record.uuid, record.data.get("nics", ()))
     if record.data["phase"] == UNDONE:
         await record.close()
     else:
@@ -160,10 +161,13 @@ async def _let_go(record: Record) -> None:
     """Take a machine out of what it would hold until CloudStack itself expunges it."""
     ctx, data, uuid = record.ctx, record.data, record.uuid
     await _stop(ctx, uuid)
-    attached = {row["id"] for row in await ctx.account.list("listVolumes", virtualmachineid=uuid)}
+    attached = {row["id"]: row for row in await ctx.account.list("listVolumes", virtualmachineid=uuid)}
     for volume in data["detach"]:
-        if volume in attached:
+        if attached.pop(volume, None):
             await ctx.account.job("detachVolume", id=volume)
+    if tagged := [volume for volume, row in attached.items() if row.get("tags")]:
+        # CloudStack lists the tags of the root volume until it expunges it.
+        await _quietly(ctx, "deleteTags", resourcetype="Volume", resourceids=tagged)
     if data["grouped"]:
         await _quietly(ctx, "updateVirtualMachine", id=uuid, securitygroupnames="default")
     if data["static"] and not data["address"]:

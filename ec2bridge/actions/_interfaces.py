@@ -101,11 +101,13 @@ async def release(ctx: Context, record: Record, **changes: Any) -> None:
     await put(ctx, {**record, **changes, **_FREE})
 
 
-async def machine_gone(ctx: Context, machine: str) -> None:
-    """After a machine's end: what was to stay is available, the rest is gone with it."""
-    for record in (await records(ctx)).values():
+async def machine_gone(ctx: Context, machine: str, nics: Iterable[str]) -> None:
+    """After a machine's end: what was to stay is available, the rest is gone with it, tags and all."""
+    known = await records(ctx)
+    for record in known.values():
         if record["machine"] == machine:
             await (release(ctx, record) if record["keep"] else drop(ctx, record))
+    await _tags.forget(ctx, KIND, *(nic for nic in nics if nic not in known))
 
 
 async def settled(ctx: Context, known: Mapping[str, Record], rows: Iterable[Row]) -> dict[str, Record]:

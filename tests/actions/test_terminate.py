@@ -19,6 +19,7 @@ from tests.actions.launching import (
     launch,
     placed,
     started,
+    tags,
     until,
 )
 from tests.actions.native import Native
@@ -78,6 +79,17 @@ def test_data_volumes_go_or_stay_as_they_were_told(any_place: Place) -> None:
     until(ec2, "terminated", machine["InstanceId"])
     left = ec2.describe_volumes()["Volumes"]
     assert [(volume["Size"], volume["State"]) for volume in left] == [(6, "available")]
+
+
+def test_tags_of_what_went_with_a_machine_are_gone(any_place: Place) -> None:
+    ec2 = any_place.client()
+    machine = started(
+        ec2, TagSpecifications=[tags("volume", app="shop"), tags("network-interface", app="net")]
+    )[0]
+    assert len(ec2.describe_tags()["Tags"]) == 2
+    ec2.terminate_instances(InstanceIds=[machine["InstanceId"]])
+    until(ec2, "terminated", machine["InstanceId"])
+    assert ec2.describe_tags()["Tags"] == []
 
 
 def test_a_root_volume_may_be_kept(any_place: Place) -> None:

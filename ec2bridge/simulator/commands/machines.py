@@ -5,6 +5,7 @@ from __future__ import annotations
 from ec2bridge.simulator import machines
 from ec2bridge.simulator.call import Call, now
 from ec2bridge.simulator.commands import nics, tags
+from ec2bridge.simulator.commands import volumes as volume_commands
 from ec2bridge.simulator.errors import ApiError, invalid
 from ec2bridge.simulator.machine_start import power_on
 from ec2bridge.simulator.registry import Answer, command
@@ -189,7 +190,7 @@ def destroy(call: Call) -> Answer:
         _refuse_while_copied(call, machine)
         await power_off(call, machine)
         for volume in volumes:
-            call.cloud.tables["volumes"].remove(volume)
+            volume_commands.remove(call.cloud, volume)
         if machine["state"] not in GONE:
             _detach_data(call, machine)
             change(call, machine, state="Destroyed")
@@ -259,7 +260,7 @@ async def wipe(call: Call, machine: Row) -> None:
     await call.cloud.pause(0.3)
     _detach_data(call, machine)
     for volume in machines.volumes_of(call.cloud, machine):
-        tables["volumes"].remove(volume)
+        volume_commands.remove(call.cloud, volume)
     nics.release(call.cloud, machine)
     tags.forget(call.cloud, machine["id"])
     tables["machines"].remove(machine)
