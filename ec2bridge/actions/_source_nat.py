@@ -1,8 +1,8 @@
-"""A VPC's own way out to the world, which CloudStack takes when it first starts the VPC's router.
+"""The way out to the world of a VPC or an isolated network, which CloudStack takes with its first machine.
 
-The bridge makes VPCs that are not started, and CloudStack makes the first address that such a VPC acquires its source
-NAT address, whoever it was acquired for: nothing can be mapped to it any more. So a VPC has its own before it acquires
-one for a machine or a client.
+Until then CloudStack makes the first address that the VPC or the network acquires its source NAT address, whoever it
+was acquired for: nothing can be mapped to it any more. So it has its own before one is acquired for a machine or a
+client.
 """
 
 from collections.abc import Mapping
@@ -11,11 +11,11 @@ from ec2bridge.actions._context import Context
 
 
 async def ensure(ctx: Context, scope: Mapping[str, str]) -> None:
-    """Let a VPC that associateIpAddress is about to name have its own address first."""
-    vpc = scope.get("vpcid")
-    if vpc is None or await ctx.account.list("listPublicIpAddresses", vpcid=vpc, issourcenat=True):
+    """Let the VPC or network that associateIpAddress is about to name have its own address first."""
+    place = {"associatednetworkid" if name == "networkid" else name: uuid for name, uuid in scope.items()}
+    if await ctx.account.list("listPublicIpAddresses", issourcenat=True, **place):
         return
-    row = await ctx.account.job("associateIpAddress", vpcid=vpc)
+    row = await ctx.account.job("associateIpAddress", **scope)
     if not row.get("issourcenat"):
-        # Another request was faster, or the VPC's offering has no source NAT.
+        # Another request was faster, or the offering has no source NAT.
         await ctx.account.job("disassociateIpAddress", id=row["id"])

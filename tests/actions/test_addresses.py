@@ -256,6 +256,18 @@ def test_an_address_moves_into_a_vpc(place: Place) -> None:
     assert [row["vpcid"] for row in rows] == [vpc["id"]]
 
 
+def test_the_first_address_of_an_account_is_no_networks_source_nat(ec2: Any) -> None:
+    made = [ec2.allocate_address()["PublicIp"] for _ in range(2)]
+    assert sorted(address["PublicIp"] for address in addresses(ec2)) == sorted(made)
+
+
+def test_the_first_machines_of_a_new_network_get_public_addresses(place: Place, ec2: Any) -> None:
+    interface = {"DeviceIndex": 0, "AssociatePublicIpAddress": True}
+    machines = started(ec2, 2, NetworkInterfaces=[interface], **placed(ADVANCED))
+    assert all(machine.get("PublicIpAddress") for machine in machines)
+    assert len(Native(place).list("listPublicIpAddresses", issourcenat=True)) == 1
+
+
 def test_the_first_address_of_a_new_vpc_is_no_ones_source_nat(ec2: Any) -> None:
     vpc = ec2.create_vpc(CidrBlock="10.51.0.0/16")["Vpc"]["VpcId"]
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.51.1.0/24")["Subnet"]["SubnetId"]

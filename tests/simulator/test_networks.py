@@ -48,12 +48,25 @@ async def test_static_nat_shows_on_the_machine_and_ends_with_it(clients: Clients
 
 
 async def test_an_address_keeps_its_id_for_the_next_account(clients: Clients) -> None:
-    mine = await clients.isolated(clients.alice)
+    mine, his = await clients.isolated(clients.alice), await clients.isolated(clients.bob)
+    for account, network in ((clients.alice, mine), (clients.bob, his)):
+        await account.job("associateIpAddress", networkid=network["id"])
     address = await clients.alice.job("associateIpAddress", networkid=mine["id"])
     await clients.alice.job("disassociateIpAddress", id=address["id"])
-    his = await clients.isolated(clients.bob)
     again = await clients.bob.job("associateIpAddress", networkid=his["id"])
     assert again["id"] == address["id"]
+
+
+async def test_the_first_address_of_a_network_without_machines_is_its_way_out(clients: Clients) -> None:
+    alice = clients.alice
+    network = await clients.isolated(alice)
+    first, second = [await alice.job("associateIpAddress", networkid=network["id"]) for _ in range(2)]
+    assert (first["issourcenat"], second["issourcenat"]) == (True, False)
+    machine = await clients.machine(alice, "m1", networkids=[network["id"]])
+    assert len(await alice.list("listPublicIpAddresses")) == 2
+    mapped = {"ipaddressid": first["id"], "virtualmachineid": machine["id"]}
+    code, text = await refusal(alice.call("enableStaticNat", **mapped))
+    assert (code, "is a sourceNat ip address" in text) == (431, True)
 
 
 async def test_a_second_nic_has_addresses_of_its_own_network(clients: Clients) -> None:

@@ -75,22 +75,20 @@ def take(cloud: Cloud, zone: Row, owner: Row, ipaddress: str | None = None, **fi
 
 def ensure_source_nat(cloud: Cloud, network: Row) -> None:
     """An isolated network's own public address, taken when it is implemented."""
-    if cloud.tables["addresses"].where(associatednetworkid=network["id"], issourcenat=True):
-        return
     zone = cloud.tables["zones"].known(network["zoneid"])
-    if zone is not None and _has_pool(zone):
+    if zone is not None and _has_pool(zone) and not has_source_nat(cloud, associatednetworkid=network["id"]):
         take(cloud, zone, network, issourcenat=True, associatednetworkid=network["id"])
 
 
 def ensure_vpc_source_nat(cloud: Cloud, vpc: Row) -> None:
     """A VPC's own public address, taken when its router is first started."""
     zone = cloud.tables["zones"].known(vpc["zoneid"])
-    if zone is not None and not has_source_nat(cloud, vpc["id"]):
+    if zone is not None and not has_source_nat(cloud, vpcid=vpc["id"]):
         take(cloud, zone, vpc, issourcenat=True, vpcid=vpc["id"])
 
 
-def has_source_nat(cloud: Cloud, vpc: str) -> bool:
-    return bool(cloud.tables["addresses"].where(vpcid=vpc, issourcenat=True))
+def has_source_nat(cloud: Cloud, **place: str) -> bool:
+    return bool(cloud.tables["addresses"].where(issourcenat=True, **place))
 
 
 def release(cloud: Cloud, address: Row) -> None:
@@ -167,11 +165,10 @@ def associate(call: Call) -> Answer:
     if network is None and vpc is None:
         network = _only_network(call, zone)
     call.limit("public_ip")
-    place: Row = {"associatednetworkid": network["id"]} if network else {}
-    if vpc or (network and "vpcid" in network):
-        place = {"vpcid": vpc["id"] if vpc else (network or {})["vpcid"]}
-        # The first one of a VPC that was not started is its way out.
-        place["issourcenat"] = not has_source_nat(call.cloud, place["vpcid"])
+    place = _place(network, vpc)
+    # The first one of a VPC that was not started, or of a network without machines, is its way out.
+    if "vpcid" in place or (network and network["type"] == "Isolated"):
+        place["issourcenat"] = not has_source_nat(call.cloud, **place)
     address = take(call.cloud, zone, call.owner(), call.params.get("ipaddress"), **place)
     state = "Allocated" if "vpcid" in place else "Allocating"
 
@@ -181,6 +178,15 @@ def associate(call: Call) -> Answer:
     return call.submit(
         work, kind="IpAddress", instance=address["id"], answer={"id": address["id"]}, weight=0.1
     )
+
+
+def _place(network: Row | None, vpc: Row | None) -> Row:
+    """What an address is acquired for: a tier's is its VPC's."""
+    if vpc is not None:
+        return {"vpcid": vpc["id"]}
+    if network is None:
+        return {}
+    return {"vpcid": network["vpcid"]} if "vpcid" in network else {"associatednetworkid": network["id"]}
 
 
 def _zone(call: Call, network: Row | None, vpc: Row | None) -> Row:
