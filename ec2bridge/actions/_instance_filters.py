@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ec2bridge.actions._filters import TAGS, Filters
+from ec2bridge.actions._machine_states import host_name_filters
 from ec2bridge.actions._places import zone_names
 from ec2bridge.ids import ec2_id
 
@@ -144,9 +145,7 @@ FILTERS: Filters = {
     "platform": "Platform",
     "platform-details": "PlatformDetails",
     "private-dns-name": "PrivateDnsName",
-    "private-dns-name-options.enable-resource-name-dns-a-record": None,
-    "private-dns-name-options.enable-resource-name-dns-aaaa-record": None,
-    "private-dns-name-options.hostname-type": None,
+    **host_name_filters("private-dns-name-options", "PrivateDnsNameOptions"),
     "private-ip-address": "PrivateIpAddress",
     "product-code": None,
     "product-code.type": None,

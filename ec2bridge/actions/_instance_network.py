@@ -17,10 +17,7 @@ def add_network(item: Item, facts: Facts, row: Row, owner: str, launched: dateti
     groups = [
         {"GroupId": ec2_id("sg", uuid), "GroupName": facts.groups.get(uuid, "")} for uuid in group_uuids(row)
     ]
-    checked = not any(
-        tag["key"] == _tags.RESERVED + SOURCE_CHECK and tag["value"] == "false"
-        for tag in row.get("tags") or ()
-    )
+    checked = not has_mark(row, SOURCE_CHECK, "false")
     nics = sorted(row["nic"], key=lambda nic: (not nic.get("isdefault"), int(nic.get("deviceid", 0))))
     held = [facts.interfaces.get(nic["id"]) or {} for nic in nics]
     first = nics[0]
@@ -46,6 +43,12 @@ def add_network(item: Item, facts: Facts, row: Row, owner: str, launched: dateti
         }
         for place, (nic, record) in enumerate(zip(nics, held, strict=True))
     ]
+
+
+def has_mark(row: Row, name: str, value: str) -> bool:
+    """Whether a machine has a reserved tag with a value."""
+    key = _tags.RESERVED + name
+    return any(tag["key"] == key and tag["value"] == value for tag in row.get("tags") or ())
 
 
 def _nic(nic: Row, record: Row, owner: str) -> Item:

@@ -13,9 +13,11 @@ from ec2bridge.actions import _tags
 from ec2bridge.actions._context import owner_of
 from ec2bridge.actions._devices import ROOT_DEVICE, device_name
 from ec2bridge.actions._instance_facts import Facts
-from ec2bridge.actions._instance_network import add_network
+from ec2bridge.actions._instance_network import add_network, has_mark
 from ec2bridge.actions._key_records import KEY_DETAIL
 from ec2bridge.actions._machine_states import (
+    EBS_OPTIMIZED,
+    HOST_NAMES,
     INDEX,
     KEEP_MARK,
     KEY_NAMES,
@@ -58,10 +60,11 @@ def instance(facts: Facts, row: Row) -> Item:
         "Placement": _placement(zone, row),
         "Monitoring": {"State": "disabled"},
         "ClientToken": details.get(TOKEN, ""),
-        "EbsOptimized": False,
+        "EbsOptimized": has_mark(row, EBS_OPTIMIZED, "true"),
         "HibernationOptions": {"Configured": False},
         "EnclaveOptions": {"Enabled": False},
         "MaintenanceOptions": {"AutoRecovery": "default"},
+        "PrivateDnsNameOptions": {**HOST_NAMES},
         "MetadataOptions": {"State": "applied", **METADATA},
         "RootDeviceName": ROOT_DEVICE,
         "RootDeviceType": "ebs",

@@ -81,7 +81,8 @@ def free(network: Row, taken: Iterable[str], count: int) -> list[str]:
     block = ipaddress.ip_network(str(network.get("cidr")), strict=False)
     barred = {*taken, network.get("gateway")}
     found: list[str] = []
-    for number in range(RESERVED, block.num_addresses - 1):
+    # AWS gives nobody the first addresses; CloudStack does, and says so in how many are free.
+    for number in (*range(RESERVED, block.num_addresses - 1), *range(1, RESERVED)):
         address = str(block[number])
         if address not in barred:
             found.append(address)

@@ -185,6 +185,9 @@ async def _switches(ctx: Context, request: dict[str, Any], launch: Launch) -> No
         )
     if (launch.nics.wanted[0].get("Record") or {}).get("check") is False:
         launch.marks[_machine_states.SOURCE_CHECK] = "false"
+    # Every disk has what its offering promises: the switch is kept and told, or Terraform would replace the machine.
+    if request.get("EbsOptimized"):
+        launch.marks[_machine_states.EBS_OPTIMIZED] = "true"
     if request.get("DisableApiStop"):
         launch.marks[_machine_states.STOP_LOCK] = "true"
     if request.get("DisableApiTermination"):

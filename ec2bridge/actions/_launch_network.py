@@ -93,6 +93,11 @@ async def _existing(ctx: Context, nic: dict[str, Any]) -> dict[str, Any]:
                 "InvalidParameterCombination",
                 f"A network interface ID and a {member} may not be specified on the same network interface",
             )
+    if nic.get("DeleteOnTermination"):
+        raise Ec2Error(
+            "InvalidParameterCombination",
+            "A network interface may not specify a network interface ID and delete on termination as true",
+        )
     record = await _interfaces.required(ctx, ident)
     secondary = [{"Primary": False, "PrivateIpAddress": address} for address in record["secondary"]]
     return {

@@ -24,9 +24,10 @@ LAUNCH_KIND = "launch"
 STOP_KIND = "stop"
 """Kind of the store's notes of stops that EC2 asked for: when, and CloudStack's time of the state that it led to."""
 GROUPS, SHUTDOWN, STOP_LOCK, SOURCE_CHECK = "groups", "shutdown", "no-stop", "source-check"
+EBS_OPTIMIZED = "ebs-optimized"
+"""Reserved tags on a machine (without prefix), for what changes later."""
 LAUNCH_MARK = "launch"
 """Reserved tag on a public address that a launch acquired: the machine's uuid. It is no Elastic IP of the client's."""
-"""Reserved tags on a machine (without prefix), for what changes later."""
 KEEP_MARK = "delete-on-termination"
 """Reserved tag on a volume; without it a root volume goes with its machine and any other stays."""
 
@@ -43,6 +44,25 @@ METADATA = MappingProxyType(
     }
 )
 """How every machine gets at its metadata: without tokens, always."""
+HOST_NAMES = MappingProxyType(
+    {
+        "HostnameType": "ip-name",
+        "EnableResourceNameDnsARecord": False,
+        "EnableResourceNameDnsAAAARecord": False,
+    }
+)
+"""AWS's default for the names that machines get; the names are CloudStack's, and nothing about them can be chosen."""
+
+
+def host_name_filters(prefix: str, member: str) -> dict[str, str]:
+    """Return the filters by those options: the filter's name → the member's path."""
+    return {
+        f"{prefix}.hostname-type": f"{member}.HostnameType",
+        f"{prefix}.enable-resource-name-dns-a-record": f"{member}.EnableResourceNameDnsARecord",
+        f"{prefix}.enable-resource-name-dns-aaaa-record": f"{member}.EnableResourceNameDnsAAAARecord",
+    }
+
+
 # A machine whose host is out of touch ("Unknown") has not been seen to stop; its status tells of the doubt.
 STATES = MappingProxyType(
     {

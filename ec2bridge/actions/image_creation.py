@@ -40,6 +40,8 @@ _ROOT: dict[str, tuple[Any, ...]] = {
     "BlockDeviceMappings.Ebs.DeleteOnTermination": (True,),
     "BlockDeviceMappings.Ebs.Encrypted": (False,),
 }
+_MADE_BY = "Created by CreateImage({})"
+"""How AWS describes the snapshots of images."""
 PATIENCE = 6 * 3600.0
 """Seconds that a snapshot may take; nobody has to wait for it so long but the task that makes the image."""
 
@@ -97,9 +99,20 @@ async def _create(ctx: Context, request: dict[str, Any]) -> str:
     if found.state == "stopped" and not tags["snapshot"]:
         return await submit_template(ctx, {**params, "volumeid": root["id"]}, tags["image"], marks)
     stops = found.state == "running" and not request.get("NoReboot")
-    snapshot = await _rested(ctx, found, root, name, tags["snapshot"], stops=stops)
-    marks[SNAPSHOT] = Root(snapshot, gib(root.get("size") or 0)).mark()
-    return await submit_template(ctx, {**params, "snapshotid": snapshot}, tags["image"], marks)
+    snapshot = await _rested(ctx, found, root, tags["snapshot"], stops=stops)
+    marks[SNAPSHOT] = Root(snapshot["id"], gib(root.get("size") or 0)).mark()
+    image = await submit_template(ctx, {**params, "snapshotid": snapshot["id"]}, tags["image"], marks)
+    await _tell(ctx, snapshot, f"{_MADE_BY.format(found.id)} for {image}")
+    return image
+
+
+async def _tell(ctx: Context, snapshot: Row, text: str) -> None:
+    """Say of a snapshot which image it was made for: whoever deletes the image looks for it by that."""
+    try:
+        await _tags.mark(ctx, "snapshot", snapshot, {_snapshots.DESCRIPTION: text})
+    except CloudStackError as error:
+        # The image is being made all the same, and cannot be asked for once more.
+        log.warning("%s has no description: %s", ec2_id("snap", snapshot["id"]), error)
 
 
 async def _root(ctx: Context, found: Machine) -> Row:
@@ -122,17 +135,15 @@ def _check_mappings(mappings: list[dict[str, Any]], root: Row) -> None:
             )
 
 
-async def _rested(
-    ctx: Context, found: Machine, root: Row, title: str, tags: dict[str, str], *, stops: bool
-) -> str:
-    """Return the uuid of a whole snapshot of the root; with `stops` the machine rests meanwhile, as on a reboot."""
+async def _rested(ctx: Context, found: Machine, root: Row, tags: dict[str, str], *, stops: bool) -> Row:
+    """Return a whole snapshot of the root; with `stops` the machine rests meanwhile, as on a reboot."""
     if not stops:
-        return await _snapshot(ctx, root, title, tags)
+        return await _snapshot(ctx, root, found, tags)
     await ctx.account.job("stopVirtualMachine", id=found.uuid)
     # As on AWS it shows as running all the while.
     moving(ctx)[found.uuid] = "running"
     try:
-        return await _snapshot(ctx, root, title, tags)
+        return await _snapshot(ctx, root, found, tags)
     finally:
         answer = await ctx.account.submit("startVirtualMachine", id=found.uuid)
         _background.start(ctx.site, _follow(ctx, found, answer["jobid"]), f"start {found.id}")
@@ -147,15 +158,15 @@ async def _follow(ctx: Context, found: Machine, job: str) -> None:
         moving(ctx).pop(found.uuid, None)
 
 
-async def _snapshot(ctx: Context, root: Row, title: str, tags: dict[str, str]) -> str:
-    row, job = await take(ctx, root, f"Created by CreateImage for {title}", tags)
+async def _snapshot(ctx: Context, root: Row, found: Machine, tags: dict[str, str]) -> Row:
+    row, job = await take(ctx, root, _MADE_BY.format(found.id), tags)
     try:
         await ctx.account.wait(job, timeout=PATIENCE)
     except CloudStackError:
         with suppress(CloudStackError):
             await _snapshots.delete(ctx, row["id"])
         raise
-    return str(row["id"])
+    return row
 
 
 async def submit_template(

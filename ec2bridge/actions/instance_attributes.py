@@ -13,8 +13,9 @@ from ec2bridge.actions import _tags
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._devices import ROOT_DEVICE
 from ec2bridge.actions._instance_facts import gather_facts
+from ec2bridge.actions._instance_network import has_mark
 from ec2bridge.actions._instances import instance
-from ec2bridge.actions._machine_states import SHUTDOWN, STOP_LOCK
+from ec2bridge.actions._machine_states import EBS_OPTIMIZED, SHUTDOWN, STOP_LOCK
 from ec2bridge.actions._machines import Machine, machine, volumes_of
 from ec2bridge.actions._registry import action
 from ec2bridge.actions._types import type_of, type_table
@@ -64,6 +65,10 @@ async def _source_check(ctx: Context, found: Machine) -> Answer:
     return {"SourceDestCheck": {"Value": (await _item(ctx, found)).get("SourceDestCheck", True)}}
 
 
+async def _optimized(ctx: Context, found: Machine) -> Answer:
+    return {"EbsOptimized": {"Value": has_mark(found.row, EBS_OPTIMIZED, "true")}}
+
+
 async def _groups(ctx: Context, found: Machine) -> Answer:
     return {"Groups": (await _item(ctx, found))["SecurityGroups"]}
 
@@ -89,7 +94,7 @@ READERS: Mapping[str, Reader] = MappingProxyType(
         "productCodes": _constant("ProductCodes", []),
         "sourceDestCheck": _source_check,
         "groupSet": _groups,
-        "ebsOptimized": _constant("EbsOptimized", {"Value": False}),
+        "ebsOptimized": _optimized,
         "sriovNetSupport": _constant("SriovNetSupport", {}),
         "enaSupport": _constant("EnaSupport", {}),
         "enclaveOptions": _constant("EnclaveOptions", {"Enabled": False}),

@@ -14,9 +14,17 @@ from ec2bridge.actions import _firewall, _groups, _tags, _tiers
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._devices import device_name
 from ec2bridge.actions._instance_facts import group_uuids
+from ec2bridge.actions._instance_network import has_mark
 from ec2bridge.actions._launch import require_protection, shutdown_behaviour
 from ec2bridge.actions._launch_groups import membership, native_uuids
-from ec2bridge.actions._machine_states import GROUPS, KEEP_MARK, SHUTDOWN, SOURCE_CHECK, STOP_LOCK
+from ec2bridge.actions._machine_states import (
+    EBS_OPTIMIZED,
+    GROUPS,
+    KEEP_MARK,
+    SHUTDOWN,
+    SOURCE_CHECK,
+    STOP_LOCK,
+)
 from ec2bridge.actions._machines import Machine, machine, volumes_of
 from ec2bridge.actions._places import Zone, resolve_zone, vpc_ids
 from ec2bridge.actions._registry import action, as_sent
@@ -28,7 +36,13 @@ Writer = Callable[[Context, Machine, Any], Awaitable[None]]
 
 def _truth(value: Any) -> bool:
     """Read a boolean that may have come as text, in the old Attribute and Value form."""
-    return value if isinstance(value, bool) else str(value).lower() == "true"
+    text = str(value).lower()
+    if text not in ("true", "false"):
+        raise Ec2Error(
+            "InvalidParameterValue",
+            f"Value ({value}) for parameter value is invalid. It must be true or false.",
+        )
+    return text == "true"
 
 
 def _require_stopped(found: Machine, why: str) -> None:
@@ -71,6 +85,14 @@ async def _protection(ctx: Context, found: Machine, value: Any) -> None:
 
 async def _stop_lock(ctx: Context, found: Machine, value: Any) -> None:
     await _mark(ctx, found, STOP_LOCK, "true" if _truth(value) else None)
+
+
+async def _optimized(ctx: Context, found: Machine, value: Any) -> None:
+    wanted = _truth(value)
+    if wanted == has_mark(found.row, EBS_OPTIMIZED, "true"):
+        return
+    _require_stopped(found, "its disks can only be optimized while it is")
+    await _mark(ctx, found, EBS_OPTIMIZED, "true" if wanted else None)
 
 
 async def _shutdown(ctx: Context, found: Machine, value: Any) -> None:
@@ -157,7 +179,7 @@ WRITERS: Mapping[str, tuple[str, Writer]] = MappingProxyType(
         "SourceDestCheck": ("sourceDestCheck", _source_check),
         "Groups": ("groupSet", _group_set),
         "BlockDeviceMappings": ("blockDeviceMapping", _mappings),
-        "EbsOptimized": ("ebsOptimized", _refusal("EbsOptimized", False, "false")),
+        "EbsOptimized": ("ebsOptimized", _optimized),
         "EnaSupport": ("enaSupport", _refusal("EnaSupport")),
         "SriovNetSupport": ("sriovNetSupport", _refusal("SriovNetSupport")),
         "Kernel": ("kernel", _refusal("Kernel")),
@@ -191,17 +213,29 @@ async def change(ctx: Context, ident: str, member: str, value: Any) -> None:
 
 def _asked(request: dict[str, Any]) -> tuple[str, Any]:
     """Return the one member that is to change and its value; old clients name it in Attribute and Value."""
+    name = request.get("Attribute")
     asked = [member for member in WRITERS if request.get(member)]
-    if len(asked) > 1:
+    named = [member for member, (attribute, _) in WRITERS.items() if attribute == name]
+    if name and not named:
         raise Ec2Error(
-            "InvalidParameterCombination",
-            f"Fields for multiple attribute types specified: {', '.join(WRITERS[m][0] for m in asked)}",
+            "InvalidParameterValue", f"Value ({name}) for parameter attribute is invalid. Unknown attribute."
+        )
+    if not (asked or named):
+        raise Ec2Error("InvalidParameterCombination", "No attributes specified.")
+    together = sorted({*asked, *named})
+    if len(together) > 1 or (asked and request.get("Value") is not None):
+        fields = ", ".join(WRITERS[member][0] for member in together)
+        raise Ec2Error(
+            "InvalidParameterCombination", f"Fields for multiple attribute types specified: {fields}"
         )
     if asked:
         value = request[asked[0]]
         return asked[0], value.get("Value", value.get("Enabled")) if isinstance(value, dict) else value
-    name = request.get("Attribute")
-    for member, (attribute, _) in WRITERS.items():
-        if attribute == name and member != "BlockDeviceMappings":
-            return member, request.get("Value")
-    raise Ec2Error("InvalidParameterCombination", "No attributes specified.")
+    if request.get("Value") is None:
+        raise Ec2Error("MissingParameter", "The request must contain the parameter value")
+    if name == "blockDeviceMapping":
+        raise Ec2Error(
+            "InvalidParameterCombination",
+            "The attribute blockDeviceMapping is changed by BlockDeviceMappings.",
+        )
+    return named[0], request["Value"]

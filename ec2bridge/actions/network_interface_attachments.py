@@ -121,7 +121,10 @@ async def detach_network_interface(ctx: Context, request: dict[str, Any]) -> Non
     known = await _interfaces.records(ctx)
     row, nic, index, record = await _attachment(ctx, known, ident)
     if index == 0:
-        raise Ec2Error("OperationNotPermitted", "The network interface at device index 0 cannot be detached.")
+        raise Ec2Error(
+            "OperationNotPermitted",
+            "The network interface at device index 0 and networkCard index 0 cannot be detached.",
+        )
     await ctx.account.job("removeNicFromVirtualMachine", virtualmachineid=row["id"], nicid=nic["id"])
     held = record or {**_interfaces.of_nic(nic, row["id"], index), "groups": await _groups_of(ctx, row)}
     secondary = [entry["ipaddress"] for entry in nic.get("secondaryip") or ()]

@@ -66,6 +66,7 @@ Row = dict[str, Any]
         "InstanceInitiatedShutdownBehavior",
         "DisableApiTermination",
         "DisableApiStop",
+        "EbsOptimized",
     ),
     ignores={
         "MetadataOptions": "CloudStack serves metadata in one way only",
@@ -73,7 +74,6 @@ Row = dict[str, Any]
         "MaintenanceOptions": "CloudStack's high availability comes with the service offering",
         "PrivateDnsNameOptions": "names are CloudStack's own",
         "InstanceMarketOptions.SpotOptions.MaxPrice": "CloudStack has no prices",
-        "EbsOptimized": "every disk has what its offering promises",
     },
     defaults={
         "Monitoring.Enabled": (False,),

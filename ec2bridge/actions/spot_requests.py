@@ -6,6 +6,7 @@ or refused. `SpotPrice` asks for no more than a price, and there is none.
 
 import uuid
 from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from ec2bridge.actions import _machines, _tags
@@ -51,6 +52,7 @@ _STATUS = {
                 "UserData",
                 "BlockDeviceMappings",
                 "NetworkInterfaces",
+                "EbsOptimized",
                 "Placement.AvailabilityZone",
                 "Placement.GroupName",
             )
@@ -58,7 +60,6 @@ _STATUS = {
     ),
     ignores={
         "SpotPrice": "CloudStack has no prices",
-        f"{_SPEC}.EbsOptimized": "every disk has what its offering promises",
     },
     defaults={
         "Type": ("one-time",),
@@ -71,6 +72,7 @@ async def request_spot_instances(ctx: Context, request: dict[str, Any]) -> dict[
     """Launch machines with a lease, and answer one active request for each."""
     await require(ctx)
     tags = _tags.specified(request, KIND)
+    _price(request.get("SpotPrice"))
     count = request.get("InstanceCount") or 1
     options = {
         name: request[name]
@@ -99,12 +101,28 @@ async def _remember(ctx: Context, request: dict[str, Any], machine: Item) -> dic
         "type": machine["InstanceType"],
         "zone": machine["Placement"].get("AvailabilityZone"),
         "behaviour": request.get("InstanceInterruptionBehavior") or "terminate",
-        "price": request.get("SpotPrice"),
+        "price": _price(request.get("SpotPrice")),
         "created": datetime.now(UTC).replace(microsecond=0).isoformat(),
         "state": "active",
     }
     await ctx.store.put(ctx.owner_id, KIND, row["id"], row)
     return row
+
+
+def _price(text: str | None) -> str | None:
+    """Return a price as AWS writes it, with six decimals; refuse what is none."""
+    if not text:
+        return None
+    try:
+        price = Decimal(text)
+    except InvalidOperation:
+        price = Decimal(0)
+    if not (price.is_finite() and price > 0):
+        raise Ec2Error(
+            "InvalidParameterValue",
+            f'Value ({text}) for parameter price is invalid. "{text}" is an invalid spot instance price.',
+        )
+    return f"{price:.6f}"
 
 
 def _item(row: dict[str, Any], state: str, tags: list[dict[str, str]]) -> Item:

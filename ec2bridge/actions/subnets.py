@@ -10,6 +10,7 @@ from ec2bridge.actions import _interfaces, _tags
 from ec2bridge.actions._context import Context, owner_of
 from ec2bridge.actions._describe import Ids, Item, describe
 from ec2bridge.actions._filters import TAGS
+from ec2bridge.actions._machine_states import HOST_NAMES, host_name_filters
 from ec2bridge.actions._places import (
     Zone,
     default_network,
@@ -55,9 +56,7 @@ TAKEN_BY_NETWORK = 3
         "map-public-ip-on-launch": "MapPublicIpOnLaunch",
         "outpost-arn": None,
         "owner-id": "OwnerId",
-        "private-dns-name-options-on-launch.hostname-type": None,
-        "private-dns-name-options-on-launch.enable-resource-name-dns-a-record": None,
-        "private-dns-name-options-on-launch.enable-resource-name-dns-aaaa-record": None,
+        **host_name_filters("private-dns-name-options-on-launch", "PrivateDnsNameOptionsOnLaunch"),
         "state": "State",
         "subnet-arn": "SubnetArn",
         "subnet-id": "SubnetId",
@@ -113,6 +112,8 @@ def subnet_item(
         Ipv6CidrBlockAssociationSet=_ipv6(row),
         Ipv6Native=False,
         EnableDns64=False,
+        PrivateDnsNameOptionsOnLaunch={**HOST_NAMES},
+        BlockPublicAccessStates={"InternetGatewayBlockMode": "off"},
         Tags=tags,
         _Zone=zone,
     )

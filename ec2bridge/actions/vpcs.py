@@ -71,6 +71,7 @@ def vpc_item(ctx: Context, row: Row, tags: list[dict[str, str]]) -> Item:
         "DhcpOptionsId": "default",
         "InstanceTenancy": "default",
         "IsDefault": default,
+        "BlockPublicAccessStates": {"InternetGatewayBlockMode": "off"},
         "Tags": tags,
     }
 

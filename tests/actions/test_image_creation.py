@@ -79,6 +79,10 @@ def test_with_no_reboot_the_machine_runs_on(place: Place, ec2: Any, machine: str
 
     assert "createTemplate" in done
     assert "stopVirtualMachine" not in done
+    [image] = ec2.describe_images(Owners=["self"])["Images"]
+    described = [{"Name": "description", "Values": [f"*{image['ImageId']}*"]}]
+    [snapshot] = ec2.describe_snapshots(Filters=described)["Snapshots"]
+    assert snapshot["Description"] == f"Created by CreateImage({machine}) for {image['ImageId']}"
 
 
 def test_a_stopped_machine_is_copied_at_once(place: Place, ec2: Any, machine: str) -> None:

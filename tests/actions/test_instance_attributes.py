@@ -149,10 +149,33 @@ def test_a_volume_is_told_to_go_with_its_machine(ec2: Any) -> None:
 
 def test_one_attribute_a_request(ec2: Any) -> None:
     ident = ids(launch(ec2))[0]
-    for change in ({}, {"DisableApiStop": {"Value": True}, "EbsOptimized": {"Value": False}}):
+    both = "InvalidParameterCombination"
+    for change, code in (
+        ({}, both),
+        ({"DisableApiStop": {"Value": True}, "EbsOptimized": {"Value": False}}, both),
+        ({"Attribute": "disableApiStop", "Value": "true", "DisableApiStop": {"Value": True}}, both),
+        ({"Attribute": "userData", "DisableApiStop": {"Value": True}}, both),
+        ({"Attribute": "blockDeviceMapping", "Value": "/dev/sda1"}, both),
+        ({"Attribute": "disableApiStop"}, "MissingParameter"),
+        ({"Attribute": "disableApiStop", "Value": "perhaps"}, "InvalidParameterValue"),
+        ({"Attribute": "colour", "Value": "green"}, "InvalidParameterValue"),
+        ({"EnaSupport": {"Value": True}}, "UnsupportedOperation"),
+    ):
         with pytest.raises(ClientError) as error:
             ec2.modify_instance_attribute(InstanceId=ident, **change)
-        assert code_of(error) == "InvalidParameterCombination"
+        assert code_of(error) == code, change
+    assert attribute(ec2, ident, "disableApiStop") == {"Value": False}
+
+
+def test_that_disks_are_optimized_is_remembered(ec2: Any) -> None:
+    ident = ids(started(ec2, EbsOptimized=True))[0]
+    assert described(ec2, InstanceIds=[ident])[0]["EbsOptimized"] is True
+    assert attribute(ec2, ident, "ebsOptimized") == {"Value": True}
+    ec2.modify_instance_attribute(InstanceId=ident, EbsOptimized={"Value": True})
     with pytest.raises(ClientError) as error:
-        ec2.modify_instance_attribute(InstanceId=ident, EnaSupport={"Value": True})
-    assert code_of(error) == "UnsupportedOperation"
+        ec2.modify_instance_attribute(InstanceId=ident, EbsOptimized={"Value": False})
+    assert code_of(error) == "IncorrectInstanceState"
+    ec2.stop_instances(InstanceIds=[ident])
+    until(ec2, "stopped", ident)
+    ec2.modify_instance_attribute(InstanceId=ident, EbsOptimized={"Value": False})
+    assert described(ec2, InstanceIds=[ident])[0]["EbsOptimized"] is False

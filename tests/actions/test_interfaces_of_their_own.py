@@ -94,6 +94,15 @@ def test_it_holds_subnet_group_and_addresses(ec2: Any, vpc: str, subnets: list[s
     ec2.delete_subnet(SubnetId=subnets[0])
 
 
+def test_every_address_that_is_said_to_be_free_is_given(ec2: Any, subnets: list[str]) -> None:
+    def left() -> int:
+        return int(ec2.describe_subnets(SubnetIds=subnets[:1])["Subnets"][0]["AvailableIpAddressCount"])
+
+    create(ec2, subnets[0], SecondaryPrivateIpAddressCount=left() - 1)
+    assert left() == 0
+    assert refusal(lambda: create(ec2, subnets[0])) == "InsufficientFreeAddressesInSubnet"
+
+
 @pytest.mark.parametrize(
     ("changed", "code"),
     [
@@ -245,8 +254,9 @@ def test_a_machine_is_launched_with_one(place: Place, ec2: Any, vpc: str, subnet
     assert [entry["GroupId"] for entry in machine["SecurityGroups"]] == [group]
     assert native_nics(place)[0]["macaddress"] == made["MacAddress"]
     assert refusal(lambda: launch(ec2, NetworkInterfaces=[nic])) == "InvalidNetworkInterface.InUse"
-    both = [{**nic, "SubnetId": subnets[0]}]
-    assert refusal(lambda: launch(ec2, NetworkInterfaces=both)) == "InvalidParameterCombination"
+    for more in ({"SubnetId": subnets[0]}, {"DeleteOnTermination": True}):
+        both = [{**nic, **more}]
+        assert refusal(lambda nics=both: launch(ec2, NetworkInterfaces=nics)) == "InvalidParameterCombination"
 
 
 def test_a_launch_describes_its_interface_and_gives_it_addresses(ec2: Any, subnets: list[str]) -> None:

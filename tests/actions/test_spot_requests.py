@@ -38,6 +38,15 @@ def test_without_leases_there_is_no_spot(ec2: Any) -> None:
     assert ec2.describe_spot_price_history()["SpotPriceHistory"] == []
 
 
+@pytest.mark.parametrize("price", ["0", "-1", "cheap", "NaN"])
+def test_a_price_is_a_number(leasing: Place, price: str) -> None:
+    ec2 = leasing.client()
+    refused(
+        "InvalidParameterValue", ec2.request_spot_instances, SpotPrice=price, LaunchSpecification=spec(ec2)
+    )
+    assert described(ec2) == []
+
+
 def test_a_launch_with_a_market(leasing: Place) -> None:
     ec2 = leasing.client()
     until_ = datetime.now(UTC) + timedelta(hours=30)
@@ -58,7 +67,7 @@ def test_the_life_of_a_request(leasing: Place) -> None:
         LaunchSpecification=spec(ec2),
         TagSpecifications=[tags("spot-instances-request", app="shop")],
     )["SpotInstanceRequests"]
-    assert [request["State"] for request in made] == ["active"] * 2
+    assert [(request["State"], request["SpotPrice"]) for request in made] == [("active", "0.500000")] * 2
     first, second = made
     until(ec2, "running", first["InstanceId"], second["InstanceId"])
     for name, value in {

@@ -106,6 +106,7 @@ def test_machines_take_addresses(place: Place, ec2: Any) -> None:
         ("map-public-ip-on-launch", "false", 2),
         ("ipv6-native", "true", 0),
         ("outpost-arn", "*", 0),
+        ("private-dns-name-options-on-launch.hostname-type", "ip-name", 2),
         ("state", "available", 2),
         ("tag-key", "Name", 0),
     ],
