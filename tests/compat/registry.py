@@ -78,10 +78,35 @@ def _java(name: str, sources: str, library: str, covers: tuple[str, ...], page: 
     )
 
 
-EBS_CSI = os.environ.get("EBS_CSI_DRIVER", "aws-ebs-csi-driver")
 OPENTOFU = "github.com/opentofu/opentofu"
 TOFU = str(BUILD / "opentofu" / "bin" / "tofu")
 
+
+def _opentofu(name: str, variable: str, provider: str, *more: str) -> Client:
+    binary = os.environ.get(variable, "")
+    return Client(
+        name,
+        f"HCL, provider {provider}",
+        lambda: first_line(TOFU, "version") if binary else None,
+        lambda: [SYSTEM_PYTHON, story("opentofu_story.py"), TOFU, *more],
+        covers=(
+            *("apply", "no-change", "refresh", "change", "destroy"),
+            *("vpc-apply", "vpc-no-change", "vpc-destroy"),
+            *(f"{name}-{step}" for name in more for step in ("apply", "no-change", "destroy")),
+        ),
+        install="GOBIN=$PWD/.compat/opentofu/bin go install github.com/opentofu/opentofu/cmd/tofu@v1.6.3;"
+        f" {variable}=…/terraform-provider-aws names the provider's binary, version {provider}",
+        prepare=(
+            ("env", f"GOBIN={BUILD / 'opentofu' / 'bin'}", "go", "install", f"{OPENTOFU}/cmd/tofu@v1.6.3"),
+        ),
+        environment={"TF_PROVIDER_AWS": binary},
+        page="opentofu.md",
+        path=str(Path(TOFU).parent),
+        group="tools",
+    )
+
+
+EBS_CSI = os.environ.get("EBS_CSI_DRIVER", "aws-ebs-csi-driver")
 RUST = str(BUILD / "aws-sdk-rust" / "target" / "debug" / "story")
 
 CLIENTS: tuple[Client, ...] = (
@@ -187,24 +212,8 @@ CLIENTS: tuple[Client, ...] = (
         page="cloudstack.md",
         group="cloudstack",
     ),
-    Client(
-        "opentofu",
-        "HCL",
-        lambda: first_line(TOFU, "version") if os.environ.get("TF_PROVIDER_AWS") else None,
-        lambda: [SYSTEM_PYTHON, story("opentofu_story.py"), TOFU],
-        covers=(
-            *("apply", "no-change", "refresh", "change", "destroy"),
-            *("vpc-apply", "vpc-no-change", "vpc-destroy"),
-        ),
-        install="GOBIN=$PWD/.compat/opentofu/bin go install github.com/opentofu/opentofu/cmd/tofu@v1.6.3;"
-        " TF_PROVIDER_AWS=…/terraform-provider-aws names the provider's binary",
-        prepare=(
-            ("env", f"GOBIN={BUILD / 'opentofu' / 'bin'}", "go", "install", f"{OPENTOFU}/cmd/tofu@v1.6.3"),
-        ),
-        page="opentofu.md",
-        path=str(Path(TOFU).parent),
-        group="tools",
-    ),
+    _opentofu("opentofu", "TF_PROVIDER_AWS", "3.50"),
+    _opentofu("opentofu-provider-5", "TF_PROVIDER_AWS_5", "5.32", "newer"),
     Client(
         "ansible",
         "YAML",

@@ -1,7 +1,8 @@
 """OpenTofu with the real Terraform AWS provider: apply, a plan that shows no change, refresh, destroy.
 
-Once for what anyone starts with (plain.tf), once for a VPC with all that belongs to it (vpc.tf).
-The provider comes from TF_PROVIDER_AWS (a binary), by a development override; the program to run is the argument.
+Once for what anyone starts with (plain.tf), once for a VPC with all that belongs to it (vpc.tf), and with a provider
+that knows of them once for newer resources (newer.tf). The provider comes from TF_PROVIDER_AWS (a binary), by a
+development override; the program to run is the first argument, `newer` may be the second.
 """
 
 import os
@@ -102,5 +103,22 @@ with step("vpc-no-change"):
 
 with step("vpc-destroy"):
     assert "Destroy complete! Resources: 9 destroyed" in tofu("destroy", "-auto-approve", place=vpc)
+
+if sys.argv[2:] == ["newer"]:
+    environment["TF_VAR_zone"] = ZONE
+    newer = os.path.join(work, "newer")
+    os.mkdir(newer)
+    shutil.copy(os.path.join(HERE, "opentofu", "newer.tf"), newer)
+
+    with step("newer-apply"):
+        later(tofu, "destroy", "-auto-approve", place=newer)
+        out = tofu("apply", "-auto-approve", place=newer)
+        assert "Apply complete! Resources: 11 added" in out, out[-300:]
+
+    with step("newer-no-change"):
+        tofu("plan", "-detailed-exitcode", place=newer)
+
+    with step("newer-destroy"):
+        assert "Destroy complete! Resources: 11 destroyed" in tofu("destroy", "-auto-approve", place=newer)
 
 finish()
