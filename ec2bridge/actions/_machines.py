@@ -76,6 +76,14 @@ async def machine(ctx: Context, ident: str) -> Machine:
     return (await machines(ctx, [ident]))[0]
 
 
+async def user_data(ctx: Context, found: Machine) -> str | None:
+    """Return a machine's user data as it is stored, in Base64; one that goes away has none any more."""
+    if found.state in ("shutting-down", "terminated"):
+        return None
+    answer = await ctx.account.call("getVirtualMachineUserData", virtualmachineid=found.uuid)
+    return (answer.get("virtualmachineuserdata") or {}).get("userdata")
+
+
 async def resolve(ctx: Context, ids: Iterable[str], by_id: Mapping[str, str]) -> dict[str, str]:
     """Return id → uuid; `by_id` has those that CloudStack may no longer list."""
     found, missing = {}, []

@@ -16,7 +16,7 @@ from ec2bridge.actions._instance_facts import gather_facts
 from ec2bridge.actions._instance_network import has_mark
 from ec2bridge.actions._instances import instance
 from ec2bridge.actions._machine_states import EBS_OPTIMIZED, SHUTDOWN, STOP_LOCK
-from ec2bridge.actions._machines import Machine, machine, volumes_of
+from ec2bridge.actions._machines import Machine, machine, user_data, volumes_of
 from ec2bridge.actions._registry import action
 from ec2bridge.actions._types import type_of, type_table
 from ec2bridge.errors import Ec2Error
@@ -38,8 +38,7 @@ async def _instance_type(ctx: Context, found: Machine) -> Answer:
 
 
 async def _user_data(ctx: Context, found: Machine) -> Answer:
-    answer = await ctx.account.call("getVirtualMachineUserData", virtualmachineid=found.uuid)
-    data = answer.get("virtualmachineuserdata", {}).get("userdata")
+    data = await user_data(ctx, found)
     return {"UserData": {"Value": data} if data else {}}
 
 

@@ -13,7 +13,7 @@ from ec2bridge.actions._filters import TAGS
 from ec2bridge.actions._instance_facts import gather_facts
 from ec2bridge.actions._instances import instance
 from ec2bridge.actions._launch_templates import KIND, Template
-from ec2bridge.actions._machines import machine, volumes_of
+from ec2bridge.actions._machines import machine, user_data, volumes_of
 from ec2bridge.actions._registry import action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
@@ -120,7 +120,6 @@ async def get_launch_template_data(ctx: Context, request: dict[str, Any]) -> dic
     known = {found.uuid: found.record} if found.record else {}
     rows = [found.row]
     shown = instance(await gather_facts(ctx, rows, known, await volumes_of(ctx, rows)), found.row)
-    answer = await ctx.account.call("getVirtualMachineUserData", virtualmachineid=found.uuid)
     data = {
         **{
             name: shown[name]
@@ -129,7 +128,7 @@ async def get_launch_template_data(ctx: Context, request: dict[str, Any]) -> dic
         },
         "DisableApiTermination": bool(found.row.get("deleteprotection")),
         "Monitoring": {"Enabled": False},
-        "UserData": (answer.get("virtualmachineuserdata") or {}).get("userdata"),
+        "UserData": await user_data(ctx, found),
         "Placement": {k: v for k, v in shown["Placement"].items() if k in ("AvailabilityZone", "GroupName")},
         "BlockDeviceMappings": [_mapping(mapping) for mapping in shown["BlockDeviceMappings"]],
         "NetworkInterfaces": [_nic(nic) for nic in shown["NetworkInterfaces"]],

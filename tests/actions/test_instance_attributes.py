@@ -102,6 +102,15 @@ def test_type_and_user_data_change_while_stopped(ec2: Any) -> None:
     assert attribute(ec2, ident, "instanceType") == {"Value": "m5.large"}
 
 
+def test_a_terminated_machine_still_has_attributes(ec2: Any) -> None:
+    ident = ids(started(ec2, UserData="old"))[0]
+    ec2.terminate_instances(InstanceIds=[ident])
+    until(ec2, "terminated", ident)
+    assert attribute(ec2, ident, "userData") == {}
+    assert attribute(ec2, ident, "instanceType") == {"Value": "t2.micro"}
+    assert "UserData" not in ec2.get_launch_template_data(InstanceId=ident)["LaunchTemplateData"]
+
+
 def test_groups_change_where_cloudstack_lets_them(ec2: Any) -> None:
     group = ec2.create_security_group(GroupName="web", Description="web")["GroupId"]
     isolated = ids(started(ec2, **placed(ADVANCED)))[0]

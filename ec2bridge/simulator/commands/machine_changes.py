@@ -27,11 +27,15 @@ NOTHING_KEPT = (
 )
 
 
+def _refuse_removed(machine: Row) -> None:
+    if machine.get("_removed"):
+        raise invalid(f"Unable to find virtual machine with id {machine['_number']}")
+
+
 @command("updateVirtualMachine", id="machines")
 def update(call: Call) -> Answer:
     machine = call.needed("id")
-    if machine.get("_removed"):
-        raise invalid(f"Unable to find virtual machine with id {machine['_number']}")
+    _refuse_removed(machine)
     check_name(call)
     check_user_data(call)
     fields: Row = {**_names(call, machine), **_switches(call), **_new_details(call, machine)}
@@ -201,6 +205,7 @@ def get_password(call: Call) -> Answer:
 @command("getVirtualMachineUserData")
 def get_user_data(call: Call) -> Answer:
     machine = call.needed("virtualmachineid")
+    _refuse_removed(machine)
     document = {"userdata": machine["_userdata"]} if machine["_userdata"] else {}
     return {"virtualmachineuserdata": {"virtualmachineid": machine["id"], **document}}
 
