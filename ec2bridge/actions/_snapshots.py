@@ -52,7 +52,20 @@ async def _native_rows(ctx: Context, ids: list[str] | None, empty: Mapping[str, 
     """Return the rows of CloudStack's own snapshots that are named, or all."""
     known_here = {name for uuid in empty for name in (uuid, ec2_id("snap", uuid))}
     wanted = ids and [ident for ident in ids if ident not in known_here]
-    return [] if ids and not wanted else await named(ctx, "listSnapshots", "snapshot", wanted)
+    rows = [] if ids and not wanted else await named(ctx, "listSnapshots", "snapshot", wanted)
+    return await _with_all_tags(ctx, rows)
+
+
+async def _with_all_tags(ctx: Context, rows: list[Row]) -> list[Row]:
+    """Return the rows with their tags, of which CloudStack's listing of snapshots shows one, whichever it likes."""
+    tagged = {row["id"] for row in rows if row.get("tags")}
+    if not tagged:
+        return rows
+    held = await _tags.held_natively(ctx, "snapshot", tagged)
+    return [
+        {**row, "tags": [{"key": key, "value": value} for key, value in held.get(row["id"], {}).items()]}
+        for row in rows
+    ]
 
 
 async def resolve_snapshot(ctx: Context, snapshot: str | None) -> Row:

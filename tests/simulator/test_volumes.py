@@ -55,12 +55,14 @@ async def test_a_snapshot_outlives_its_volume_and_becomes_another(clients: Clien
     assert (await refusal(alice.job("createSnapshot", volumeid=volume["id"])))[0] == 431
     machine = await clients.machine(alice, "m1", "sim-sg")
     await alice.job("attachVolume", id=volume["id"], virtualmachineid=machine["id"])
-    tags = [{"key": "Name", "value": "s"}]
+    tags = [{"key": "Name", "value": "s"}, {"key": "team", "value": "red"}]
     snapshot = await alice.job("createSnapshot", volumeid=volume["id"], name="s", tags=tags)
     await alice.job("detachVolume", id=volume["id"])
     await alice.call("deleteVolume", id=volume["id"])
     (row,) = await alice.list("listSnapshots", id=snapshot["id"])
-    assert (row["state"], row["tags"][0]["key"]) == ("BackedUp", "Name")
+    assert (row["state"], [tag["key"] for tag in row["tags"]]) == ("BackedUp", ["Name"])
+    listed = await alice.list("listTags", resourceid=snapshot["id"])
+    assert {tag["key"] for tag in listed} == {"Name", "team"}
     copy = await alice.job("createVolume", name="again", snapshotid=snapshot["id"])
     assert (copy["size"], copy["state"], copy["snapshotid"]) == (5 * GIB, "Ready", snapshot["id"])
     (row,) = await alice.list("listVolumes", id=copy["id"])

@@ -16,8 +16,9 @@ MANUAL = "MANUAL"
 
 
 def shown(cloud: Cloud, snapshot: Row) -> Row:
-    """A snapshot as listSnapshots shows it: in no zone before it lies on a storage of one."""
-    row = {**public(snapshot), **_volume_fields(cloud, snapshot), "tags": tags.inside(cloud, snapshot["id"])}
+    """A snapshot as listSnapshots shows it: with one of its tags, in no zone before it lies on a storage of one."""
+    one = tags.inside(cloud, snapshot["id"])[:1]
+    row = {**public(snapshot), **_volume_fields(cloud, snapshot), "tags": one}
     if snapshot["state"] == "Allocated":
         del row["zoneid"], row["zonename"]
     return row
