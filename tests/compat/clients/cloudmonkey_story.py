@@ -107,6 +107,11 @@ with step("errors"):
     assert "431" in refused and "Invalid parameter id" in refused, refused
 
 with step("terminate"):
+    # What is only destroyed keeps its groups until it is expunged, a day later by default.
+    tell("stop", "virtualmachine", "id=" + machine_id)
+    groups = tell("list", "securitygroups")["securitygroup"]
+    default = next(each["id"] for each in groups if each["name"] == "default")
+    tell("update", "virtualmachine", "id=" + machine_id, "securitygroupids=" + default)
     tell("destroy", "virtualmachine", "id=" + machine_id)
     until(lambda: machine_id in ask("list", "virtualmachines", "name=" + NAME), False)
 
