@@ -104,11 +104,6 @@ async def resolve_zone(ctx: Context, text: str) -> Zone:
     raise Ec2Error("InvalidParameterValue", f"Invalid availability zone: [{text}]")
 
 
-def zone_name(known: Iterable[Zone], uuid: str) -> str | None:
-    """Return the EC2 name of a zone; None when the caller cannot see it."""
-    return next((zone.name for zone in known if zone.uuid == uuid), None)
-
-
 def zone_names(path: str) -> Callable[[dict[str, Any]], Iterable[str]]:
     """Return a filter on an item's zone that takes any of its names; the item keeps the zone in `_Zone`."""
     steps = path.split(".")

@@ -46,7 +46,7 @@ ALIASES = ("amazon", "aws-marketplace", "aws-backup-vault")
         "volume-size": "VolumeSize",
     },
     honours=("OwnerIds", "RestorableByUserIds"),
-    native=("listSnapshots", "listZones"),
+    native=("listSnapshots", "listTags", "listZones"),
     # Kubernetes' EBS driver sends it to AWS, too, where it wants all of a volume's.
     zero_is_none=True,
 )
@@ -73,7 +73,7 @@ def _means_caller(ctx: Context, accounts: list[str]) -> bool:
     items="SnapshotTierStatuses",
     key="SnapshotId",
     filters={"snapshot-id": "SnapshotId", "volume-id": "VolumeId", "last-tiering-operation": None},
-    native=("listSnapshots",),
+    native=("listSnapshots", "listTags"),
 )
 async def describe_snapshot_tier_status(ctx: Context, request: dict[str, Any]) -> list[Item]:
     """Return the storage tier of the caller's snapshots: there is one, and nothing moves between tiers."""

@@ -294,6 +294,18 @@ def test_snapshots_have_one_tier(ec2: Any, root: str) -> None:
     assert (item["SnapshotId"], item["VolumeId"], item["StorageTier"]) == (snapshot, root, "standard")
 
 
+def test_all_tags_of_snapshots_cost_one_more_call(place: Place, ec2: Any, root: str) -> None:
+    wanted = {"Name": "nightly", "role": "backup", "team": "web"}
+    for _ in range(2):
+        take(ec2, root, TagSpecifications=[tags("snapshot", **wanted)])
+
+    shown = ec2.describe_snapshots()["Snapshots"]
+
+    # CloudStack's own listing has one of them.
+    assert [{tag["Key"]: tag["Value"] for tag in item["Tags"]} for item in shown] == [wanted, wanted]
+    assert place.commands(lambda: ec2.describe_snapshots()) == ["listSnapshots", "listTags"]
+
+
 def test_a_deleted_snapshot_leaves_no_tags_behind(place: Place, ec2: Any, root: str) -> None:
     ident = take(ec2, root, TagSpecifications=[tags("snapshot", Name="nightly")])
 
