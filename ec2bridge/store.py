@@ -9,6 +9,7 @@ version what makes a change rest on the value that was read (`replace`).
 import asyncio
 import json
 import os
+import sqlite3
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Mapping
@@ -37,6 +38,7 @@ from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 from sqlalchemy.sql.elements import ColumnElement
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random
 
 Rows = list[Mapping[Any, Any]]
 P = ParamSpec("P")
@@ -268,6 +270,13 @@ def _engine(url: URL) -> AsyncEngine:
     return engine
 
 
+# A file becomes WAL once, and SQLite answers "database is locked" without waiting to those that come at that moment.
+@retry(
+    retry=retry_if_exception_type(sqlite3.OperationalError),
+    wait=wait_random(0.01, 0.05),
+    stop=stop_after_delay(10),
+    reraise=True,
+)
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
     # Readers and one writer at a time, in several processes, and nothing half-written after a crash.
@@ -276,16 +285,16 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     cursor.close()
 
 
+# Replicas that start together make the tables one after another; each lock ends with its transaction.
+_ALONE = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "SELECT pg_advisory_xact_lock(3141592653)"}
+
+
 async def _prepare(engine: AsyncEngine) -> None:
-    try:
-        async with engine.begin() as connection:
-            await connection.run_sync(_metadata.create_all)
-            await _check_schema(connection)
-    except SQLAlchemyError:
-        # Replicas that start together make the same tables; the one that came second finds them made.
-        async with engine.begin() as connection:
-            await connection.run_sync(_metadata.create_all)
-            await _check_schema(connection)
+    async with engine.begin() as connection:
+        if alone := _ALONE.get(engine.dialect.name):
+            await connection.exec_driver_sql(alone)
+        await connection.run_sync(_metadata.create_all)
+        await _check_schema(connection)
 
 
 async def _check_schema(connection: AsyncConnection) -> None:

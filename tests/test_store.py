@@ -6,6 +6,7 @@ import os
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -136,6 +137,35 @@ def race(path: str, name: str, results: "multiprocessing.Queue[tuple[str, int]]"
         return won
 
     results.put((name, asyncio.run(claim())))
+
+
+def begin(path: str, together: Any, results: "multiprocessing.Queue[str]") -> None:
+    """In a process of its own: open the store at the same moment as the others, and report what came of it."""
+
+    async def opened() -> str:
+        store = Store(path)
+        together.wait(60)
+        try:
+            await store.start()
+        except StoreError as error:
+            return str(error)
+        await store.close()
+        return ""
+
+    results.put(asyncio.run(opened()))
+
+
+def test_replicas_that_start_at_once_make_one_store(tmp_path: Path) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    together, results = spawn.Barrier(6), spawn.Queue()
+    for number in range(3):
+        path = str(tmp_path / f"{number}.db")
+        processes = [spawn.Process(target=begin, args=(path, together, results)) for _ in range(6)]
+        for process in processes:
+            process.start()
+        assert [results.get(timeout=90) for _ in processes] == [""] * 6
+        for process in processes:
+            process.join()
 
 
 async def test_two_processes_never_both_win(tmp_path: Path) -> None:
