@@ -6,7 +6,7 @@ Both servers run in a thread with an event loop of their own and are reached ove
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager
 from typing import Any
 
 import boto3
@@ -107,6 +107,17 @@ class Place:
         before = len(self.native)
         work()
         return [call.command for call in self.native[before:]]
+
+    @contextmanager
+    def holding(self, *commands: str) -> Iterator[None]:
+        """Have no job of these commands end in the block, so that what is seen in it rests on no time."""
+        held = self.sim.cloud.jobs.held
+        held.update((command, asyncio.Event()) for command in commands)
+        try:
+            yield
+        finally:
+            for command in commands:
+                self.loop.call_soon_threadsafe(held.pop(command).set)
 
     def close(self) -> None:
         """Stop both servers and the loop; open tasks are given the time to end."""

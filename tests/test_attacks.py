@@ -173,9 +173,8 @@ def test_marks_of_anothers_public_image_spoil_no_listing(place: Place, mark: str
 
 
 def test_stars_in_a_filter_cost_no_time() -> None:
-    began = time.perf_counter()
+    # With backtracking it would not come to an end before the time limit of tests.
     assert not matcher(["*a" * 100 + "b"])("a" * 256)
-    assert time.perf_counter() - began < 1
 
 
 @pytest.mark.parametrize(
@@ -212,12 +211,11 @@ def test_too_many_parameters_are_refused_before_they_are_read() -> None:
 
 
 def test_made_up_ids_are_remembered_within_bounds() -> None:
-    known, began = Known("instance"), time.perf_counter()
+    known = Known("instance")
     for number in range(50_000):
         known.miss(f"{number:017x}")
     assert len(known.misses) == MOST_MISSES
     assert known.missed(f"{49_999:017x}")
-    assert time.perf_counter() - began < 2
 
 
 def test_made_up_ids_share_one_listing(place: Place) -> None:
@@ -343,7 +341,7 @@ def test_the_store_is_purged(make_place: Callable[..., Place], monkeypatch: pyte
     place = make_place()
     store = place.bridge.site.store
     place.run(store.put("a", "b", "c", 1, ttl=0.01))
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while place.run(_rows(store)):
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -125,7 +125,7 @@ class Replay:
             elif name == "publicIp":
                 self.made["address"].append(text)
 
-    def settle(self, seconds: float = 20) -> None:
+    def settle(self, seconds: float = 60) -> None:
         """Wait until nothing is on its way: the recorded client polled as long as its own cloud took."""
         deadline = time.monotonic() + seconds
         line = {"method": "POST", "user_agent": "test", "content_type": "application/x-www-form-urlencoded"}

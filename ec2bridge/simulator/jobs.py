@@ -36,6 +36,8 @@ class Jobs:
 
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
+        self.held: dict[str, asyncio.Event] = {}
+        """Commands whose jobs wait, each for its event."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._queues: dict[str, asyncio.Lock] = {}
         self._latest: dict[str, str] = {}
@@ -52,9 +54,7 @@ class Jobs:
         queue: str | None,
     ) -> Row:
         job = self.cloud.tables["jobs"].add(_job_row(call, kind, instance))
-        task = asyncio.get_running_loop().create_task(
-            self._run(job, work, weight, queue, call.caller.is_admin)
-        )
+        task = asyncio.get_running_loop().create_task(self._run(job, work, weight, queue, call))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return {**answer, "jobid": job["id"]}
@@ -64,23 +64,25 @@ class Jobs:
         job = self.cloud.tables["jobs"].get(self._latest.get(instance))
         return job if job and job["jobstatus"] == PENDING else None
 
-    async def _run(self, job: Row, work: Work, weight: float, queue: str | None, admin: bool) -> None:
+    async def _run(self, job: Row, work: Work, weight: float, queue: str | None, call: Call) -> None:
         if queue is None:
-            await self._perform(job, work, weight, admin)
+            await self._perform(job, work, weight, call)
         else:
             lock = self._queues.setdefault(queue, asyncio.Lock())
             waited = lock.locked()
             async with lock:
                 if waited:
                     await self.cloud.pause(0.2)
-                await self._perform(job, work, weight, admin)
+                await self._perform(job, work, weight, call)
         self.cloud.tables.commit()
 
-    async def _perform(self, job: Row, work: Work, weight: float, admin: bool) -> None:
+    async def _perform(self, job: Row, work: Work, weight: float, call: Call) -> None:
         self._latest[job.get("jobinstanceid", "")] = job["id"]
         self.cloud.tables["jobs"].save(job)
         try:
             await self.cloud.pause(weight)
+            if call.api.name in self.held:
+                await self.held[call.api.name].wait()
             result = work()
             if inspect.isawaitable(result):
                 result = await result
@@ -90,7 +92,7 @@ class Jobs:
             self._finish(job, FAILED, error.status, {"errorcode": error.status, "errortext": error.text})
         except Exception as error:
             log.exception("job %s (%s) broke", job["id"], job["cmd"])
-            text = repr(error) if admin else INTERNAL
+            text = repr(error) if call.caller.is_admin else INTERNAL
             self._finish(job, FAILED, 530, {"errorcode": 530, "errortext": text})
 
     def _finish(self, job: Row, status: int, code: int, result: Row) -> None:

@@ -37,7 +37,7 @@ def described(ec2: Any, **request: Any) -> list[dict[str, Any]]:
     return [instance for entry in answer["Reservations"] for instance in entry["Instances"]]
 
 
-def until(ec2: Any, state: str, *idents: str, seconds: float = 15.0) -> list[dict[str, Any]]:
+def until(ec2: Any, state: str, *idents: str, seconds: float = 60.0) -> list[dict[str, Any]]:
     """Wait until all of the instances are in the state, and return them in the order asked for."""
     deadline = time.monotonic() + seconds
     while True:

@@ -53,7 +53,7 @@ def address(place: Any, ec2: Any, web: str) -> str:
 
 def settled(place: Any, alice: Any) -> dict[str, Any]:
     """The machine, once it runs and has its tags."""
-    for _ in range(100):
+    for _ in range(600):
         (machine,) = place.run(alice.list("listVirtualMachines"))
         if machine["state"] == "Running" and machine["tags"]:
             return dict(machine)

