@@ -28,6 +28,7 @@ from sqlalchemy import (
     Text,
     delete,
     event,
+    func,
     insert,
     or_,
     select,
@@ -47,6 +48,8 @@ R = TypeVar("R")
 SCHEMA = 1
 MOST_LISTS = 4096
 """Listings kept in memory."""
+MOST_PASSING = 10_000
+"""Values of an account and kind that end by themselves, as tokens of requests do."""
 
 _metadata = MetaData()
 _entries = Table(
@@ -218,11 +221,15 @@ class Store:
         return await self._execute(delete(_entries).where(_at(account, kind, key)))
 
     @_whole
-    async def purge(self) -> int:
-        """Remove what has expired and return how many that were."""
+    async def purge(self, most: int = MOST_PASSING) -> int:
+        """Remove what has expired, and of what will the oldest where there is too much; return how many that were."""
         async with self.engine.begin() as connection:
             result = await connection.execute(_expired())
-        return result.rowcount
+            removed = result.rowcount
+            for account, kind in (await connection.execute(_crowded(most))).all():
+                removed += (await connection.execute(_oldest(account, kind, most))).rowcount
+        self._writes += 1
+        return removed
 
     @_whole
     async def _execute(self, statement: Any) -> bool:
@@ -321,6 +328,19 @@ def _alive() -> ColumnElement[bool]:
 
 def _expired() -> Delete:
     return delete(_entries).where(_entries.c.expires <= time.time())
+
+
+def _crowded(most: int) -> Any:
+    """The accounts and kinds of which too many values that will expire are kept."""
+    place = _entries.c.account, _entries.c.kind
+    return select(*place).where(_entries.c.expires.is_not(None)).group_by(*place).having(func.count() > most)
+
+
+def _oldest(account: str, kind: str, most: int) -> Delete:
+    """Leave the newest of the values that will expire."""
+    passing = _of(account, kind) & _entries.c.expires.is_not(None)
+    kept = select(_entries.c.key).where(passing).order_by(_entries.c.created.desc()).limit(most)
+    return delete(_entries).where(passing, _entries.c.key.not_in(kept.scalar_subquery()))
 
 
 def _changed(value: Any, ttl: float | None) -> Any:

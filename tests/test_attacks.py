@@ -17,10 +17,23 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from ec2bridge import demo, server
 from ec2bridge.__main__ import OneLine
-from ec2bridge.actions import _accounts, _context, _firewall, _instance_facts, _launch, _tier_rules, _tiers
+from ec2bridge.actions import (
+    _accounts,
+    _context,
+    _firewall,
+    _instance_facts,
+    _interfaces,
+    _launch,
+    _room,
+    _tier_rules,
+    _tiers,
+    route_tables,
+    routes,
+)
 from ec2bridge.actions._filters import matcher
 from ec2bridge.actions._records import ENDING, KIND
 from ec2bridge.auth import query
@@ -29,6 +42,7 @@ from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.errors import Ec2Error
 from tests.actions.launching import ADVANCED, ids, launch, placed, started, until
 from tests.actions.native import Native
+from tests.actions.test_key_pairs import ssh_line
 from tests.conftest import REGION, Place
 
 
@@ -304,6 +318,55 @@ def test_launch_templates_fill_no_store(ec2: Any) -> None:
     ec2.modify_launch_template(LaunchTemplateName=name, DefaultVersion="2")
     ec2.delete_launch_template_versions(LaunchTemplateName=name, Versions=["1"])
     another()
+
+
+def test_what_lies_in_the_store_alone_is_counted(
+    place: Place, ec2: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_room, "MOST", 1)
+    monkeypatch.setattr(_interfaces, "MOST", 1)
+    monkeypatch.setattr(route_tables, "MOST_TABLES", 2)
+    monkeypatch.setattr(routes, "MOST_ROUTES", 1)
+    zone = ec2.describe_availability_zones()["AvailabilityZones"][0]["ZoneName"]
+    volume = ec2.create_volume(AvailabilityZone=zone, Size=1)["VolumeId"]
+    vpc = ec2.create_vpc(CidrBlock="10.42.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.42.1.0/24")["Subnet"]["SubnetId"]
+    public = ec2.create_key_pair(KeyName="made")["KeyMaterial"]
+    public = ssh_line(load_pem_private_key(public.encode(), None))
+
+    def import_under(name: str) -> None:
+        ec2.import_key_pair(KeyName=name, PublicKeyMaterial=public)
+
+    import_under("first")
+    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
+    table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
+    route = partial(ec2.create_route, RouteTableId=table, GatewayId=gateway)
+    route(DestinationCidrBlock="0.0.0.0/0")
+    ec2.create_network_interface(SubnetId=subnet)
+    ec2.create_snapshot(VolumeId=volume)
+
+    assert code_of(ec2.create_internet_gateway) == "InternetGatewayLimitExceeded"
+    assert code_of(partial(ec2.create_route_table, VpcId=vpc)) == "RouteTableLimitExceeded"
+    assert code_of(partial(route, DestinationCidrBlock="192.0.2.0/24")) == "RouteLimitExceeded"
+    assert code_of(partial(import_under, "second")) == "KeyPairLimitExceeded"
+    assert code_of(partial(ec2.create_network_interface, SubnetId=subnet)) == "NetworkInterfaceLimitExceeded"
+    assert code_of(partial(ec2.create_snapshot, VolumeId=volume)) == "SnapshotLimitExceeded"
+
+
+def test_the_rules_of_a_group_are_limited(place: Place, ec2: Any) -> None:
+    def permissions(count: int) -> list[dict[str, Any]]:
+        ranges = [{"CidrIp": f"10.{number // 256}.{number % 256}.0/24"} for number in range(count)]
+        return [
+            {"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "IpRanges": ranges} for port in (1, 2)
+        ]
+
+    codes: list[str] = []
+
+    authorize = partial(ec2.authorize_security_group_ingress, GroupName="default")
+    native = place.commands(lambda: codes.append(code_of(partial(authorize, IpPermissions=permissions(501)))))
+    assert codes == ["RulesPerSecurityGroupLimitExceeded"]
+    assert "authorizeSecurityGroupIngress" not in native
 
 
 def test_numbers_that_int_cannot_read_are_refused(ec2: Any) -> None:

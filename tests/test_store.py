@@ -116,6 +116,18 @@ async def test_what_has_expired_can_be_purged(store: Store, account: str) -> Non
     assert await store.purge() == 1
 
 
+async def test_of_what_passes_only_the_newest_is_kept(store: Store, account: str) -> None:
+    await store.purge()
+    for key in "abc":
+        await store.put(account, "k", key, 1, ttl=60)
+        await store.put(account, "lasting", key, 1)
+    await store.put(account, "few", "a", 1, ttl=60)
+    assert await store.purge(2) == 1
+    assert [entry.key for entry in await store.list(account, "k")] == ["b", "c"]
+    assert len(await store.list(account, "lasting")) == 3
+    assert len(await store.list(account, "few")) == 1
+
+
 async def test_many_at_once_do_not_disturb_each_other(store: Store, account: str) -> None:
     async def work(number: int) -> None:
         await store.put(account, "k", str(number), number)

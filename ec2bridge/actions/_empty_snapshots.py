@@ -7,7 +7,7 @@ CloudStack would list it, and unlike CloudStack's own it serves every zone.
 
 from typing import Any
 
-from ec2bridge.actions import _tags
+from ec2bridge.actions import _room, _tags
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._values import native_time
 from ec2bridge.ids import own_uuid
@@ -45,6 +45,7 @@ async def take(ctx: Context, volume: Row, name: str) -> Row:
 
 async def put(ctx: Context, row: Row) -> Row:
     """Write a snapshot's row, and return it."""
+    await _room.check(ctx, KIND, "SnapshotLimitExceeded", "snapshots of empty volumes")
     await ctx.store.put(ctx.owner_id, KIND, row["id"], row)
     return row
 

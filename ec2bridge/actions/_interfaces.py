@@ -44,6 +44,20 @@ def nics_of(row: Row, held: Mapping[str, Record]) -> dict[str, Row]:
     return {ec2_id("eni", held.get(nic["id"], nic)["id"]): nic for nic in row.get("nic") or ()}
 
 
+MOST, MOST_TEXT = 5000, 255
+"""Interfaces of an account, and characters of a description: AWS's."""
+
+
+def description(text: str | None) -> str:
+    """Return the description of an interface, or refuse one that is too long to be kept."""
+    if len(text or "") > MOST_TEXT:
+        raise Ec2Error(
+            "InvalidParameterValue",
+            f"The description of a network interface has at most {MOST_TEXT} characters.",
+        )
+    return text or ""
+
+
 def new(subnet: str, **members: Any) -> Record:
     """Return the record of an interface that is not attached."""
     uuid = str(uuid4())

@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Iterable
 from typing import Any
 
-from ec2bridge.actions import _keys, _tags
+from ec2bridge.actions import _keys, _room, _tags
 from ec2bridge.actions._context import Context
 
 Row = dict[str, Any]
@@ -74,6 +74,7 @@ async def add_name(ctx: Context, name: str, key: _keys.Key) -> Row | None:
     native = next((row for row in await rows(ctx) if row.get("fingerprint") == digest), None)
     if native is None:
         return None
+    await _room.check(ctx, ALIASES, "KeyPairLimitExceeded", "further names of keys")
     row = {"id": str(uuid.uuid4()), "aliasof": native["nativeid"]}
     if not await ctx.store.put_new(ctx.owner_id, ALIASES, name, row):
         return None

@@ -23,6 +23,8 @@ GATEWAY, TABLE = "internet-gateway", "route-table"
 OF_SUBNET, OF_VPC = "subnet-route-table", "main-route-table"
 """Store kinds: subnet's or VPC's native id → {id of the association, the table's key}."""
 DEFAULT_ROUTE = "0.0.0.0/0"
+MOST_TABLES, MOST_ROUTES = 200, 500
+"""Tables of a VPC and routes of a table: AWS's quotas."""
 
 
 @dataclass(slots=True)

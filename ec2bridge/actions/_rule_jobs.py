@@ -5,7 +5,7 @@ everything at once and all or nothing.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -20,9 +20,21 @@ from ec2bridge.errors import Ec2Error
 KIND = "security-group-rule"
 
 
-def check_new(known: Groups, group: Group, rules: Iterable[Rule]) -> None:
-    """Refuse a rule that the group has, before anything is sent: the native call would fail without saying which."""
-    present = {rule.native_key for rule in known.rules(group)}
+MOST = 1000
+"""Rules of a group in either direction: what AWS's quota can be raised to."""
+
+
+def check_new(known: Groups, group: Group, rules: Collection[Rule]) -> None:
+    """Refuse a rule that the group has, or too many, before anything is sent: the native call would fail without saying
+    which.
+    """
+    standing = known.rules(group)
+    present = {rule.native_key for rule in standing}
+    for egress in (False, True):
+        new = sum(rule.egress is egress for rule in rules)
+        if new and new + sum(rule.egress is egress for rule in standing) > MOST:
+            sentence = f"The maximum number of rules per security group has been reached: {MOST}."
+            raise Ec2Error("RulesPerSecurityGroupLimitExceeded", sentence)
     for rule in rules:
         if rule.native_key in present:
             raise duplicate(rule)

@@ -7,7 +7,7 @@ record in the store, and attaching it changes nothing in the network.
 import uuid
 from typing import Any
 
-from ec2bridge.actions import _route_tables, _tags
+from ec2bridge.actions import _room, _route_tables, _tags
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._describe import Ids, Item, describe
 from ec2bridge.actions._filters import TAGS
@@ -52,6 +52,7 @@ def _item(ctx: Context, gateway: Gateway, tags: list[dict[str, str]]) -> Item:
 async def create_internet_gateway(ctx: Context, request: Request) -> dict[str, Any]:
     """Make a gateway that is attached to no VPC."""
     tags = _tags.specified(request, GATEWAY)
+    await _room.check(ctx, GATEWAY, "InternetGatewayLimitExceeded", "internet gateways")
     gateway = Gateway(str(uuid.uuid4()), None)
     await ctx.store.put(ctx.owner_id, GATEWAY, gateway.key, {"vpc": None})
     await _tags.attach(ctx, GATEWAY, gateway.key, tags)

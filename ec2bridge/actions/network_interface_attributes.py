@@ -76,7 +76,7 @@ async def modify_network_interface_attribute(ctx: Context, request: Request) -> 
         sentence = f"Fields for multiple attribute types specified: {attributes}"
         raise Ec2Error("InvalidParameterCombination", sentence)
     if named == ["Description"]:
-        await _keep(ctx, item, description=request["Description"]["Value"])
+        await _keep(ctx, item, description=_interfaces.description(request["Description"]["Value"]))
     elif named == ["Attachment"]:
         await _set_attachment(ctx, item, request["Attachment"])
     elif "Attachment" in item:

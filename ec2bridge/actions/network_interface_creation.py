@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ec2bridge.actions import _groups, _interface_addresses, _interfaces, _tags
+from ec2bridge.actions import _groups, _interface_addresses, _interfaces, _room, _tags
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._places import resolve_subnet, resolve_zone, subnet_id, vpc_id_of_network
 from ec2bridge.actions._registry import action
@@ -40,12 +40,16 @@ async def create_network_interface(ctx: Context, request: dict[str, Any]) -> dic
         )
     tags = _tags.specified(request, _interfaces.KIND)
     groups = await _groups.chosen(ctx, vpc_id_of_network(ctx, network), request.get("Groups") or ())
+    description = _interfaces.description(request.get("Description"))
+    await _room.check(
+        ctx, _interfaces.KIND, "NetworkInterfaceLimitExceeded", "network interfaces", _interfaces.MOST
+    )
     address, secondary = await _interface_addresses.chosen(ctx, network, request)
     record = _interfaces.new(
         network["id"],
         address=address,
         secondary=secondary,
-        description=request.get("Description") or "",
+        description=description,
         groups=[group.id for group in groups],
     )
     await _interfaces.put(ctx, record)

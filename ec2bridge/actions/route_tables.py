@@ -8,13 +8,13 @@ import uuid
 from collections.abc import Collection
 from typing import Any
 
-from ec2bridge.actions import _route_tables, _tags
+from ec2bridge.actions import _room, _route_tables, _tags
 from ec2bridge.actions._context import Context, owner_of
 from ec2bridge.actions._describe import Ids, Item, describe
 from ec2bridge.actions._filters import TAGS
 from ec2bridge.actions._places import resolve_subnet, resolve_vpc, subnet_id, vpc_id_of_network, vpc_rows
 from ec2bridge.actions._registry import Request, action
-from ec2bridge.actions._route_tables import OF_SUBNET, OF_VPC, TABLE, Table
+from ec2bridge.actions._route_tables import MOST_TABLES, OF_SUBNET, OF_VPC, TABLE, Table
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id
 
@@ -91,6 +91,8 @@ async def create_route_table(ctx: Context, request: Request) -> dict[str, Any]:
     """Make a table with the local route alone."""
     tags = _tags.specified(request, TABLE)
     vpc = await resolve_vpc(ctx, request.get("VpcId") or "")
+    if sum(table.vpc["id"] == vpc["id"] for table in await _route_tables.tables(ctx, [vpc])) >= MOST_TABLES:
+        raise _room.exceeded("RouteTableLimitExceeded", MOST_TABLES, "route tables for the VPC")
     table = Table(str(uuid.uuid4()), vpc, {})
     await ctx.store.put(ctx.owner_id, TABLE, table.key, {"vpc": vpc["id"], "routes": {}})
     await _tags.attach(ctx, TABLE, table.key, tags)

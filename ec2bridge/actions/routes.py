@@ -9,10 +9,10 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
-from ec2bridge.actions import _interfaces, _machines, _route_tables
+from ec2bridge.actions import _interfaces, _machines, _room, _route_tables
 from ec2bridge.actions._context import Context, owner_of
 from ec2bridge.actions._registry import Request, action
-from ec2bridge.actions._route_tables import Table
+from ec2bridge.actions._route_tables import MOST_ROUTES, Table
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id
 
@@ -30,6 +30,8 @@ async def create_route(ctx: Context, request: Request) -> Request:
     if to in table.routes:
         sentence = f"The route identified by {to} already exists."
         raise Ec2Error("RouteAlreadyExists", sentence)
+    if len(table.routes) >= MOST_ROUTES:
+        raise _room.exceeded("RouteLimitExceeded", MOST_ROUTES, f"routes in {table.id}")
     await _add(ctx, table, to, await _target(ctx, request, table))
     return {"Return": True}
 

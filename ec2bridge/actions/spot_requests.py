@@ -4,12 +4,13 @@ AWS keeps a request that waits for capacity; CloudStack either has it or not, so
 or refused. `SpotPrice` asks for no more than a price, and there is none.
 """
 
+import time
 import uuid
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from ec2bridge.actions import _machines, _tags
+from ec2bridge.actions import _machines, _room, _tags
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._describe import Ids, Item, describe
 from ec2bridge.actions._filters import TAGS
@@ -20,6 +21,8 @@ from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id
 
 KIND = "spot-instances-request"
+SHOWN = 24 * 3600.0
+"""Seconds for which a request whose machine is gone is still listed."""
 _SPEC = "LaunchSpecification"
 _STATUS = {
     "active": ("fulfilled", "Your spot request is fulfilled."),
@@ -74,6 +77,8 @@ async def request_spot_instances(ctx: Context, request: dict[str, Any]) -> dict[
     tags = _tags.specified(request, KIND)
     _price(request.get("SpotPrice"))
     count = request.get("InstanceCount") or 1
+    if sum(state == "active" for _, state in await _states(ctx)) >= _room.MOST:
+        raise _room.exceeded("MaxSpotInstanceCountExceeded", _room.MOST, "active Spot Instance requests")
     options = {
         name: request[name]
         for name in ("InstanceInterruptionBehavior", "BlockDurationMinutes", "ValidUntil")
@@ -194,6 +199,13 @@ def _item(row: dict[str, Any], state: str, tags: list[dict[str, str]]) -> Item:
 )
 async def describe_spot_instance_requests(ctx: Context, request: dict[str, Any]) -> list[Item]:
     """Return the caller's requests; one whose machine is gone is closed."""
+    found = await _states(ctx)
+    tags = await _tags.merged(ctx, KIND, [row for row, _ in found])
+    return [_item(row, state, tags[row["id"]]) for row, state in found]
+
+
+async def _states(ctx: Context) -> list[tuple[dict[str, Any], str]]:
+    """Return the caller's requests with their states; one whose machine has been gone for a day is let go."""
     rows = [entry.value for entry in await ctx.store.list(ctx.owner_id, KIND)]
     if not rows:
         return []
@@ -202,10 +214,17 @@ async def describe_spot_instance_requests(ctx: Context, request: dict[str, Any])
         for row in await _machines.list_rows(ctx)
         if _machines.state_of(row) not in ("terminated", "shutting-down")
     }
-    tags = await _tags.merged(ctx, KIND, rows)
-    return [
-        _item(row, row["state"] if row["instance"] in alive else "closed", tags[row["id"]]) for row in rows
-    ]
+    found = []
+    for row in rows:
+        state = row["state"] if row["instance"] in alive else "closed"
+        if state == "closed" and "over" not in row:
+            await ctx.store.put(ctx.owner_id, KIND, row["id"], {**row, "over": time.time()})
+        elif state == "closed" and row["over"] + SHOWN < time.time():
+            await ctx.store.delete(ctx.owner_id, KIND, row["id"])
+            await _tags.forget(ctx, KIND, row["id"])
+            continue
+        found.append((row, state))
+    return found
 
 
 @action("CancelSpotInstanceRequests", honours=("SpotInstanceRequestIds",))

@@ -14,7 +14,7 @@ give the statuses), and with the words of AWS where they are known:
 | Timestamp and Expires together                                    | InvalidParameterCombination | 400    |
 | signed more than 15 minutes ago or ahead; past its expiry         | RequestExpired              | 400    |
 | scope: its date is not the request's, no aws4_request, the region | SignatureDoesNotMatch       | 403    |
-| Host not signed; a signed header that did not arrive              | SignatureDoesNotMatch       | 403    |
+| Host not signed; a signed header that is absent or named twice    | SignatureDoesNotMatch       | 403    |
 | unknown or disabled key, any session token                        | AuthFailure                 | 401    |
 | the same on STS                                                   | InvalidClientTokenId        | 403    |
 | body or signature differ                                          | SignatureDoesNotMatch       | 403    |
@@ -336,6 +336,9 @@ def check_signed_headers(claim: Claim, headers: Headers) -> None:
     names = claim.signed_headers.split(";")
     if "host" not in names:
         _mismatch("'Host' must be a 'SignedHeader' in the AWS Authorization.")
+    if len(set(names)) < len(names):
+        # The few bytes of a name again and again would each time stand for all of the header.
+        _mismatch("A header is named twice among the 'SignedHeaders'.")
     missing = [name for name in names if name not in headers]
     if missing:
         _mismatch(f"Signed headers are missing from the request: {', '.join(missing)[:200]}.")

@@ -48,6 +48,9 @@ OLD_NAMES = {
 # AWS has words of its own for these without their one parameter.
 _OF_INSTANCES = frozenset({"StartInstances", "StopInstances", "TerminateInstances"})
 
+# AWS: "you should not specify more than 1,000 IDs in a single call"; no other list of a request may be longer.
+MOST_ELEMENTS = 1000
+
 # Dots in a parameter name. The model's deepest has a dozen; values are converted by recursion, hence a limit.
 DEEPEST_NAME = 40
 
@@ -167,6 +170,9 @@ def _list_parser(shape: Shape) -> Parser:
         if wrapper is not None:
             path = f"{path}.{wrapper}"
             node = _unwrapped(node, wrapper, path)
+        if len(node) > MOST_ELEMENTS:
+            # Before they are read, and long before each is looked up: all callers wait meanwhile.
+            raise _too_many(len(node), path)
         return [item(below, f"{path}.{key}") for key, below in _in_order(node, path)]
 
     return items
@@ -271,6 +277,14 @@ def _unknown(name: str) -> Ec2Error:
 
 def _missing(name: str) -> Ec2Error:
     return Ec2Error("MissingParameter", f"The request must contain the parameter {name}")
+
+
+def _too_many(count: int, name: str) -> Ec2Error:
+    """AWS's code, and its sentence as far as it does not name instances."""
+    code = "FilterLimitExceeded" if name.startswith("Filter") else "InvalidRequest"
+    return Ec2Error(
+        code, f"{count} exceeds the maximum number of {name:.200} that can be specified ({MOST_ELEMENTS})."
+    )
 
 
 def _invalid(value: str, name: str, why: str) -> Ec2Error:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from ec2bridge.actions import _room, spot_requests
 from tests.actions.launching import code_of, described, launch, tags, until
 from tests.actions.native import Native
 from tests.conftest import Place
@@ -86,6 +87,22 @@ def test_the_life_of_a_request(leasing: Place) -> None:
         r["InstanceId"]: r["State"] for r in ec2.describe_spot_instance_requests()["SpotInstanceRequests"]
     }
     assert states == {first["InstanceId"]: "cancelled", second["InstanceId"]: "closed"}
+
+
+def test_requests_are_let_go_a_day_after_their_machines(
+    leasing: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ec2 = leasing.client()
+    monkeypatch.setattr(_room, "MOST", 1)
+    [request] = ec2.request_spot_instances(LaunchSpecification=spec(ec2))["SpotInstanceRequests"]
+    refused("MaxSpotInstanceCountExceeded", ec2.request_spot_instances, LaunchSpecification=spec(ec2))
+    ec2.terminate_instances(InstanceIds=[request["InstanceId"]])
+    until(ec2, "terminated", request["InstanceId"])
+    [shown] = ec2.describe_spot_instance_requests()["SpotInstanceRequests"]
+    assert shown["State"] == "closed"
+    monkeypatch.setattr(spot_requests, "SHOWN", 0.0)
+    assert ec2.describe_spot_instance_requests()["SpotInstanceRequests"] == []
+    ec2.request_spot_instances(LaunchSpecification=spec(ec2))
 
 
 def test_misuse(leasing: Place) -> None:

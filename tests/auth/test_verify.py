@@ -312,6 +312,12 @@ class TestTampering:
             tampered = replace(request, body=request.body[:place] + byte + request.body[place + 1 :])
             assert await refused(tampered) == ("SignatureDoesNotMatch", 403)
 
+    async def test_a_header_that_is_signed_twice(self):
+        # Each mention would stand for all of the header, and a few bytes make megabytes to be hashed.
+        request = edit_authorization(signed_v4(), "SignedHeaders=", "SignedHeaders=host;host;")
+        with pytest.raises(Ec2Error, match="named twice"):
+            await check(request)
+
     async def test_each_signed_header(self):
         request = signed_v4(headers={"X-Note": "1"})
         for name, value in (("X-Note", "2"), ("Content-Type", "application/x-www-form-urlencoded")):

@@ -185,6 +185,19 @@ def test_the_same_index_twice_is_refused() -> None:
     )
 
 
+def test_a_list_has_an_end() -> None:
+    def ids(count: int) -> list[tuple[str, str]]:
+        return [(f"InstanceId.{number}", f"i-{number}") for number in range(count)]
+
+    assert len(parsed("TerminateInstances", *ids(1000))["InstanceIds"]) == 1000
+    assert refusal("TerminateInstances", *ids(1001)) == (
+        "InvalidRequest",
+        "1001 exceeds the maximum number of InstanceId that can be specified (1000).",
+    )
+    values = [(f"Filter.1.Value.{number}", "x") for number in range(1001)]
+    assert refusal("DescribeInstances", ("Filter.1.Name", "vpc-id"), *values)[0] == "FilterLimitExceeded"
+
+
 def test_a_repeated_parameter_must_say_the_same() -> None:
     assert parsed("DescribeRegions", ("DryRun", "true"), ("DryRun", "true")) == {"DryRun": True}
     assert refusal("DeleteKeyPair", ("KeyName", "a"), ("KeyName", "b")) == (
