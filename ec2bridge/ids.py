@@ -211,8 +211,6 @@ KINDS = MappingProxyType(
                 "vgw",
                 "InvalidVpnGatewayID.NotFound",
                 "The vpnGateway ID '{id}' does not exist",
-                "InvalidParameterValue",
-                _VALUE % "vpnGatewayId",
             ),
             Kind(
                 "customer-gateway",
@@ -226,8 +224,6 @@ KINDS = MappingProxyType(
                 "vpn",
                 "InvalidVpnConnectionID.NotFound",
                 "The vpnConnection ID '{id}' does not exist",
-                "InvalidParameterValue",
-                _VALUE % "vpnConnectionId",
             ),
             Kind(
                 "vpc-peering-connection",

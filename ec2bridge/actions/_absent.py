@@ -57,7 +57,8 @@ REASONS = (
     (r"NatGateway", "the router of a CloudStack VPC is the NAT of all its subnets, under its one address"),
     (r"NetworkInterfacePermission", "an interface is its account's alone"),
     (r"DhcpOptions", "CloudStack's zone and network say what DHCP tells the machines"),
-    (r"Vpn|CustomerGateway", "ec2bridge does not serve CloudStack's site-to-site VPN yet"),
+    (r"ModifyVpnConnection", "a CloudStack VPN connection keeps the ends that it is made with"),
+    (r"Vpn", "CloudStack's router is the one end of every tunnel; there is nothing to choose about it"),
     (r"NetworkAcl", "ec2bridge does not serve CloudStack's network ACLs yet"),
 )
 GENERIC = "CloudStack has nothing that could stand for it, or ec2bridge does not serve it yet"
@@ -90,7 +91,6 @@ def entry(op: Operation) -> Action:
 _NAMED = {
     "CapacityReservationId": "capacity-reservation",
     "CarrierGatewayId": "carrier-gateway",
-    "CustomerGatewayId": "customer-gateway",
     "DhcpOptionsId": "dhcp-options",
     "EgressOnlyInternetGatewayId": "egress-only-internet-gateway",
     "FlowLogId": "flow-log",
@@ -103,8 +103,6 @@ _NAMED = {
     "TransitGatewayRouteTableId": "transit-gateway-route-table",
     "VpcEndpointId": "vpc-endpoint",
     "VpcPeeringConnectionId": "vpc-peering-connection",
-    "VpnConnectionId": "vpn-connection",
-    "VpnGatewayId": "vpn-gateway",
 }
 _MAKES = ("Create", "Allocate", "Purchase", "Request")
 

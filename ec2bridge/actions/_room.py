@@ -12,9 +12,9 @@ MOST = 1000
 
 
 async def check(ctx: Context, kind: str, code: str, what: str, most: int = 0) -> None:
-    """Refuse one more object of a kind to an account that has as many as it may."""
+    """Refuse one more object of a kind to an account that has as many as it may; those that are gone do not count."""
     limit = most or MOST
-    if len(await ctx.store.list(ctx.owner_id, kind)) >= limit:
+    if sum(entry.expires is None for entry in await ctx.store.list(ctx.owner_id, kind)) >= limit:
         raise exceeded(code, limit, what)
 
 

@@ -22,6 +22,8 @@ Row = dict[str, Any]
 GATEWAY, TABLE = "internet-gateway", "route-table"
 OF_SUBNET, OF_VPC = "subnet-route-table", "main-route-table"
 """Store kinds: subnet's or VPC's native id → {id of the association, the table's key}."""
+PROPAGATION = "vgw-propagation"
+"""Store kind: a table's key → {the key of the VPN gateway that propagates its routes to it}."""
 DEFAULT_ROUTE = "0.0.0.0/0"
 MOST_TABLES, MOST_ROUTES = 200, 500
 """Tables of a VPC and routes of a table: AWS's quotas."""
@@ -160,10 +162,16 @@ async def leave_vpc(ctx: Context, vpc: str) -> None:
     """Forget the tables of a VPC that is gone."""
     for entry in await ctx.store.list(ctx.owner_id, TABLE):
         if entry.value["vpc"] == vpc:
-            await ctx.store.delete(ctx.owner_id, TABLE, entry.key)
-            await _tags.forget(ctx, TABLE, entry.key)
+            await drop(ctx, entry.key)
     await ctx.store.delete(ctx.owner_id, OF_VPC, vpc)
-    await _tags.forget(ctx, TABLE, vpc)
+    await drop(ctx, vpc)
+
+
+async def drop(ctx: Context, key: str) -> None:
+    """Forget a table, its tags, and which gateway propagates its routes to it."""
+    await ctx.store.delete(ctx.owner_id, TABLE, key)
+    await ctx.store.delete(ctx.owner_id, PROPAGATION, key)
+    await _tags.forget(ctx, TABLE, key)
 
 
 async def leave_subnet(ctx: Context, subnet: str) -> None:
@@ -173,10 +181,13 @@ async def leave_subnet(ctx: Context, subnet: str) -> None:
 
 def route_item(destination: str, route: Mapping[str, Any], attached: Collection[str | None]) -> Row:
     """Return a route as EC2 shows it; through a gateway that is no longer attached it leads nowhere."""
-    state = "active" if route.get("gateway") in attached or "static" in route else "blackhole"
+    gateway = route.get("gateway", route.get("vgw"))
+    state = "active" if gateway in attached or "static" in route else "blackhole"
     item: Row = {"DestinationCidrBlock": destination, "Origin": "CreateRoute", "State": state}
     if "gateway" in route:
         return {**item, "GatewayId": ec2_id("igw", route["gateway"])}
+    if "vgw" in route:
+        return {**item, "GatewayId": ec2_id("vgw", route["vgw"])}
     return {
         **item,
         "NetworkInterfaceId": ec2_id("eni", route["nic"]),

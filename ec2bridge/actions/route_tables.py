@@ -5,10 +5,10 @@ internet. So a table is a record in the store; a route to the internet gateway s
 """
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from ec2bridge.actions import _room, _route_tables, _tags
+from ec2bridge.actions import _room, _route_tables, _tags, _vpn_routes
 from ec2bridge.actions._context import Context, owner_of
 from ec2bridge.actions._describe import Ids, Item, describe
 from ec2bridge.actions._filters import TAGS
@@ -54,11 +54,21 @@ async def describe_route_tables(ctx: Context, request: Request) -> list[Item]:
     vpcs = await vpc_rows(ctx)
     found = await _route_tables.tables(ctx, vpcs)
     attached = {gateway.key for gateway in await _route_tables.gateways(ctx, vpcs) if gateway.vpc}
+    vpn, propagated = await _vpn_routes.shown(ctx, found)
     tags = await _tags.merged(ctx, TABLE, [{"id": table.key} for table in found])
-    return [_item(ctx, table, attached, tags[table.key]) for table in found]
+    return [
+        _item(ctx, table, attached | vpn, tags[table.key], *propagated.get(table.key, ())) for table in found
+    ]
 
 
-def _item(ctx: Context, table: Table, attached: Collection[str | None], tags: list[dict[str, str]]) -> Item:
+def _item(
+    ctx: Context,
+    table: Table,
+    attached: Collection[str | None],
+    tags: list[dict[str, str]],
+    propagating: str | None = None,
+    propagated: Sequence[Item] = (),
+) -> Item:
     local = {"DestinationCidrBlock": table.vpc["cidr"], "GatewayId": "local", "Origin": "CreateRouteTable"}
     return {
         "RouteTableId": table.id,
@@ -70,8 +80,9 @@ def _item(ctx: Context, table: Table, attached: Collection[str | None], tags: li
         "Routes": [
             {**local, "State": "active"},
             *(_route_tables.route_item(to, route, attached) for to, route in table.routes.items()),
+            *propagated,
         ],
-        "PropagatingVgws": [],
+        "PropagatingVgws": [{"GatewayId": propagating}] if propagating else [],
         "Tags": tags,
     }
 
@@ -107,8 +118,7 @@ async def delete_route_table(ctx: Context, request: Request) -> None:
     if table.main or table.subnets or table.implied:
         sentence = f"The routeTable '{table.id}' has dependencies and cannot be deleted."
         raise Ec2Error("DependencyViolation", sentence)
-    await ctx.store.delete(ctx.owner_id, TABLE, table.key)
-    await _tags.forget(ctx, TABLE, table.key)
+    await _route_tables.drop(ctx, table.key)
 
 
 @action("AssociateRouteTable", honours=("RouteTableId", "SubnetId"), native=("listVPCs", "listNetworks"))
@@ -166,17 +176,3 @@ async def replace_route_table_association(ctx: Context, request: Request) -> dic
     kind, key = (OF_VPC, old.vpc["id"]) if subnet is None else (OF_SUBNET, subnet)
     ident = await _route_tables.associate(ctx, table, kind, key)
     return {"NewAssociationId": ident, "AssociationState": ASSOCIATED}
-
-
-@action("EnableVgwRoutePropagation", honours=("RouteTableId", "GatewayId"), native=("listVPCs",))
-async def enable_vgw_route_propagation(ctx: Context, request: Request) -> None:
-    """Refuse, since CloudStack's VPN gateways tell no table their routes."""
-    await _route_tables.table(ctx, request.get("RouteTableId") or "")
-    sentence = "CloudStack's VPN gateways route to their connections by themselves and propagate no routes."
-    raise Ec2Error("UnsupportedOperation", sentence)
-
-
-@action("DisableVgwRoutePropagation", honours=("RouteTableId", "GatewayId"), native=("listVPCs",))
-async def disable_vgw_route_propagation(ctx: Context, request: Request) -> None:
-    """Refuse unless there is nothing to do: no gateway propagates routes."""
-    await _route_tables.table(ctx, request.get("RouteTableId") or "")

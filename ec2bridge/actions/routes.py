@@ -9,7 +9,7 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
-from ec2bridge.actions import _interfaces, _machines, _room, _route_tables
+from ec2bridge.actions import _interfaces, _machines, _room, _route_tables, _vpn_routes
 from ec2bridge.actions._context import Context, owner_of
 from ec2bridge.actions._registry import Request, action
 from ec2bridge.actions._route_tables import MOST_ROUTES, Table
@@ -32,7 +32,7 @@ async def create_route(ctx: Context, request: Request) -> Request:
         raise Ec2Error("RouteAlreadyExists", sentence)
     if len(table.routes) >= MOST_ROUTES:
         raise _room.exceeded("RouteLimitExceeded", MOST_ROUTES, f"routes in {table.id}")
-    await _add(ctx, table, to, await _target(ctx, request, table))
+    await _add(ctx, table, to, await _target(ctx, request, table, to))
     return {"Return": True}
 
 
@@ -41,7 +41,7 @@ async def replace_route(ctx: Context, request: Request) -> None:
     """Send a destination elsewhere."""
     table, to = await _place(ctx, request)
     old = _known(table, to)
-    target = await _target(ctx, request, table)
+    target = await _target(ctx, request, table, to)
     await _withdraw(ctx, old)
     await _add(ctx, table, to, target)
 
@@ -82,21 +82,20 @@ def _known(table: Table, to: str) -> Row:
     return table.routes[to]
 
 
-async def _target(ctx: Context, request: Request, table: Table) -> Row:
+async def _target(ctx: Context, request: Request, table: Table, to: str) -> Row:
     """Return where a route leads, as the store keeps it; `hop` is the address of a native route."""
     named = [name for name in _TARGETS if request.get(name)]
     if len(named) != 1:
         sentence = "The request must contain exactly one of gatewayId, instanceId, networkInterfaceId"
         raise Ec2Error("InvalidParameterCombination" if named else "MissingParameter", sentence)
     if named == ["GatewayId"]:
-        return await _to_gateway(ctx, request["GatewayId"], table)
+        return await _to_gateway(ctx, request["GatewayId"], table, to)
     return await _to_machine(ctx, request, table)
 
 
-async def _to_gateway(ctx: Context, ident: str, table: Table) -> Row:
+async def _to_gateway(ctx: Context, ident: str, table: Table, to: str) -> Row:
     if ident.startswith("vgw-"):
-        sentence = "CloudStack's VPN gateways route to their connections by themselves."
-        raise Ec2Error("UnsupportedOperation", sentence)
+        return await _to_vpn_gateway(ctx, ident, table, to)
     gateway = next((g for g in await _route_tables.gateways(ctx) if ident == g.id), None)
     if gateway is None:
         raise Ec2Error("InvalidGatewayID.NotFound", f"The gateway ID '{ident}' does not exist")
@@ -104,6 +103,22 @@ async def _to_gateway(ctx: Context, ident: str, table: Table) -> Row:
         sentence = f"route table {table.id} and network gateway {ident} belong to different networks"
         raise Ec2Error("InvalidParameterValue", sentence)
     return {"gateway": gateway.key}
+
+
+async def _to_vpn_gateway(ctx: Context, ident: str, table: Table, to: str) -> Row:
+    try:
+        gateway = await _vpn_routes.attached(ctx, ident, table)
+    except Ec2Error as error:
+        if error.code == "Gateway.NotAttached":
+            sentence = f"route table {table.id} and network gateway {ident} belong to different networks"
+            raise Ec2Error("InvalidParameterValue", sentence) from None
+        raise Ec2Error("InvalidGatewayID.NotFound", f"The gateway ID '{ident}' does not exist") from None
+    if ipaddress.IPv4Network(table.vpc["cidr"], strict=False).subnet_of(ipaddress.IPv4Network(to)):
+        sentence = (
+            f"A route for {to} cannot lead to {ident}: a VPN gateway has the routes of its connections alone."
+        )
+        raise Ec2Error("UnsupportedOperation", sentence)
+    return {"vgw": gateway.key}
 
 
 async def _to_machine(ctx: Context, request: Request, table: Table) -> Row:

@@ -122,7 +122,7 @@ def test_routes_that_cannot_be(ec2: Any, vpc: str, gateway: str) -> None:
     for request, code in (
         ({**everywhere, "GatewayId": other}, "InvalidParameterValue"),
         ({**everywhere, "GatewayId": "igw-00000000000000000"}, "InvalidGatewayID.NotFound"),
-        ({**everywhere, "GatewayId": "vgw-00000000000000000"}, "UnsupportedOperation"),
+        ({**everywhere, "GatewayId": "vgw-00000000000000000"}, "InvalidGatewayID.NotFound"),
         ({**everywhere, "NatGatewayId": "nat-00000000000000000"}, "UnsupportedOperation"),
         ({**everywhere, "InstanceId": "i-00000000000000000"}, "UnsupportedOperation"),
         (everywhere, "MissingParameter"),
@@ -198,9 +198,3 @@ def test_a_route_to_a_machine_is_a_static_route_of_the_vpc(place: Place, ec2: An
     assert shown["NetworkInterfaceId"] == machine["NetworkInterfaces"][0]["NetworkInterfaceId"]
     ec2.delete_route(**to)
     assert Native(place).list("listStaticRoutes") == []
-
-
-def test_no_gateway_propagates_routes(ec2: Any, vpc: str) -> None:
-    both = {"RouteTableId": main_table(ec2, vpc)["RouteTableId"], "GatewayId": "vgw-00000000000000000"}
-    assert refusal(lambda: ec2.enable_vgw_route_propagation(**both)) == "UnsupportedOperation"
-    ec2.disable_vgw_route_propagation(**both)

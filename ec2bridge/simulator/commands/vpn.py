@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from ipaddress import IPv4Network
+from itertools import combinations
 
 from ec2bridge.simulator.call import Call, now, public
 from ec2bridge.simulator.cloud import Cloud
@@ -14,6 +15,8 @@ from ec2bridge.simulator.registry import Answer, command
 from ec2bridge.simulator.tables import Row
 
 POLICY = re.compile(r"(3des|aes128|aes192|aes256)-(md5|sha1|sha256|sha384|sha512)(;(modp\d+|curve25519))?")
+MOST_CONNECTIONS = 4  # site2site.vpn.vpngateway.connection.limit
+MOST_SUBNETS = 10  # site2site.vpn.customergateway.subnets.limit
 _TUNNEL = (
     "gateway",
     "cidrlist",
@@ -41,9 +44,11 @@ def create_gateway(call: Call) -> Answer:
     vpc = call.needed("vpcid")
     if call.cloud.tables["vpngateways"].where(vpcid=vpc["id"]):
         raise invalid(f"The VPN gateway of VPC {vpc_text(vpc)} already exists!")
-    source = call.cloud.tables["addresses"].first(vpcid=vpc["id"], issourcenat=True) or {}
+    source = call.cloud.tables["addresses"].first(vpcid=vpc["id"], issourcenat=True)
+    if source is None:
+        raise call.internal(f"Cannot found source nat ip of vpc {vpc['id']}")
     row = call.cloud.tables["vpngateways"].add(
-        {"publicip": source.get("ipaddress"), "vpcid": vpc["id"], **_owner(vpc)}
+        {"publicip": source["ipaddress"], "vpcid": vpc["id"], **_owner(vpc)}
     )
     return call.submit(
         lambda: {"vpngateway": _shown_gateway(call.cloud, row)},
@@ -107,8 +112,7 @@ def _tunnel(call: Call) -> Row:
                 f"The customer gateway {kind} policy {call.need(name)} is invalid!  Verify the required Diffie "
                 "Hellman (DH) group is specified."
             )
-    for cidr in call.words("cidrlist"):
-        _check_cidr(cidr)
+    _check_cidrs(call.words("cidrlist"))
     return {
         **{name: call.need(name) for name in ("gateway", "cidrlist", "ipsecpsk", "ikepolicy", "esppolicy")},
         "ikelifetime": call.number("ikelifetime") or 86400,
@@ -120,11 +124,20 @@ def _tunnel(call: Call) -> Row:
     }
 
 
-def _check_cidr(cidr: str) -> None:
-    try:
-        IPv4Network(cidr, strict=False)
-    except ValueError:
-        raise invalid(f"The customer gateway peer cidr list {cidr} is invalid guest cidr!") from None
+def _check_cidrs(cidrs: list[str]) -> None:
+    for cidr in cidrs:
+        try:
+            IPv4Network(cidr, strict=False)
+        except ValueError:
+            text = ",".join(cidrs)
+            raise invalid(f"The customer gateway peer cidr list {text} contains an invalid cidr!") from None
+    if len(cidrs) > MOST_SUBNETS:
+        raise invalid(f"Too many subnets of customer gateway! The limit is {MOST_SUBNETS}")
+    for one, other in combinations(cidrs, 2):
+        if _overlap(one, other):
+            raise invalid(
+                f"The subnet of customer gateway {one} is overlapped with another subnet {other} of customer gateway!"
+            )
 
 
 @command("updateVpnCustomerGateway", id="customergateways")
@@ -170,6 +183,7 @@ def create_connection(call: Call) -> Answer:
     table = call.cloud.tables["vpnconnections"]
     if table.where(s2svpngatewayid=gateway["id"], s2scustomergatewayid=customer["id"]):
         raise invalid("The VPN connection with customer gateway and VPN gateway already exists!")
+    _check_ranges(call.cloud, gateway, customer)
     row = table.add(
         {
             "s2svpngatewayid": gateway["id"],
@@ -187,6 +201,33 @@ def create_connection(call: Call) -> Answer:
         answer={"id": row["id"]},
         weight=0.2,
     )
+
+
+def _check_ranges(cloud: Cloud, gateway: Row, customer: Row) -> None:
+    vpc = cloud.tables["vpcs"].known(gateway["vpcid"]) or {}
+    ranges = customer["cidrlist"].split(",")
+    for cidr in ranges:
+        if _overlap(vpc["cidr"], cidr):
+            text = f"The subnets of customer gateway {customer['name']} subnet {cidr} is overlapped with VPC cidr"
+            raise invalid(f"{text} {vpc['cidr']}!")
+    others = cloud.tables["vpnconnections"].where(s2svpngatewayid=gateway["id"])
+    if len(others) >= MOST_CONNECTIONS:
+        raise invalid(
+            f"There are too many VPN connections with current VPN gateway! The limit is {MOST_CONNECTIONS}"
+        )
+    for other in others:
+        far = cloud.tables["customergateways"].known(other["s2scustomergatewayid"]) or {}
+        for old in far["cidrlist"].split(","):
+            for cidr in ranges:
+                if _overlap(cidr, old):
+                    text = (
+                        f"The new connection's remote subnet {cidr} is overlapped with existed VPN connection"
+                    )
+                    raise invalid(f"{text} to customer gateway {far['name']}'s subnet {old}")
+
+
+def _overlap(one: str, other: str) -> bool:
+    return IPv4Network(one, strict=False).overlaps(IPv4Network(other, strict=False))
 
 
 def _shown_connection(cloud: Cloud, row: Row) -> Row:

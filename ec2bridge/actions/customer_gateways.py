@@ -1,0 +1,134 @@
+"""Customer gateways: the address of the far end of a VPN, as EC2 has it before there is a connection."""
+
+import ipaddress
+from typing import Any
+
+from ec2bridge.actions import _gone, _room, _tags, _vpn
+from ec2bridge.actions._context import Context
+from ec2bridge.actions._describe import Ids, Item, describe
+from ec2bridge.actions._filters import TAGS
+from ec2bridge.actions._registry import Request, action
+from ec2bridge.actions._values import known
+from ec2bridge.actions._vpn import CUSTOMER, DEFAULT_ASN, Thing
+from ec2bridge.errors import Ec2Error
+
+_SHORT = 2**31 - 1
+_LONGEST = 255
+
+
+@describe(
+    "DescribeCustomerGateways",
+    items="CustomerGateways",
+    ids={"CustomerGatewayIds": Ids("CustomerGatewayId", CUSTOMER)},
+    filters={
+        **TAGS,
+        "bgp-asn": "BgpAsn",
+        "customer-gateway-id": "CustomerGatewayId",
+        "ip-address": "IpAddress",
+        "state": "State",
+        "type": "Type",
+    },
+    native=("listVpnCustomerGateways",),
+)
+async def describe_customer_gateways(ctx: Context, request: Request) -> list[Item]:
+    """Return the caller's customer gateways, those deleted a short while ago among them."""
+    found = await _vpn.customers(ctx)
+    tags = await _tags.merged(ctx, CUSTOMER, [{"id": thing.key} for thing in found])
+    return [_item(thing, tags[thing.key]) for thing in found]
+
+
+def _item(thing: Thing, tags: list[dict[str, str]]) -> Item:
+    asn = thing.record.get("asn", DEFAULT_ASN)
+    return known(
+        CustomerGatewayId=thing.id,
+        State=thing.state,
+        Type=_vpn.TYPE,
+        IpAddress=thing.record.get("ip") or thing.row.get("gateway"),
+        BgpAsn=str(asn) if asn <= _SHORT else None,
+        BgpAsnExtended=str(asn) if asn > _SHORT else None,
+        DeviceName=thing.record.get("device") or thing.row.get("name"),
+        Tags=tags,
+    )
+
+
+@action(
+    "CreateCustomerGateway",
+    honours=(
+        "Type",
+        "IpAddress",
+        "PublicIp",
+        "BgpAsn",
+        "BgpAsnExtended",
+        "DeviceName",
+        "TagSpecifications",
+    ),
+    native=("listVpnCustomerGateways",),
+)
+async def create_customer_gateway(ctx: Context, request: Request) -> dict[str, Any]:
+    """Take note of a far end; the same request gives the same gateway."""
+    _vpn.check_type(request)
+    tags = _tags.specified(request, CUSTOMER)
+    record = known(ip=_address(request), asn=_asn(request), device=_device(request))
+    for thing in await _vpn.customers(ctx):
+        if thing.record == record:
+            held = await _tags.merged(ctx, CUSTOMER, [{"id": thing.key}])
+            return {"CustomerGateway": _item(thing, held[thing.key])}
+    await _room.check(ctx, CUSTOMER, "CustomerGatewayLimitExceeded", "customer gateways")
+    made = await _vpn.new(ctx, CUSTOMER, record)
+    await _tags.attach(ctx, CUSTOMER, made.key, tags)
+    return {"CustomerGateway": _item(made, _tags.as_list(tags))}
+
+
+def _address(request: Request) -> str:
+    text = request.get("IpAddress") or request.get("PublicIp")
+    if not text:
+        raise Ec2Error("MissingParameter", "The request must contain the parameter ipAddress")
+    try:
+        return str(ipaddress.IPv4Address(text))
+    except ValueError:
+        sentence = f"Value ({text}) for parameter ipAddress is invalid. Invalid IPv4 address."
+        raise Ec2Error("InvalidParameterValue", sentence) from None
+
+
+def _device(request: Request) -> str | None:
+    device = request.get("DeviceName") or None
+    if device and len(device) > _LONGEST:
+        sentence = f"The parameter deviceName is longer than {_LONGEST} characters."
+        raise Ec2Error("InvalidParameterValue", sentence)
+    return device
+
+
+def _asn(request: Request) -> int:
+    for member, name, least, most in (
+        ("BgpAsnExtended", "bgpAsnExtended", _SHORT + 1, 2**32 - 1),
+        ("BgpAsn", "bgpAsn", 1, _SHORT),
+    ):
+        asn = request.get(member)
+        if asn is None:
+            continue
+        if not least <= asn <= most:
+            sentence = (
+                f"Value ({asn}) for parameter {name} is invalid. It must be between {least} and {most}."
+            )
+            raise Ec2Error("InvalidParameterValue", sentence)
+        return int(asn)
+    return DEFAULT_ASN
+
+
+@action(
+    "DeleteCustomerGateway",
+    honours=("CustomerGatewayId",),
+    native=("listVpnCustomerGateways", "listVpnConnections", "deleteVpnCustomerGateway"),
+)
+async def delete_customer_gateway(ctx: Context, request: Request) -> None:
+    """Forget a far end that no connection leads to."""
+    thing = _vpn.named(await _vpn.customers(ctx), CUSTOMER, request.get("CustomerGatewayId"))
+    if any(connection.customer == thing.id for connection in await _vpn.connections(ctx)):
+        raise Ec2Error("IncorrectState", "The customer gateway is in use.")
+    if thing.row:
+        await ctx.account.job("deleteVpnCustomerGateway", id=thing.row["id"])
+        record = {"ip": thing.row.get("gateway"), "device": thing.row.get("name"), "asn": DEFAULT_ASN}
+    else:
+        record = thing.record
+    await _gone.bury(ctx, CUSTOMER, thing.key, record)
+    await _tags.forget(ctx, CUSTOMER, thing.key)
