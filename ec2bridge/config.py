@@ -56,7 +56,8 @@ class Settings(BaseSettings):
         description="CloudStack zone name or uuid = uuid of its default subnet's network",
     )
     network_offering: str | None = Field(
-        None, description="offering of the isolated network that a launch creates when the zone has none"
+        None,
+        description="offering of the isolated network that is a zone's default subnet where there is none",
     )
     require_region: bool = Field(False, description="refuse signatures made for another region")
     lenient: bool = Field(

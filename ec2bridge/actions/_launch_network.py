@@ -4,15 +4,13 @@ A launch on AWS names a subnet, or a zone, or nothing, and always finds a defaul
 the zone and, except in basic zones, the networks; an account may have none yet, and then one is made.
 """
 
-import asyncio
 import ipaddress
-import time
 from dataclasses import dataclass
 from typing import Any
 
 from ec2bridge.actions import _interfaces, _tags
 from ec2bridge.actions._context import Context
-from ec2bridge.actions._firewall import open_egress
+from ec2bridge.actions._default_subnets import make_network
 from ec2bridge.actions._places import Zone, default_network, networks, resolve_zone, subnet_id, zones
 from ec2bridge.actions._values import known
 from ec2bridge.errors import Ec2Error
@@ -236,63 +234,3 @@ def _needs_address(network: Row) -> bool:
         f"The parameter AssociatePublicIpAddress is not supported in {subnet_id(network)}: the network"
         f" '{network.get('name')}' gives its machines their addresses and has no public ones to map to them.",
     )
-
-
-_MAKING = 60.0
-
-
-async def make_network(ctx: Context, zone: Zone) -> Row:
-    """Make the isolated network that a zone's first launch needs; one at a time, across all replicas."""
-    offering = await network_offering(ctx, zone)
-    place = (ctx.owner_id, "network-being-made", zone.uuid)
-    until = time.monotonic() + _MAKING
-    while not await ctx.store.put_new(*place, {}, ttl=_MAKING):
-        await asyncio.sleep(0.2)
-        made = await default_network(ctx, zone)
-        if made:
-            return made
-        if time.monotonic() > until:
-            break
-    try:
-        # Whoever held the lock before may have made it between our look and our turn.
-        made = await default_network(ctx, zone)
-        if made:
-            return made
-        await ctx.account.call(
-            "createNetwork",
-            name="default",
-            displaytext="default",
-            zoneid=zone.uuid,
-            networkofferingid=offering,
-        )
-        made = await default_network(ctx, zone)
-        if made:
-            await open_egress(ctx, made)
-    finally:
-        await ctx.store.delete(*place)
-    if made is None:
-        raise Ec2Error("InternalError", f"The network made for launches in {zone.name} cannot be found.")
-    return made
-
-
-async def network_offering(ctx: Context, zone: Zone) -> str:
-    """Return the offering of the settings, else the oldest for isolated networks with source NAT."""
-    rows = await ctx.account.list(
-        "listNetworkOfferings", guestiptype="Isolated", state="Enabled", forvpc=False, zoneid=zone.uuid
-    )
-    chosen = ctx.settings.network_offering
-    if chosen:
-        rows = [row for row in rows if chosen in (row["id"], row["name"])]
-    usable = [row for row in rows if chosen or _is_plain(row)]
-    if not usable:
-        raise Ec2Error(
-            "VPCIdNotSpecified",
-            f"No default subnet for your account in {zone.name}, and no network offering to make one with."
-            " Specify a subnet.",
-        )
-    return str(min(usable, key=lambda row: (row.get("created", ""), row["id"]))["id"])
-
-
-def _is_plain(row: Row) -> bool:
-    services = {service["name"] for service in row.get("service") or ()}
-    return {"SourceNat", "StaticNat", "Dhcp", "UserData"} <= services and not row.get("specifyvlan")

@@ -11,9 +11,10 @@ from typing import Any
 from ec2bridge.actions import _addresses, _firewall, _source_nat, _tags
 from ec2bridge.actions._addresses import Row, Target
 from ec2bridge.actions._context import Context
+from ec2bridge.actions._default_subnets import make_network
 from ec2bridge.actions._describe import Ids, Item, describe
 from ec2bridge.actions._filters import TAGS
-from ec2bridge.actions._launch_network import has_static_nat, make_network
+from ec2bridge.actions._launch_network import has_static_nat
 from ec2bridge.actions._places import Zone, default_network, networks, resolve_zone, vpc_rows, zones
 from ec2bridge.actions._registry import action
 from ec2bridge.cloudstack.errors import CloudStackError

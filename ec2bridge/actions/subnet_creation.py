@@ -20,7 +20,8 @@ from ec2bridge.actions import (
     _tiers,
 )
 from ec2bridge.actions._context import Context
-from ec2bridge.actions._launch_network import has_static_nat, make_network, network_offering
+from ec2bridge.actions._default_subnets import make_network, network_offering
+from ec2bridge.actions._launch_network import has_static_nat
 from ec2bridge.actions._networking import ZONE_TAG, allow_all, cidr_block, has_vpcs, tier_offering
 from ec2bridge.actions._places import (
     Zone,

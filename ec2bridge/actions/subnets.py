@@ -8,8 +8,9 @@ from typing import Any
 
 from ec2bridge.actions import _interfaces, _tags
 from ec2bridge.actions._context import Context, owner_of
+from ec2bridge.actions._default_subnets import make_sought
 from ec2bridge.actions._describe import Ids, Item, describe
-from ec2bridge.actions._filters import TAGS
+from ec2bridge.actions._filters import TAGS, Filters
 from ec2bridge.actions._machine_states import HOST_NAMES, host_name_filters
 from ec2bridge.actions._places import (
     Zone,
@@ -29,39 +30,42 @@ TAKEN_BY_NETWORK = 3
 """The network's own address, its gateway's and its broadcast."""
 
 
+_FILTERS: Filters = {
+    **TAGS,
+    "availability-zone": zone_names("AvailabilityZone"),
+    "availabilityZone": zone_names("AvailabilityZone"),
+    "availability-zone-id": "AvailabilityZoneId",
+    "availabilityZoneId": "AvailabilityZoneId",
+    "available-ip-address-count": "AvailableIpAddressCount",
+    "cidr-block": "CidrBlock",
+    "cidr": "CidrBlock",
+    "cidrBlock": "CidrBlock",
+    "customer-owned-ipv4-pool": None,
+    "default-for-az": "DefaultForAz",
+    "defaultForAz": "DefaultForAz",
+    "enable-dns64": "EnableDns64",
+    "enable-lni-at-device-index": None,
+    "ipv6-cidr-block-association.ipv6-cidr-block": "Ipv6CidrBlockAssociationSet.Ipv6CidrBlock",
+    "ipv6-cidr-block-association.association-id": "Ipv6CidrBlockAssociationSet.AssociationId",
+    "ipv6-cidr-block-association.state": "Ipv6CidrBlockAssociationSet.Ipv6CidrBlockState.State",
+    "ipv6-native": "Ipv6Native",
+    "map-customer-owned-ip-on-launch": "MapCustomerOwnedIpOnLaunch",
+    "map-public-ip-on-launch": "MapPublicIpOnLaunch",
+    "outpost-arn": None,
+    "owner-id": "OwnerId",
+    **host_name_filters("private-dns-name-options-on-launch", "PrivateDnsNameOptionsOnLaunch"),
+    "state": "State",
+    "subnet-arn": "SubnetArn",
+    "subnet-id": "SubnetId",
+    "vpc-id": "VpcId",
+}
+
+
 @describe(
     "DescribeSubnets",
     items="Subnets",
     ids={"SubnetIds": Ids("SubnetId", "subnet")},
-    filters={
-        **TAGS,
-        "availability-zone": zone_names("AvailabilityZone"),
-        "availabilityZone": zone_names("AvailabilityZone"),
-        "availability-zone-id": "AvailabilityZoneId",
-        "availabilityZoneId": "AvailabilityZoneId",
-        "available-ip-address-count": "AvailableIpAddressCount",
-        "cidr-block": "CidrBlock",
-        "cidr": "CidrBlock",
-        "cidrBlock": "CidrBlock",
-        "customer-owned-ipv4-pool": None,
-        "default-for-az": "DefaultForAz",
-        "defaultForAz": "DefaultForAz",
-        "enable-dns64": "EnableDns64",
-        "enable-lni-at-device-index": None,
-        "ipv6-cidr-block-association.ipv6-cidr-block": "Ipv6CidrBlockAssociationSet.Ipv6CidrBlock",
-        "ipv6-cidr-block-association.association-id": "Ipv6CidrBlockAssociationSet.AssociationId",
-        "ipv6-cidr-block-association.state": "Ipv6CidrBlockAssociationSet.Ipv6CidrBlockState.State",
-        "ipv6-native": "Ipv6Native",
-        "map-customer-owned-ip-on-launch": "MapCustomerOwnedIpOnLaunch",
-        "map-public-ip-on-launch": "MapPublicIpOnLaunch",
-        "outpost-arn": None,
-        "owner-id": "OwnerId",
-        **host_name_filters("private-dns-name-options-on-launch", "PrivateDnsNameOptionsOnLaunch"),
-        "state": "State",
-        "subnet-arn": "SubnetArn",
-        "subnet-id": "SubnetId",
-        "vpc-id": "VpcId",
-    },
+    filters=_FILTERS,
     native=("listNetworks", "listZones", "listVirtualMachines"),
 )
 async def describe_subnets(ctx: Context, request: dict[str, Any]) -> list[Item]:
@@ -69,6 +73,7 @@ async def describe_subnets(ctx: Context, request: dict[str, Any]) -> list[Item]:
     rows, places, machines = await asyncio.gather(
         networks(ctx), zones(ctx), ctx.account.list("listVirtualMachines", details=["nics"])
     )
+    rows = await make_sought(ctx, request, _FILTERS, rows)
     tags = await _tags.merged(ctx, "subnet", rows)
     defaults = [await default_network(ctx, zone, rows) for zone in places]
     default_ids = {row["id"] for row in defaults if row}

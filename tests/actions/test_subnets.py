@@ -99,7 +99,7 @@ def test_machines_take_addresses(place: Place, ec2: Any) -> None:
     [
         ("availability-zone", "sim-sg", 1),
         ("availabilityZone", f"{REGION}c", 1),
-        ("defaultForAz", "true", 2),
+        ("defaultForAz", "false", 0),
         ("cidr", "172.18.15.0/24", 1),
         ("cidr-block", "10.147.32.0/22", 1),
         ("cidrBlock", "10.99.*", 0),
