@@ -50,10 +50,11 @@ class Nics:
             return {"ipaddress": self.address}
         ids = [row["id"] for row in self.rows]
         macs = [(nic.get("Record") or {}).get("mac") for nic in self.wanted]
-        if len(ids) == 1:
-            return {"networkids": ids, "ipaddress": self.address, "macaddress": macs[0]}
-        if not self.address:
+        if len(ids) == 1 and not macs[0]:
+            return {"networkids": ids, "ipaddress": self.address}
+        if not self.address and not any(macs):
             return {"networkids": ids}
+        # `macaddress` beside `ipaddress` would be ignored; in this list both count.
         places = zip(ids, self.addresses, macs, strict=True)
         return {"iptonetworklist": [known(networkid=uuid, ip=ip, mac=mac) for uuid, ip, mac in places]}
 

@@ -171,9 +171,13 @@ def _networks(call: Call, zone: Row) -> list[tuple[Row, str | None]]:
 
 
 def _mac_addresses(call: Call) -> Iterator[str | None]:
-    """The MAC addresses asked for, in the order of the networks: one for the default network, or one in each entry."""
+    """The MAC addresses asked for, in the order of the networks: one for the default network, or one in each entry.
+
+    That of the default network counts only where no address stands beside it.
+    """
     entries = call.maps("iptonetworklist")
-    yield from (entry.get("mac") for entry in entries) if entries else (call.text("macaddress"),)
+    alone = None if call.text("ipaddress") else call.text("macaddress")
+    yield from (entry.get("mac") for entry in entries) if entries else (alone,)
     yield from itertools.repeat(None)
 
 
