@@ -70,6 +70,8 @@ def check(filters: Filters, asked: Mapping[str, list[str]]) -> None:
 
 def keep(items: Iterable[Item], filters: Filters, asked: Mapping[str, list[str]]) -> list[Item]:
     """Return the items that match every filter asked for."""
+    if not asked:
+        return list(items)
     tests = [_test(filters, name, values) for name, values in asked.items()]
     return [item for item in items if all(test(item) for test in tests)]
 

@@ -35,6 +35,12 @@ class Machine:
     state: str
 
 
+async def watched_rows(ctx: Context) -> list[Row]:
+    """Return all of the caller's machines, to be looked at alone: most are the same objects as the last time."""
+    rows: list[Row] = await ctx.account.watch("listVirtualMachines", details=DETAILS)
+    return rows
+
+
 async def list_rows(ctx: Context, uuids: Iterable[str] | None = None) -> list[Row]:
     """Return the caller's machines, or those of them that are named; an unknown uuid is no error."""
     if uuids is None:
@@ -120,7 +126,7 @@ async def listed_with_records(
     """
     if ids is None:
         # At the same time: a record written in between only makes the answer a moment older.
-        known, listed = await asyncio.gather(_records.records(ctx), list_rows(ctx))
+        known, listed = await asyncio.gather(_records.records(ctx), watched_rows(ctx))
         return await _joined(ctx, listed, known, None), known
     known = await _records.records(ctx)
     uuids = await _known_uuids(ctx, ids, known)
@@ -131,8 +137,10 @@ async def _joined(
     ctx: Context, listed: list[Row], known: Mapping[str, dict[str, Any]], uuids: set[str] | None
 ) -> list[Row]:
     """Put together what CloudStack lists and what the records add, without what EC2 does not show."""
-    rows = [row for row in listed if not _is_hidden(known.get(row["id"])) and not _is_long_gone(row)]
-    await _restore_details(ctx, rows)
+    rows = [row for row in listed if not _is_long_gone(row)]
+    if known:
+        rows = [row for row in rows if not _is_hidden(known.get(row["id"]))]
+    rows = await _with_details(ctx, rows)
     present = {row["id"] for row in rows}
     for uuid, data in known.items():
         if uuid not in present and not _is_hidden(data) and (uuids is None or uuid in uuids):
@@ -164,15 +172,17 @@ async def _known_uuids(ctx: Context, ids: list[str], known: Mapping[str, Any]) -
     return uuids
 
 
-async def _restore_details(ctx: Context, rows: list[Row]) -> None:
+async def _with_details(ctx: Context, rows: list[Row]) -> list[Row]:
     """Give back to machines the launch's details that a change made outside EC2 has erased."""
-    bare = [row for row in rows if RESERVATION not in (row.get("details") or ())]
-    if not bare:
-        return
+    if all(RESERVATION in (row.get("details") or ()) for row in rows):
+        return rows
     copies = {entry.key: entry.value for entry in await ctx.store.list(ctx.owner_id, LAUNCH_KIND)}
-    for row in bare:
-        if row["id"] in copies:
-            row["details"] = {**copies[row["id"]], **(row.get("details") or {})}
+    return [
+        {**row, "details": {**copies[row["id"]], **(row.get("details") or {})}}
+        if row["id"] in copies and RESERVATION not in (row.get("details") or ())
+        else row
+        for row in rows
+    ]
 
 
 def _is_long_gone(row: Row) -> bool:

@@ -34,14 +34,27 @@ class Memory:
 
     grounds: tuple[Any, ...] = ()
     seen: dict[str, Seen] = field(default_factory=dict)
+    whole: tuple[tuple[Any, ...], list[Item]] | None = None
+    """The last listing as it was asked for, and what came of it."""
 
 
 def instances(ctx: Context, facts: Facts, rows: list[Row]) -> list[Item]:
-    """Translate machines; each item has the members that clients see under `_Public`."""
+    """Translate machines; `_Public` is what clients see of an item, `_Alone` its reservation if it has no other."""
     memory = _memory(ctx)
     grounds = (facts.zones, facts.types, facts.vpcs, facts.groups, dict(facts.architectures))
     if memory.grounds != grounds:
-        memory.grounds, memory.seen = grounds, {}
+        memory.grounds, memory.seen, memory.whole = grounds, {}, None
+    settled = not facts.records and not facts.moving
+    asked = rows, facts.volumes, facts.tags, facts.stops, facts.interfaces
+    # Most rows are the very objects of the last time, so that comparing them all costs hardly anything.
+    if settled and memory.whole is not None and memory.whole[0] == asked:
+        return memory.whole[1]
+    found = _instances(memory, facts, rows)
+    memory.whole = (asked, found) if settled else None
+    return found
+
+
+def _instances(memory: Memory, facts: Facts, rows: list[Row]) -> list[Item]:
     found, fresh = [], {}
     for row in rows:
         uuid = row["id"]
@@ -68,9 +81,20 @@ def instances(ctx: Context, facts: Facts, rows: list[Row]) -> list[Item]:
     return found
 
 
+def reservation(item: Item, machines: list[Item]) -> Item:
+    """Return the reservation of some machines, of which `item` is one."""
+    return {
+        "ReservationId": item["_Reservation"],
+        "OwnerId": item["_Owner"],
+        "Groups": [],
+        "Instances": machines,
+    }
+
+
 def _translated(facts: Facts, row: Row) -> Item:
     item = instance(facts, row)
-    item["_Public"] = Kept({name: value for name, value in item.items() if name[0] != "_"})
+    public = Kept({name: value for name, value in item.items() if name[0] != "_"})
+    item["_Public"], item["_Alone"] = public, Kept(reservation(item, [public]))
     return item
 
 

@@ -35,11 +35,11 @@ class Lists:
 async def all_volumes(ctx: Context) -> list[Row]:
     """Return all the caller's volumes."""
     lists, now = _lists(ctx.site), time.monotonic()
-    until, changes, rows = lists.kept.get(ctx.account.cache_key, (0.0, 0, []))
+    until, changes, kept = lists.kept.get(ctx.account.cache_key, (0.0, 0, []))
     if until > now and changes == lists.changes:
-        return rows
+        return kept
     changes = lists.changes
-    rows = list(await ctx.account.list("listVolumes"))
+    rows: list[Row] = await ctx.account.watch("listVolumes")
     lists.kept = {key: entry for key, entry in lists.kept.items() if entry[0] > now}
     if len(rows) > LONG:
         lists.kept[ctx.account.cache_key] = now + KEEP, changes, rows

@@ -13,28 +13,24 @@ from ec2bridge.actions._describe import Ids, Item, describe
 from ec2bridge.actions._instance_facts import gather_facts
 from ec2bridge.actions._instance_filters import FILTERS
 from ec2bridge.actions._machines import survey
-from ec2bridge.actions._memo import instances
+from ec2bridge.actions._memo import instances, reservation
 from ec2bridge.ids import KINDS
 
 
 def reservations(items: Iterable[Item]) -> dict[str, Any]:
     """Put instances into the reservations that launched them."""
-    found: dict[str, Item] = {}
+    found: dict[str, list[Item]] = {}
     for item in items:
-        ident = item["_Reservation"]
-        reservation = found.get(ident)
-        if reservation is None:
-            reservation = found[ident] = {
-                "ReservationId": ident,
-                "OwnerId": item["_Owner"],
-                "Groups": [],
-                "Instances": [],
-            }
-        reservation["Instances"].append(item["_Public"])
-    for reservation in found.values():
-        if len(reservation["Instances"]) > 1:
-            reservation["Instances"].sort(key=lambda machine: machine["AmiLaunchIndex"])
-    return {"Reservations": list(found.values())}
+        found.setdefault(item["_Reservation"], []).append(item)
+    return {"Reservations": [_reservation(together) for together in found.values()]}
+
+
+def _reservation(together: list[Item]) -> Item:
+    if len(together) == 1:
+        alone: Item = together[0]["_Alone"]
+        return alone
+    machines = sorted((item["_Public"] for item in together), key=lambda machine: machine["AmiLaunchIndex"])
+    return reservation(together[0], machines)
 
 
 @describe(

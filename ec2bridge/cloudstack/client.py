@@ -11,7 +11,7 @@ import logging
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -31,6 +31,7 @@ from ec2bridge.cloudstack.calls import SECRETS, NativeCall, Observer, collected
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.cloudstack.params import flatten
 from ec2bridge.cloudstack.signing import signed_form
+from ec2bridge.cloudstack.unchanged import Unchanged
 
 if TYPE_CHECKING:
     from ec2bridge.auth.secrets import Credentials
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
+Rows = list[Row]
 
 PAGE_SIZE = 500  # what a fresh install allows; a smaller limit is learnt from its refusal
 POLL = "queryAsyncJobResult"
@@ -52,6 +54,8 @@ class Page:
 
     rows: list[Row]
     total: int | None
+    same: bool = False
+    """Whether these are the very rows of the last time."""
 
 
 @dataclass(slots=True, eq=False)
@@ -78,6 +82,7 @@ class CloudStack:
     _roles: dict[frozenset[Any], Mapping[str, frozenset[str]]] = field(default_factory=dict)
     _apis: Cached = field(init=False)
     _capabilities: Cached = field(init=False)
+    _unchanged: Unchanged = field(default_factory=Unchanged)
 
     def __post_init__(self) -> None:
         self._apis = Cached(self.cache_ttl)
@@ -110,27 +115,49 @@ class CloudStack:
         """This endpoint as one caller sees it; cheap, made for each request."""
         return Account(self, credentials)
 
-    async def send(self, command: str, params: Mapping[str, str], credentials: "Credentials") -> Row:
+    async def watch(
+        self, command: str, params: Mapping[str, str], credentials: "Credentials"
+    ) -> tuple[Row, bool]:
+        """`send`, and whether the answer is the very object of the last time, which nobody may change."""
+        question, same = (credentials.api_key, credentials.project_id, command, *params.items()), False
+
+        def read(command: str, status: int, body: bytes) -> Row:
+            nonlocal same
+            answer: Row
+            answer, same = self._unchanged.read(question, body, lambda body: _read(command, status, body))
+            return answer
+
+        return await self.send(command, params, credentials, read), same
+
+    async def send(
+        self,
+        command: str,
+        params: Mapping[str, str],
+        credentials: "Credentials",
+        read: "Reader | None" = None,
+    ) -> Row:
         """Sign and send one call, return the one value of its envelope; only reads are tried again."""
         started = time.monotonic()
         error: CloudStackError | None = None
         try:
-            return await self._attempt(command, params, credentials)
+            return await self._attempt(command, params, credentials, read or _read)
         except CloudStackError as failure:
             error = failure
             raise
         finally:
             self._observe(command, params, time.monotonic() - started, error)
 
-    async def _attempt(self, command: str, params: Mapping[str, str], credentials: "Credentials") -> Row:
+    async def _attempt(
+        self, command: str, params: Mapping[str, str], credentials: "Credentials", read: "Reader"
+    ) -> Row:
         try:
-            return await self._exchange(command, params, credentials)
+            return await self._exchange(command, params, credentials, read)
         except CloudStackUnavailable as error:
             if not error.retry or not is_read(command) or self.attempts < 2:
                 raise
             log.info("%s; trying again", error)
         # Only now: going through a Retrying costs as much as signing does.
-        return await self._retrying()(self._exchange, command, params, credentials)
+        return await self._retrying()(self._exchange, command, params, credentials, read)
 
     def _retrying(self) -> AsyncRetrying:
         return AsyncRetrying(
@@ -154,17 +181,19 @@ class CloudStack:
         for observer in self.observers:
             observer(call)
 
-    async def _exchange(self, command: str, params: Mapping[str, str], credentials: "Credentials") -> Row:
+    async def _exchange(
+        self, command: str, params: Mapping[str, str], credentials: "Credentials", read: "Reader"
+    ) -> Row:
         offset = self.clock_offset
-        status, envelope = await self._post(command, params, credentials)
+        status, body = await self._post(command, params, credentials)
         if status == 401 and abs(self.clock_offset - offset) > CLOCK_TOLERANCE:
             # The signature had expired by CloudStack's clock: nothing was done, and now that clock is known.
-            status, envelope = await self._post(command, params, credentials)
-        return _inner(command, status, envelope)
+            status, body = await self._post(command, params, credentials)
+        return read(command, status, body)
 
     async def _post(
         self, command: str, params: Mapping[str, str], credentials: "Credentials"
-    ) -> tuple[int, dict[str, Any]]:
+    ) -> tuple[int, bytes]:
         # Always POST: user data does not fit into a URL, and what stands in a URL ends up in access logs.
         if self._session is None:
             raise RuntimeError("CloudStack.start() has not been awaited")
@@ -172,7 +201,7 @@ class CloudStack:
         try:
             async with self._session.post(self.url, data=body, allow_redirects=False) as response:
                 self._learn_clock(response.headers.get("Date"))
-                return response.status, _envelope(command, response.status, await response.read())
+                return response.status, await response.read()
         except TimeoutError:
             text = f"CloudStack did not answer within {self.timeout:g} seconds"
             raise CloudStackUnavailable(command, text, retry=False) from None
@@ -246,12 +275,15 @@ class Account:
 
     async def call(self, command: str, **params: Any) -> Row:
         """Call `command` and return the inner object of its answer; raises CloudStackError."""
-        flat = flatten(params)
-        await self._add_project(command, flat)
-        answer = await self.cloudstack.send(command, flat, self.credentials)
+        answer = await self.cloudstack.send(command, await self._flat(command, params), self.credentials)
         if not is_read(command):
             self._saw(command, _created(answer))
         return answer
+
+    async def _flat(self, command: str, params: Mapping[str, Any]) -> dict[str, str]:
+        flat = flatten(params)
+        await self._add_project(command, flat)
+        return flat
 
     def _saw(self, command: str, rows: list[Row]) -> None:
         for observer in self.cloudstack.row_observers:
@@ -266,34 +298,54 @@ class Account:
 
     async def list(self, command: str, **params: Any) -> list[Row]:
         """All rows of a listing, whatever number of pages they come in."""
+        return await self._list(command, params, self._ask)
+
+    async def watch(self, command: str, **params: Any) -> Rows:
+        """`list`, for a question that is asked again and again and whose rows are not changed by who asked.
+
+        Where CloudStack's answer is what it was the last time, its rows are the same objects.
+        """
+        return await self._list(command, params, self._look)
+
+    async def _ask(self, command: str, params: Mapping[str, Any]) -> Page:
+        return _page_of(await self.call(command, **params))
+
+    async def _look(self, command: str, params: Mapping[str, Any]) -> Page:
+        flat = await self._flat(command, params)
+        answer, same = await self.cloudstack.watch(command, flat, self.credentials)
+        return _page_of(answer, same)
+
+    async def _list(self, command: str, params: dict[str, Any], ask: "Asker") -> Rows:
         for _ in range(3):
-            first = await self._page(command, params, 1)
-            pages = [first, *await self._further_pages(command, params, first)]
+            first = await self._page(command, params, 1, ask)
+            pages = [first, *await self._further_pages(command, params, first, ask)]
             # Rows that come and go between two pages shift the rest; then the count differs, too.
             if len({page.total for page in pages if page.rows}) <= 1:
                 break
         rows = _distinct([row for page in pages for row in page.rows])
-        self._saw(command, rows)
+        if not all(page.same for page in pages):
+            self._saw(command, rows)
         return rows
 
-    async def _further_pages(self, command: str, params: dict[str, Any], first: Page) -> Sequence[Page]:
+    async def _further_pages(
+        self, command: str, params: dict[str, Any], first: Page, ask: "Asker"
+    ) -> Sequence[Page]:
         size = self.cloudstack.page_size
         if len(first.rows) < size or first.total is None or first.total <= len(first.rows):
             return ()
         numbers = range(2, -(-first.total // size) + 1)
-        return await asyncio.gather(*(self._page(command, params, number) for number in numbers))
+        return await asyncio.gather(*(self._page(command, params, number, ask) for number in numbers))
 
-    async def _page(self, command: str, params: dict[str, Any], number: int) -> Page:
+    async def _page(self, command: str, params: dict[str, Any], number: int, ask: "Asker") -> Page:
         size = self.cloudstack.page_size
         try:
-            answer = await self.call(command, **{**params, "page": number, "pagesize": size})
+            return await ask(command, {**params, "page": number, "pagesize": size})
         except CloudStackError as error:
             limit = _PAGE_LIMIT.search(error.errortext)
             if limit is None or not 0 < int(limit[1]) < size:
                 raise
             self.cloudstack.page_size = int(limit[1])
-            return await self._page(command, params, number)
-        return _page_of(answer)
+            return await self._page(command, params, number, ask)
 
     async def submit(self, command: str, **params: Any) -> Row:
         """Start a job; the answer has `jobid`, and `id` where the command creates something."""
@@ -381,6 +433,9 @@ class Account:
 
 
 RowObserver = Callable[[Account, str, "list[Row]"], None]
+Reader = Callable[[str, int, bytes], Row]
+"""What makes an object, or an error, of a command's answer: status and body."""
+Asker = Callable[[str, Mapping[str, Any]], Awaitable[Page]]
 
 
 def is_read(command: str) -> bool:
@@ -411,7 +466,8 @@ def _envelope(command: str, status: int, body: bytes) -> dict[str, Any]:
     raise CloudStackUnavailable(command, text, status, retry=status >= 500)
 
 
-def _inner(command: str, status: int, envelope: dict[str, Any]) -> Row:
+def _read(command: str, status: int, body: bytes) -> Row:
+    envelope = _envelope(command, status, body)
     # The envelope's name is the command's, in lower case, mostly: some differ, and errors have their own.
     inner = next(iter(envelope.values()))
     if not isinstance(inner, dict):
@@ -422,9 +478,9 @@ def _inner(command: str, status: int, envelope: dict[str, Any]) -> Row:
     return inner
 
 
-def _page_of(answer: Row) -> Page:
+def _page_of(answer: Row, same: bool = False) -> Page:
     rows = next((value for value in answer.values() if isinstance(value, list)), [])
-    return Page(rows, answer.get("count"))
+    return Page(rows, answer.get("count"), same)
 
 
 def _created(answer: Row) -> list[Row]:
