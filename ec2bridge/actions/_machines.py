@@ -11,7 +11,7 @@ from ec2bridge.actions._context import Context
 from ec2bridge.actions._machine_states import LAUNCH_KIND, RESERVATION
 from ec2bridge.actions._machine_states import moving as moving
 from ec2bridge.actions._machine_states import state_of as state_of
-from ec2bridge.actions._volume_lists import all_volumes
+from ec2bridge.actions._volume_lists import all_volumes, by_machine
 from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id
@@ -20,6 +20,7 @@ Row = dict[str, Any]
 
 DETAILS = ["nics", "secgrp", "tmpl", "servoff", "affgrp"]
 """What listVirtualMachines is asked for: the statistics and volumes that it adds otherwise cost it most of its time."""
+_OVER = frozenset({"Destroyed", "Error"})
 FEW = 4
 """Up to that many machines are asked for their volumes one by one; for more, all volumes are listed."""
 
@@ -137,7 +138,7 @@ async def _joined(
     ctx: Context, listed: list[Row], known: Mapping[str, dict[str, Any]], uuids: set[str] | None
 ) -> list[Row]:
     """Put together what CloudStack lists and what the records add, without what EC2 does not show."""
-    rows = [row for row in listed if not _is_long_gone(row)]
+    rows = [row for row in listed if row.get("state") not in _OVER or not _is_long_gone(row)]
     if known:
         rows = [row for row in rows if not _is_hidden(known.get(row["id"]))]
     rows = await _with_details(ctx, rows)
@@ -154,7 +155,7 @@ async def survey(
     """Return machines, records and volumes, asked for together where all are wanted."""
     if ids is None:
         (rows, known), volumes = await asyncio.gather(listed_with_records(ctx), all_volumes(ctx))
-        return rows, known, _by_machine(volumes)
+        return rows, known, volumes
     rows, known = await listed_with_records(ctx, ids)
     return rows, known, await volumes_of(ctx, rows)
 
@@ -186,9 +187,7 @@ async def _with_details(ctx: Context, rows: list[Row]) -> list[Row]:
 
 
 def _is_long_gone(row: Row) -> bool:
-    """Whether a machine has been terminated for longer than EC2 shows it; CloudStack keeps some for days."""
-    if row.get("state") not in ("Destroyed", "Error"):
-        return False
+    """Whether a machine that is over has been so for longer than EC2 shows it; CloudStack keeps some for days."""
     changed = datetime.fromisoformat(row.get("lastupdated") or row["created"])
     return (datetime.now(UTC) - changed).total_seconds() > _records.SHOWN
 
@@ -207,12 +206,4 @@ async def volumes_of(ctx: Context, rows: list[Row]) -> dict[str, list[Row]]:
         found = [volume for volumes in lists for volume in volumes]
     else:
         found = await ctx.account.list("listVolumes")
-    return _by_machine(found)
-
-
-def _by_machine(volumes: list[Row]) -> dict[str, list[Row]]:
-    found: dict[str, list[Row]] = {}
-    for volume in volumes:
-        if "virtualmachineid" in volume:
-            found.setdefault(volume["virtualmachineid"], []).append(volume)
-    return found
+    return by_machine(found)

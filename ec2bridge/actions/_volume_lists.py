@@ -13,6 +13,8 @@ from ec2bridge.actions._context import Context, Site
 from ec2bridge.cloudstack.calls import NativeCall
 
 Row = dict[str, Any]
+Volumes = dict[str, list[Row]]
+"""Volumes by the uuid of their machine."""
 
 KEEP = 2.0
 LONG = 100
@@ -24,7 +26,7 @@ class Lists:
     """Listings by caller, and a count of the native calls that may have changed something."""
 
     changes: int = 0
-    kept: dict[Any, tuple[float, int, list[Row]]] = field(default_factory=dict)
+    kept: dict[Any, tuple[float, int, Volumes]] = field(default_factory=dict)
 
     def saw(self, call: NativeCall) -> None:
         """Count a change; a job's effect is there at the latest when its end has been asked for."""
@@ -32,18 +34,28 @@ class Lists:
             self.changes += 1
 
 
-async def all_volumes(ctx: Context) -> list[Row]:
-    """Return all the caller's volumes."""
+async def all_volumes(ctx: Context) -> Volumes:
+    """Return all the caller's volumes that machines have, to be looked at alone."""
     lists, now = _lists(ctx.site), time.monotonic()
-    until, changes, kept = lists.kept.get(ctx.account.cache_key, (0.0, 0, []))
+    until, changes, kept = lists.kept.get(ctx.account.cache_key, (0.0, 0, {}))
     if until > now and changes == lists.changes:
         return kept
     changes = lists.changes
     rows: list[Row] = await ctx.account.watch("listVolumes")
+    volumes = by_machine(rows)
     lists.kept = {key: entry for key, entry in lists.kept.items() if entry[0] > now}
     if len(rows) > LONG:
-        lists.kept[ctx.account.cache_key] = now + KEEP, changes, rows
-    return rows
+        lists.kept[ctx.account.cache_key] = now + KEEP, changes, volumes
+    return volumes
+
+
+def by_machine(rows: list[Row]) -> Volumes:
+    """Sort volumes by their machines."""
+    found: Volumes = {}
+    for row in rows:
+        if "virtualmachineid" in row:
+            found.setdefault(row["virtualmachineid"], []).append(row)
+    return found
 
 
 def _lists(site: Site) -> Lists:

@@ -22,13 +22,15 @@ def reservations(items: Iterable[Item]) -> dict[str, Any]:
     found: dict[str, list[Item]] = {}
     for item in items:
         found.setdefault(item["_Reservation"], []).append(item)
-    return {"Reservations": [_reservation(together) for together in found.values()]}
+    return {
+        "Reservations": [
+            together[0]["_Alone"] if len(together) == 1 else _reservation(together)
+            for together in found.values()
+        ]
+    }
 
 
 def _reservation(together: list[Item]) -> Item:
-    if len(together) == 1:
-        alone: Item = together[0]["_Alone"]
-        return alone
     machines = sorted((item["_Public"] for item in together), key=lambda machine: machine["AmiLaunchIndex"])
     return reservation(together[0], machines)
 

@@ -323,8 +323,8 @@ class Account:
             if len({page.total for page in pages if page.rows}) <= 1:
                 break
         rows = _distinct([row for page in pages for row in page.rows])
-        if not all(page.same for page in pages):
-            self._saw(command, rows)
+        if fresh := [row for page in pages if not page.same for row in page.rows]:
+            self._saw(command, fresh)
         return rows
 
     async def _further_pages(
