@@ -242,8 +242,8 @@ def identify_operation(verified: Verified, exchange: Exchange) -> Operation:
 
 async def dry_run(entry: Action, ctx: Context, request: Request) -> Any:
     """Do all that can be done without changing anything, then answer as AWS does: always with an error."""
-    allowed = await ctx.account.apis()
-    denied = [command for command in entry.native if command not in allowed]
+    allowed = await asyncio.gather(*map(ctx.account.may_call, entry.native))
+    denied = [command for command, may in zip(entry.native, allowed, strict=True) if not may]
     if denied:
         raise Ec2Error(
             "UnauthorizedOperation",

@@ -166,7 +166,7 @@ async def _native_architecture(ctx: Context, command: str, request: dict[str, An
         return {"bits": 32}
     if wanted == "x86_64":
         return {}
-    if "arch" not in (await ctx.account.apis()).get(command, ()):
+    if not await ctx.account.takes(command, "arch"):
         raise Ec2Error(
             "UnsupportedOperation",
             "The parameter Architecture with the value 'arm64' is not supported: this CloudStack knows x86 alone.",

@@ -212,8 +212,7 @@ def shutdown_behaviour(value: str) -> str:
 
 async def require_protection(ctx: Context) -> None:
     """Refuse protection from termination where CloudStack lacks it: it would ignore the parameter in silence."""
-    apis = await ctx.account.apis()
-    if "deleteprotection" not in apis.get("updateVirtualMachine", ()):
+    if not await ctx.account.takes("updateVirtualMachine", "deleteprotection"):
         raise Ec2Error(
             "UnsupportedOperation",
             "The parameter DisableApiTermination is not supported: this CloudStack (before 4.20) has no protection"

@@ -50,8 +50,7 @@ def days(options: dict[str, Any]) -> int:
 
 async def require(ctx: Context) -> None:
     """Refuse where CloudStack has no leases: it would ignore the parameters in silence."""
-    apis = await ctx.account.apis()
-    known = "leaseduration" in apis.get("deployVirtualMachine", ())
+    known = await ctx.account.takes("deployVirtualMachine", "leaseduration")
     if known and (await ctx.account.capabilities()).get("instanceleaseenabled"):
         return
     why = "its operator has not turned them on" if known else "CloudStack has them from 4.21 on"

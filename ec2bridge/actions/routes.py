@@ -122,8 +122,8 @@ async def _to_vpn_gateway(ctx: Context, ident: str, table: Table, to: str) -> Ro
 
 
 async def _to_machine(ctx: Context, request: Request, table: Table) -> Row:
-    apis = await ctx.account.apis()
-    if not table.main or table.vpc.get("default") or "nexthop" not in apis.get("createStaticRoute", ()):
+    lead = await ctx.account.takes("createStaticRoute", "nexthop")
+    if not table.main or table.vpc.get("default") or not lead:
         sentence = "Routes to instances need CloudStack 4.21, and hold for a whole VPC: they can be in its main table."
         raise Ec2Error("UnsupportedOperation", sentence)
     wanted = request.get("NetworkInterfaceId") or request["InstanceId"]

@@ -59,7 +59,7 @@ async def copy_snapshot(ctx: Context, request: dict[str, Any]) -> dict[str, Any]
             f"The snapshot '{ec2_id('snap', row['id'])}' is in {zone.name} already.",
         )
     require_completed(row)
-    if "copySnapshot" not in await ctx.account.apis():
+    if not await ctx.account.may_call("copySnapshot"):
         raise Ec2Error(
             "UnsupportedOperation", "CopySnapshot is not supported: CloudStack has it from 4.19 on."
         )

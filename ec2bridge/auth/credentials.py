@@ -99,7 +99,7 @@ async def _own_user(account: Account) -> Identity:
 
 
 async def _user_of_key(account: Account, users: list[Row]) -> Row | None:
-    if "listUserKeys" not in await account.apis():
+    if not await account.may_call("listUserKeys"):
         return None
     keys = await account.list("listUserKeys")
     owner = next((key["userid"] for key in keys if key.get("apikey") == account.credentials.api_key), None)

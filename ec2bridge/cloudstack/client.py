@@ -79,13 +79,15 @@ class CloudStack:
     _expiry: tuple[int, str] = (0, "")
     _session: aiohttp.ClientSession | None = None
     _jobs: OrderedDict[str, str] = field(default_factory=OrderedDict)
-    _roles: dict[frozenset[Any], Mapping[str, frozenset[str]]] = field(default_factory=dict)
+    _signatures: dict[frozenset[str], frozenset[str]] = field(default_factory=dict)
     _apis: Cached = field(init=False)
+    _parameters: Cached = field(init=False)
     _capabilities: Cached = field(init=False)
     _unchanged: Unchanged = field(default_factory=Unchanged)
 
     def __post_init__(self) -> None:
         self._apis = Cached(self.cache_ttl)
+        self._parameters = Cached(self.cache_ttl, 16_384)
         self._capabilities = Cached(self.cache_ttl)
 
     async def start(self) -> None:
@@ -240,11 +242,15 @@ class CloudStack:
             log.warning("CloudStack's clock differs from this one by %s", timedelta(seconds=round(offset)))
             self.clock_offset = offset
 
-    def shared_apis(self, apis: Mapping[str, frozenset[str]]) -> Mapping[str, frozenset[str]]:
-        """The one copy of what all users of a role may call: half a megabyte a user would add up."""
-        if len(self._roles) > 100:
-            self._roles.clear()
-        return self._roles.setdefault(frozenset(apis.items()), apis)
+    def apis(self, answer: Row) -> dict[str, frozenset[str]]:
+        """What listApis tells: commands with the names of their parameters, which are kept once for all callers."""
+        if len(self._signatures) > 5_000:
+            self._signatures.clear()
+        found: dict[str, frozenset[str]] = {}
+        for api in answer.get("api", ()):
+            names = frozenset(param["name"] for param in api.get("params", ()))
+            found[api["name"]] = self._signatures.setdefault(names, names)
+        return found
 
     def remember_job(self, jobid: str, command: str) -> None:
         """Which command a job belongs to: the job's own answer names only a Java class."""
@@ -291,10 +297,10 @@ class Account:
 
     async def _add_project(self, command: str, flat: dict[str, str]) -> None:
         project = self.credentials.project_id
-        if project and "projectid" not in flat and command != "listApis":
-            apis = await self.apis()
-            if "projectid" in apis.get(command, ()):
-                flat["projectid"] = project
+        if not project or "projectid" in flat or command == "listApis":
+            return
+        if await self.takes(command, "projectid"):
+            flat["projectid"] = project
 
     async def list(self, command: str, **params: Any) -> list[Row]:
         """All rows of a listing, whatever number of pages they come in."""
@@ -401,12 +407,33 @@ class Account:
         return await cache.get(self.credentials.api_key, self._fetch_apis)
 
     async def _fetch_apis(self) -> Mapping[str, frozenset[str]]:
-        answer = await self.cloudstack.send("listApis", {}, self.credentials)
-        apis = {
-            api["name"]: frozenset(param["name"] for param in api.get("params", ()))
-            for api in answer.get("api", ())
-        }
-        return self.cloudstack.shared_apis(apis)
+        return self.cloudstack.apis(await self.cloudstack.send("listApis", {}, self.credentials))
+
+    async def may_call(self, command: str) -> bool:
+        """Whether this server has a command, and the caller may use it."""
+        return await self._parameters_of(command) is not None
+
+    async def takes(self, command: str, parameter: str) -> bool:
+        """Whether a command has a parameter on this server; one that it does not know it would ignore."""
+        return parameter in (await self._parameters_of(command) or ())
+
+    async def _parameters_of(self, command: str) -> frozenset[str] | None:
+        # By the key alone, as in `apis`. The whole list is two megabytes, for which a busy server takes its time.
+        known: frozenset[str] | None = await self.cloudstack._parameters.get(
+            (self.credentials.api_key, command), lambda: self._fetch_parameters(command)
+        )
+        return known
+
+    async def _fetch_parameters(self, command: str) -> frozenset[str] | None:
+        try:
+            answer = await self.cloudstack.send("listApis", {"name": command}, self.credentials)
+        except CloudStackError as error:
+            if error.errorcode not in (431, 530):
+                raise
+            # So before 4.23, and where rules with a star allow what the server has not; but also what fails for once.
+            return (await self.apis()).get(command)
+        # From 4.23 on the whole list comes for one that the caller may not use.
+        return self.cloudstack.apis(answer).get(command)
 
     async def capabilities(self) -> Row:
         """What listCapabilities says of this cloud to this caller."""

@@ -48,8 +48,11 @@ class Service:
         self.calls = []
         self.credentials = credentials
 
-    async def apis(self):
-        return self.known
+    async def may_call(self, command):
+        return command in self.known
+
+    async def takes(self, command, parameter):
+        return parameter in self.known.get(command, ())
 
     async def call(self, command, **params):
         self.calls.append((command, params))

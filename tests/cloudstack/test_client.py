@@ -21,7 +21,7 @@ from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.cloudstack.params import flatten
 from ec2bridge.cloudstack.signing import encode, signed_form
 from ec2bridge.errors import Ec2Error
-from tests.cloudstack.recorded import SECRET, Played, java_encode, job_result
+from tests.cloudstack.recorded import SECRET, Answer, Played, java_encode, job_result
 
 ALICE = Credentials(access_key="alice", api_key="alice-key", secret_key=SECRET)
 REFUSED = {"uuidList": [], "errorcode": 431, "cserrorcode": 4350, "errortext": "Public key is invalid"}
@@ -324,12 +324,43 @@ async def test_apis_are_asked_for_once_however_many_want_them(played: Played, al
     assert played.commands() == ["listApis"]
 
 
-async def test_users_of_one_role_share_what_they_may_call(
+async def test_callers_share_what_is_known_of_commands(
     played: Played, cloudstack: CloudStack, alice: Account
 ) -> None:
-    played.answers["listApis"] = {"listapisresponse": {"api": [{"name": "listZones", "params": []}]}}
+    played.answers["listApis"] = {
+        "listapisresponse": {"api": [{"name": "listZones", "params": [{"name": "id"}]}]}
+    }
     bob = cloudstack.account(Credentials("bob", "bob-key", SECRET))
-    assert await alice.apis() is await bob.apis()
+    assert (await alice.apis())["listZones"] is (await bob.apis())["listZones"]
+
+
+async def test_of_one_command_only_that_is_asked(played: Played, alice: Account) -> None:
+    api = {"name": "listZones", "params": [{"name": "id"}]}
+    played.answers["listApis"] = {"listapisresponse": {"count": 1, "api": [api]}}
+    assert await alice.takes("listZones", "id")
+    assert not await alice.takes("listZones", "keyword")
+    assert await alice.may_call("listZones")
+    assert [(params["command"], params.get("name")) for params in played.asked] == [("listApis", "listZones")]
+
+
+@pytest.mark.parametrize("refusal", [431, 530])
+async def test_a_command_that_is_not_there_before_4_23(played: Played, alice: Account, refusal: int) -> None:
+    api = {"name": "listZones", "params": []}
+
+    def apis(params: dict[str, str]) -> Answer:
+        if "name" in params:
+            return refusal, {"errorresponse": {"errorcode": refusal, "errortext": "Internal error"}}
+        return {"listapisresponse": {"count": 1, "api": [api]}}
+
+    played.answers["listApis"] = apis
+    assert not await alice.may_call("listUserKeys")
+    assert await alice.may_call("listZones")
+    assert [params.get("name") for params in played.asked] == ["listUserKeys", None, "listZones"]
+
+
+async def test_a_command_that_is_not_there_from_4_23_on(played: Played, alice: Account) -> None:
+    played.answers["listApis"] = {"listapisresponse": {"api": [{"name": "listZones", "params": []}]}}
+    assert not await alice.may_call("listHosts")
 
 
 async def test_a_failure_to_list_the_apis_is_not_kept(played: Played, alice: Account) -> None:
@@ -360,7 +391,13 @@ async def test_a_projects_calls_carry_it_where_the_command_takes_it(
     await project.list("listZones")
     await project.list("listVolumes", projectid="-1")
     asked = [(params["command"], params.get("projectid")) for params in played.asked]
-    assert asked == [("listApis", None), ("listVolumes", "p"), ("listZones", None), ("listVolumes", "-1")]
+    assert asked == [
+        ("listApis", None),
+        ("listVolumes", "p"),
+        ("listApis", None),
+        ("listZones", None),
+        ("listVolumes", "-1"),
+    ]
 
 
 async def test_a_key_is_valid_when_cloudstack_answers_any_call_with_it(

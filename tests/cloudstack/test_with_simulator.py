@@ -122,4 +122,6 @@ async def test_the_callers_commands_and_the_clouds_settings_are_known(alice: Acc
     apis = await alice.apis()
     assert "projectid" in apis["listVirtualMachines"]
     assert "listHosts" not in apis
+    assert await alice.takes("listVirtualMachines", "projectid")
+    assert not await alice.may_call("listHosts")
     assert (await alice.capabilities())["cloudstackversion"].startswith("4.")

@@ -84,6 +84,18 @@ async def test_list_apis_names_what_the_role_may_call() -> None:
     assert names["alice"] < names["keylookup"] <= names["admin"]
 
 
+async def test_list_apis_by_name() -> None:
+    new, old = Cloud(), Cloud(version="4.18.0.0")
+    for cloud in (new, old):
+        [api] = ask(cloud, "listApis", name="listZones")["api"]
+        assert api["name"] == "listZones"
+    assert ask(new, "listApis", name="listHosts")["count"] == ask(new, "listApis")["count"]
+    for cloud, name in ((old, "listHosts"), (new, "LISTZones")):
+        with pytest.raises(ApiError) as refused:
+            ask(cloud, "listApis", name=name)
+        assert refused.value.status == 530
+
+
 async def test_quota_and_capacity_refuse() -> None:
     cloud = Cloud(job_time=0.01, settings={"zone.machines": 1})
     deploy(cloud)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from ec2bridge.simulator import apis
 from ec2bridge.simulator.apis import Api
 from ec2bridge.simulator.call import Call
-from ec2bridge.simulator.errors import invalid
 from ec2bridge.simulator.registry import Answer, command, commands
 from ec2bridge.simulator.tables import Row
 
@@ -61,14 +60,15 @@ def _setting(name: str, value: object) -> Row:
 def list_apis(call: Call) -> Answer:
     allowed = call.cloud.rules(call.caller.role)
     names = sorted(entry.name for entry in commands().values() if entry.name in allowed)
-    wanted = call.text("name")
-    if wanted is not None:
-        names = [name for name in names if name.lower() == wanted.lower()]
-        if not names:
-            raise invalid(
-                f"The API {wanted} does not exist or is not available for the account {call.caller.name}."
-            )
     found = [api for name in names if (api := apis.find(name, call.cloud.release))]
+    wanted = call.text("name")
+    if wanted in {api.name for api in found}:
+        found = [api for api in found if api.name == wanted]
+    elif wanted is not None and (
+        call.cloud.release < apis.FULL_VERSION or wanted.lower() in {api.name.lower() for api in found}
+    ):
+        raise call.internal(f"no API is named {wanted}", 9999)
+    # From 4.23 on a name that the role may not call, or that nothing has, is as good as none.
     return call.page("api", [_show(api) for api in found])
 
 
