@@ -67,7 +67,6 @@ def log_to_stderr(level: str, line: str) -> None:
     logging.basicConfig(level=level, handlers=[handler])
     handler.addFilter(_worth_logging)
     # Its statements hold what users keep in the store.
-    logging.getLogger("aiosqlite").setLevel(logging.WARNING)
 
 
 def _worth_logging(record: logging.LogRecord) -> bool:

@@ -6,28 +6,26 @@ when several bridges run side by side. The primary key is what makes replicas ex
 version what makes a change rest on the value that was read (`replace`).
 """
 
-import asyncio
 import json
 import os
 import sqlite3
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Column as C
 from sqlalchemy import (
-    CursorResult,
+    Connection,
     Delete,
     Float,
     Integer,
     MetaData,
     Table,
     Text,
+    case,
     delete,
-    event,
     func,
     insert,
     or_,
@@ -35,15 +33,13 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.sql.elements import ColumnElement
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random
 
-Rows = list[Mapping[Any, Any]]
-P = ParamSpec("P")
+from ec2bridge.database import Database, NotOpenError
+
 R = TypeVar("R")
+Rows = list[Mapping[Any, Any]]
 
 SCHEMA = 1
 MOST_LISTS = 4096
@@ -81,23 +77,6 @@ class Entry:
     expires: float | None
 
 
-def _whole(
-    work: Callable[Concatenate["Store", P], Coroutine[Any, Any, R]],
-) -> Callable[Concatenate["Store", P], Coroutine[Any, Any, R]]:
-    """See a query through even when its caller goes away.
-
-    One that is broken off costs its connection, and what lies in memory lies in the one connection that there is.
-    """
-
-    async def seen_through(store: "Store", /, *args: P.args, **kwargs: P.kwargs) -> R:
-        task = asyncio.ensure_future(work(store, *args, **kwargs))
-        store.running.add(task)
-        task.add_done_callback(store.running.discard)
-        return await asyncio.shield(task)
-
-    return seen_through
-
-
 class Store:
     """Values under (account, kind, key); an expired entry is as good as absent.
 
@@ -105,25 +84,16 @@ class Store:
     """
 
     def __init__(self, location: str | None = None) -> None:
-        self.url = _url(location)
-        self._engine: AsyncEngine | None = None
+        self.database = Database(_url(location))
+        self.url = self.database.url
         self._writes = 0
-        self.running: set[asyncio.Future[Any]] = set()
         self._lists: OrderedDict[tuple[str, str], tuple[Any, Rows]] = OrderedDict()
-
-    @property
-    def engine(self) -> AsyncEngine:
-        """The open engine."""
-        if self._engine is None:
-            raise StoreError("The store has not been opened.")
-        return self._engine
 
     async def start(self) -> None:
         """Open the store and make its table; raises StoreError with a sentence when that cannot be."""
         try:
-            self._engine = _engine(self.url)
-            await _prepare(self._engine)
-        except (SQLAlchemyError, OSError, ImportError) as error:
+            await self.database.start(_prepare)
+        except (SQLAlchemyError, sqlite3.Error, OSError, ImportError) as error:
             await self.close()
             reason = getattr(error, "orig", None) or error
             if isinstance(error, ModuleNotFoundError):
@@ -137,23 +107,18 @@ class Store:
 
     async def close(self) -> None:
         """Close all connections; what lies in memory is gone."""
-        await asyncio.gather(*self.running, return_exceptions=True)
-        if self._engine is not None:
-            await self._engine.dispose()
-            self._engine = None
+        await self.database.close()
 
     async def get(self, account: str, kind: str, key: str) -> Any:
         """The value, or None."""
         entry = await self.entry(account, kind, key)
         return None if entry is None else entry.value
 
-    @_whole
     async def entry(self, account: str, kind: str, key: str) -> Entry | None:
         """The value with its version, for `replace`."""
         query = select(_entries).where(_at(account, kind, key), _alive())
-        async with self.engine.connect() as connection:
-            row = (await connection.execute(query)).mappings().first()
-        return None if row is None else _entry(row)
+        rows = await self._rows(query)
+        return _entry(rows[0]) if rows else None
 
     async def list(self, account: str, kind: str) -> list[Entry]:
         """All entries of a kind, in the order in which they were made."""
@@ -169,11 +134,22 @@ class Store:
         now = time.time()
         return [_entry(row) for row in rows if row["expires"] is None or row["expires"] > now]
 
-    @_whole
     async def _list(self, account: str, kind: str) -> Rows:
-        query = select(_entries).where(_of(account, kind), _alive()).order_by("created", "key")
-        async with self.engine.connect() as connection:
-            return [dict(row) for row in (await connection.execute(query)).mappings()]
+        return await self._rows(
+            select(_entries).where(_of(account, kind), _alive()).order_by("created", "key")
+        )
+
+    async def _rows(self, query: Any) -> Rows:
+        def read(connection: Connection) -> Rows:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+        return await self._run(read)
+
+    async def _run(self, work: Callable[[Connection], R]) -> R:
+        try:
+            return await self.database.run(work)
+        except NotOpenError:
+            raise StoreError("The store has not been opened.") from None
 
     def _stamp(self) -> Any:
         """What changes with every write; None where others may write unseen.
@@ -181,7 +157,7 @@ class Store:
         A query costs a millisecond, and every listing of machines makes several whose answer hardly ever changes.
         SQLite appends each commit, of whichever process, to its log file; PostgreSQL is always asked.
         """
-        if not self.url.drivername.startswith("sqlite"):
+        if not self.database.is_sqlite:
             return None
         if not self.url.database:
             return self._writes
@@ -189,25 +165,41 @@ class Store:
 
     async def put(self, account: str, kind: str, key: str, value: Any, ttl: float | None = None) -> None:
         """Set a value, whether there was one or not; `ttl` in seconds."""
-        while not await self.put_new(account, kind, key, value, ttl):
-            change = _changed(value, ttl).where(_at(account, kind, key))
-            if await self._execute(change):
-                return
+        now = time.time()
+        expired = _entries.c.expires <= now
+        await self._insert(
+            (account, kind, key),
+            _value(value, ttl, now),
+            version=case((expired, 1), else_=_entries.c.version + 1),
+            created=case((expired, now), else_=_entries.c.created),
+        )
 
-    @_whole
     async def put_new(self, account: str, kind: str, key: str, value: Any, ttl: float | None = None) -> bool:
         """Set a value where there is none; False when the key is taken, here or by another replica."""
         now = time.time()
-        place = {"account": account, "kind": kind, "key": key}
-        row = {"value": json.dumps(value), "version": 1, "created": now, "expires": ttl and now + ttl}
-        try:
-            async with self.engine.begin() as connection:
-                await connection.execute(_expired().where(_at(account, kind, key)))
-                await connection.execute(insert(_entries).values(**place, **row))
-        except IntegrityError:
-            return False
+        row = _value(value, ttl, now)
+        return await self._insert((account, kind, key), row, only_if=_entries.c.expires <= now)
+
+    async def _insert(
+        self,
+        place: tuple[str, str, str],
+        row: Mapping[str, Any],
+        only_if: ColumnElement[bool] | None = None,
+        **otherwise: Any,
+    ) -> bool:
+        """Insert a row; over one that is there only under a condition, and with some values of its own."""
+        primary = dict(zip(("account", "kind", "key"), place, strict=True))
+
+        def write(connection: Connection) -> bool:
+            statement = _insert_of(connection)(_entries).values(**primary, **row)
+            statement = statement.on_conflict_do_update(
+                index_elements=list(primary), set_={**row, **otherwise}, where=only_if
+            )
+            return bool(connection.execute(statement).rowcount > 0)
+
+        written = await self._run(write)
         self._writes += 1
-        return True
+        return written
 
     async def replace(
         self, account: str, kind: str, key: str, value: Any, version: int, ttl: float | None = None
@@ -220,23 +212,23 @@ class Store:
         """Remove a value; False when there was none."""
         return await self._execute(delete(_entries).where(_at(account, kind, key)))
 
-    @_whole
     async def purge(self, most: int = MOST_PASSING) -> int:
         """Remove what has expired, and of what will the oldest where there is too much; return how many that were."""
-        async with self.engine.begin() as connection:
-            result = await connection.execute(_expired())
-            removed = result.rowcount
-            for account, kind in (await connection.execute(_crowded(most))).all():
-                removed += (await connection.execute(_oldest(account, kind, most))).rowcount
+
+        def remove(connection: Connection) -> int:
+            removed = connection.execute(_expired()).rowcount
+            for account, kind in connection.execute(_crowded(most)).all():
+                removed += connection.execute(_oldest(account, kind, most)).rowcount
+            return removed
+
+        removed = await self._run(remove)
         self._writes += 1
         return removed
 
-    @_whole
     async def _execute(self, statement: Any) -> bool:
-        async with self.engine.begin() as connection:
-            result: CursorResult[Any] = await connection.execute(statement)
+        rows = await self._run(lambda connection: connection.execute(statement).rowcount)
         self._writes += 1
-        return result.rowcount > 0
+        return rows > 0
 
 
 def _file_stamp(path: str) -> tuple[int, int]:
@@ -249,9 +241,9 @@ def _file_stamp(path: str) -> tuple[int, int]:
 
 def _url(location: str | None) -> URL:
     if not location:
-        return make_url("sqlite+aiosqlite://")
+        return make_url("sqlite://")
     if "://" not in location:
-        return URL.create("sqlite+aiosqlite", database=location)
+        return URL.create("sqlite", database=location)
     try:
         url = make_url(location)
     except ArgumentError as error:
@@ -259,59 +251,33 @@ def _url(location: str | None) -> URL:
     drivers = {
         "postgresql": "postgresql+asyncpg",
         "postgres": "postgresql+asyncpg",
-        "sqlite": "sqlite+aiosqlite",
+        "sqlite+aiosqlite": "sqlite",
     }
     return url.set(drivername=drivers.get(url.drivername, url.drivername))
 
 
-def _engine(url: URL) -> AsyncEngine:
-    if not url.drivername.startswith("sqlite"):
-        return create_async_engine(url, pool_pre_ping=True)
-    if not url.database:
-        # Each connection to a database in memory is a database of its own, so there is one, taken in turns.
-        return create_async_engine(url, poolclass=AsyncAdaptedQueuePool, pool_size=1, max_overflow=0)
-    # User data in launch templates may hold secrets: the file is its owner's alone.
-    Path(url.database).touch(mode=0o600, exist_ok=True)
-    engine = create_async_engine(url, connect_args={"timeout": 30})
-    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-    return engine
+def _insert_of(connection: Connection) -> Any:
+    """The insert of the database's own dialect, which can say what happens to a row that is there."""
+    if connection.dialect.name == "sqlite":
+        from sqlalchemy.dialects import sqlite as dialect
+    else:
+        from sqlalchemy.dialects import postgresql as dialect  # type: ignore[no-redef]
+    return dialect.insert
 
 
-# A file becomes WAL once, and SQLite answers "database is locked" without waiting to those that come at that moment.
-@retry(
-    retry=retry_if_exception_type(sqlite3.OperationalError),
-    wait=wait_random(0.01, 0.05),
-    stop=stop_after_delay(10),
-    reraise=True,
-)
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    cursor = connection.cursor()
-    # Readers and one writer at a time, in several processes, and nothing half-written after a crash.
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=NORMAL")
-    cursor.close()
-
-
-# Replicas that start together make the tables one after another; each lock ends with its transaction.
-_ALONE = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "SELECT pg_advisory_xact_lock(3141592653)"}
-
-
-async def _prepare(engine: AsyncEngine) -> None:
-    async with engine.begin() as connection:
-        if alone := _ALONE.get(engine.dialect.name):
-            await connection.exec_driver_sql(alone)
-        await connection.run_sync(_metadata.create_all)
-        await _check_schema(connection)
-
-
-async def _check_schema(connection: AsyncConnection) -> None:
-    found = (await connection.execute(select(_schema.c.version))).scalars().all()
+def _prepare(connection: Connection) -> None:
+    _metadata.create_all(connection)
+    found = connection.execute(select(_schema.c.version)).scalars().all()
     if not found:
-        await connection.execute(insert(_schema).values(version=SCHEMA))
+        connection.execute(insert(_schema).values(version=SCHEMA))
     elif found != [SCHEMA]:
         raise StoreError(
             f"The store was written by another version (schema {found[0]}, this one reads {SCHEMA})."
         )
+
+
+def _value(value: Any, ttl: float | None, now: float) -> dict[str, Any]:
+    return {"value": json.dumps(value), "version": 1, "created": now, "expires": ttl and now + ttl}
 
 
 def _of(account: str, kind: str) -> ColumnElement[bool]:

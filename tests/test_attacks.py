@@ -411,9 +411,8 @@ def test_the_store_is_purged(make_place: Callable[..., Place], monkeypatch: pyte
 
 
 async def _rows(store: Any) -> int:
-    async with store.engine.connect() as connection:
-        found = await connection.exec_driver_sql("select count(*) from entries where kind = 'b'")
-        return int(found.scalar_one())
+    query = "select count(*) from entries where kind = 'b'"
+    return int(await store.database.run(lambda connection: connection.exec_driver_sql(query).scalar_one()))
 
 
 # --- logs, answers and files ---------------------------------------------------------------------------------------

@@ -63,7 +63,7 @@ async def test_a_caller_that_goes_away_costs_nothing(store: Store, account: str)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     await store.put(account, "k", "last", 2)
-    await asyncio.gather(*store.running)
+    await asyncio.gather(*store.database.running)
 
     keys = [entry.key for entry in await store.list(account, "k")]
 
@@ -105,6 +105,12 @@ async def test_what_has_expired_is_absent(store: Store, account: str) -> None:
     assert [entry.key for entry in await store.list(account, "k")] == ["long"]
     assert not await store.replace(account, "k", "short", 3, version=1)
     assert await store.put_new(account, "k", "short", 4)
+    await store.put(account, "k", "again", 1, ttl=0.01)
+    await store.put(account, "k", "later", 2)
+    await asyncio.sleep(0.03)
+    await store.put(account, "k", "again", 3)
+    entries = await store.list(account, "k")
+    assert [(entry.key, entry.version) for entry in entries][-2:] == [("later", 1), ("again", 1)]
     assert not await store.put_new(account, "k", "long", 5)
 
 
@@ -248,9 +254,9 @@ def test_a_urls_password_is_not_shown() -> None:
         Store("not a url://")
 
 
-def test_a_store_must_be_started() -> None:
+async def test_a_store_must_be_started() -> None:
     with pytest.raises(StoreError, match="not been opened"):
-        _ = Store().engine
+        await Store().get("a", "k", "x")
 
 
 async def test_a_listing_kept_in_memory_sees_every_write(tmp_path: Path) -> None:

@@ -1,0 +1,126 @@
+"""Where the store's table lies: SQLite or PostgreSQL, opened, prepared, and worked with in transactions.
+
+A transaction is a function of a connection, and the same for both. SQLite's runs as a whole in a thread, for each hop
+between threads costs more than a query does; PostgreSQL's in the event loop, through its asynchronous driver.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL
+from sqlalchemy.pool import StaticPool
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+R = TypeVar("R")
+
+THREADS = 4
+"""Transactions of a file that run beside one another: one that waits for another process must not hold up all."""
+
+
+class NotOpenError(Exception):
+    """The database has not been opened, or has been closed."""
+
+
+class Database:
+    """One database; raises SQLAlchemy's and SQLite's errors."""
+
+    def __init__(self, url: URL) -> None:
+        self.url = url
+        self.running: set[asyncio.Future[Any]] = set()
+        self._threads: ThreadPoolExecutor | None = None
+        self._engine: Engine | AsyncEngine | None = None
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether it is SQLite, of which each commit can be seen in a file."""
+        return self.url.drivername.startswith("sqlite")
+
+    async def start(self, prepare: Callable[[Connection], None]) -> None:
+        """Open it; `prepare` makes what is missing, in one process after another."""
+        if self.is_sqlite:
+            self._threads = ThreadPoolExecutor(THREADS if self.url.database else 1, "store")
+            self._engine = _sqlite(self.url)
+        else:
+            # Only here: it costs every start a tenth of a second.
+            from sqlalchemy.ext.asyncio import create_async_engine
+
+            self._engine = create_async_engine(self.url, pool_pre_ping=True)
+
+        def alone(connection: Connection) -> None:
+            connection.exec_driver_sql(_ALONE[connection.dialect.name])
+            prepare(connection)
+
+        await self.run(alone)
+
+    async def close(self) -> None:
+        """Close all connections; what lies in memory is gone."""
+        await asyncio.gather(*self.running, return_exceptions=True)
+        engine, self._engine = self._engine, None
+        if isinstance(engine, Engine):
+            engine.dispose()
+        elif engine is not None:
+            await engine.dispose()
+        if self._threads is not None:
+            self._threads.shutdown()
+
+    async def run(self, work: Callable[[Connection], R]) -> R:
+        """Do the work in a transaction, and see it through even when the caller goes away.
+
+        What is broken off costs its connection, and what lies in memory lies in the one connection that there is.
+        """
+        task = asyncio.ensure_future(self._run(work))
+        self.running.add(task)
+        task.add_done_callback(self.running.discard)
+        return await asyncio.shield(task)
+
+    async def _run(self, work: Callable[[Connection], R]) -> R:
+        engine = self._engine
+        if engine is None:
+            raise NotOpenError
+        if isinstance(engine, Engine):
+            return await asyncio.get_running_loop().run_in_executor(self._threads, _transaction, engine, work)
+        async with engine.begin() as connection:
+            return await connection.run_sync(work)
+
+
+def _transaction(engine: Engine, work: Callable[[Connection], R]) -> R:
+    with engine.begin() as connection:
+        return work(connection)
+
+
+def _sqlite(url: URL) -> Engine:
+    if not url.database:
+        # Each connection to a database in memory is a database of its own, so there is one.
+        return create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False})
+    # User data in launch templates may hold secrets: the file is its owner's alone.
+    Path(url.database).touch(mode=0o600, exist_ok=True)
+    engine = create_engine(url, connect_args={"timeout": 30, "check_same_thread": False})
+    event.listen(engine, "connect", _prepare_file)
+    return engine
+
+
+# A file becomes WAL once, and SQLite answers "database is locked" without waiting to those that come at that moment.
+@retry(
+    retry=retry_if_exception_type(sqlite3.OperationalError),
+    wait=wait_random(0.01, 0.05),
+    stop=stop_after_delay(10),
+    reraise=True,
+)
+def _prepare_file(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    # Readers and one writer at a time, in several processes, and nothing half-written after a crash.
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.close()
+
+
+# Replicas that start together make the tables one after another; each lock ends with its transaction.
+_ALONE = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "SELECT pg_advisory_xact_lock(3141592653)"}
