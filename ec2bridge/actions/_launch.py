@@ -5,6 +5,7 @@ sets on a machine as it is made (its name, its extra disks, a public address) Cl
 So a launch becomes the parameters of deployVirtualMachine, and a list of what is done after it.
 """
 
+import asyncio
 import base64
 import binascii
 import hashlib
@@ -16,7 +17,7 @@ from ec2bridge.actions._context import Context
 from ec2bridge.actions._launch_disks import Disks, disks
 from ec2bridge.actions._launch_groups import launch_groups, membership
 from ec2bridge.actions._launch_network import Nics, nics
-from ec2bridge.actions._places import Zone
+from ec2bridge.actions._places import Zone, networks
 from ec2bridge.actions._tagging import WIDEST
 from ec2bridge.actions._types import TYPE_DETAIL, resolve_type
 from ec2bridge.cloudstack.errors import CloudStackError
@@ -59,8 +60,8 @@ async def plan(ctx: Context, request: dict[str, Any]) -> Launch:
     """Resolve a RunInstances request, with nothing but reads; raises what AWS raises for what is wrong."""
     least, most = _counts(request)
     tags = _tags.specifications(request, *KINDS_TAGGED)
-    image = await _image(ctx, request)
-    placed = await nics(ctx, request, image, most)
+    image, found = await asyncio.gather(_image(ctx, request), networks(ctx))
+    placed = await nics(ctx, request, image, found)
     offering, custom = await resolve_type(ctx, request.get("InstanceType") or DEFAULT_TYPE, placed.zone.uuid)
     groups = await launch_groups(ctx, request, placed)
     hard = await disks(ctx, request, placed.zone)

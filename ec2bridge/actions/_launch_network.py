@@ -11,7 +11,7 @@ from typing import Any
 from ec2bridge.actions import _interfaces, _tags
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._default_subnets import make_network
-from ec2bridge.actions._places import Zone, default_network, networks, resolve_zone, subnet_id, zones
+from ec2bridge.actions._places import Zone, default_network, resolve_zone, subnet_id, zones
 from ec2bridge.actions._values import known
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id
@@ -64,10 +64,9 @@ class Nics:
         return any("Record" in nic for nic in self.wanted)
 
 
-async def nics(ctx: Context, request: dict[str, Any], image: list[Row], most: int) -> Nics:
-    """Decide zone and networks from SubnetId, NetworkInterfaces, Placement, or the defaults."""
+async def nics(ctx: Context, request: dict[str, Any], image: list[Row], found: list[Row]) -> Nics:
+    """Decide zone and networks, of those that there are, from SubnetId, NetworkInterfaces, Placement, or defaults."""
     wanted = [await _existing(ctx, nic) for nic in _wanted(request)]
-    found = await networks(ctx)
     rows = [_subnet(found, nic["SubnetId"]) for nic in wanted if nic.get("SubnetId")]
     zone = await _zone(ctx, request, rows, image, found)
     if not rows and not zone.basic:

@@ -46,6 +46,28 @@ def test_a_launch_needs_nothing_but_an_image_in_any_zone(ec2: Any, zone: str) ->
     assert machine["VpcId"] == subnet["VpcId"]
 
 
+@pytest.mark.parametrize(
+    ("zone", "more"),
+    [
+        # In a zone without security groups the machine's own are found and written down.
+        (ADVANCED, ["createTags", "listSecurityGroups", "listVPCs"]),
+        (BASIC, []),
+        (GROUPED, []),
+    ],
+)
+def test_what_a_launch_costs(place: Place, zone: str, more: list[str]) -> None:
+    ec2 = place.client()
+    request = {"ImageId": ec2.describe_images()["Images"][0]["ImageId"], "InstanceType": "t2.micro"}
+    machine = launch(ec2, **placed(zone))[0]["InstanceId"]
+    until(ec2, "running", machine)
+    native = place.commands(lambda: ec2.run_instances(MinCount=1, MaxCount=1, **request, **placed(zone)))
+    # Up to the answer; how often a job is asked for, and whether a minute has passed, is a matter of time.
+    timely = {"queryAsyncJobResult", "listZones", "listServiceOfferings"}
+    asked = [name for name in native[: native.index("listVirtualMachines") + 1] if name not in timely]
+    needed = ["listTemplates", "listNetworks", "deployVirtualMachine", "listVirtualMachines"]
+    assert sorted(asked) == sorted([*needed, *more])
+
+
 def test_two_first_launches_make_one_network(place: Place) -> None:
     ec2 = place.client()
     launch(ec2, **placed(ADVANCED))
