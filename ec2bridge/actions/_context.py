@@ -7,6 +7,7 @@ An action knows neither HTTP nor XML. It gets a `Context` and the parsed request
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from ec2bridge.auth.secrets import Credentials, Identity
@@ -65,6 +66,7 @@ class Context:
         return account_id(self.identity.domain_id, self.identity.account)
 
 
+@lru_cache(4096)
 def account_id(domain_id: str, account: str) -> str:
     """Return the 12 stable digits that stand for a CloudStack account.
 

@@ -11,9 +11,9 @@ from typing import Any
 from ec2bridge.actions import _interfaces, _tags, _tiers
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._instances import goes_with_machine
-from ec2bridge.actions._machine_states import ADDRESS, GROUPS, LAUNCH_KIND, LAUNCH_MARK, STOP_KIND
+from ec2bridge.actions._machine_states import ADDRESS, LAUNCH_KIND, STOP_KIND
 from ec2bridge.actions._records import ENDING, UNDONE, Record, carry_on, is_orphan, trimmed
-from ec2bridge.cloudstack.client import Account
+from ec2bridge.actions._releasing import delete_leftovers, expunge, let_go
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 
 log = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ async def end(record: Record) -> None:
     try:
         if not data["destroyed"]:
             await _destroy_when_free(record)
-        await _expunge(record)
+        await expunge(record)
     except CloudStackUnavailable:
         raise
     except CloudStackError as error:
@@ -98,7 +98,7 @@ async def end(record: Record) -> None:
         log.warning("machine %s could not be destroyed: %s", record.uuid, error)
         await record.close()
         return
-    await _delete_leftovers(record)
+    await delete_leftovers(record)
     await _tiers.settle_later(ctx, *data.get("vpcs", ()))
     await finish(record)
 
@@ -146,7 +146,7 @@ async def _destroy_carefully(record: Record) -> None:
     if not await _is_listed(ctx, uuid):
         return
     if data["careful"]:
-        await _let_go(record)
+        await let_go(record)
     answer = await destroy(ctx, uuid, data)
     await ctx.account.wait(answer["jobid"])
     await record.save(destroyed=True)
@@ -155,116 +155,6 @@ async def _destroy_carefully(record: Record) -> None:
 async def _is_listed(ctx: Context, uuid: str) -> bool:
     """Whether the owner still sees the machine; if not, someone else has destroyed it."""
     return bool(await ctx.account.list("listVirtualMachines", ids=[uuid], details=["min"]))
-
-
-async def _let_go(record: Record) -> None:
-    """Take a machine out of what it would hold until CloudStack itself expunges it."""
-    ctx, data, uuid = record.ctx, record.data, record.uuid
-    await _stop(ctx, uuid)
-    attached = {row["id"]: row for row in await ctx.account.list("listVolumes", virtualmachineid=uuid)}
-    for volume in data["detach"]:
-        if attached.pop(volume, None):
-            await ctx.account.job("detachVolume", id=volume)
-    if tagged := [volume for volume, row in attached.items() if row.get("tags")]:
-        # CloudStack lists the tags of the root volume until it expunges it.
-        await _quietly(ctx, "deleteTags", resourcetype="Volume", resourceids=tagged)
-    if data["grouped"]:
-        await _quietly(ctx, "updateVirtualMachine", id=uuid, securitygroupnames="default")
-    if data["static"] and not data["address"]:
-        await _quietly(ctx, "disableStaticNat", ipaddressid=data["static"])
-    row = {"id": uuid, "tags": data["row"]["tags"]}
-    await _tags.mark(ctx, "instance", row, {GROUPS: None})
-
-
-async def _stop(ctx: Context, uuid: str) -> None:
-    try:
-        await ctx.account.job("stopVirtualMachine", id=uuid, forced=True)
-    except CloudStackUnavailable:
-        raise
-    except CloudStackError as error:
-        log.info("machine %s is not stopped by force: %s", uuid, error)
-        # An operator may keep force from users (allow.user.force.stop.vm).
-        await _quietly(ctx, "stopVirtualMachine", id=uuid)
-
-
-async def _expunge(record: Record) -> None:
-    """Expunge as whoever may; a machine that is gone is as good."""
-    ctx, data = record.ctx, record.data
-    if data["expunge"] == "owner":
-        return
-    service = ctx.site.service if data["expunge"] == "service" else None
-    if service and not data["destroyed"] and not await _is_left_over(ctx, service, record.uuid):
-        return
-    account = service or ctx.account
-    try:
-        await account.job("expungeVirtualMachine", id=record.uuid)
-    except CloudStackUnavailable:
-        raise
-    except CloudStackError as error:
-        if error.passes:
-            raise
-        if "Unable to find" in error.errortext or data["expunge"] == "nobody":
-            return
-        log.error(
-            "machine %s is destroyed, but the look-up account may not expunge it (%s):"
-            " its groups, networks and addresses stay in use until CloudStack does",
-            record.uuid,
-            error,
-        )
-
-
-async def _is_left_over(ctx: Context, service: Account, uuid: str) -> bool:
-    """Whether a machine that the caller no longer sees is still the caller's, and destroyed.
-
-    It may have been given to another account meanwhile: what the caller has not destroyed with their own keys, the
-    look-up account expunges only if CloudStack says whose it is.
-    """
-    project = ctx.credentials.project_id
-    try:
-        rows = await service.list(
-            "listVirtualMachines", id=uuid, listall=True, projectid=project, details=["min"]
-        )
-    except CloudStackUnavailable:
-        raise
-    except CloudStackError:
-        return False
-    owners = {(row.get("domainid"), row.get("projectid") or row.get("account")) for row in rows}
-    dead = {row.get("state") for row in rows} <= {"Destroyed", "Expunging", "Error"}
-    return dead and owners == {(ctx.identity.domain_id, ctx.identity.account)}
-
-
-async def _delete_leftovers(record: Record) -> None:
-    """Delete volumes that were made for the machine and never attached, and release its address."""
-    ctx, data = record.ctx, record.data
-    if data["volumes"]:
-        left = {row["id"] for row in await ctx.account.list("listVolumes") if not row.get("virtualmachineid")}
-        for volume in data["volumes"]:
-            if volume in left:
-                await _quietly(ctx, "deleteVolume", id=volume)
-    if data["address"] and await _is_launchs(record):
-        await _quietly(ctx, "disassociateIpAddress", id=data["address"])
-
-
-async def _is_launchs(record: Record) -> bool:
-    """Whether the address that came with the launch is still that, and no Elastic IP allocated since."""
-    try:
-        rows = await record.ctx.account.list("listPublicIpAddresses", id=record.data["address"])
-    except CloudStackUnavailable:
-        raise
-    except CloudStackError:
-        return False  # nobody's any more
-    unmarked = record.data.get("unmarked", False)
-    return any(unmarked or _tags.hidden(row).get(LAUNCH_MARK) == record.uuid for row in rows)
-
-
-async def _quietly(ctx: Context, command: str, **params: Any) -> None:
-    """Do what matters less than that the machine is gone; a failure is for the operator to read."""
-    try:
-        await ctx.account.job(command, **params)
-    except CloudStackUnavailable:
-        raise
-    except CloudStackError as error:
-        log.warning("while a machine was terminated: %s", error)
 
 
 async def undo(ctx: Context, row: Row, launch: dict[str, Any]) -> None:

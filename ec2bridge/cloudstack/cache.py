@@ -25,6 +25,9 @@ class Cached:
         """The value under `key`, fetched when it is missing or old."""
         now = time.monotonic()
         entry = self._entries.get(key)
+        if entry is not None and entry[0] > now and entry[1].done():
+            known: T = entry[1].result()
+            return known
         if entry is None or (entry[0] <= now and entry[1].done()):
             future = asyncio.ensure_future(fetch())
             future.add_done_callback(lambda done: self._drop_failure(key, done))
