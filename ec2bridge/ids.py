@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from ec2bridge.errors import Ec2Error
 
-DIGITS = 17
+DIGITS, SHORT = 17, 8
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 # 17 digits today, 8 before 2016; old scripts and saved Terraform states still hold the short ones.
 _DIGITS = re.compile(r"[0-9a-f]{8}|[0-9a-f]{17}", re.IGNORECASE)

@@ -132,6 +132,8 @@ class Known:
     by_digits: OrderedDict[str, str] = field(default_factory=OrderedDict)
     seen: set[str] = field(default_factory=set)
     misses: OrderedDict[str, float] = field(default_factory=OrderedDict)
+    _by_start: dict[str, str | None] | None = None
+    """The ids by the digits of a short one, None where several have them; made when one is asked for."""
 
     def remember(self, native_ids: Iterable[str]) -> None:
         """Take note of objects; those seen before cost a look into a set."""
@@ -139,9 +141,11 @@ class Known:
             if native_id not in self.seen:
                 self._add(native_id)
         while len(self.by_digits) > self.most:
+            self._by_start = None
             self.seen.discard(self.by_digits.popitem(last=False)[1])
 
     def _add(self, native_id: str) -> None:
+        self._by_start = None
         digits = ids.digits_of(self.kind, native_id)
         other = self.by_digits.get(digits)
         self.seen.add(native_id)
@@ -164,6 +168,7 @@ class Known:
         """Know nothing any more of objects that are gone."""
         for native_id in native_ids:
             if native_id in self.seen:
+                self._by_start = None
                 self.seen.discard(native_id)
                 self.by_digits.pop(ids.digits_of(self.kind, native_id), None)
 
@@ -171,8 +176,13 @@ class Known:
         """The native id behind the digits of an id, long or short."""
         if len(digits) == ids.DIGITS:
             return self.by_digits.get(digits)
-        found = {native_id for known, native_id in self.by_digits.items() if known.startswith(digits)}
-        return found.pop() if len(found) == 1 else None
+        if self._by_start is None:
+            # Once, however many are asked for: a request may name a thousand.
+            self._by_start = {}
+            for known, native_id in self.by_digits.items():
+                start = known[: ids.SHORT]
+                self._by_start[start] = None if start in self._by_start else native_id
+        return self._by_start.get(digits)
 
     def missed(self, digits: str) -> bool:
         """Whether a listing has just shown that there is no such object."""

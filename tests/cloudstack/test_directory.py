@@ -122,6 +122,19 @@ async def test_uuids_short_ids_and_old_ids_are_taken(directory: Directory) -> No
     assert await directory.resolve_all("instance", [ID, UUID]) == [UUID, UUID]
 
 
+def test_a_short_id_that_two_have_names_neither() -> None:
+    known, twin = Known("instance"), UUID[:8] + "-0000-4000-8000-000000000000"
+    known.remember([UUID])
+    assert known.find(UUID[:8]) == UUID
+    known.remember([twin])
+    assert known.find(UUID[:8]) is None
+    known.forget([twin])
+    assert known.find(UUID[:8]) == UUID
+    known.most = 1
+    known.remember([twin])
+    assert known.find(UUID[:8]) == twin
+
+
 async def test_what_is_forgotten_is_looked_for_again(played: Played, directory: Directory) -> None:
     played.answers["listVirtualMachines"] = listing("virtualmachine")
     directory.remember("instance", [{"id": UUID}])
