@@ -82,6 +82,8 @@ def show(call: Call, template: Row, zone: Row) -> Row:
         row["status"] = "Download Complete"
     else:
         row.pop("url", None)
+    if call.words("details") == ["min"]:
+        row = {key: row[key] for key in row if key not in ("details", "forcks")}
     return {**row, "tags": tags.inside(call.cloud, template["id"]), "hasannotations": False}
 
 

@@ -232,7 +232,7 @@ def show(
     row.update(zoneid=machine["zoneid"], zonename=machine["zonename"])
     if admin and machine["state"] == "Running":
         row.update(host_of(machine))
-    if machine["state"] == "Running":
+    if running:
         row["hostcontrolstate"] = "Enabled"
     row.update(_show_image(cloud, machine, groups))
     row.update(_show_size(machine, groups))

@@ -24,6 +24,15 @@ async def _listed(clients: Clients, sort: str) -> list[dict[str, Any]]:
     return [row for row in rows if row["name"] == "t"]
 
 
+async def test_the_least_of_a_template_is_without_details(clients: Clients) -> None:
+    whole, least = [
+        await clients.alice.list("listTemplates", templatefilter="featured", **asked)
+        for asked in ({}, {"details": "min"})
+    ]
+
+    assert whole[0].keys() - least[0].keys() == {"details", "forcks"}
+
+
 async def test_a_template_is_ready_when_its_job_is_done(clients: Clients) -> None:
     snapshot = await _snapshot(clients)
     made_now = clients.sim.cloud.jobs.held["createTemplate"] = asyncio.Event()

@@ -286,7 +286,7 @@ def _default_rules(cloud: Cloud) -> list[Row]:
         if cloud.tables["aclrules"].where(aclid=acl["id"]):
             continue
         for number, direction in enumerate(("Ingress", "Egress"), start=1):
-            rule = {"protocol": "all", "traffictype": direction, "state": "Active", "cidrlist": ANYWHERE}
+            rule = {"protocol": "all", "traffictype": direction, "state": "Active", "cidrlist": "0.0.0.0/0"}
             cloud.tables["aclrules"].add(
                 {**rule, "aclid": acl["id"], "number": number, "action": action, "_owner": {}}
             )
