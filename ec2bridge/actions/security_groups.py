@@ -130,8 +130,8 @@ async def create_security_group(ctx: Context, request: Request) -> Request:
 
 
 def _checked(request: Request, member: str, wire_name: str = "") -> str:
-    text = str(request.get(member) or "").strip()
-    if not text:
+    text = str(request.get(member) or "")
+    if not text.strip():
         sentence = f"The request must contain the parameter {wire_name or member}"
         raise Ec2Error("MissingParameter", sentence)
     if not _ALLOWED.fullmatch(text):
@@ -140,7 +140,8 @@ def _checked(request: Request, member: str, wire_name: str = "") -> str:
             f"Value ({text[:64]}) for parameter {wire_name or member} is invalid. Up to 255 characters from the "
             "following set are allowed: a-zA-Z0-9 ._-:/()#,@[]+=&;{}!$*",
         )
-    return text
+    # AWS takes the spaces around a name away, and keeps those of a description.
+    return text.strip() if member == "GroupName" else text
 
 
 def _duplicate(name: str, vpc_id: str) -> Ec2Error:

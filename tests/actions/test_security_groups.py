@@ -74,6 +74,12 @@ def test_names_are_taken_once_but_case_counts(ec2, web):
     assert shown(ec2, web)["GroupName"] == "web"
 
 
+def test_spaces_around_a_name_are_taken_away_and_those_of_a_description_kept(ec2):
+    made = ec2.create_security_group(GroupName=" nat ", Description="For nat servers ")["GroupId"]
+    group = shown(ec2, made)
+    assert (group["GroupName"], group["Description"]) == ("nat", "For nat servers ")
+
+
 def test_a_group_of_the_default_vpc_is_found_by_its_id_among_the_names_too(ec2, web):
     found = ec2.describe_security_groups(GroupNames=[web, "default"])["SecurityGroups"]
     assert {group["GroupName"] for group in found} == {"web", "default"}
