@@ -4,6 +4,7 @@ Both servers run in a thread with an event loop of their own and are reached ove
 """
 
 import asyncio
+import json
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -121,6 +122,9 @@ class Place:
 
     def close(self) -> None:
         """Stop both servers and the loop; open tasks are given the time to end."""
+        for body, answer in self.bridge.site.cloud.unchanged:
+            [came] = json.loads(body).values()
+            assert came == answer, "what is used again when CloudStack says the same was changed"
         self.run(self.stack.aclose())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(10)

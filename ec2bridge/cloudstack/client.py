@@ -83,7 +83,7 @@ class CloudStack:
     _apis: Cached = field(init=False)
     _parameters: Cached = field(init=False)
     _capabilities: Cached = field(init=False)
-    _unchanged: Unchanged = field(default_factory=Unchanged)
+    unchanged: Unchanged = field(default_factory=Unchanged)
 
     def __post_init__(self) -> None:
         self._apis = Cached(self.cache_ttl)
@@ -126,7 +126,7 @@ class CloudStack:
         def read(command: str, status: int, body: bytes) -> Row:
             nonlocal same
             answer: Row
-            answer, same = self._unchanged.read(question, body, lambda body: _read(command, status, body))
+            answer, same = self.unchanged.read(question, body, lambda body: _read(command, status, body))
             return answer
 
         return await self.send(command, params, credentials, read), same

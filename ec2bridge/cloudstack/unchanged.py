@@ -6,7 +6,7 @@ what it was read to.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 MOST = 16 * 2**20
@@ -30,6 +30,10 @@ class Unchanged:
         answer = read(body)
         self._keep(question, body, answer)
         return answer, False
+
+    def __iter__(self) -> Iterator[tuple[bytes, Any]]:
+        """The answers as they came, with what they were read to."""
+        return iter(self._answers.values())
 
     def _keep(self, question: Any, body: bytes, answer: Any) -> None:
         old = self._answers.pop(question, None)
