@@ -55,7 +55,7 @@ def instances(ctx: Context, facts: Facts, rows: list[Row]) -> list[Item]:
 
 
 def _instances(memory: Memory, facts: Facts, rows: list[Row]) -> list[Item]:
-    found, fresh = [], {}
+    found, fresh, held = [], {}, facts.interfaces
     for row in rows:
         uuid = row["id"]
         if uuid in facts.records or uuid in facts.moving:
@@ -66,7 +66,7 @@ def _instances(memory: Memory, facts: Facts, rows: list[Row]) -> list[Item]:
             facts.volumes.get(uuid),
             facts.tags.get(uuid),
             facts.stops.get(uuid),
-            [facts.interfaces.get(nic["id"]) for nic in row.get("nic") or ()],
+            [held.get(nic["id"]) for nic in row.get("nic") or ()] if held else (),
         )
         seen = memory.seen.get(uuid)
         if seen is None or seen.rests_on != rests_on:

@@ -9,7 +9,7 @@ listing after listing. A raw uuid is taken wherever an id is.
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -38,17 +38,12 @@ class Listing:
     within: tuple[str, ...] = ()
     key: str = "id"
 
-    def ids(self, rows: Iterable[Row]) -> Iterator[str]:
+    def ids(self, rows: Iterable[Row]) -> list[str]:
         """The native ids in the rows of this listing."""
-        for row in rows:
-            for part in self._parts(row):
-                if native_id := part.get(self.key):
-                    yield str(native_id)
-
-    def _parts(self, row: Row) -> Iterable[Row]:
-        if not self.within:
-            return (row,)
-        return [part for member in self.within for part in row.get(member) or ()]
+        parts = rows
+        if self.within:
+            parts = [part for row in rows for member in self.within for part in row.get(member) or ()]
+        return [str(native_id) for part in parts if (native_id := part.get(self.key))]
 
 
 # An object that CloudStack only implies is found under its owner: an internet gateway under its VPC.
