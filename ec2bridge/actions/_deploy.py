@@ -8,7 +8,9 @@ twin (CloudStack's check of names can be outrun), and what was accepted is taken
 import asyncio
 import hashlib
 import logging
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
+from weakref import WeakValueDictionary
 
 from ec2bridge.actions import _source_nat, _tagging, _tags, _tiers
 from ec2bridge.actions._batches import AT_ONCE
@@ -80,9 +82,10 @@ async def _deploy(ctx: Context, launch: Launch, index: int) -> Row:
         ADDRESS: acquired.get("address"),
     }
     try:
-        answer = await ctx.account.submit(
-            "deployVirtualMachine", name=launch.name(index), details=details, **launch.params
-        )
+        async with _turn(ctx, launch):
+            answer = await ctx.account.submit(
+                "deployVirtualMachine", name=launch.name(index), details=details, **launch.params
+            )
     except BaseException as error:
         if acquired:
             await asyncio.shield(_release(ctx, acquired["address"]))
@@ -94,6 +97,19 @@ async def _deploy(ctx: Context, launch: Launch, index: int) -> Row:
         raise
     ctx.directory.remember("instance", [answer])
     return {"id": answer["id"], "jobid": answer.get("jobid"), "index": index, "details": details, **acquired}
+
+
+def _turn(ctx: Context, launch: Launch) -> AbstractAsyncContextManager[None]:
+    """Have an account's machines deployed one after the other into isolated networks and tiers.
+
+    There CloudStack picks a free address and takes it later, so that two machines deployed at once may get the same.
+    """
+    if all(row.get("type") != "Isolated" for row in launch.nics.rows):
+        return nullcontext()
+    turns: WeakValueDictionary[str, asyncio.Lock] = ctx.site.caches.setdefault(
+        "deploy-turns", WeakValueDictionary()
+    )
+    return turns.setdefault(ctx.owner_id, asyncio.Lock())
 
 
 async def _acquire(ctx: Context, launch: Launch) -> Row:
