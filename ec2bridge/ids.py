@@ -182,7 +182,6 @@ KINDS = MappingProxyType(
                 "acl",
                 "InvalidNetworkAclID.NotFound",
                 "The networkAcl ID '{id}' does not exist",
-                "InvalidNetworkAclId.Malformed",
             ),
             Kind(
                 "internet-gateway",

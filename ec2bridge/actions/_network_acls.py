@@ -25,9 +25,10 @@ MADE_HERE = "Made through EC2"
 """The description of lists whose rules are numbered as said above."""
 LAST = 32767
 _ALLOW, _DENY = "default_allow", "default_deny"
-_NUMBERS = {"icmp": "1", "tcp": "6", "udp": "17", "all": "-1", "icmpv6": "58"}
+_ICMPV6 = "58"
+_NUMBERS = {"icmp": "1", "tcp": "6", "udp": "17", "all": "-1", "icmpv6": _ICMPV6}
 # CloudStack has no name for ICMPv6, as it has for the others.
-_NAMES = {number: name for name, number in _NUMBERS.items() if number != "58"} | {"icmpv6": "58"}
+_NAMES = {number: name for name, number in _NUMBERS.items() if number != _ICMPV6} | {"icmpv6": _ICMPV6}
 _ANYWHERE = {"0.0.0.0/0", "::/0"}
 
 
@@ -166,6 +167,8 @@ def _entry(acl: Acl, rule: Row, cidr: str) -> Item:
         "RuleAction": rule["action"].lower(),
         "Ipv6CidrBlock" if ":" in cidr else "CidrBlock": cidr,
     }
+    if item["Protocol"] == _ICMPV6:
+        item["IcmpTypeCode"] = {"Type": -1, "Code": -1}
     if "icmptype" in rule:
         item["IcmpTypeCode"] = {"Type": int(rule["icmptype"]), "Code": int(rule.get("icmpcode", -1))}
     if "startport" in rule:
@@ -178,10 +181,11 @@ def rule_params(request: dict[str, Any]) -> Row:
     protocol = str(request.get("Protocol") or "")
     name = _NAMES.get(protocol, protocol.lower())
     cidr = request.get("CidrBlock") or request.get("Ipv6CidrBlock")
-    if not name or not cidr or request.get("RuleAction") not in ("allow", "deny"):
+    action = str(request.get("RuleAction") or "").lower()
+    if not name or not cidr or action not in ("allow", "deny"):
         sentence = "The request must contain the parameters protocol, ruleAction and cidrBlock"
         raise Ec2Error("MissingParameter", sentence)
-    params: Row = {"protocol": name, "cidrlist": cidr, "action": request["RuleAction"].capitalize()}
+    params: Row = {"protocol": name, "cidrlist": cidr, "action": action.capitalize()}
     ports, icmp = request.get("PortRange") or {}, request.get("IcmpTypeCode") or {}
     if name in ("tcp", "udp"):
         if "From" not in ports or "To" not in ports:
@@ -189,6 +193,6 @@ def rule_params(request: dict[str, Any]) -> Row:
         return {**params, "startport": ports["From"], "endport": ports["To"]}
     if name == "icmp":
         return {**params, "icmptype": icmp.get("Type", -1), "icmpcode": icmp.get("Code", -1)}
-    if name == "58" and {icmp.get("Type", -1), icmp.get("Code", -1)} != {-1}:
+    if name == _ICMPV6 and {icmp.get("Type", -1), icmp.get("Code", -1)} != {-1}:
         raise Ec2Error("UnsupportedOperation", "CloudStack lets ICMPv6 through as a whole, not by type.")
     return params

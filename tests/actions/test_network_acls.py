@@ -100,6 +100,27 @@ def test_icmp_of_ipv6_goes_through_as_a_whole(ec2: Any, vpc: str) -> None:
     [found] = ec2.describe_network_acls(NetworkAclIds=[acl])["NetworkAcls"]
     first = found["Entries"][0]
     assert (first["Protocol"], first["Ipv6CidrBlock"]) == ("58", "::/0")
+    assert first["IcmpTypeCode"] == {"Type": -1, "Code": -1}
+
+
+def test_an_action_counts_without_regard_to_case(ec2: Any, vpc: str) -> None:
+    acl = ec2.create_network_acl(VpcId=vpc)["NetworkAcl"]["NetworkAclId"]
+    entry = {
+        "NetworkAclId": acl,
+        "RuleNumber": 100,
+        "Protocol": "-1",
+        "CidrBlock": "0.0.0.0/0",
+        "Egress": True,
+    }
+    ec2.create_network_acl_entry(**entry, RuleAction="Allow")
+    assert (True, 100, "-1", "allow", "0.0.0.0/0") in shown(ec2, acl)
+
+
+def test_what_is_no_id_of_an_acl_is_not_found(ec2: Any) -> None:
+    """Terraform's provider looks, on AWS, for nacl-2656715729 and rests on this code."""
+    for ident in ("nacl-2656715729", "acl-0123456789abcdef0"):
+        code = refusal(lambda ident=ident: ec2.describe_network_acls(NetworkAclIds=[ident]))
+        assert code == "InvalidNetworkAclID.NotFound"
 
 
 def native_id(place: Place) -> str:
