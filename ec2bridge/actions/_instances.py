@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from ec2bridge.actions import _tags
+from ec2bridge.actions import _metadata_options, _tags
 from ec2bridge.actions._context import owner_of
 from ec2bridge.actions._devices import ROOT_DEVICE, device_name
 from ec2bridge.actions._instance_facts import Facts
@@ -21,7 +21,6 @@ from ec2bridge.actions._machine_states import (
     INDEX,
     KEEP_MARK,
     KEY_NAMES,
-    METADATA,
     RESERVATION,
     TOKEN,
     state_item,
@@ -65,7 +64,7 @@ def instance(facts: Facts, row: Row) -> Item:
         "EnclaveOptions": {"Enabled": False},
         "MaintenanceOptions": {"AutoRecovery": "default"},
         "PrivateDnsNameOptions": {**HOST_NAMES},
-        "MetadataOptions": {"State": "applied", **METADATA},
+        "MetadataOptions": {"State": "applied", **_metadata_options.chosen(row)},
         "RootDeviceName": ROOT_DEVICE,
         "RootDeviceType": "ebs",
         "BlockDeviceMappings": [],

@@ -12,7 +12,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
-from ec2bridge.actions import _key_records, _machine_states, _tags
+from ec2bridge.actions import _key_records, _machine_states, _metadata_options, _tags
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._launch_disks import Disks, disks
 from ec2bridge.actions._launch_groups import launch_groups, membership
@@ -178,7 +178,7 @@ async def _placement_group(ctx: Context, request: dict[str, Any]) -> list[str] |
 
 
 async def _switches(ctx: Context, request: dict[str, Any], launch: Launch) -> None:
-    """Note what later calls may switch: protection, shutdown behaviour, the lock against stopping."""
+    """Note what later calls may switch: protection, shutdown behaviour, metadata, the lock against stopping."""
     # CloudStack never destroys a machine whose system shuts down: the behaviour is kept and told, as the client set it.
     if request.get("InstanceInitiatedShutdownBehavior"):
         launch.marks[_machine_states.SHUTDOWN] = shutdown_behaviour(
@@ -189,6 +189,9 @@ async def _switches(ctx: Context, request: dict[str, Any], launch: Launch) -> No
     # Every disk has what its offering promises: the switch is kept and told, or Terraform would replace the machine.
     if request.get("EbsOptimized"):
         launch.marks[_machine_states.EBS_OPTIMIZED] = "true"
+    metadata = _metadata_options.changed(_metadata_options.DEFAULTS, request.get("MetadataOptions") or {})
+    if _metadata_options.mark(metadata):
+        launch.marks[_metadata_options.MARK] = _metadata_options.mark(metadata)
     if request.get("DisableApiStop"):
         launch.marks[_machine_states.STOP_LOCK] = "true"
     if request.get("DisableApiTermination"):

@@ -34,16 +34,6 @@ KEEP_MARK = "delete-on-termination"
 CODES = MappingProxyType(
     {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
 )
-METADATA = MappingProxyType(
-    {
-        "HttpTokens": "optional",
-        "HttpPutResponseHopLimit": 1,
-        "HttpEndpoint": "enabled",
-        "HttpProtocolIpv6": "disabled",
-        "InstanceMetadataTags": "disabled",
-    }
-)
-"""How every machine gets at its metadata: without tokens, always."""
 HOST_NAMES = MappingProxyType(
     {
         "HostnameType": "ip-name",

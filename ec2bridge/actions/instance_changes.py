@@ -202,13 +202,18 @@ async def modify_instance_attribute(ctx: Context, request: dict[str, Any]) -> No
 
 async def change(ctx: Context, ident: str, member: str, value: Any) -> None:
     """Write one attribute of a machine, which must not be on its way out."""
+    await WRITERS[member][1](ctx, await changeable(ctx, ident), value)
+
+
+async def changeable(ctx: Context, ident: str) -> Machine:
+    """Return a machine that is not on its way out."""
     found = await machine(ctx, ident)
     if found.state in ("terminated", "shutting-down"):
         raise Ec2Error(
             "IncorrectInstanceState",
             f"The instance '{found.id}' is not in a state in which its attributes can be changed.",
         )
-    await WRITERS[member][1](ctx, found, value)
+    return found
 
 
 def _asked(request: dict[str, Any]) -> tuple[str, Any]:

@@ -1,16 +1,17 @@
-"""Options of instances that CloudStack leaves no choice about: monitoring, metadata, recovery, names; and placement.
+"""Options of instances that CloudStack leaves no choice about: monitoring, recovery, names; metadata and placement.
 
 Clients set them to what AWS has by default as a matter of course, and are told that it is so. Whoever asks for
-anything else is refused by name. Only the placement group is a real choice, and the source check, which can be reset.
+anything else is refused by name. The placement group is a real choice, and the source check, which can be reset; what
+is chosen of metadata is kept and told.
 """
 
 from typing import Any
 
+from ec2bridge.actions import _metadata_options, _tags
 from ec2bridge.actions._context import Context
-from ec2bridge.actions._machine_states import METADATA
 from ec2bridge.actions._machines import machine, machines
 from ec2bridge.actions._registry import action
-from ec2bridge.actions.instance_changes import change
+from ec2bridge.actions.instance_changes import change, changeable
 from ec2bridge.actions.placement_groups import find
 from ec2bridge.errors import Ec2Error
 
@@ -34,15 +35,19 @@ async def unmonitor_instances(ctx: Context, request: dict[str, Any]) -> dict[str
 
 @action(
     "ModifyInstanceMetadataOptions",
-    honours=("InstanceId",),
-    defaults={name: (value,) for name, value in METADATA.items()},
-    ignores={"HttpPutResponseHopLimit": "a limit for tokens, which CloudStack's metadata does not have"},
-    native=("listVirtualMachines",),
+    honours=("InstanceId", *_metadata_options.DEFAULTS),
+    native=("listVirtualMachines", "createTags"),
 )
 async def modify_instance_metadata_options(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Confirm the options that there are: metadata without tokens, always on."""
-    found = await machine(ctx, request.get("InstanceId") or "")
-    return {"InstanceId": found.id, "InstanceMetadataOptions": {"State": "applied", **METADATA}}
+    """Keep what is chosen; CloudStack goes on serving metadata with and without tokens."""
+    found = await changeable(ctx, request.get("InstanceId") or "")
+    present = _metadata_options.chosen(found.row)
+    options = _metadata_options.changed(present, request)
+    if options != present:
+        await _tags.mark(
+            ctx, "instance", found.row, {_metadata_options.MARK: _metadata_options.mark(options)}
+        )
+    return {"InstanceId": found.id, "InstanceMetadataOptions": {"State": "applied", **options}}
 
 
 @action(

@@ -128,6 +128,7 @@ async def get_launch_template_data(ctx: Context, request: dict[str, Any]) -> dic
         },
         "DisableApiTermination": bool(found.row.get("deleteprotection")),
         "Monitoring": {"Enabled": False},
+        "MetadataOptions": {k: v for k, v in shown["MetadataOptions"].items() if k != "State"},
         "UserData": await user_data(ctx, found),
         "Placement": {k: v for k, v in shown["Placement"].items() if k in ("AvailabilityZone", "GroupName")},
         "BlockDeviceMappings": [_mapping(mapping) for mapping in shown["BlockDeviceMappings"]],

@@ -67,9 +67,9 @@ Row = dict[str, Any]
         "DisableApiTermination",
         "DisableApiStop",
         "EbsOptimized",
+        "MetadataOptions",
     ),
     ignores={
-        "MetadataOptions": "CloudStack serves metadata in one way only",
         "CreditSpecification": "CloudStack has no CPU credits",
         "MaintenanceOptions": "CloudStack's high availability comes with the service offering",
         "PrivateDnsNameOptions": "names are CloudStack's own",

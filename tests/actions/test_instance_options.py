@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from tests.actions.launching import code_of, launch, started
+from tests.actions.launching import code_of, described, launch, started
 from tests.actions.native import Native
 from tests.conftest import Place
 
@@ -43,13 +43,6 @@ def test_what_there_is_to_say_of_a_machine(ec2: Any) -> None:
     refused("UnsupportedOperation", ec2.monitor_instances, InstanceIds=[ident])
     answer = ec2.unmonitor_instances(InstanceIds=[ident])["InstanceMonitorings"]
     assert answer == [{"InstanceId": ident, "Monitoring": {"State": "disabled"}}]
-    options = ec2.modify_instance_metadata_options(
-        InstanceId=ident, HttpTokens="optional", HttpPutResponseHopLimit=2, HttpEndpoint="enabled"
-    )["InstanceMetadataOptions"]
-    assert options["State"] == "applied"
-    refused(
-        "UnsupportedOperation", ec2.modify_instance_metadata_options, InstanceId=ident, HttpTokens="required"
-    )
     ec2.modify_instance_maintenance_options(InstanceId=ident, AutoRecovery="default")
     refused(
         "UnsupportedOperation",
@@ -65,6 +58,65 @@ def test_what_there_is_to_say_of_a_machine(ec2: Any) -> None:
         InstanceId=ident,
         IamInstanceProfile={"Name": "admin"},
     )
+
+
+def test_what_is_chosen_of_metadata_is_told_again(ec2: Any) -> None:
+    modify = ec2.modify_instance_metadata_options
+    wanted = {"HttpEndpoint": "enabled", "HttpTokens": "required", "HttpPutResponseHopLimit": 2}
+    ident = started(ec2, MetadataOptions=wanted)[0]["InstanceId"]
+
+    def shown() -> dict[str, Any]:
+        [item] = described(ec2, Filters=[{"Name": "instance-id", "Values": [ident]}])
+        return dict(item["MetadataOptions"])
+
+    first = {**wanted, "HttpProtocolIpv6": "disabled", "InstanceMetadataTags": "disabled", "State": "applied"}
+    assert shown() == first
+    assert described(ec2, Filters=[{"Name": "metadata-options.http-tokens", "Values": ["required"]}])
+    template = ec2.get_launch_template_data(InstanceId=ident)["LaunchTemplateData"]["MetadataOptions"]
+    assert template == {name: value for name, value in first.items() if name != "State"}
+    # What is not named stays as it is.
+    answer = modify(InstanceId=ident, InstanceMetadataTags="enabled")
+    assert (answer["InstanceId"], answer["InstanceMetadataOptions"]) == (
+        ident,
+        {**first, "InstanceMetadataTags": "enabled"},
+    )
+    assert shown() == answer["InstanceMetadataOptions"]
+    modify(
+        InstanceId=ident, HttpTokens="optional", HttpPutResponseHopLimit=1, InstanceMetadataTags="disabled"
+    )
+    assert shown() == {**first, "HttpTokens": "optional", "HttpPutResponseHopLimit": 1}
+    assert described(ec2)[0].get("Tags", []) == []
+
+
+def test_metadata_cannot_be_switched_off(ec2: Any) -> None:
+    ident = started(ec2)[0]["InstanceId"]
+    for options in ({"HttpEndpoint": "disabled"}, {"HttpProtocolIpv6": "enabled"}):
+        refused("UnsupportedOperation", ec2.modify_instance_metadata_options, InstanceId=ident, **options)
+        with pytest.raises(ClientError, match="metadata"):
+            launch(ec2, MetadataOptions=options)
+    for wrong in ({"HttpTokens": "maybe"}, {"HttpPutResponseHopLimit": 65}, {"HttpPutResponseHopLimit": 0}):
+        refused("InvalidParameterValue", ec2.modify_instance_metadata_options, InstanceId=ident, **wrong)
+    ec2.terminate_instances(InstanceIds=[ident])
+    refused(
+        "IncorrectInstanceState",
+        ec2.modify_instance_metadata_options,
+        InstanceId=ident,
+        HttpTokens="required",
+    )
+    assert len(described(ec2)) == 1
+
+
+def test_a_template_says_how_metadata_is_served(ec2: Any) -> None:
+    data = {
+        "ImageId": ec2.describe_images()["Images"][0]["ImageId"],
+        "InstanceType": "t2.micro",
+        "MetadataOptions": {"HttpTokens": "required"},
+    }
+    ec2.create_launch_template(LaunchTemplateName="modern", LaunchTemplateData=data)
+    [item] = ec2.run_instances(LaunchTemplate={"LaunchTemplateName": "modern"}, MinCount=1, MaxCount=1)[
+        "Instances"
+    ]
+    assert item["MetadataOptions"]["HttpTokens"] == "required"
 
 
 @pytest.mark.parametrize("call", ["get_password_data", "get_console_output"])

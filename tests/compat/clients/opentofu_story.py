@@ -78,9 +78,9 @@ with step("change"):
         text = file.read()
     with open(path, "w") as file:
         file.write(
-            text.replace('"198.51.100.0/24"', '"203.0.113.0/24"').replace(
-                'purpose = "test"', 'purpose = "more"'
-            )
+            text.replace('"198.51.100.0/24"', '"203.0.113.0/24"')
+            .replace('purpose = "test"', 'purpose = "more"')
+            .replace("hop_limit = 2", "hop_limit = 1")
         )
     tofu("apply", "-auto-approve")
     tofu("plan", "-detailed-exitcode")

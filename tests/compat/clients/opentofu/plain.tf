@@ -70,6 +70,11 @@ resource "aws_instance" "web" {
   key_name               = aws_key_pair.key.key_name
   vpc_security_group_ids = [aws_security_group.web.id]
   user_data              = "#cloud-config\n"
+  metadata_options {
+    http_endpoint               = "enabled"
+    http_tokens                 = "required"
+    http_put_response_hop_limit = 2
+  }
   tags = {
     Name  = "${var.name}-${count.index}"
     Empty = ""
