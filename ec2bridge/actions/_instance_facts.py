@@ -64,11 +64,13 @@ async def _architectures(ctx: Context, templates: set[str | None]) -> Mapping[st
     """Return template uuid → architecture; it never changes, so only a template never seen costs a listing."""
     known = await cached(ctx, "architectures", FOREVER).get(ctx.account.cache_key, _none_yet)
     wanted = {template for template in templates if template}
-    if not wanted <= known.keys():
-        for row in await ctx.account.list("listTemplates", templatefilter="executable", details="min"):
+    for sort in ("executable", "sharedexecutable"):
+        if wanted <= known.keys():
+            return known
+        for row in await ctx.account.list("listTemplates", templatefilter=sort, details="min"):
             known[row["id"]] = row.get("arch")
-        # One that is gone, or was never the caller's to see, will not turn up later either.
-        known.update(dict.fromkeys(wanted - known.keys()))
+    # One that is gone, or was never the caller's to see, will not turn up later either.
+    known.update(dict.fromkeys(wanted - known.keys()))
     return known
 
 

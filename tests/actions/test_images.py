@@ -7,6 +7,7 @@ from botocore.exceptions import ClientError
 
 from ec2bridge.actions._types import architecture
 from ec2bridge.actions.images import state, virtualization
+from tests.actions.launching import described, launch
 from tests.actions.native import Native
 from tests.conftest import Place
 
@@ -102,6 +103,16 @@ def test_an_image_that_was_shared_is_found_by_the_one_it_was_shared_with(
     ] == [ident(own)]
     assert alice.describe_images(ExecutableUsers=["self"])["Images"] == []
     assert {image["Public"] for image in alice.describe_images(ExecutableUsers=["all"])["Images"]} == {True}
+
+
+def test_a_machine_of_a_shared_image_has_its_architecture(place: Place, own: dict[str, Any]) -> None:
+    Native(place).do("updateTemplatePermissions", id=own["id"], op="add", accounts=["bob"])
+    bob = place.client("bob")
+
+    launch(bob, ImageId=ident(own))
+
+    [machine] = described(bob)
+    assert machine["Architecture"] == "x86_64"
 
 
 @pytest.mark.parametrize(

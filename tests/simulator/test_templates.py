@@ -33,6 +33,21 @@ async def test_the_least_of_a_template_is_without_details(clients: Clients) -> N
     assert whole[0].keys() - least[0].keys() == {"details", "forcks"}
 
 
+async def test_a_shared_template_is_in_a_listing_of_its_own(clients: Clients) -> None:
+    snapshot = await _snapshot(clients)
+    os_type = next(iter(clients.sim.cloud.tables["ostypes"]))["id"]
+    made = await clients.alice.job("createTemplate", name="t", ostypeid=os_type, snapshotid=snapshot["id"])
+    await clients.alice.call("updateTemplatePermissions", id=made["id"], op="add", accounts=["bob"])
+
+    async def seen(sort: str, **asked: str) -> bool:
+        rows = await clients.bob.list("listTemplates", templatefilter=sort, **asked)
+        return made["id"] in [row["id"] for row in rows]
+
+    assert await seen("sharedexecutable")
+    assert await seen("executable", id=made["id"])
+    assert not await seen("executable")
+
+
 async def test_a_template_is_ready_when_its_job_is_done(clients: Clients) -> None:
     snapshot = await _snapshot(clients)
     made_now = clients.sim.cloud.jobs.held["createTemplate"] = asyncio.Event()

@@ -61,7 +61,12 @@ def _matches(call: Call, template: Row, wanted: str) -> bool:
         return bool(call.visible([template])) and template["templatetype"] == "USER"
     if wanted == "sharedexecutable":
         return call.caller.name in template["_permissions"]
-    return bool(template["isready"]) and images.launchable(call, template)
+    if not template["isready"]:
+        return False
+    # Those that others share stand in a listing of their own, and here only when one is asked for.
+    return (
+        images.launchable(call, template) if call.text("id") else bool(public or images.owns(call, template))
+    )
 
 
 @command("listIsos", id="isos")
