@@ -12,7 +12,7 @@ from ec2bridge.actions._devices import device_number, is_root, number_name
 from ec2bridge.actions._places import Zone
 from ec2bridge.actions._snapshots import resolve_snapshot
 from ec2bridge.actions._values import gib
-from ec2bridge.actions._volumes import choose_offering, disk_offerings
+from ec2bridge.actions._volumes import choose_offering, disk_offerings, performance
 from ec2bridge.errors import Ec2Error
 
 Row = dict[str, Any]
@@ -42,6 +42,8 @@ async def disks(ctx: Context, request: dict[str, Any], zone: Zone) -> Disks:
             # Images bring no further disks here and hosts no ephemeral ones: nothing there, nothing to leave out.
             continue
         if is_root(name):
+            # A machine's own offering says how fast its root disk is: only what AWS gives unasked can be promised.
+            performance(ebs.get("VolumeType") or "", None, ebs.get("Iops"))
             found.root_size = ebs.get("VolumeSize")
             found.keep_root = ebs.get("DeleteOnTermination") is False
         else:
@@ -93,7 +95,8 @@ async def _extra(ctx: Context, name: str, ebs: dict[str, Any], zone: Zone) -> Ro
         )
     offerings = await disk_offerings(ctx)
     row, size = choose_offering(ctx, offerings, ebs.get("VolumeType"), ebs["VolumeSize"], zone.uuid)
-    entry["params"] = {"diskofferingid": row["id"], "size": size}
+    speed = performance(ebs.get("VolumeType") or "", row, ebs.get("Iops"))
+    entry["params"] = {"diskofferingid": row["id"], "size": size, **speed}
     return entry
 
 
@@ -101,6 +104,7 @@ async def _from_snapshot(ctx: Context, ebs: dict[str, Any], zone: Zone) -> tuple
     """Return what createVolume is told of a snapshot, and the snapshot's uuid."""
     snapshot = await resolve_snapshot(ctx, ebs["SnapshotId"])
     params: Row = {} if snapshot.get("empty") else {"snapshotid": snapshot["id"]}
+    row: Row | None = None
     if snapshot.get("empty") or snapshot.get("volumetype") == "ROOT":
         least = gib(snapshot.get("virtualsize") or 0)
         offerings = await disk_offerings(ctx)
@@ -108,4 +112,5 @@ async def _from_snapshot(ctx: Context, ebs: dict[str, Any], zone: Zone) -> tuple
             ctx, offerings, ebs.get("VolumeType"), ebs.get("VolumeSize") or least, zone.uuid
         )
         params |= {"diskofferingid": row["id"], "size": size}
+    params |= performance(ebs.get("VolumeType") or "", row, ebs.get("Iops"))
     return params, snapshot["id"]

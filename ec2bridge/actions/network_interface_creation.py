@@ -24,7 +24,13 @@ Row = dict[str, Any]
         "TagSpecifications",
         "ClientToken",
     ),
-    defaults={"InterfaceType": ("interface",), "Ipv6AddressCount": (0,), "EnablePrimaryIpv6": (False,)},
+    defaults={
+        "InterfaceType": ("interface",),
+        "Ipv6AddressCount": (0,),
+        "Ipv6PrefixCount": (0,),
+        "Ipv4PrefixCount": (0,),
+        "EnablePrimaryIpv6": (False,),
+    },
     native=("listNetworks", "listVirtualMachines"),
 )
 async def create_network_interface(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from ec2bridge.actions._machine_states import KEY_NAMES, LAUNCH_KIND
 from ec2bridge.actions._memo import instances
 from ec2bridge.actions._records import LAUNCHING, Record, carry_on, trimmed
 from ec2bridge.actions._registry import action
+from ec2bridge.actions._volumes import PLAIN_SPEED
 
 Row = dict[str, Any]
 
@@ -59,6 +60,7 @@ Row = dict[str, Any]
         "BlockDeviceMappings.Ebs.VolumeSize",
         "BlockDeviceMappings.Ebs.VolumeType",
         "BlockDeviceMappings.Ebs.SnapshotId",
+        "BlockDeviceMappings.Ebs.Iops",
         "BlockDeviceMappings.Ebs.DeleteOnTermination",
         "UserData",
         "ClientToken",
@@ -83,8 +85,15 @@ Row = dict[str, Any]
         "NetworkInterfaces.InterfaceType": ("interface",),
         "NetworkInterfaces.NetworkCardIndex": (0,),
         "NetworkInterfaces.Ipv6AddressCount": (0,),
+        "NetworkInterfaces.Ipv6PrefixCount": (0,),
+        "NetworkInterfaces.Ipv4PrefixCount": (0,),
+        "NetworkInterfaces.PrimaryIpv6": (False,),
+        "NetworkInterfaces.AssociateCarrierIpAddress": (False,),
         "BlockDeviceMappings.Ebs.Encrypted": (False,),
+        "BlockDeviceMappings.Ebs.Throughput": PLAIN_SPEED["Throughput"],
         "Ipv6AddressCount": (0,),
+        "EnablePrimaryIpv6": (False,),
+        "NetworkPerformanceOptions.BandwidthWeighting": ("default",),
         "CapacityReservationSpecification.CapacityReservationPreference": ("open", "none"),
         "InstanceMarketOptions.SpotOptions.SpotInstanceType": ("one-time",),
     },

@@ -492,3 +492,44 @@ def test_a_launch_that_the_quota_cannot_hold_deploys_nothing(place: Place, ec2: 
     assert caught.value.response["Error"]["Code"] == "InstanceLimitExceeded"
     assert "(500)" in caught.value.response["Error"]["Message"]
     assert "deployVirtualMachine" not in [call.command for call in place.native[before:]]
+
+
+def test_a_modern_module_sends_what_aws_assumes(place: Place, ec2: Any) -> None:
+    speed = {"VolumeType": "gp3", "Iops": 3000, "Throughput": 125}
+    disks = [
+        {"DeviceName": "/dev/sda1", "Ebs": speed},
+        {"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 5, **speed}},
+    ]
+    [machine] = started(
+        ec2,
+        BlockDeviceMappings=disks,
+        EnablePrimaryIpv6=False,
+        NetworkPerformanceOptions={"BandwidthWeighting": "default"},
+        CapacityReservationSpecification={"CapacityReservationPreference": "open"},
+        NetworkInterfaces=[
+            {"DeviceIndex": 0, "PrimaryIpv6": False, "Ipv4PrefixCount": 0, "Ipv6PrefixCount": 0}
+        ],
+    )
+    assert len(machine["BlockDeviceMappings"]) == 2
+
+
+@pytest.mark.parametrize("device", ["/dev/sda1", "/dev/sdf"])
+@pytest.mark.parametrize("speed", [{"Iops": 9000}, {"Throughput": 700}])
+def test_a_faster_disk_than_its_offering_is_refused(ec2: Any, device: str, speed: dict[str, int]) -> None:
+    disk = {"DeviceName": device, "Ebs": {"VolumeSize": 5, "VolumeType": "gp3", **speed}}
+    with pytest.raises(ClientError) as caught:
+        launch(ec2, BlockDeviceMappings=[disk])
+    assert code_of(caught) == "UnsupportedOperation"
+    assert described(ec2) == []
+
+
+def test_a_launch_asks_for_a_disks_speed_where_the_offering_lets_it_be(place: Place, ec2: Any) -> None:
+    table = place.sim.cloud.tables["diskofferings"]
+    model = table.first(name="gp2")
+    assert model is not None
+    kept = {key: value for key, value in model.items() if key not in ("id", "_number")}
+    table.add({**kept, "name": "io1", "displaytext": "io1", "iscustomizediops": True})
+    disk = {"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 5, "VolumeType": "io1", "Iops": 500}}
+    started(ec2, BlockDeviceMappings=[disk])
+    [call] = [call for call in place.native if call.command == "createVolume"]
+    assert dict(call.params)["maxiops"] == "500"
