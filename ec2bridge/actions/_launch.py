@@ -12,7 +12,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
-from ec2bridge.actions import _key_records, _machine_states, _metadata_options, _tags
+from ec2bridge.actions import _cpu_credits, _key_records, _machine_states, _metadata_options, _tags
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._launch_disks import Disks, disks
 from ec2bridge.actions._launch_groups import launch_groups, membership
@@ -178,7 +178,7 @@ async def _placement_group(ctx: Context, request: dict[str, Any]) -> list[str] |
 
 
 async def _switches(ctx: Context, request: dict[str, Any], launch: Launch) -> None:
-    """Note what later calls may switch: protection, shutdown behaviour, metadata, the lock against stopping."""
+    """Note what later calls may switch: protection, shutdown behaviour, the lock against stopping."""
     # CloudStack never destroys a machine whose system shuts down: the behaviour is kept and told, as the client set it.
     if request.get("InstanceInitiatedShutdownBehavior"):
         launch.marks[_machine_states.SHUTDOWN] = shutdown_behaviour(
@@ -186,12 +186,7 @@ async def _switches(ctx: Context, request: dict[str, Any], launch: Launch) -> No
         )
     if (launch.nics.wanted[0].get("Record") or {}).get("check") is False:
         launch.marks[_machine_states.SOURCE_CHECK] = "false"
-    # Every disk has what its offering promises: the switch is kept and told, or Terraform would replace the machine.
-    if request.get("EbsOptimized"):
-        launch.marks[_machine_states.EBS_OPTIMIZED] = "true"
-    metadata = _metadata_options.changed(_metadata_options.DEFAULTS, request.get("MetadataOptions") or {})
-    if _metadata_options.mark(metadata):
-        launch.marks[_metadata_options.MARK] = _metadata_options.mark(metadata)
+    launch.marks |= _told(request)
     if request.get("DisableApiStop"):
         launch.marks[_machine_states.STOP_LOCK] = "true"
     if request.get("DisableApiTermination"):
@@ -202,6 +197,20 @@ async def _switches(ctx: Context, request: dict[str, Any], launch: Launch) -> No
             "InvalidParameterCombination",
             "A private address can be given to one instance only: MaxCount is more.",
         )
+
+
+def _told(request: dict[str, Any]) -> dict[str, str]:
+    """Return the reserved tags for what CloudStack leaves no choice about, but Terraform would change for ever."""
+    marks = {
+        _machine_states.EBS_OPTIMIZED: "true" if request.get("EbsOptimized") else "",
+        _metadata_options.MARK: _metadata_options.mark(
+            _metadata_options.changed(_metadata_options.DEFAULTS, request.get("MetadataOptions") or {})
+        ),
+    }
+    credits = (request.get("CreditSpecification") or {}).get("CpuCredits")
+    if credits:
+        marks[_cpu_credits.MARK] = _cpu_credits.option(credits)
+    return {name: value for name, value in marks.items() if value}
 
 
 def shutdown_behaviour(value: str) -> str:

@@ -6,7 +6,7 @@ They live in the store alone, see `_launch_templates`; their versions are in `la
 from datetime import datetime
 from typing import Any
 
-from ec2bridge.actions import _launch_templates, _tags
+from ec2bridge.actions import _cpu_credits, _launch_templates, _tags
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._describe import Ids, Item, describe
 from ec2bridge.actions._filters import TAGS
@@ -129,6 +129,7 @@ async def get_launch_template_data(ctx: Context, request: dict[str, Any]) -> dic
         "DisableApiTermination": bool(found.row.get("deleteprotection")),
         "Monitoring": {"Enabled": False},
         "MetadataOptions": {k: v for k, v in shown["MetadataOptions"].items() if k != "State"},
+        "CreditSpecification": _credits(found.row),
         "UserData": await user_data(ctx, found),
         "Placement": {k: v for k, v in shown["Placement"].items() if k in ("AvailabilityZone", "GroupName")},
         "BlockDeviceMappings": [_mapping(mapping) for mapping in shown["BlockDeviceMappings"]],
@@ -138,6 +139,11 @@ async def get_launch_template_data(ctx: Context, request: dict[str, Any]) -> dic
     if tags:
         data["TagSpecifications"] = [{"ResourceType": "instance", "Tags": tags}]
     return {"LaunchTemplateData": {name: value for name, value in data.items() if value is not None}}
+
+
+def _credits(row: Item) -> Item | None:
+    option = _tags.hidden(row).get(_cpu_credits.MARK)
+    return {"CpuCredits": option} if option else None
 
 
 def _mapping(mapping: Item) -> Item:

@@ -70,9 +70,9 @@ Row = dict[str, Any]
         "DisableApiStop",
         "EbsOptimized",
         "MetadataOptions",
+        "CreditSpecification",
     ),
     ignores={
-        "CreditSpecification": "CloudStack has no CPU credits",
         "MaintenanceOptions": "CloudStack's high availability comes with the service offering",
         "PrivateDnsNameOptions": "names are CloudStack's own",
         "InstanceMarketOptions.SpotOptions.MaxPrice": "CloudStack has no prices",

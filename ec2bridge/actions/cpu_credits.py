@@ -1,0 +1,71 @@
+"""The credit options of instances, described and modified."""
+
+from typing import Any
+
+from ec2bridge.actions import _cpu_credits, _tags
+from ec2bridge.actions._context import Context
+from ec2bridge.actions._describe import Ids, Item, describe
+from ec2bridge.actions._instance_facts import gather_facts
+from ec2bridge.actions._instances import instance
+from ec2bridge.actions._machines import listed_with_records
+from ec2bridge.actions._registry import action
+from ec2bridge.actions.instance_changes import changeable
+from ec2bridge.errors import Ec2Error
+
+# The codes that AWS has for an instance whose option could not be changed.
+_FAILURES = frozenset(
+    {"InvalidInstanceID.Malformed", "InvalidInstanceID.NotFound", "IncorrectInstanceState"}
+    | {"InstanceCreditSpecification.NotSupported"}
+)
+
+
+@describe(
+    "DescribeInstanceCreditSpecifications",
+    items="InstanceCreditSpecifications",
+    ids={"InstanceIds": Ids("InstanceId", "instance")},
+    filters={"instance-id": "InstanceId"},
+    native=("listVirtualMachines",),
+)
+async def describe_instance_credit_specifications(ctx: Context, request: dict[str, Any]) -> list[Item]:
+    """Return the credit options of instances; without ids those that are unlimited, as AWS does."""
+    rows, known = await listed_with_records(ctx, request.get("InstanceIds"))
+    facts = await gather_facts(ctx, rows, known)
+    items = []
+    for row in rows:
+        shown = instance(facts, row)
+        credits = _cpu_credits.chosen(ctx.mappings.instance_types, row, shown["InstanceType"])
+        if request.get("InstanceIds") or credits == _cpu_credits.UNLIMITED:
+            items.append({"InstanceId": shown["InstanceId"], "CpuCredits": credits})
+    return items
+
+
+@action(
+    "ModifyInstanceCreditSpecification",
+    honours=("InstanceCreditSpecifications", "ClientToken"),
+    native=("listVirtualMachines", "createTags"),
+)
+async def modify_instance_credit_specification(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Keep the credit options chosen for instances; those that cannot be changed are named with the reason."""
+    asked = [
+        (entry.get("InstanceId") or "", _cpu_credits.option(entry.get("CpuCredits")))
+        for entry in request.get("InstanceCreditSpecifications") or ()
+    ]
+    if not asked:
+        sentence = "The request must contain the parameter InstanceCreditSpecification"
+        raise Ec2Error("MissingParameter", sentence)
+    done: list[Item] = []
+    failed: list[Item] = []
+    for ident, credits in asked:
+        try:
+            found = await changeable(ctx, ident)
+            await _tags.mark(ctx, "instance", found.row, {_cpu_credits.MARK: credits})
+        except Ec2Error as error:
+            if error.code not in _FAILURES:
+                raise
+            failed.append({"InstanceId": ident, "Error": {"Code": error.code, "Message": error.message}})
+        else:
+            done.append({"InstanceId": ident})
+    return {
+        "SuccessfulInstanceCreditSpecifications": done,
+        "UnsuccessfulInstanceCreditSpecifications": failed,
+    }
