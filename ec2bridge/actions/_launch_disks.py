@@ -12,7 +12,7 @@ from ec2bridge.actions._devices import device_number, is_root, number_name
 from ec2bridge.actions._places import Zone
 from ec2bridge.actions._snapshots import resolve_snapshot
 from ec2bridge.actions._values import gib
-from ec2bridge.actions._volumes import choose_offering, disk_offerings, performance
+from ec2bridge.actions._volumes import check_type, choose_offering, disk_offerings, performance
 from ec2bridge.errors import Ec2Error
 
 Row = dict[str, Any]
@@ -20,9 +20,10 @@ Row = dict[str, Any]
 
 @dataclass(slots=True)
 class Disks:
-    """The root disk's size (GiB, None for the image's) and what is to be attached beside it."""
+    """The root disk's size (GiB, None for the image's) and type (as asked), and what is to be attached beside it."""
 
     root_size: int | None = None
+    root_type: str | None = None
     keep_root: bool = False
     extra: list[Row] = field(default_factory=list)
     """For each further volume: params of createVolume, its snapshot, device name, number, type, whether it goes with
@@ -44,6 +45,8 @@ async def disks(ctx: Context, request: dict[str, Any], zone: Zone) -> Disks:
         if is_root(name):
             # A machine's own offering says how fast its root disk is: only what AWS gives unasked can be promised.
             performance(ebs.get("VolumeType") or "", None, ebs.get("Iops"))
+            if ebs.get("VolumeType"):
+                found.root_type = check_type(ctx, ebs["VolumeType"])
             found.root_size = ebs.get("VolumeSize")
             found.keep_root = ebs.get("DeleteOnTermination") is False
         else:

@@ -157,6 +157,8 @@ async def _tag_parts(record: Record) -> None:
     root = dict(todo["tags"]["volume"])
     if todo["keep_root"]:
         root[_tags.RESERVED + KEEP_MARK] = "false"
+    if todo.get("root_type"):
+        root[_tags.RESERVED + TYPE_MARK] = todo["root_type"]
     if root:
         rows = await ctx.account.list("listVolumes", virtualmachineid=record.uuid, type="ROOT")
         await _tagging.assign(ctx, "volume", {row["id"]: _tags.native(row) for row in rows}, root)

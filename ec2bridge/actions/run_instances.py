@@ -140,6 +140,7 @@ async def _hand_over(ctx: Context, launch: Launch, accepted: list[Row], rows: li
                 "vpcs": _tiers.vpcs_of(launch.nics.rows),
                 "volumes": launch.disks.extra,
                 "keep_root": launch.disks.keep_root,
+                "root_type": launch.disks.root_type,
                 "tags": launch.tags,
                 "nics": [nic["id"] for nic in row.get("nic", ())],
                 "addresses": _secondary(launch, row),

@@ -256,6 +256,24 @@ def test_a_device_named_twice_in_the_same_terms_is_one(ec2: Any) -> None:
     assert shown == {"/dev/sda1": False, "/dev/sdf": True}
 
 
+@pytest.mark.parametrize("kind", ["gp2", "gp3"])
+def test_a_root_volume_has_the_type_that_it_was_asked_for(ec2: Any, kind: str) -> None:
+    # Terraform would change it at every run.
+    disk = {"DeviceName": "/dev/sda1", "Ebs": {"VolumeType": kind}}
+    machine = started(ec2, BlockDeviceMappings=[disk])[0]
+    root = machine["BlockDeviceMappings"][0]["Ebs"]["VolumeId"]
+    [volume] = ec2.describe_volumes(VolumeIds=[root])["Volumes"]
+    assert volume["VolumeType"] == kind
+    assert volume.get("Tags", []) == []
+
+
+def test_a_root_volume_of_a_type_that_nobody_knows_is_refused(ec2: Any) -> None:
+    disk = {"DeviceName": "/dev/sda1", "Ebs": {"VolumeType": "gp9"}}
+    with pytest.raises(ClientError) as error:
+        launch(ec2, BlockDeviceMappings=[disk])
+    assert code_of(error) == "InvalidParameterValue"
+
+
 def test_block_devices_are_there_when_the_machine_runs(place: Place) -> None:
     ec2 = place.client()
     machine = started(
