@@ -100,6 +100,19 @@ PLAIN_SPEED: dict[str, tuple[int, ...]] = {"Throughput": (0, 125)}
 """What AWS gives a gp3 volume without asking; Terraform's provider sends 0 for what it was not told."""
 
 
+def nominal(kind: str, size: int, row: Row) -> dict[str, int]:
+    """Return the speed that a volume is said to have: its offering's, else what AWS says of the type and size (GiB).
+
+    CloudStack's offerings need not say any; clients that ask for what AWS gives anyway look for it in the answer.
+    """
+    iops = row.get("maxiops")
+    if kind == "gp2":
+        return {"Iops": iops or max(100, min(3 * size, 16000))}
+    if kind == "gp3":
+        return {"Iops": iops or FREE_IOPS, "Throughput": 125}
+    return {"Iops": iops} if iops else {}
+
+
 def performance(kind: str, offering: Row | None, iops: int | None) -> dict[str, int]:
     """Return what CloudStack is told of the operations a second that are asked for, if its offering lets it choose."""
     offered = offering or {}

@@ -16,7 +16,7 @@ from ec2bridge.actions._instances import goes_with_machine
 from ec2bridge.actions._places import Zone, zone_names, zones
 from ec2bridge.actions._registry import action
 from ec2bridge.actions._values import gib, known, moment, named
-from ec2bridge.actions._volumes import SNAPSHOT_MARK, disk_offerings, volume_type
+from ec2bridge.actions._volumes import SNAPSHOT_MARK, disk_offerings, nominal, volume_type
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id
 
@@ -87,9 +87,10 @@ def exists(row: Row) -> bool:
 
 def volume_item(row: Row, zone: Zone | None, kind: str, tags: list[dict[str, str]]) -> Item:
     """Return one volume."""
+    size = gib(row.get("size") or 0)
     return known(
         VolumeId=ec2_id("vol", row["id"]),
-        Size=gib(row.get("size") or 0),
+        Size=size,
         # Always there on AWS, and empty for a volume that no snapshot made.
         SnapshotId=_source(row),
         AvailabilityZone=zone.name if zone else None,
@@ -97,7 +98,7 @@ def volume_item(row: Row, zone: Zone | None, kind: str, tags: list[dict[str, str
         State=state(row),
         CreateTime=moment(row.get("created")),
         VolumeType=kind,
-        Iops=row.get("maxiops"),
+        **nominal(kind, size, row),
         Encrypted=bool(row.get("encryptformat")),
         MultiAttachEnabled=False,
         Attachments=[attachment(row)] if row.get("virtualmachineid") else [],

@@ -66,6 +66,23 @@ def test_a_new_volume_is_available_with_its_tags(ec2: Any) -> None:
     assert abs((datetime.now(UTC) - volume["CreateTime"]).total_seconds()) < 60
 
 
+@pytest.mark.parametrize(
+    ("kind", "size", "speed"),
+    [
+        ("gp2", 5, (100, None)),
+        ("gp2", 100, (300, None)),
+        ("gp3", 5, (3000, 125)),
+        ("standard", 5, (None, None)),
+    ],
+)
+def test_a_type_is_told_with_the_speed_that_aws_says_of_it(
+    ec2: Any, kind: str, size: int, speed: tuple[int | None, int | None]
+) -> None:
+    # Terraform would set at every run what it asks for and does not find.
+    volume = show(ec2, create(ec2, VolumeType=kind, Size=size)["VolumeId"])
+    assert (volume.get("Iops"), volume.get("Throughput")) == speed
+
+
 def test_a_type_without_an_offering_of_its_own_is_kept_where_it_promises_nothing_more(ec2: Any) -> None:
     assert show(ec2, create(ec2, VolumeType="gp3")["VolumeId"])["VolumeType"] == "gp3"
     assert refusal(lambda: create(ec2, VolumeType="io2")) == "InvalidParameterValue"
