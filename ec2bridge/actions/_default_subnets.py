@@ -54,7 +54,7 @@ def _outline(ctx: Context, zone: Zone) -> dict[str, Any]:
     """What can be said of a subnet before it is made."""
     return {
         "AvailabilityZone": zone.name,
-        "AvailabilityZoneId": zone.uuid,
+        "AvailabilityZoneId": zone.id,
         "DefaultForAz": True,
         "State": "available",
         "VpcId": default_vpc_id(ctx),

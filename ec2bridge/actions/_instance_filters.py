@@ -32,7 +32,7 @@ FILTERS: Filters = {
     "association.ip-owner-id": f"{_NIC}.Association.IpOwnerId",
     "association.public-ip": f"{_NIC}.Association.PublicIp",
     "availability-zone": zone_names("Placement.AvailabilityZone"),
-    "availability-zone-id": "Placement.AvailabilityZoneId",
+    "availability-zone-id": zone_names("Placement.AvailabilityZoneId"),
     "block-device-mapping.attach-time": f"{_BLOCK}.Ebs.AttachTime",
     "block-device-mapping.delete-on-termination": f"{_BLOCK}.Ebs.DeleteOnTermination",
     "block-device-mapping.device-name": f"{_BLOCK}.DeviceName",

@@ -124,7 +124,7 @@ def _placement(zone: Zone | None, row: Row) -> Item:
     placement: Item = {"GroupName": groups[0]["name"] if groups else "", "Tenancy": "default"}
     if zone is not None:
         placement["AvailabilityZone"] = zone.name
-        placement["AvailabilityZoneId"] = zone.uuid
+        placement["AvailabilityZoneId"] = zone.id
     return placement
 
 

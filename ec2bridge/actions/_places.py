@@ -5,6 +5,7 @@ own, and most of its networks (basic, shared, isolated) belong to no VPC: those 
 default VPC, an object that only the bridge knows.
 """
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,9 @@ Row = dict[str, Any]
 
 FORBIDDEN = 432
 
+_AWS_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-[0-9]+")
+_LETTERS = re.compile(r"[a-z]{1,2}")
+
 KEEP = 60.0
 """Seconds that lists which hardly ever change (zones, offerings) are kept."""
 
@@ -30,8 +34,15 @@ class Zone:
     """A CloudStack zone under the name that EC2 clients know it by."""
 
     name: str
+    id: str
+    """As AWS writes it, `use1-az1`; the uuid of a zone whose name is not region and letter."""
     uuid: str
     row: Row
+
+    @property
+    def names(self) -> tuple[str, str, str, str]:
+        """All by which a client may mean this zone."""
+        return (self.name, self.id, self.uuid, self.native_name)
 
     @property
     def native_name(self) -> str:
@@ -49,8 +60,8 @@ class Zone:
         return bool(self.row.get("securitygroupsenabled"))
 
     def answers_to(self, text: str) -> bool:
-        """Whether a client may mean this zone: by its EC2 name, its CloudStack name or its uuid."""
-        return text in (self.name, self.uuid, self.native_name)
+        """Whether a client may mean this zone: by its EC2 name or id, its CloudStack name or its uuid."""
+        return text in self.names
 
 
 FOREVER = 3600.0
@@ -67,7 +78,7 @@ async def zones(ctx: Context) -> list[Zone]:
     """Return the zones that the caller may use, ordered by EC2 name."""
     rows = await cached(ctx, "zones").get(ctx.account.cache_key, lambda: ctx.account.list("listZones"))
     names = ctx.settings.zones or letters(ctx.settings.region, await _all_zones(ctx) or rows)
-    named = [Zone(_name(names, row), row["id"], row) for row in rows]
+    named = [_zone(ctx.settings.region, _name(names, row), row) for row in rows]
     return sorted(named, key=lambda zone: zone.name)
 
 
@@ -96,6 +107,34 @@ def _name(names: dict[str, str], row: Row) -> str:
     return next((name for name, zone in names.items() if zone in (row["id"], row["name"])), str(row["name"]))
 
 
+def _zone(region: str, name: str, row: Row) -> Zone:
+    return Zone(name, zone_id(region, name) or row["id"], row["id"], row)
+
+
+def zone_id(region: str, name: str) -> str | None:
+    """Return `use1-az1` for us-east-1a, as AWS writes it; None for a name that is not region and letter."""
+    letters = name.removeprefix(region)
+    if letters == name or not _LETTERS.fullmatch(letters):
+        return None
+    number = 0
+    for letter in letters:
+        number = number * 26 + ord(letter) - ord("a") + 1
+    return f"{_short(region)}-az{number}"
+
+
+def _short(region: str) -> str:
+    """Return AWS's short form of a region's name (apse2 for ap-southeast-2), another name as it is."""
+    if not _AWS_REGION.fullmatch(region):
+        return region
+    area, *words, number = region.split("-")
+    return area + "".join(_initials(word) for word in words) + number
+
+
+def _initials(word: str) -> str:
+    parts = re.fullmatch(r"(north|south)(east|west)", word)
+    return parts[1][0] + parts[2][0] if parts else word[0]
+
+
 async def resolve_zone(ctx: Context, text: str) -> Zone:
     """Return the zone that an AvailabilityZone parameter names, or raise as AWS does for one that does not exist."""
     for zone in await zones(ctx):
@@ -110,7 +149,7 @@ def zone_names(path: str) -> Callable[[dict[str, Any]], Iterable[str]]:
 
     def read(item: dict[str, Any]) -> Iterable[str]:
         zone: Zone | None = item.get("_Zone")
-        return (zone.name, zone.uuid, zone.native_name) if zone is not None else walk(item, steps)
+        return zone.names if zone is not None else walk(item, steps)
 
     return read
 

@@ -33,7 +33,7 @@ def _wrap(page: list[Item]) -> dict[str, Any]:
     ids={"InstanceIds": Ids("InstanceId", "instance")},
     filters={
         "availability-zone": zone_names("AvailabilityZone"),
-        "availability-zone-id": "AvailabilityZoneId",
+        "availability-zone-id": zone_names("AvailabilityZoneId"),
         "event.code": None,
         "event.description": None,
         "event.instance-event-id": None,

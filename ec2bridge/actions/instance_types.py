@@ -217,9 +217,8 @@ async def describe_instance_type_offerings(ctx: Context, request: dict[str, Any]
         return list(_offered(table, kind, None, [ctx.settings.region]))
     found: list[Item] = []
     for zone in places:
-        names = [zone.name, zone.uuid, zone.native_name]
-        if kind == "availability-zone-id":
-            names = [zone.uuid, zone.name, zone.native_name]
+        first = zone.id if kind == "availability-zone-id" else zone.name
+        names = [first, *(name for name in zone.names if name != first)]
         if kind != "outpost":
             found += _offered(table, kind, zone.uuid, names)
     return found

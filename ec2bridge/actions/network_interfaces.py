@@ -46,7 +46,7 @@ _ADDRESSES = "PrivateIpAddresses"
         "attachment.instance-owner-id": "Attachment.InstanceOwnerId",
         "attachment.status": "Attachment.Status",
         "availability-zone": zone_names("AvailabilityZone"),
-        "availability-zone-id": "AvailabilityZoneId",
+        "availability-zone-id": zone_names("AvailabilityZoneId"),
         "description": "Description",
         "group-id": "Groups.GroupId",
         "group-name": "Groups.GroupName",  # in AWS's list until 2016
@@ -109,7 +109,7 @@ def _free_item(
         SubnetId=_places.subnet_id(network),
         VpcId=_places.vpc_id_of_network(ctx, network),
         AvailabilityZone=zone.name if zone else None,
-        AvailabilityZoneId=network["zoneid"],
+        AvailabilityZoneId=zone.id if zone else None,
         OwnerId=ctx.owner_id,
         Status="attaching" if record["machine"] else "available",
         InterfaceType="interface",

@@ -47,7 +47,7 @@ _UNKNOWN_ZONE = Ids(
     ids={"ZoneNames": _UNKNOWN_ZONE, "ZoneIds": _UNKNOWN_ZONE},
     key="ZoneName",
     filters={
-        "group-long-name": None,
+        "group-long-name": "GroupLongName",
         "group-name": "GroupName",
         "message": "Messages.Message",
         "opt-in-status": "OptInStatus",
@@ -68,16 +68,17 @@ async def describe_availability_zones(ctx: Context, request: dict[str, Any]) -> 
 
 
 def zone_item(region: str, zone: Zone) -> Item:
-    """Return an availability zone; its id is the CloudStack zone's uuid, which means the same to all callers."""
+    """Return an availability zone; the long name of its group is CloudStack's name of the zone."""
     return {
         "ZoneName": zone.name,
-        "ZoneId": zone.uuid,
+        "ZoneId": zone.id,
         "RegionName": region,
         "GroupName": region,
+        "GroupLongName": zone.native_name,
         "NetworkBorderGroup": region,
         "ZoneType": "availability-zone",
         "OptInStatus": OPT_IN,
         "State": "available" if zone.row.get("allocationstate", "Enabled") == "Enabled" else "unavailable",
         "Messages": [],
-        "_Names": [zone.name, zone.uuid, zone.native_name],
+        "_Names": list(zone.names),
     }

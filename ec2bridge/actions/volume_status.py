@@ -64,7 +64,7 @@ def status_item(row: Row, zone: Zone | None) -> Item:
     return known(
         VolumeId=ec2_id("vol", row["id"]),
         AvailabilityZone=zone.name if zone else None,
-        AvailabilityZoneId=row["zoneid"],
+        AvailabilityZoneId=zone.id if zone else None,
         VolumeStatus={"Status": word, "Details": details},
         Actions=[],
         Events=[],

@@ -42,7 +42,7 @@ MACHINE_GONE = {"Destroyed", "Expunging"}
         "attachment.instance-id": "Attachments.InstanceId",
         "attachment.status": "Attachments.State",
         "availability-zone": zone_names("AvailabilityZone"),
-        "availability-zone-id": "AvailabilityZoneId",
+        "availability-zone-id": zone_names("AvailabilityZoneId"),
         "create-time": "CreateTime",
         "encrypted": "Encrypted",
         "fast-restored": None,
@@ -94,7 +94,7 @@ def volume_item(row: Row, zone: Zone | None, kind: str, tags: list[dict[str, str
         # Always there on AWS, and empty for a volume that no snapshot made.
         SnapshotId=_source(row),
         AvailabilityZone=zone.name if zone else None,
-        AvailabilityZoneId=row["zoneid"],
+        AvailabilityZoneId=zone.id if zone else None,
         State=state(row),
         CreateTime=moment(row.get("created")),
         VolumeType=kind,

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 from botocore.exceptions import ClientError
 
+from ec2bridge.actions._places import zone_id
 from tests.actions.native import Native
 from tests.conftest import REGION, Place
 
@@ -53,14 +54,12 @@ def test_regions_are_filtered(ec2: Any, name: str, value: str, hits: int) -> Non
 
 
 def test_zones_are_called_region_and_letter_in_the_order_of_their_names(place: Place, ec2: Any) -> None:
-    native = {row["name"]: row["id"] for row in Native(place).list("listZones")}
-
     zones = ec2.describe_availability_zones()["AvailabilityZones"]
 
-    assert [(zone["ZoneName"], zone["ZoneId"]) for zone in zones] == [
-        (f"{REGION}a", native["sim-adv"]),
-        (f"{REGION}b", native["sim-basic"]),
-        (f"{REGION}c", native["sim-sg"]),
+    assert [(zone["ZoneName"], zone["ZoneId"], zone["GroupLongName"]) for zone in zones] == [
+        (f"{REGION}a", f"{REGION}-az1", "sim-adv"),
+        (f"{REGION}b", f"{REGION}-az2", "sim-basic"),
+        (f"{REGION}c", f"{REGION}-az3", "sim-sg"),
     ]
     assert {zone["State"] for zone in zones} == {"available"}
     assert {zone["RegionName"] for zone in zones} == {REGION}
@@ -74,11 +73,30 @@ def test_a_zone_answers_to_its_own_name_and_uuid_too(place: Place, ec2: Any) -> 
         {"ZoneNames": [f"{REGION}c"]},
         {"ZoneNames": ["sim-sg"]},
         {"ZoneIds": [uuid]},
+        {"ZoneIds": [f"{REGION}-az3"]},
+        {"Filters": [{"Name": "zone-id", "Values": [f"{REGION}-az3"]}]},
+        {"Filters": [{"Name": "group-long-name", "Values": ["sim-sg"]}]},
         {"Filters": [{"Name": "zone-name", "Values": ["sim-sg"]}]},
         {"Filters": [{"Name": "zone-id", "Values": [uuid]}]},
     ):
         [zone] = ec2.describe_availability_zones(**asked)["AvailabilityZones"]
         assert zone["ZoneName"] == f"{REGION}c"
+
+
+@pytest.mark.parametrize(
+    ("region", "name", "short"),
+    [
+        ("us-east-1", "us-east-1a", "use1-az1"),
+        ("ap-southeast-2", "ap-southeast-2c", "apse2-az3"),
+        ("us-gov-west-1", "us-gov-west-1b", "usgw1-az2"),
+        ("eu-central-1", "eu-central-1aa", "euc1-az27"),
+        ("lab", "labb", "lab-az2"),
+        ("us-east-1", "Zurich 1", None),
+        ("us-east-1", "us-east-1", None),
+    ],
+)
+def test_a_zones_id_is_written_as_aws_writes_it(region: str, name: str, short: str | None) -> None:
+    assert zone_id(region, name) == short
 
 
 def test_an_unknown_zone_is_refused_by_name(ec2: Any) -> None:

@@ -195,6 +195,11 @@ def test_a_zone_has_several_names(place: Place, ec2: Any) -> None:
         assert show(ec2, create(ec2, AvailabilityZone=name))["AvailabilityZone"] == ZONE
     [volume] = {show(ec2, create(ec2))["AvailabilityZoneId"]}
     assert show(ec2, create(ec2, AvailabilityZoneId=volume))["AvailabilityZone"] == ZONE
+    assert volume == f"{REGION}-az3"
+    made = len(ec2.describe_volumes()["Volumes"])
+    for name in (volume, uuid, ZONE):
+        wanted = [{"Name": "availability-zone-id", "Values": [name]}]
+        assert len(ec2.describe_volumes(Filters=wanted)["Volumes"]) == made
 
 
 def test_a_quota_is_a_limit(place: Place, ec2: Any) -> None:
