@@ -21,6 +21,7 @@ from ec2bridge.actions._machine_states import (
     INDEX,
     KEEP_MARK,
     KEY_NAMES,
+    NO_RESERVATION,
     RESERVATION,
     TOKEN,
     state_item,
@@ -60,6 +61,9 @@ def instance(facts: Facts, row: Row) -> Item:
         "Monitoring": {"State": "disabled"},
         "ClientToken": details.get(TOKEN, ""),
         "EbsOptimized": has_mark(row, EBS_OPTIMIZED, "true"),
+        "CapacityReservationSpecification": {
+            "CapacityReservationPreference": "none" if has_mark(row, NO_RESERVATION, "true") else "open"
+        },
         "HibernationOptions": {"Configured": False},
         "EnclaveOptions": {"Enabled": False},
         "MaintenanceOptions": {"AutoRecovery": "default"},

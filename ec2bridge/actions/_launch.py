@@ -207,6 +207,9 @@ def _told(request: dict[str, Any]) -> dict[str, str]:
             _metadata_options.changed(_metadata_options.DEFAULTS, request.get("MetadataOptions") or {})
         ),
     }
+    reservation = request.get("CapacityReservationSpecification") or {}
+    if reservation.get("CapacityReservationPreference") == "none":
+        marks[_machine_states.NO_RESERVATION] = "true"
     credits = (request.get("CreditSpecification") or {}).get("CpuCredits")
     if credits:
         marks[_cpu_credits.MARK] = _cpu_credits.option(credits)

@@ -531,6 +531,16 @@ def test_a_modern_module_sends_what_aws_assumes(place: Place, ec2: Any) -> None:
     assert len(machine["BlockDeviceMappings"]) == 2
 
 
+@pytest.mark.parametrize("preference", [None, "open", "none"])
+def test_a_preference_for_reserved_capacity_is_kept(ec2: Any, preference: str | None) -> None:
+    asked = {"CapacityReservationPreference": preference} if preference else {}
+    [machine] = launch(ec2, **({"CapacityReservationSpecification": asked} if asked else {}))
+    [shown] = described(ec2, InstanceIds=[machine["InstanceId"]])
+    assert shown["CapacityReservationSpecification"] == {
+        "CapacityReservationPreference": preference or "open"
+    }
+
+
 @pytest.mark.parametrize("device", ["/dev/sda1", "/dev/sdf"])
 @pytest.mark.parametrize("speed", [{"Iops": 9000}, {"Throughput": 700}])
 def test_a_faster_disk_than_its_offering_is_refused(ec2: Any, device: str, speed: dict[str, int]) -> None:
