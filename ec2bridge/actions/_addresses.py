@@ -4,7 +4,8 @@ An Elastic IP belongs to the account and goes to any machine. A public address o
 network or one VPC from the moment it is acquired, and static NAT maps it to machines there alone. So an address that
 is to serve a machine elsewhere is given back and acquired again there, by its number: CloudStack keeps an address's
 row and uuid while it is free, so address, allocation id and tags stay the same. Two kinds are no Elastic IPs and not
-shown as such: a network's own way out (source NAT), and one that a launch acquired for its machine.
+shown as such: a network's own way out (source NAT) if it is no NAT gateway's, and one that a launch acquired for its
+machine.
 """
 
 import ipaddress
@@ -28,6 +29,12 @@ BORDER_MARK = "network-border-group"
 """Reserved tag on an address that was allocated in a named zone; without it the border group is the region."""
 
 
+NAT_MARK = "nat-gateway"
+"""Reserved tag on an address that is a NAT gateway's, or is becoming one's: see `_nat`."""
+OWN_MARK = "own-source-nat"
+"""Reserved tag on the address that is a VPC's way out while it has no NAT gateway."""
+
+
 async def held(ctx: Context) -> list[Row]:
     """Return every public address of the caller, with those that are no Elastic IPs."""
     return list(await ctx.account.list("listPublicIpAddresses"))
@@ -35,7 +42,10 @@ async def held(ctx: Context) -> list[Row]:
 
 def is_elastic(row: Row) -> bool:
     """Whether the client allocated it, or could have."""
-    return not row.get("issourcenat") and not row.get("issystem") and LAUNCH_MARK not in _tags.hidden(row)
+    marks = _tags.hidden(row)
+    if NAT_MARK in marks:
+        return True
+    return not (row.get("issourcenat") or row.get("issystem") or LAUNCH_MARK in marks or OWN_MARK in marks)
 
 
 def allocation_id(row: Row) -> str:
@@ -230,20 +240,29 @@ def serves(row: Row, network: Row) -> bool:
 
 async def check_move(ctx: Context, row: Row, network: Row) -> None:
     """Refuse what cannot be: addresses belong to their zone, and one that carries other rules stays with them."""
+    await check_zone(ctx, row, network)
+    if not serves(row, network) and not row.get("isstaticnat"):
+        await check_rules(ctx, row)
+
+
+async def check_zone(ctx: Context, row: Row, network: Row) -> None:
+    """Refuse to use an address in another zone than its own."""
     if row["zoneid"] != network["zoneid"]:
         here, there = await resolve_zone(ctx, row["zoneid"]), await resolve_zone(ctx, network["zoneid"])
         raise Ec2Error(
             "InvalidParameterCombination",
-            f"The address {row['ipaddress']} belongs to {here.name} and the instance is in {there.name}.",
+            f"The address {row['ipaddress']} belongs to {here.name}, and the subnet is in {there.name}.",
         )
-    if serves(row, network) or row.get("isstaticnat"):
-        return
+
+
+async def check_rules(ctx: Context, row: Row) -> None:
+    """Refuse an address that carries rules of other services."""
     rules = await ctx.account.list("listPortForwardingRules", ipaddressid=row["id"])
     rules += await ctx.account.list("listLoadBalancerRules", publicipid=row["id"])
     if rules:
         raise Ec2Error(
             "Resource.AlreadyAssociated",
-            f"The address {row['ipaddress']} has port forwarding or load balancing rules in another subnet.",
+            f"The address {row['ipaddress']} has port forwarding or load balancing rules.",
         )
 
 

@@ -35,7 +35,8 @@ MOST_PATTERN_TEXT = 20_000
 def wanted(request: Mapping[str, Any]) -> dict[str, list[str]]:
     """Return the request's filters as name → values; several filters of one name add up their values."""
     found: dict[str, list[str]] = {}
-    for entry in request.get("Filters") or []:
+    # DescribeNatGateways, and it alone of what is served, calls them "Filter".
+    for entry in request.get("Filters") or request.get("Filter") or []:
         name = entry.get("Name")
         if not name:
             raise Ec2Error("InvalidParameterValue", "A filter must have a Name.")

@@ -18,7 +18,7 @@ Request = dict[str, Any]
 Handler = Callable[[Context, Request], Awaitable[Any]]
 
 # Handled for every action in one place: see `perform`, `_describe` and `_tags`.
-CENTRAL = frozenset({"DryRun", "Filters", "NextToken", "MaxResults"})
+CENTRAL = frozenset({"DryRun", "Filters", "Filter", "NextToken", "MaxResults"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -181,13 +181,15 @@ async def leave_subnet(ctx: Context, subnet: str) -> None:
 
 def route_item(destination: str, route: Mapping[str, Any], attached: Collection[str | None]) -> Row:
     """Return a route as EC2 shows it; through a gateway that is no longer attached it leads nowhere."""
-    gateway = route.get("gateway", route.get("vgw"))
+    gateway = next((route[name] for name in ("gateway", "vgw", "nat") if name in route), None)
     state = "active" if gateway in attached or "static" in route else "blackhole"
     item: Row = {"DestinationCidrBlock": destination, "Origin": "CreateRoute", "State": state}
     if "gateway" in route:
         return {**item, "GatewayId": ec2_id("igw", route["gateway"])}
     if "vgw" in route:
         return {**item, "GatewayId": ec2_id("vgw", route["vgw"])}
+    if "nat" in route:
+        return {**item, "NatGatewayId": ec2_id("nat", route["nat"])}
     return {
         **item,
         "NetworkInterfaceId": ec2_id("eni", route["nic"]),

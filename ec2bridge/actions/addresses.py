@@ -8,7 +8,7 @@ zone, and moves when it is associated elsewhere (`_addresses.move`). NetworkBord
 import asyncio
 from typing import Any
 
-from ec2bridge.actions import _addresses, _firewall, _source_nat, _tags
+from ec2bridge.actions import _addresses, _firewall, _nat, _nat_items, _source_nat, _tags
 from ec2bridge.actions._addresses import Row, Target
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._default_subnets import make_network
@@ -114,15 +114,16 @@ async def associate_address(ctx: Context, request: dict[str, Any]) -> dict[str, 
     row = _addresses.find(rows, request)
     target = await _addresses.target(ctx, request)
     if not target.is_served_by(row):
-        _check_free(request, row)
+        await _check_free(ctx, request, row)
         await _addresses.check_move(ctx, row, target.network)
         await _map(ctx, rows, row, target)
     return {"AssociationId": _addresses.association_id(row)}
 
 
-def _check_free(request: dict[str, Any], row: Row) -> None:
-    # AWS: reassociation is automatic, false makes it fail instead.
-    if row.get("isstaticnat") and request.get("AllowReassociation") is False:
+async def _check_free(ctx: Context, request: dict[str, Any], row: Row) -> None:
+    # AWS: reassociation is automatic, false makes it fail instead; what a NAT gateway has stays its own.
+    again = request.get("AllowReassociation") is not False
+    if (row.get("isstaticnat") and not again) or await _nat.holder(ctx, row):
         raise Ec2Error(
             "Resource.AlreadyAssociated",
             f"resource {_addresses.allocation_id(row)} is already associated with associate-id"
@@ -165,12 +166,18 @@ async def disassociate_address(ctx: Context, request: dict[str, Any]) -> None:
     rows = [row for row in await _addresses.held(ctx) if _addresses.is_elastic(row)]
     ident, address = request.get("AssociationId"), request.get("PublicIp")
     if ident:
-        mapped = [row for row in rows if row.get("isstaticnat")]
+        mapped = [row for row in rows if row.get("isstaticnat") or await _nat.holder(ctx, row)]
         row = _addresses.by_id(mapped, "address-association", ident)
     elif address:
         row = _addresses.by_address(rows, address)
     else:
         raise Ec2Error("MissingParameter", "Either public IP or association id must be specified")
+    gateway = await _nat.holder(ctx, row)
+    if gateway:
+        sentence = (
+            f"The address '{row['ipaddress']}' is that of {gateway.id} until the NAT gateway is deleted."
+        )
+        raise Ec2Error("OperationNotPermitted", sentence)
     if not row.get("isstaticnat"):
         raise Ec2Error("InvalidParameterValue", f"The address '{row['ipaddress']}' is not associated.")
     await ctx.account.job("disableStaticNat", ipaddressid=row["id"])
@@ -189,6 +196,10 @@ async def release_address(ctx: Context, request: dict[str, Any]) -> None:
             "InvalidIPAddress.InUse",
             f"The address '{row['ipaddress']}' is associated with an instance: disassociate it first.",
         )
+    gateway = await _nat.holder(ctx, row)
+    if gateway:
+        sentence = f"The address '{row['ipaddress']}' is that of {gateway.id}: delete the NAT gateway first."
+        raise Ec2Error("InvalidIPAddress.InUse", sentence)
     try:
         await ctx.account.job("disassociateIpAddress", id=row["id"])
     except CloudStackError as error:
@@ -227,4 +238,5 @@ async def describe_addresses(ctx: Context, request: dict[str, Any]) -> list[Item
     rows = [row for row in await _addresses.held(ctx) if _addresses.is_elastic(row)]
     nics = await _addresses.nics_of(ctx, rows)
     tags = await _tags.merged(ctx, "allocation", rows)
-    return [_addresses.item(ctx, row, tags[row["id"]], nics) for row in rows]
+    held = await _nat_items.associations(ctx, rows)
+    return [{**_addresses.item(ctx, row, tags[row["id"]], nics), **held.get(row["id"], {})} for row in rows]

@@ -7,7 +7,7 @@ record in the store, and attaching it changes nothing in the network.
 import uuid
 from typing import Any
 
-from ec2bridge.actions import _room, _route_tables, _tags
+from ec2bridge.actions import _nat, _room, _route_tables, _tags
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._describe import Ids, Item, describe
 from ec2bridge.actions._filters import TAGS
@@ -84,7 +84,7 @@ async def attach_internet_gateway(ctx: Context, request: Request) -> None:
     native=("listVPCs", "listPublicIpAddresses"),
 )
 async def detach_internet_gateway(ctx: Context, request: Request) -> None:
-    """Detach a gateway from its VPC, unless machines there have public addresses."""
+    """Detach a gateway from its VPC, unless machines or a NAT gateway there have public addresses."""
     gateway = await _route_tables.gateway(ctx, request.get("InternetGatewayId") or "")
     vpc = await resolve_vpc(ctx, request.get("VpcId") or "")
     vpc_id = ec2_id("vpc", vpc["id"])
@@ -93,7 +93,8 @@ async def detach_internet_gateway(ctx: Context, request: Request) -> None:
         raise Ec2Error("Gateway.NotAttached", sentence)
     _check_own(ctx, gateway)
     rows = await ctx.account.list("listPublicIpAddresses", vpcid=vpc["id"], isstaticnat=True)
-    if any(row.get("virtualmachineid") for row in rows):
+    nat = any(found.vpc == vpc["id"] for found in await _nat.known(ctx))
+    if nat or any(row.get("virtualmachineid") for row in rows):
         sentence = f"Network {vpc_id} has some mapped public address(es). Please unmap those public address(es) before"
         raise Ec2Error("DependencyViolation", f"{sentence} detaching the gateway.")
     await ctx.store.put(ctx.owner_id, GATEWAY, gateway.key, {"vpc": None})

@@ -7,7 +7,16 @@ group) look for them by group, subnet and machine.
 from collections.abc import Mapping
 from typing import Any
 
-from ec2bridge.actions import _groups, _instance_facts, _instances, _interfaces, _machines, _places, _tags
+from ec2bridge.actions import (
+    _groups,
+    _instance_facts,
+    _instances,
+    _interfaces,
+    _machines,
+    _nat_items,
+    _places,
+    _tags,
+)
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._describe import Ids, Item, describe
 from ec2bridge.actions._filters import TAGS
@@ -79,6 +88,7 @@ async def describe_network_interfaces(ctx: Context, request: dict[str, Any]) -> 
     held = _interfaces.by_nic(records)
     found = [item for row in rows for item in interfaces(row, _instances.instance(facts, row), held)]
     found += await free_items(ctx, [record for record in records.values() if not record["nic"]])
+    found += await _nat_items.interfaces(ctx)
     tags = await _tags.stored(ctx, _interfaces.KIND)
     for item in found:
         item["TagSet"] = _tags.as_list(tags.get(item["_Uuid"], {}))

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from ec2bridge.actions import _room, _route_tables, _tags, _vpn_routes
+from ec2bridge.actions import _nat, _room, _route_tables, _tags, _vpn_routes
 from ec2bridge.actions._context import Context, owner_of
 from ec2bridge.actions._describe import Ids, Item, describe
 from ec2bridge.actions._filters import TAGS
@@ -40,7 +40,7 @@ ASSOCIATED = {"State": "associated"}
         "route.egress-only-internet-gateway-id": None,
         "route.gateway-id": "Routes.GatewayId",
         "route.instance-id": "Routes.InstanceId",
-        "route.nat-gateway-id": None,
+        "route.nat-gateway-id": "Routes.NatGatewayId",
         "route.origin": "Routes.Origin",
         "route.state": "Routes.State",
         "route.transit-gateway-id": None,
@@ -54,6 +54,8 @@ async def describe_route_tables(ctx: Context, request: Request) -> list[Item]:
     vpcs = await vpc_rows(ctx)
     found = await _route_tables.tables(ctx, vpcs)
     attached = {gateway.key for gateway in await _route_tables.gateways(ctx, vpcs) if gateway.vpc}
+    if any("nat" in route for table in found for route in table.routes.values()):
+        attached |= {gateway.key for gateway in await _nat.gateways(ctx) if gateway.routes}
     vpn, propagated = await _vpn_routes.shown(ctx, found)
     tags = await _tags.merged(ctx, TABLE, [{"id": table.key} for table in found])
     return [

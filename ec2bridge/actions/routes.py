@@ -9,7 +9,7 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
-from ec2bridge.actions import _interfaces, _machines, _room, _route_tables, _vpn_routes
+from ec2bridge.actions import _interfaces, _machines, _nat, _room, _route_tables, _vpn_routes
 from ec2bridge.actions._context import Context, owner_of
 from ec2bridge.actions._registry import Request, action
 from ec2bridge.actions._route_tables import MOST_ROUTES, Table
@@ -18,7 +18,7 @@ from ec2bridge.ids import KINDS, ec2_id
 
 Row = dict[str, Any]
 
-_TARGETS = ("GatewayId", "InstanceId", "NetworkInterfaceId")
+_TARGETS = ("GatewayId", "InstanceId", "NatGatewayId", "NetworkInterfaceId")
 _HONOURED = ("RouteTableId", "DestinationCidrBlock", *_TARGETS)
 _NATIVE = ("listVPCs", "createStaticRoute", "deleteStaticRoute")
 
@@ -86,10 +86,14 @@ async def _target(ctx: Context, request: Request, table: Table, to: str) -> Row:
     """Return where a route leads, as the store keeps it; `hop` is the address of a native route."""
     named = [name for name in _TARGETS if request.get(name)]
     if len(named) != 1:
-        sentence = "The request must contain exactly one of gatewayId, instanceId, networkInterfaceId"
+        sentence = (
+            "The request must contain exactly one of gatewayId, instanceId, natGatewayId, networkInterfaceId"
+        )
         raise Ec2Error("InvalidParameterCombination" if named else "MissingParameter", sentence)
     if named == ["GatewayId"]:
         return await _to_gateway(ctx, request["GatewayId"], table, to)
+    if named == ["NatGatewayId"]:
+        return await _to_nat(ctx, request["NatGatewayId"], table)
     return await _to_machine(ctx, request, table)
 
 
@@ -103,6 +107,16 @@ async def _to_gateway(ctx: Context, ident: str, table: Table, to: str) -> Row:
         sentence = f"route table {table.id} and network gateway {ident} belong to different networks"
         raise Ec2Error("InvalidParameterValue", sentence)
     return {"gateway": gateway.key}
+
+
+async def _to_nat(ctx: Context, ident: str, table: Table) -> Row:
+    gateway = next((g for g in await _nat.gateways(ctx) if g.routes and ident in (g.id, g.key)), None)
+    if gateway is None:
+        raise Ec2Error("InvalidNatGatewayID.NotFound", f"The natGateway ID '{ident}' does not exist")
+    if gateway.vpc != table.vpc["id"]:
+        sentence = f"route table {table.id} and network gateway {ident} belong to different networks"
+        raise Ec2Error("InvalidParameterValue", sentence)
+    return {"nat": gateway.key}
 
 
 async def _to_vpn_gateway(ctx: Context, ident: str, table: Table, to: str) -> Row:

@@ -14,6 +14,7 @@ from ec2bridge.actions import (
     _interfaces,
     _leaving,
     _machines,
+    _nat,
     _records,
     _route_tables,
     _tags,
@@ -170,6 +171,7 @@ async def delete_subnet(ctx: Context, request: Request) -> None:
     )
     interfaces = (await _interfaces.settled(ctx, known, machines)).values()
     waiting = any(record["subnet"] == uuid and not record["nic"] for record in interfaces)
+    waiting |= any(gateway.subnet == uuid for gateway in await _nat.known(ctx))
     if waiting or _is_used(uuid, machines) or any(_is_lost(address, uuid) for address in addresses):
         raise _in_use(row)
     try:

@@ -165,7 +165,7 @@ async def _native_id(ctx: Context, kind: Kind, value: str) -> str:
     if kind.name not in NATIVE or kind.name in _STORED:
         # Internet gateways and the like are found in the store, under their kind.
         for entry in await ctx.store.list(ctx.owner_id, _STORED.get(kind.name, kind.name)):
-            if value in (entry.key, ec2_id(kind.prefix, entry.key)):
+            if entry.expires is None and value in (entry.key, ec2_id(kind.prefix, entry.key)):
                 return str(entry.key)
     try:
         return await ctx.directory.resolve(kind.name, value)

@@ -16,7 +16,7 @@ def refusal(call: Any, **params: Any) -> str:
 
 
 def test_there_are_none_of_it(ec2: Any) -> None:
-    assert ec2.describe_nat_gateways()["NatGateways"] == []
+    assert ec2.describe_vpc_peering_connections()["VpcPeeringConnections"] == []
     assert ec2.describe_transit_gateways()["TransitGateways"] == []
     assert ec2.describe_hosts()["Hosts"] == []
 
@@ -45,7 +45,11 @@ def test_there_are_none_of_it(ec2: Any) -> None:
             {"TransitGatewayId": "tgw-01234567"},
             "UnsupportedOperation",
         ),
-        ("create_nat_gateway", {"SubnetId": "subnet-01234567"}, "UnsupportedOperation"),
+        (
+            "associate_nat_gateway_address",
+            {"NatGatewayId": "nat-01234567", "AllocationIds": ["eipalloc-01234567"]},
+            "UnsupportedOperation",
+        ),
     ],
 )
 def test_what_cannot_be_there_is_missing(ec2: Any, call: str, params: dict[str, Any], code: str) -> None:

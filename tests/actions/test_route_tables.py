@@ -123,7 +123,7 @@ def test_routes_that_cannot_be(ec2: Any, vpc: str, gateway: str) -> None:
         ({**everywhere, "GatewayId": other}, "InvalidParameterValue"),
         ({**everywhere, "GatewayId": "igw-00000000000000000"}, "InvalidGatewayID.NotFound"),
         ({**everywhere, "GatewayId": "vgw-00000000000000000"}, "InvalidGatewayID.NotFound"),
-        ({**everywhere, "NatGatewayId": "nat-00000000000000000"}, "UnsupportedOperation"),
+        ({**everywhere, "NatGatewayId": "nat-00000000000000000"}, "InvalidNatGatewayID.NotFound"),
         ({**everywhere, "InstanceId": "i-00000000000000000"}, "UnsupportedOperation"),
         (everywhere, "MissingParameter"),
         (

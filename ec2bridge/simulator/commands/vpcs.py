@@ -104,12 +104,33 @@ def _live(call: Call) -> Row:
 def update_vpc(call: Call) -> Answer:
     vpc = _live(call)
 
+    changes = {name: call.params[name] for name in ("name", "displaytext") if name in call.params}
+    wanted = _new_source_nat(call.cloud, vpc, call.params.get("sourcenatipaddress"))
+
     def work() -> Row:
-        changes = {name: call.params[name] for name in ("name", "displaytext") if name in call.params}
+        if not changes and wanted is None:
+            raise ApiError(530, 4250, "Failed to update VPC")
         call.cloud.tables["vpcs"].update(vpc, **changes)
         return {"vpc": shown(call.cloud, vpc)}
 
-    return call.submit(work, kind="Vpc", queue=vpc["id"], weight=0.1)
+    if wanted is not None:
+        # Noted as soon as the job begins; the rest is the router's new start.
+        for address in call.cloud.tables["addresses"].where(vpcid=vpc["id"], issourcenat=True):
+            call.cloud.tables["addresses"].update(address, issourcenat=False)
+        call.cloud.tables["addresses"].update(wanted, issourcenat=True)
+    return call.submit(work, kind="Vpc", queue=vpc["id"], weight=0.1 if wanted is None else 0.6)
+
+
+def _new_source_nat(cloud: Cloud, vpc: Row, text: str | None) -> Row | None:
+    """The address that is to be the VPC's source NAT; one that cannot be is passed over, and nobody told."""
+    address = cloud.tables["addresses"].first(ipaddress=text, vpcid=vpc["id"]) if text else None
+    if (
+        address is None
+        or address["issourcenat"]
+        or cloud.tables["firewallrules"].where(ipaddressid=address["id"])
+    ):
+        return None
+    return address
 
 
 @command("restartVPC", id="vpcs")

@@ -1,4 +1,4 @@
-# A VPC with all that one usually has: subnets, a gateway, a route table, a group, a machine with an address.
+# A VPC with all that one usually has: subnets, gateways, route tables, a group, a machine with an address.
 variable "image" { type = string }
 variable "zone" { type = string }
 variable "type" { type = string }
@@ -82,4 +82,32 @@ resource "aws_eip" "web" {
   vpc        = true
   instance   = aws_instance.web.id
   depends_on = [aws_internet_gateway.out]
+}
+
+# The other subnet is private: its machines reach the internet under the NAT gateway's address.
+resource "aws_eip" "nat" {
+  vpc        = true
+  depends_on = [aws_internet_gateway.out]
+}
+
+resource "aws_nat_gateway" "out" {
+  allocation_id = aws_eip.nat.id
+  subnet_id     = aws_subnet.web.id
+  tags          = { Name = var.name }
+}
+
+resource "aws_route_table" "private" {
+  vpc_id = aws_vpc.main.id
+  tags   = { Name = "${var.name}-private" }
+}
+
+resource "aws_route" "private" {
+  route_table_id         = aws_route_table.private.id
+  destination_cidr_block = "0.0.0.0/0"
+  nat_gateway_id         = aws_nat_gateway.out.id
+}
+
+resource "aws_route_table_association" "data" {
+  subnet_id      = aws_subnet.data.id
+  route_table_id = aws_route_table.private.id
 }
