@@ -116,7 +116,7 @@ def _interface(ctx: Context, gateway: Gateway, subnet: Row, zones: Mapping[str, 
         SubnetId=ec2_id("subnet", gateway.subnet),
         VpcId=ec2_id("vpc", gateway.vpc),
         AvailabilityZone=zone.name if zone else None,
-        AvailabilityZoneId=subnet.get("zoneid"),
+        AvailabilityZoneId=zone.id if zone else None,
         OwnerId=ctx.owner_id,
         PrivateIpAddress=private,
         PrivateIpAddresses=[

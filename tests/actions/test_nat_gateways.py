@@ -95,6 +95,11 @@ def test_the_life_of_a_nat_gateway(place: Place, scene: Scene) -> None:
     ]
     assert (interface["InterfaceType"], interface["SubnetId"]) == ("nat_gateway", scene.subnet)
     assert interface["Association"]["PublicIp"] == public
+    zones = {
+        zone["ZoneName"]: zone["ZoneId"]
+        for zone in scene.ec2.describe_availability_zones()["AvailabilityZones"]
+    }
+    assert interface["AvailabilityZoneId"] == zones[interface["AvailabilityZone"]]
 
     scene.ec2.create_tags(Resources=[ident], Tags=[{"Key": "env", "Value": "x"}])
     for name, value in (
