@@ -1,7 +1,8 @@
 """Network ACLs as EC2 sees them: CloudStack's ACL lists, and the one that every VPC implies.
 
 CloudStack's list `default_allow` belongs to all VPCs at once and cannot be changed; in every VPC it is shown as the
-default ACL, under the VPC's digits, and `default_deny` under digits of its own. The lists of a VPC are its other ACLs.
+default ACL, under the VPC's digits, until its entries are changed: then the VPC gets a list of its own, which takes
+that place (`_default_acls`). `default_deny` is shown under digits of its own. A VPC's lists are its other ACLs.
 AWS counts rules in each direction for itself, CloudStack through the whole list: rule n in is native 2n-1, out 2n.
 A list that the bridge has written for a tier with machines (`_tiers`) is no ACL: it names the one that it stands for.
 """
@@ -23,6 +24,8 @@ Item = dict[str, Any]
 ACL = "network-acl"
 MADE_HERE = "Made through EC2"
 """The description of lists whose rules are numbered as said above."""
+MADE_DEFAULT = "Made through EC2 as the default"
+"""The description of such a list that has become its VPC's default one."""
 LAST = 32767
 _ALLOW, _DENY = "default_allow", "default_deny"
 _ICMPV6 = "58"
@@ -51,8 +54,8 @@ class Acl:
 
     @property
     def own(self) -> bool:
-        """Whether it is a list that can be changed."""
-        return self.key == self.native
+        """Whether it is a list of the VPC's own, which can be changed."""
+        return self.made_here or self.key == self.native
 
 
 async def acls(ctx: Context) -> list[Acl]:
@@ -70,17 +73,18 @@ async def acls(ctx: Context) -> list[Acl]:
     stands = {uuid: _known(lists, base) or shared.get(_ALLOW) for uuid, base in written.items()}
     found = []
     for vpc in vpcs:
-        found.append(Acl(vpc["id"], vpc, shared.get(_ALLOW), True, False))
+        default = made_default(lists, vpc["id"])
+        found.append(Acl(vpc["id"], vpc, default or shared.get(_ALLOW), True, default is not None))
         found += [
             Acl(row["id"], vpc, row["id"], False, row.get("description") == MADE_HERE)
             for row in lists
-            if row.get("vpcid") == vpc["id"]
+            if row.get("vpcid") == vpc["id"] and row.get("description") != MADE_DEFAULT
         ]
         if not vpc.get("default"):
             found.append(Acl(f"{vpc['id']}/{_DENY}", vpc, shared.get(_DENY), False, False))
     for acl in found:
         acl.rules = [row for row in rules if row["aclid"] == acl.native and acl.own]
-        acl.subnets = [row for row in subnets if _has(row, acl, shared.get(_DENY), stands)]
+        acl.subnets = [row for row in subnets if _has(row, acl, shared, stands)]
     ctx.directory.remember(ACL, ({"id": acl.key} for acl in found))
     # Nobody made the list that denies all; it is shown where a subnet has it.
     return [acl for acl in found if acl.default or acl.own or acl.subnets]
@@ -90,11 +94,23 @@ def _known(lists: Iterable[Row], uuid: str) -> str | None:
     return next((row["id"] for row in lists if row["id"] == uuid), None)
 
 
-def _has(subnet: Row, acl: Acl, deny: str | None, stands: Mapping[str, str | None]) -> bool:
+def _has(subnet: Row, acl: Acl, shared: Mapping[str, str], stands: Mapping[str, str | None]) -> bool:
     if acl.vpc.get("default"):
         return not subnet.get("vpcid")
-    native = subnet.get("aclid") or deny
-    return subnet.get("vpcid") == acl.vpc["id"] and stands.get(native or "", native) == acl.native
+    native = subnet.get("aclid") or shared.get(_DENY)
+    behind = stands.get(native or "", native)
+    # A tier that has not got its VPC's own default list yet gets it when the VPC is settled next.
+    return subnet.get("vpcid") == acl.vpc["id"] and (
+        behind == acl.native or (acl.default and behind == shared.get(_ALLOW))
+    )
+
+
+def made_default(lists: Iterable[Row], vpc: str) -> str | None:
+    """Return the uuid of the list that has become a VPC's default one; of several the same one each time."""
+    return min(
+        (row["id"] for row in lists if row.get("vpcid") == vpc and row.get("description") == MADE_DEFAULT),
+        default=None,
+    )
 
 
 def allows_all(row: Mapping[str, Any]) -> bool:
@@ -111,7 +127,7 @@ def find(found: Iterable[Acl], ident: str) -> Acl:
 
 
 def changeable(acl: Acl) -> str:
-    """Return the uuid of the list behind an ACL, or refuse: CloudStack's default lists cannot be changed."""
+    """Return the uuid of the list behind an ACL, or refuse: CloudStack's own lists cannot be changed."""
     if not acl.own:
         sentence = f"The entries of {acl.id} cannot be changed: it stands for a list that CloudStack has for all VPCs."
         raise Ec2Error("UnsupportedOperation", f"{sentence} Create a network ACL of your own.")
@@ -120,7 +136,8 @@ def changeable(acl: Acl) -> str:
 
 def entries(acl: Acl) -> list[Item]:
     """Return the entries of an ACL, ingress first, each direction ended by AWS's rule that denies the rest."""
-    allowed = [_whole(False, 100, "allow"), _whole(True, 100, "allow")] if acl.default else []
+    unchanged = acl.default and not acl.own
+    allowed = [_whole(False, 100, "allow"), _whole(True, 100, "allow")] if unchanged else []
     own = [_entry(acl, rule, cidr) for rule in acl.rules for cidr in _cidrs(rule) if not is_last(acl, rule)]
     last = [_whole(False, LAST, "deny"), _whole(True, LAST, "deny")]
     return sorted([*allowed, *own, *last], key=lambda item: (item["Egress"], item["RuleNumber"]))

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ec2bridge.actions._context import Context
+from ec2bridge.actions._network_acls import allows_all, made_default
 from ec2bridge.actions._places import Zone, resolve_zone, zones
 from ec2bridge.errors import Ec2Error
 
@@ -96,10 +97,10 @@ def _providers(row: Row) -> set[str]:
     return {who["name"] for service in row.get("service") or () for who in service.get("provider") or ()}
 
 
-async def allow_all(ctx: Context) -> str:
-    """Return the uuid of the ACL list that lets everything pass, as AWS's default network ACL does."""
-    rows = await ctx.account.list("listNetworkACLLists", name="default_allow")
-    uuid = next((row["id"] for row in rows if row["name"] == "default_allow"), None)
+async def default_list(ctx: Context, vpc: str) -> str:
+    """Return the uuid of the list behind a VPC's default network ACL: its own, else the one that lets all pass."""
+    rows = await ctx.account.list("listNetworkACLLists", vpcid=vpc)
+    uuid = made_default(rows, vpc) or next((row["id"] for row in rows if allows_all(row)), None)
     if uuid is None:
         raise Ec2Error("UnsupportedOperation", "CloudStack's network ACL 'default_allow' is not to be seen.")
     return str(uuid)

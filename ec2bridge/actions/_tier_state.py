@@ -105,7 +105,7 @@ class _Plan:
     def tier(self, row: Row, other: str | None) -> Tier:
         uuid, has = row["id"], row.get("aclid") or ""
         ours = self.written.get(has)
-        acl = other or (self._standing_for(ours) if ours else has)
+        acl = self._chosen(other or (self._standing_for(ours) if ours else has), row["vpcid"])
         groups = self.members.get(uuid)
         wanted = None
         if groups and self._is_managed(acl) and self.ctx.settings.enforce_groups_in_vpcs:
@@ -126,9 +126,16 @@ class _Plan:
             return ours.base
         return next((row["id"] for row in self.lists if _network_acls.allows_all(row)), ours.base)
 
+    def _chosen(self, acl: str, vpc: str) -> str:
+        """The list itself, or instead of the one of all VPCs that which has become this VPC's default."""
+        if any(row["id"] == acl and _network_acls.allows_all(row) for row in self.lists):
+            return _network_acls.made_default(self.lists, vpc) or acl
+        return acl
+
     def _is_managed(self, acl: str) -> bool:
         row = next((row for row in self.lists if row["id"] == acl), {})
-        return _network_acls.allows_all(row) or row.get("description") == _network_acls.MADE_HERE
+        made = (_network_acls.MADE_HERE, _network_acls.MADE_DEFAULT)
+        return _network_acls.allows_all(row) or row.get("description") in made
 
     def _wanted(self, tier: str, acl: str, groups: set[str], egress: bool) -> list[_tier_rules.Item]:
         assert self.known is not None

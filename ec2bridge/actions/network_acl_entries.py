@@ -5,7 +5,7 @@ A subnet with machines has a list made of its ACL's entries and their groups' ru
 
 from contextlib import suppress
 
-from ec2bridge.actions import _network_acls, _tiers
+from ec2bridge.actions import _default_acls, _network_acls, _tiers
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._network_acls import LAST, Acl
 from ec2bridge.actions._registry import Request, action
@@ -16,7 +16,9 @@ _WHERE = ("NetworkAclId", "RuleNumber", "Egress")
 _WHAT = ("Protocol", "RuleAction", "CidrBlock", "Ipv6CidrBlock", "IcmpTypeCode", "PortRange")
 
 
-@action("CreateNetworkAclEntry", honours=(*_WHERE, *_WHAT), native=("createNetworkACL",))
+@action(
+    "CreateNetworkAclEntry", honours=(*_WHERE, *_WHAT), native=("createNetworkACL", "createNetworkACLList")
+)
 async def create_network_acl_entry(ctx: Context, request: Request) -> None:
     """Add an entry under a number that is free in its direction."""
     acl, number, egress = await _place(ctx, request)
@@ -34,7 +36,11 @@ async def create_network_acl_entry(ctx: Context, request: Request) -> None:
         raise
 
 
-@action("ReplaceNetworkAclEntry", honours=(*_WHERE, *_WHAT), native=("createNetworkACL", "deleteNetworkACL"))
+@action(
+    "ReplaceNetworkAclEntry",
+    honours=(*_WHERE, *_WHAT),
+    native=("createNetworkACL", "deleteNetworkACL", "createNetworkACLList"),
+)
 async def replace_network_acl_entry(ctx: Context, request: Request) -> None:
     """Put another entry in the place of one."""
     acl, number, egress = await _place(ctx, request)
@@ -44,7 +50,7 @@ async def replace_network_acl_entry(ctx: Context, request: Request) -> None:
     await _settle(ctx, acl)
 
 
-@action("DeleteNetworkAclEntry", honours=_WHERE, native=("deleteNetworkACL",))
+@action("DeleteNetworkAclEntry", honours=_WHERE, native=("deleteNetworkACL", "createNetworkACLList"))
 async def delete_network_acl_entry(ctx: Context, request: Request) -> None:
     """Remove an entry."""
     acl, number, egress = await _place(ctx, request)
@@ -59,11 +65,12 @@ async def _settle(ctx: Context, acl: Acl) -> None:
 
 async def _place(ctx: Context, request: Request) -> tuple[Acl, int, bool]:
     acl = _network_acls.find(await _network_acls.acls(ctx), request.get("NetworkAclId") or "")
-    _network_acls.changeable(acl)
     number = int(request.get("RuleNumber") or 0)
     if not 1 <= number < LAST:
         sentence = f"Value ({number}) for parameter ruleNumber is invalid. Must be between 1 and {LAST - 1}."
         raise Ec2Error("InvalidParameterValue", sentence)
+    acl = await _default_acls.own(ctx, acl)
+    _network_acls.changeable(acl)
     return acl, number, bool(request.get("Egress"))
 
 

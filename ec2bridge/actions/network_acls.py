@@ -4,14 +4,13 @@ AWS's ACLs are stateless and CloudStack's let the answers of what they allowed t
 with AWS's works here, and rules for answers are merely not needed.
 """
 
-import uuid
 from typing import Any
 
-from ec2bridge.actions import _network_acls, _tags, _tiers
+from ec2bridge.actions import _default_acls, _network_acls, _tags, _tiers
 from ec2bridge.actions._context import Context, owner_of
 from ec2bridge.actions._describe import Ids, Item, describe
 from ec2bridge.actions._filters import TAGS
-from ec2bridge.actions._network_acls import ACL, LAST, Acl
+from ec2bridge.actions._network_acls import ACL, Acl
 from ec2bridge.actions._places import resolve_vpc
 from ec2bridge.actions._registry import Request, action
 from ec2bridge.errors import Ec2Error
@@ -87,27 +86,13 @@ async def create_network_acl(ctx: Context, request: Request) -> dict[str, Any]:
     if vpc.get("default"):
         sentence = "There are no network ACLs in the default VPC: its subnets are networks outside CloudStack's VPCs."
         raise Ec2Error("UnsupportedOperation", sentence)
-    name = tags.get("Name") or f"acl-{uuid.uuid4().hex[:8]}"
-    row = await ctx.account.job(
-        "createNetworkACLList", name=name, description=_network_acls.MADE_HERE, vpcid=vpc["id"]
-    )
-    acl = Acl(row["id"], vpc, row["id"], False, True)
+    made = await _default_acls.make(ctx, vpc["id"], _network_acls.MADE_HERE, tags.get("Name") or "")
     try:
-        for direction, egress in (("Ingress", False), ("Egress", True)):
-            # What a list does not name comes not in, but goes out; AWS denies both.
-            number = _network_acls.native_number(LAST, egress)
-            await ctx.account.job(
-                "createNetworkACL",
-                aclid=row["id"],
-                traffictype=direction,
-                action="Deny",
-                protocol="all",
-                number=number,
-            )
-        await _tags.attach(ctx, ACL, row["id"], tags)
+        await _tags.attach(ctx, ACL, made, tags)
     except BaseException:
-        await ctx.account.job("deleteNetworkACLList", id=row["id"])
+        await ctx.account.job("deleteNetworkACLList", id=made)
         raise
+    acl = Acl(made, vpc, made, False, True)
     return {"NetworkAcl": _item(ctx, acl, _tags.as_list(tags))}
 
 

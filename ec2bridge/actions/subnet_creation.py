@@ -23,7 +23,7 @@ from ec2bridge.actions import (
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._default_subnets import make_network, network_offering
 from ec2bridge.actions._launch_network import has_static_nat
-from ec2bridge.actions._networking import ZONE_TAG, allow_all, cidr_block, has_vpcs, tier_offering
+from ec2bridge.actions._networking import ZONE_TAG, cidr_block, default_list, has_vpcs, tier_offering
 from ec2bridge.actions._places import (
     Zone,
     default_network,
@@ -103,7 +103,7 @@ async def _tier(ctx: Context, vpc: Row, zone: Zone) -> Row:
             f"{ec2_id('vpc', vpc['id'])} are in {own.name}, as a VPC on this cloud is in one zone: "
             f"give CreateVpc the tag '{ZONE_TAG}' to choose it.",
         )
-    offering, acl = await asyncio.gather(tier_offering(ctx, vpc), allow_all(ctx))
+    offering, acl = await asyncio.gather(tier_offering(ctx, vpc), default_list(ctx, vpc["id"]))
     return {"networkofferingid": offering, "vpcid": vpc["id"], "aclid": acl}
 
 

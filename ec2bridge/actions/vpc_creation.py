@@ -11,6 +11,7 @@ from typing import Any
 
 from ec2bridge.actions import _group_removal, _leaving, _route_tables, _tags, _tier_lists
 from ec2bridge.actions._context import Context
+from ec2bridge.actions._network_acls import MADE_DEFAULT
 from ec2bridge.actions._networking import cidr_block, vpc_offering, vpc_zone
 from ec2bridge.actions._places import networks, resolve_vpc
 from ec2bridge.actions._registry import Request, action
@@ -78,7 +79,7 @@ async def delete_vpc(ctx: Context, request: Request) -> None:
     )
     # CloudStack would release the addresses with the VPC, where AWS's outlive it.
     held = any(
-        row.get("vpcid") == uuid and not _tier_lists.read(row) for row in itertools.chain(rows, *others)
+        row.get("vpcid") == uuid and not _goes_along(row) for row in itertools.chain(rows, *others)
     ) or await _route_tables.holds(ctx, uuid)
     if held or any(not row.get("issourcenat") for row in addresses):
         sentence = f"The vpc '{vpc_id}' has dependencies and cannot be deleted."
@@ -91,6 +92,11 @@ async def delete_vpc(ctx: Context, request: Request) -> None:
         await ctx.account.job("deleteVPC", id=uuid)
         await _tags.forget(ctx, "vpc", uuid)
     await _route_tables.leave_vpc(ctx, uuid)
+
+
+def _goes_along(row: Row) -> bool:
+    """Whether CloudStack deletes with the VPC what on AWS is a part of it: the default ACL, and lists of tiers."""
+    return bool(_tier_lists.read(row)) or row.get("description") == MADE_DEFAULT
 
 
 def _required(request: Request) -> str:

@@ -49,10 +49,82 @@ def test_every_vpc_has_a_default_acl_that_lets_everything_pass(ec2: Any, vpc: st
         LAST[1],
     ]
     assert [association["SubnetId"] for association in acl["Associations"]] == [subnet]
-    entry = {"NetworkAclId": acl["NetworkAclId"], "RuleNumber": 100, "Egress": False}
-    assert refusal(lambda: ec2.delete_network_acl_entry(**entry)) == "UnsupportedOperation"
     gone = refusal(lambda: ec2.delete_network_acl(NetworkAclId=acl["NetworkAclId"]))
     assert gone == "InvalidParameterValue"
+
+
+def test_a_default_acl_that_is_changed_becomes_a_list_of_its_vpcs_own(
+    place: Place, ec2: Any, vpc: str, subnet: str
+) -> None:
+    """As Terraform's aws_default_network_acl does: it takes all entries away, and writes its own."""
+    other = ec2.create_vpc(CidrBlock="10.43.0.0/16")["Vpc"]["VpcId"]
+    acl = default_acl(ec2, vpc)["NetworkAclId"]
+    for egress in (False, True):
+        ec2.delete_network_acl_entry(NetworkAclId=acl, RuleNumber=100, Egress=egress)
+    assert shown(ec2, acl) == LAST
+    ec2.create_network_acl_entry(
+        NetworkAclId=acl,
+        RuleNumber=110,
+        Egress=False,
+        Protocol="6",
+        PortRange={"From": 22, "To": 22},
+        RuleAction="allow",
+        CidrBlock="192.0.2.0/24",
+    )
+
+    changed = default_acl(ec2, vpc)
+    assert changed["NetworkAclId"] == acl
+    assert shown(ec2, acl) == [(False, 110, "6", "allow", "192.0.2.0/24"), *LAST]
+    assert len(ec2.describe_network_acls(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["NetworkAcls"]) == 1
+    assert len(shown(ec2, default_acl(ec2, other)["NetworkAclId"])) == 4
+
+    later = ec2.create_subnet(VpcId=vpc, CidrBlock="10.42.2.0/24")["Subnet"]["SubnetId"]
+    held = {one["SubnetId"] for one in default_acl(ec2, vpc)["Associations"]}
+    assert held == {subnet, later}
+    native = Native(place).list("listNetworks", type="Isolated")
+    assert {row["aclid"] for row in native if row.get("vpcid")} == {native_id(place)}
+
+    assert refusal(lambda: ec2.delete_network_acl(NetworkAclId=acl)) == "InvalidParameterValue"
+    for ident in (subnet, later):
+        ec2.delete_subnet(SubnetId=ident)
+    ec2.delete_vpc(VpcId=vpc)
+    assert [row for row in Native(place).list("listNetworkACLLists") if row.get("vpcid")] == []
+
+
+def test_a_tier_that_was_left_with_the_list_of_all_vpcs_gets_its_vpcs_own(
+    place: Place, ec2: Any, vpc: str, subnet: str
+) -> None:
+    acl, native = default_acl(ec2, vpc)["NetworkAclId"], Native(place)
+    ec2.delete_network_acl_entry(NetworkAclId=acl, RuleNumber=100, Egress=False)
+    [tier] = [row for row in native.list("listNetworks") if row.get("vpcid")]
+    [shared] = [row for row in native.list("listNetworkACLLists") if row["name"] == "default_allow"]
+    native.do("replaceNetworkACLList", aclid=shared["id"], networkid=tier["id"])
+    assert [one["SubnetId"] for one in default_acl(ec2, vpc)["Associations"]] == [subnet]
+
+    ec2.delete_network_acl_entry(NetworkAclId=acl, RuleNumber=100, Egress=True)
+
+    [tier] = native.list("listNetworks", id=tier["id"])
+    assert tier["aclid"] == native_id(place)
+
+
+def test_a_subnet_goes_back_to_a_default_acl_that_was_changed(ec2: Any, vpc: str, subnet: str) -> None:
+    default = default_acl(ec2, vpc)
+    ec2.delete_network_acl_entry(NetworkAclId=default["NetworkAclId"], RuleNumber=100, Egress=False)
+    own = ec2.create_network_acl(VpcId=vpc)["NetworkAcl"]["NetworkAclId"]
+    [held] = default_acl(ec2, vpc)["Associations"]
+    to = ec2.replace_network_acl_association(AssociationId=held["NetworkAclAssociationId"], NetworkAclId=own)[
+        "NewAssociationId"
+    ]
+    assert default_acl(ec2, vpc)["Associations"] == []
+    ec2.replace_network_acl_association(AssociationId=to, NetworkAclId=default["NetworkAclId"])
+    assert [one["SubnetId"] for one in default_acl(ec2, vpc)["Associations"]] == [subnet]
+
+
+def test_a_dry_run_leaves_the_default_acl_as_it_is(place: Place, ec2: Any, vpc: str) -> None:
+    acl = default_acl(ec2, vpc)["NetworkAclId"]
+    entry = {"NetworkAclId": acl, "RuleNumber": 100, "Egress": False}
+    assert refusal(lambda: ec2.delete_network_acl_entry(**entry, DryRun=True)) == "DryRunOperation"
+    assert [row for row in Native(place).list("listNetworkACLLists") if row.get("vpcid")] == []
 
 
 def test_an_acl_with_entries(place: Place, ec2: Any, vpc: str) -> None:

@@ -158,6 +158,23 @@ def test_a_tier_lets_in_what_the_groups_of_its_machines_do(vpc: Vpc) -> None:
     assert vpc.rules(subnet, "Egress") == OUT
 
 
+def test_a_default_acl_that_is_changed_counts_where_machines_are(vpc: Vpc) -> None:
+    subnet, web = vpc.subnet(), vpc.group("web", tcp(80, 80, EVERYWHERE), tcp(22, 22, EVERYWHERE))
+    vpc.machine(subnet, web)
+    filters = [{"Name": "vpc-id", "Values": [vpc.id]}]
+    [acl] = vpc.ec2.describe_network_acls(Filters=filters)["NetworkAcls"]
+    entry = {"NetworkAclId": acl["NetworkAclId"], "Egress": False, "Protocol": "6", "CidrBlock": EVERYWHERE}
+    ssh = {"PortRange": {"From": 22, "To": 22}, "RuleAction": "deny"}
+
+    vpc.ec2.create_network_acl_entry(**entry, RuleNumber=50, **ssh)
+
+    assert vpc.rules(subnet)[0] == ("deny", "tcp", "22", "22", EVERYWHERE)
+    assert opened(80, 80, EVERYWHERE) in vpc.rules(subnet)
+    [found] = vpc.ec2.describe_network_acls(Filters=filters)["NetworkAcls"]
+    assert found["NetworkAclId"] == acl["NetworkAclId"]
+    assert [one["SubnetId"] for one in found["Associations"]] == [subnet]
+
+
 def test_the_rules_are_there_before_the_machine_is(vpc: Vpc) -> None:
     subnet, web = vpc.subnet(), vpc.group("web", tcp(80, 80, EVERYWHERE))
     commands = vpc.place.commands(lambda: launch(vpc.ec2, SubnetId=subnet, SecurityGroupIds=[web]))
