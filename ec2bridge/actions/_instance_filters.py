@@ -162,7 +162,7 @@ FILTERS: Filters = {
     "subnet-id": "SubnetId",
     "tenancy": "Placement.Tenancy",
     "tpm-support": None,
-    "usage-operation": None,
+    "usage-operation": "UsageOperation",
     "usage-operation-update-time": None,
     "virtualization-type": "VirtualizationType",
     "vpc-id": "VpcId",

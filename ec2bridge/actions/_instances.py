@@ -28,7 +28,7 @@ from ec2bridge.actions._machine_states import (
     state_of,
 )
 from ec2bridge.actions._places import Zone
-from ec2bridge.actions._types import type_of
+from ec2bridge.actions._types import platform, type_of
 from ec2bridge.ids import ec2_id
 
 Row = dict[str, Any]
@@ -109,10 +109,10 @@ def _add_optional(item: Item, facts: Facts, row: Row) -> None:
     item["Hypervisor"] = "ovm" if hypervisor in _OVM else "xen"
     if hypervisor in _FULLY_VIRTUAL:
         item["VirtualizationType"] = "hvm"
-    if row.get("osdisplayname", "").startswith("Windows"):
-        item["Platform"], item["PlatformDetails"] = "windows", "Windows"
-    else:
-        item["PlatformDetails"] = "Linux/UNIX"
+    windows = row.get("osdisplayname", "").startswith("Windows")
+    if windows:
+        item["Platform"] = "windows"
+    item["PlatformDetails"], item["UsageOperation"] = platform(windows=windows)
 
 
 def _owner(facts: Facts, row: Row) -> str:

@@ -122,6 +122,11 @@ def architecture(template: Row) -> str:
     return "i386" if "32-bit" in template.get("ostypename", "") or template.get("bits") == 32 else "x86_64"
 
 
+def platform(*, windows: bool) -> tuple[str, str]:
+    """Return AWS's details of a platform and the operation that it bills for one, which tools read as its name."""
+    return ("Windows", "RunInstances:0002") if windows else ("Linux/UNIX", "RunInstances")
+
+
 def size_of(row: Row) -> Size | None:
     """Return the size of an offering or a machine; None for an offering whose size is chosen at launch."""
     cpus, memory = row.get("cpunumber"), row.get("memory")

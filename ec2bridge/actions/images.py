@@ -19,7 +19,7 @@ from ec2bridge.actions._filters import wanted as wanted_values
 from ec2bridge.actions._image_permissions import executable_by
 from ec2bridge.actions._image_records import buried, settled
 from ec2bridge.actions._images import ENA, MACHINE, PROTECTED, SRIOV, UNPROTECTED, deprecated_at, root_of
-from ec2bridge.actions._types import architecture
+from ec2bridge.actions._types import architecture, platform
 from ec2bridge.actions._values import gib, iso, known
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
@@ -182,6 +182,7 @@ def image_item(ctx: Context, row: Row, tags: list[dict[str, str]]) -> Item:
     owner = owner_of(row)
     word, reason = state(row)
     windows = "windows" in row.get("ostypename", "").lower()
+    details, operation = platform(windows=windows)
     marks, iso_image = _tags.hidden(row), row.get("_iso")
     return known(
         ImageId=ec2_id("ami", row["id"]),
@@ -199,7 +200,8 @@ def image_item(ctx: Context, row: Row, tags: list[dict[str, str]]) -> Item:
         Architecture=architecture(row),
         ImageType=ISO if iso_image else "machine",
         Platform="windows" if windows else None,
-        PlatformDetails="Windows" if windows else "Linux/UNIX",
+        PlatformDetails=details,
+        UsageOperation=operation,
         Hypervisor="xen" if row.get("hypervisor") == "XenServer" else None,
         VirtualizationType=virtualization(row),
         RootDeviceName=None if iso_image else ROOT_DEVICE,

@@ -57,6 +57,7 @@ def test_a_template_of_all_zones_is_one_image(place: Place, ec2: Any) -> None:
     assert image["RootDeviceName"] == image["BlockDeviceMappings"][0]["DeviceName"] == "/dev/sda1"
     assert image["BlockDeviceMappings"][0]["Ebs"]["VolumeSize"] == 2
     assert "Platform" not in image
+    assert (image["PlatformDetails"], image["UsageOperation"]) == ("Linux/UNIX", "RunInstances")
 
 
 def test_owners_tell_ones_own_from_the_operators(ec2: Any, own: dict[str, Any]) -> None:

@@ -127,6 +127,8 @@ def test_a_generated_name_is_no_name_tag(place: Place) -> None:
         ("hypervisor", ["ovm"], 0),
         ("iam-instance-profile.arn", ["*"], 0),
         ("launch-index", ["0"], 2),
+        ("usage-operation", ["RunInstances"], 2),
+        ("usage-operation", ["RunInstances:0002"], 0),
     ],
 )
 def test_filters(two: Any, name: str, values: list[str], count: int) -> None:
