@@ -217,7 +217,7 @@ CLIENTS: tuple[Client, ...] = (
     Client(
         "ansible",
         "YAML",
-        lambda: first_line("ansible", "--version", pattern=r"core (\S+)\]") and _collection("amazon.aws"),
+        lambda: _ansible(),
         lambda: [SYSTEM_PYTHON, story("ansible_story.py"), str(BUILD / "ansible")],
         covers=(
             *("key-pair", "security-group", "launch", "volume", "address", "image"),
@@ -272,6 +272,12 @@ CLIENTS: tuple[Client, ...] = (
 def _with(*programs: str) -> str | None:
     """Something true where these programs are there, which a client's page or story needs beside the client."""
     return None if None in map(shutil.which, programs) else "there"
+
+
+def _ansible() -> str | None:
+    """The version of amazon.aws, where Ansible is there and the boto3 that its inventory needs, too."""
+    there = first_line("ansible", "--version", pattern=r"core (\S+)\]") and (BUILD / "ansible/boto3").is_dir()
+    return _collection("amazon.aws") if there else None
 
 
 def _collection(name: str) -> str | None:
