@@ -9,6 +9,7 @@ reserved tag, and is its source NAT address again when the gateway is deleted.
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ PENDING, AVAILABLE, DELETING, FAILED = "pending", "available", "deleting", "fail
 LEASE = 300.0
 """Seconds that a gateway without a job has to get one: then whoever was at it has died."""
 _FORGOTTEN = 431
+_UUID = r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
+_MARK = re.compile(rf"({_UUID}) ({_UUID}) ([0-9]{{1,11}}(?:\.[0-9]+)?)")
 _NOT_STARTED = "CloudStack could not start the VPC's router anew."
 _NOT_TAKEN = "CloudStack did not take the address as the VPC's source NAT address."
 
@@ -76,9 +79,10 @@ async def gateways(ctx: Context) -> list[Gateway]:
     records = {entry.key: entry.value for entry in await ctx.store.list(ctx.owner_id, KIND)}
     rows = {row["id"]: row for row in await _addresses.held(ctx)}
     for row in rows.values():
-        key, _, rest = _tags.hidden(row).get(NAT_MARK, "").partition(" ")
-        if key and key not in records:
-            records[key] = await _found(ctx, key, rest, row)
+        # Who owns the address can write anything there in CloudStack's own interface.
+        marked = _MARK.fullmatch(_tags.hidden(row).get(NAT_MARK, ""))
+        if marked and row.get("vpcid") and marked[1] not in records:
+            records[marked[1]] = await _found(ctx, marked, row)
     found = []
     for key, record in records.items():
         if not record.get("gone"):
@@ -87,9 +91,9 @@ async def gateways(ctx: Context) -> list[Gateway]:
     return found
 
 
-async def _found(ctx: Context, key: str, rest: str, row: Row) -> Row:
+async def _found(ctx: Context, marked: re.Match[str], row: Row) -> Row:
     """Return the record of a gateway that the store does not know, or did not a moment ago."""
-    subnet, _, created = rest.partition(" ")
+    key, subnet, created = marked.groups()
     record = _record(row, subnet, float(created), "")
     await ctx.store.put_new(ctx.owner_id, KIND, key, record)
     return dict(await ctx.store.get(ctx.owner_id, KIND, key) or {"gone": created})

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from ec2bridge.actions import _nat, _room
+from ec2bridge.actions import _addresses, _nat, _room, _tags
 from tests.actions.launching import started, tags
 from tests.actions.native import Native
 from tests.actions.test_vpc_creation import refusal
 from tests.conftest import Place
+
+UUID = "0ca6ad2c-5b4c-4fa7-9a5c-6c6f0ea5ac4f"
 
 
 def eventually(holds: Callable[[], bool]) -> None:
@@ -282,6 +284,14 @@ def test_a_lost_store_loses_no_gateway(place: Place, scene: Scene) -> None:
     assert (item["State"], item["SubnetId"], item["VpcId"]) == ("available", scene.subnet, scene.vpc)
     scene.ec2.create_tags(Resources=[ident], Tags=[{"Key": "env", "Value": "x"}])
     scene.end(ident)
+
+
+@pytest.mark.parametrize("value", ["x", "x y z", f"{UUID} {UUID} soon", f"{UUID} {UUID} 1e999"])
+def test_a_mark_that_says_nothing_is_no_gateway(place: Place, scene: Scene, value: str) -> None:
+    row = next(row for row in Native(place).list("listPublicIpAddresses") if not row["issourcenat"])
+    mark = {"tags[0].key": _tags.RESERVED + _addresses.NAT_MARK, "tags[0].value": value}
+    Native(place).do("createTags", resourceids=row["id"], resourcetype="PublicIpAddress", **mark)
+    assert scene.ec2.describe_nat_gateways()["NatGateways"] == []
 
 
 def test_what_died_on_the_way_ends(place: Place, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
