@@ -23,7 +23,7 @@ DEMO = {
 """The names in demo.env, which the pages use → the laboratory's, which a named endpoint has too."""
 
 TRAPS = """trap 'echo "the page ended at: $BASH_COMMAND"' ERR
-trap 'jobs -p | xargs -r kill; wait' EXIT
+trap 'jobs -p | xargs -r kill 2>/dev/null || true; wait' EXIT
 """
 """Says which command failed, and ends what the page has started in the background."""
 
