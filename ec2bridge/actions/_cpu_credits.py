@@ -30,4 +30,4 @@ def chosen(types: InstanceTypes, row: Mapping[str, Any], kind: str) -> str:
     """Return the credit option of a machine: what was chosen, or what AWS has by default for its type."""
     family = types.family(kind)
     plain = family is None or not family.burstable or kind.startswith("t2.")
-    return _tags.hidden(row).get(MARK) or (STANDARD if plain else UNLIMITED)
+    return _tags.marked(row, MARK) or (STANDARD if plain else UNLIMITED)

@@ -1,12 +1,11 @@
 """The lists behind network ACLs made through EC2, and the one that a VPC's default ACL gets when it is changed."""
 
-import asyncio
 import uuid
-from weakref import WeakValueDictionary
 
 from ec2bridge.actions import _network_acls
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._network_acls import LAST, MADE_DEFAULT, Acl
+from ec2bridge.actions._turns import turn
 
 DEFAULT_RULE = 100
 """The number of the rules by which AWS's default ACL lets everything pass."""
@@ -47,10 +46,7 @@ async def own(ctx: Context, acl: Acl) -> Acl:
     """
     if acl.own or not acl.default or acl.vpc.get("default"):
         return acl
-    turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = ctx.site.caches.setdefault(
-        "default-acls", WeakValueDictionary()
-    )
-    async with turns.setdefault((ctx.owner_id, acl.vpc["id"]), asyncio.Lock()):
+    async with turn(ctx, "default-acl", acl.vpc["id"]):
         found = _network_acls.find(await _network_acls.acls(ctx), acl.id)
         if found.own:
             return found

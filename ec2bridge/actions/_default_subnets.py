@@ -14,7 +14,7 @@ from typing import Any
 from ec2bridge.actions import _filters
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._firewall import open_egress
-from ec2bridge.actions._networking import has_vpcs
+from ec2bridge.actions._networking import has_vpcs, serves
 from ec2bridge.actions._places import Zone, default_network, default_vpc_id, networks, vpc_rows, zones
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.errors import Ec2Error
@@ -30,6 +30,8 @@ _ASK_FOR_IT = {
     *("availability-zone", "availabilityZone", "availability-zone-id", "availabilityZoneId"),
 }
 """Filters of clients that look for a place to launch into; a listing of everything makes nothing."""
+
+_NEEDED = ("SourceNat", "StaticNat", "Dhcp", "UserData")
 
 _AGAIN = 3600.0
 """Seconds after which one that could not be made is tried again."""
@@ -130,7 +132,7 @@ async def network_offering(ctx: Context, zone: Zone) -> str:
     chosen = ctx.settings.network_offering
     if chosen:
         rows = [row for row in rows if chosen in (row["id"], row["name"])]
-    usable = [row for row in rows if chosen or _is_plain(row)]
+    usable = [row for row in rows if chosen or serves(row, _NEEDED)]
     if not usable:
         raise Ec2Error(
             "VPCIdNotSpecified",
@@ -138,8 +140,3 @@ async def network_offering(ctx: Context, zone: Zone) -> str:
             " Specify a subnet.",
         )
     return str(min(usable, key=lambda row: (row.get("created", ""), row["id"]))["id"])
-
-
-def _is_plain(row: Row) -> bool:
-    services = {service["name"] for service in row.get("service") or ()}
-    return {"SourceNat", "StaticNat", "Dhcp", "UserData"} <= services and not row.get("specifyvlan")

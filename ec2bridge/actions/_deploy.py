@@ -10,7 +10,6 @@ import hashlib
 import logging
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
-from weakref import WeakValueDictionary
 
 from ec2bridge.actions import _source_nat, _tagging, _tags, _tiers
 from ec2bridge.actions._batches import AT_ONCE
@@ -19,6 +18,7 @@ from ec2bridge.actions._ending import undo
 from ec2bridge.actions._launch import Launch
 from ec2bridge.actions._machine_states import ADDRESS, INDEX, RESERVATION, TOKEN
 from ec2bridge.actions._machines import DETAILS, list_rows
+from ec2bridge.actions._turns import turn
 from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.errors import Ec2Error
 
@@ -106,10 +106,7 @@ def _turn(ctx: Context, launch: Launch) -> AbstractAsyncContextManager[None]:
     """
     if all(row.get("type") != "Isolated" for row in launch.nics.rows):
         return nullcontext()
-    turns: WeakValueDictionary[str, asyncio.Lock] = ctx.site.caches.setdefault(
-        "deploy-turns", WeakValueDictionary()
-    )
-    return turns.setdefault(ctx.owner_id, asyncio.Lock())
+    return turn(ctx, "deploy")
 
 
 async def _acquire(ctx: Context, launch: Launch) -> Row:

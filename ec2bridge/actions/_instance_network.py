@@ -47,8 +47,7 @@ def add_network(item: Item, facts: Facts, row: Row, owner: str, launched: dateti
 
 def has_mark(row: Row, name: str, value: str) -> bool:
     """Whether a machine has a reserved tag with a value."""
-    key = _tags.RESERVED + name
-    return any(tag["key"] == key and tag["value"] == value for tag in row.get("tags") or ())
+    return _tags.marked(row, name) == value
 
 
 def _nic(nic: Row, record: Row, owner: str) -> Item:

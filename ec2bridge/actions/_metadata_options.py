@@ -45,10 +45,8 @@ _REFUSED = MappingProxyType(
 
 def chosen(row: Mapping[str, Any]) -> Options:
     """Return the options of a machine."""
-    key = _tags.RESERVED + MARK
-    text = next((tag["value"] or "" for tag in row.get("tags") or () if tag["key"] == key), "")
     found: Options = dict(DEFAULTS)
-    for entry in text.split():
+    for entry in _tags.marked(row, MARK).split():
         name, _, value = entry.partition("=")
         if name == "HttpPutResponseHopLimit" and value.isascii() and value.isdigit():
             found[name] = int(value)

@@ -60,7 +60,7 @@ async def vpc_zone(ctx: Context, tags: dict[str, str]) -> Zone:
 async def vpc_offering(ctx: Context, zone: Zone) -> str:
     """Return the uuid of the offering for a new VPC: CloudStack's default, else the oldest that serves."""
     rows = await ctx.account.list("listVPCOfferings", state="Enabled", zoneid=zone.uuid)
-    usable = [row for row in rows if _serves(row, _VPC_SERVICES)]
+    usable = [row for row in rows if serves(row, _VPC_SERVICES)]
     if not usable:
         raise Ec2Error(
             "UnsupportedOperation", f"There is no VPC offering in {zone.name} for VPCs with NAT and ACLs."
@@ -77,14 +77,15 @@ async def tier_offering(ctx: Context, vpc: Row) -> str:
     rows = await ctx.account.list(
         "listNetworkOfferings", forvpc=True, state="Enabled", guestiptype="Isolated", zoneid=vpc["zoneid"]
     )
-    usable = [row for row in rows if _serves(row, _TIER_SERVICES) and _providers(row) <= _providers(vpc)]
+    usable = [row for row in rows if serves(row, _TIER_SERVICES) and _providers(row) <= _providers(vpc)]
     if not usable:
         raise Ec2Error("UnsupportedOperation", "There is no network offering for subnets of this VPC.")
     chosen = min(usable, key=lambda row: ("Lb" in _services(row), row.get("created", ""), row["id"]))
     return str(chosen["id"])
 
 
-def _serves(row: Row, wanted: Iterable[str]) -> bool:
+def serves(row: Row, wanted: Iterable[str]) -> bool:
+    """Whether an offering has these services, and leaves the VLAN to CloudStack."""
     return _services(row).issuperset(wanted) and not row.get("specifyvlan")
 
 

@@ -36,6 +36,7 @@ __all__ = [
     "hidden",
     "limit_exceeded",
     "mark",
+    "marked",
     "merged",
     "native",
     "native_id",
@@ -79,6 +80,12 @@ def hidden(row: Row) -> dict[str, str]:
     return {
         key.removeprefix(RESERVED): value for key, value in native(row).items() if key.startswith(RESERVED)
     }
+
+
+def marked(row: Row, name: str) -> str:
+    """The value of one reserved tag (without prefix) on a CloudStack row; "" without it."""
+    key = RESERVED + name
+    return next((tag.get("value") or "" for tag in row.get("tags") or () if tag["key"] == key), "")
 
 
 def native_id(row: Row) -> str:

@@ -95,8 +95,8 @@ def choose_offering(
     )
 
 
-FREE_IOPS = 3000
-PLAIN_SPEED: dict[str, tuple[int, ...]] = {"Throughput": (0, 125)}
+FREE_IOPS, FREE_THROUGHPUT = 3000, 125
+PLAIN_SPEED: dict[str, tuple[int, ...]] = {"Throughput": (0, FREE_THROUGHPUT)}
 """What AWS gives a gp3 volume without asking; Terraform's provider sends 0 for what it was not told."""
 
 
@@ -109,7 +109,7 @@ def nominal(kind: str, size: int, row: Row) -> dict[str, int]:
     if kind == "gp2":
         return {"Iops": iops or max(100, min(3 * size, 16000))}
     if kind == "gp3":
-        return {"Iops": iops or FREE_IOPS, "Throughput": 125}
+        return {"Iops": iops or FREE_IOPS, "Throughput": FREE_THROUGHPUT}
     return {"Iops": iops} if iops else {}
 
 

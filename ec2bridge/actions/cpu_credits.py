@@ -5,12 +5,12 @@ from typing import Any
 from ec2bridge.actions import _cpu_credits, _tags
 from ec2bridge.actions._context import Context
 from ec2bridge.actions._describe import Ids, Item, describe
-from ec2bridge.actions._instance_facts import gather_facts
-from ec2bridge.actions._instances import instance
 from ec2bridge.actions._machines import listed_with_records
 from ec2bridge.actions._registry import action
+from ec2bridge.actions._types import type_of, type_table
 from ec2bridge.actions.instance_changes import changeable
 from ec2bridge.errors import Ec2Error
+from ec2bridge.ids import ec2_id
 
 # The codes that AWS has for an instance whose option could not be changed.
 _FAILURES = frozenset(
@@ -28,14 +28,13 @@ _FAILURES = frozenset(
 )
 async def describe_instance_credit_specifications(ctx: Context, request: dict[str, Any]) -> list[Item]:
     """Return the credit options of instances; without ids those that are unlimited, as AWS does."""
-    rows, known = await listed_with_records(ctx, request.get("InstanceIds"))
-    facts = await gather_facts(ctx, rows, known)
+    rows, _ = await listed_with_records(ctx, request.get("InstanceIds"))
+    table = await type_table(ctx)
     items = []
     for row in rows:
-        shown = instance(facts, row)
-        credits = _cpu_credits.chosen(ctx.mappings.instance_types, row, shown["InstanceType"])
+        credits = _cpu_credits.chosen(ctx.mappings.instance_types, row, type_of(table, row))
         if request.get("InstanceIds") or credits == _cpu_credits.UNLIMITED:
-            items.append({"InstanceId": shown["InstanceId"], "CpuCredits": credits})
+            items.append({"InstanceId": ec2_id("i", row["id"]), "CpuCredits": credits})
     return items
 
 

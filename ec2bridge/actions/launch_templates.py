@@ -142,7 +142,7 @@ async def get_launch_template_data(ctx: Context, request: dict[str, Any]) -> dic
 
 
 def _credits(row: Item) -> Item | None:
-    option = _tags.hidden(row).get(_cpu_credits.MARK)
+    option = _tags.marked(row, _cpu_credits.MARK)
     return {"CpuCredits": option} if option else None
 
 

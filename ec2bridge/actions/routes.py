@@ -103,9 +103,7 @@ async def _to_gateway(ctx: Context, ident: str, table: Table, to: str) -> Row:
     gateway = next((g for g in await _route_tables.gateways(ctx) if ident == g.id), None)
     if gateway is None:
         raise Ec2Error("InvalidGatewayID.NotFound", f"The gateway ID '{ident}' does not exist")
-    if gateway.vpc != table.vpc["id"]:
-        sentence = f"route table {table.id} and network gateway {ident} belong to different networks"
-        raise Ec2Error("InvalidParameterValue", sentence)
+    _check_network(table, gateway.vpc, ident)
     return {"gateway": gateway.key}
 
 
@@ -113,10 +111,14 @@ async def _to_nat(ctx: Context, ident: str, table: Table) -> Row:
     gateway = next((g for g in await _nat.gateways(ctx) if g.routes and ident in (g.id, g.key)), None)
     if gateway is None:
         raise Ec2Error("InvalidNatGatewayID.NotFound", f"The natGateway ID '{ident}' does not exist")
-    if gateway.vpc != table.vpc["id"]:
+    _check_network(table, gateway.vpc, ident)
+    return {"nat": gateway.key}
+
+
+def _check_network(table: Table, vpc: str | None, ident: str) -> None:
+    if vpc != table.vpc["id"]:
         sentence = f"route table {table.id} and network gateway {ident} belong to different networks"
         raise Ec2Error("InvalidParameterValue", sentence)
-    return {"nat": gateway.key}
 
 
 async def _to_vpn_gateway(ctx: Context, ident: str, table: Table, to: str) -> Row:
