@@ -18,14 +18,14 @@ from typing import Any
 
 from aiohttp import web
 
-from ec2bridge.actions import _absent, _accounts, _registry, _tokens
-from ec2bridge.actions._context import Context, DryRunAccount, DryRunReached, DryRunStore, OwnStore, Site
-from ec2bridge.actions._registry import Action, Request
 from ec2bridge.auth.secrets import SecretProvider
 from ec2bridge.auth.verify import RawRequest, Verified, verify
 from ec2bridge.cloudstack.calls import NativeCall, collect_calls
 from ec2bridge.cloudstack.directory import Directories
 from ec2bridge.cloudstack.errors import CloudStackError, to_ec2
+from ec2bridge.ec2 import account_ids, client_tokens, registry, unserved
+from ec2bridge.ec2.context import Context, DryRunAccount, DryRunReached, DryRunStore, OwnStore, Site
+from ec2bridge.ec2.registry import Action, Request
 from ec2bridge.errors import Ec2Error
 from ec2bridge.wire import parse, render
 from ec2bridge.wire.model import Operation, operation
@@ -126,14 +126,14 @@ class Bridge:
         self, op: Operation, request: Request, verified: Verified, exchange: Exchange, endpoint: str
     ) -> Any:
         """Run the action with the caller's own keys; CloudStack's refusals come out as EC2's."""
-        entry = _registry.find(op.name, op.service) or _absent.entry(op)
-        _registry.check_members(entry, request, lenient=self.lenient(entry))
+        entry = registry.find(op.name, op.service) or unserved.entry(op)
+        registry.check_members(entry, request, lenient=self.lenient(entry))
         account = self.site.cloud.account(verified.credentials)
         try:
             ctx = await self.context(op, request, verified, exchange, endpoint, account)
             if ctx.dry_run:
                 return await dry_run(entry, ctx, request)
-            return await _tokens.once(entry.handler, op, ctx, request)
+            return await client_tokens.once(entry.handler, op, ctx, request)
         except CloudStackError as error:
             log.info("request %s: %s: %s", exchange.request_id, op.name, error)
             raise await to_ec2(
@@ -154,7 +154,7 @@ class Bridge:
         identity = await self.secrets.identify(verified.credentials, account)
         store = OwnStore(self.site.store, identity)
         if verified.credentials.project_id is None:
-            await _accounts.remember(self.site, identity.domain_id, identity.account)
+            await account_ids.remember(self.site, identity.domain_id, identity.account)
         return Context(
             site=self.site,
             credentials=verified.credentials,

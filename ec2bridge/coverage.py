@@ -4,8 +4,8 @@ import textwrap
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ec2bridge.actions import _absent, _registry
-from ec2bridge.actions._registry import CENTRAL
+from ec2bridge.ec2 import registry, unserved
+from ec2bridge.ec2.registry import CENTRAL
 from ec2bridge.wire.model import operation, operation_names
 
 SERVED = ("served", "described")
@@ -34,9 +34,9 @@ class Row:
 
 def rows() -> list[Row]:
     """Return a row for every EC2 action of the installed model, and for the STS actions that are served."""
-    _registry.load()
+    registry.load()
     names = [("ec2", name) for name in operation_names()]
-    names += [("sts", entry.name) for entry in _registry.served() if entry.service == "sts"]
+    names += [("sts", entry.name) for entry in registry.served() if entry.service == "sts"]
     return [_row(service, name) for service, name in sorted(names, key=lambda pair: pair[1])]
 
 
@@ -44,10 +44,10 @@ def _row(service: str, name: str) -> Row:
     op = operation(name, service)
     if op is None:
         raise LookupError(f"{name} is registered, and AWS has no such action")
-    entry = _registry.find(name, service)
+    entry = registry.find(name, service)
     if entry is None:
-        effect = "empty" if _absent.is_empty_set(op) else "refused"
-        return Row(service, name, effect, (), {}, (), (), (), (), _absent.reason(name))
+        effect = "empty" if unserved.is_empty_set(op) else "refused"
+        return Row(service, name, effect, (), {}, (), (), (), (), unserved.reason(name))
     tops = {path.partition(".")[0] for path in (*entry.honours, *entry.ignores)}
     central = tuple(member for member in sorted(CENTRAL) if op.takes(member))
     return Row(

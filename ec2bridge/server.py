@@ -19,14 +19,14 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy.exc import SQLAlchemyError
 
-from ec2bridge.actions import _background, _registry
-from ec2bridge.actions._context import Site
 from ec2bridge.app import EXCHANGE, Bridge
 from ec2bridge.auth.secrets import CloudStackSecrets, Credentials, FileSecrets, SecretProvider
 from ec2bridge.cloudstack.calls import NativeCall
 from ec2bridge.cloudstack.client import CloudStack
 from ec2bridge.cloudstack.directory import Directories
 from ec2bridge.config import Settings, SettingsError, host_and_port
+from ec2bridge.ec2 import background, registry
+from ec2bridge.ec2.context import Site
 from ec2bridge.mapping import MappingError, load_mappings
 from ec2bridge.store import Store, StoreError
 
@@ -67,7 +67,7 @@ class Metrics:
 
     def saw_request(self, action: str, code: str, seconds: float) -> None:
         """Count one answer; a name that is no served action is counted as "other", so labels stay bounded."""
-        label = action if _registry.find(action) or _registry.find(action, "sts") else "other"
+        label = action if registry.find(action) or registry.find(action, "sts") else "other"
         self.requests.labels(label, code).inc()
         self.seconds.labels(label).observe(seconds)
 
@@ -100,7 +100,7 @@ def service_credentials(settings: Settings) -> Credentials:
 @asynccontextmanager
 async def bridge(settings: Settings, metrics: Metrics | None = None) -> AsyncIterator[Bridge]:
     """Build the bridge and everything it stands on; close it all in the end. Raises SettingsError."""
-    _registry.load()
+    registry.load()
     # The model and the tables live as long as the process: a full collection need not walk them each time.
     gc.collect()
     gc.freeze()
@@ -129,7 +129,7 @@ async def bridge(settings: Settings, metrics: Metrics | None = None) -> AsyncIte
         finally:
             # Never cancelled: a statement cut off in SQLite leaves a connection that cannot be closed.
             stopping.set()
-            await _background.stop(site)
+            await background.stop(site)
             await purging
     finally:
         await cloud.close()

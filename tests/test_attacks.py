@@ -21,25 +21,19 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from ec2bridge import demo, server
 from ec2bridge.__main__ import OneLine
-from ec2bridge.actions import (
-    _accounts,
-    _context,
-    _firewall,
-    _instance_facts,
-    _interfaces,
-    _launch,
-    _room,
-    _tier_rules,
-    _tiers,
-    route_tables,
-    routes,
-)
-from ec2bridge.actions._filters import matcher
-from ec2bridge.actions._records import ENDING, KIND
+from ec2bridge.actions.network import route_tables, routes
 from ec2bridge.auth import query
 from ec2bridge.cloudstack.directory import MOST_MISSES, Known
 from ec2bridge.cloudstack.errors import CloudStackError
+from ec2bridge.ec2 import account_ids, context, quotas
+from ec2bridge.ec2.filters import matcher
 from ec2bridge.errors import Ec2Error
+from ec2bridge.resources.enforcement import firewall, tiers
+from ec2bridge.resources.instances import facts as instance_facts
+from ec2bridge.resources.interfaces import network_interfaces
+from ec2bridge.resources.launches import plan
+from ec2bridge.resources.machines.records import ENDING, KIND
+from ec2bridge.resources.network_acls import tier_rules
 from tests.actions.launching import ADVANCED, ids, launch, placed, started, until
 from tests.actions.native import Native
 from tests.actions.test_key_pairs import ssh_line
@@ -73,7 +67,7 @@ def send(place: Place, body: str, **headers: str) -> tuple[int, str]:
 
 
 def test_accounts_whose_digits_are_alike_share_nothing(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_context, "account_id", lambda domain, account: "123456789012")
+    monkeypatch.setattr(context, "account_id", lambda domain, account: "123456789012")
     alice, bob = place.client("alice"), place.client("bob")
     assert alice.describe_security_groups()["SecurityGroups"][0]["OwnerId"] == "123456789012"
     zone = alice.describe_availability_zones()["AvailabilityZones"][0]["ZoneName"]
@@ -87,13 +81,13 @@ def test_accounts_whose_digits_are_alike_share_nothing(place: Place, monkeypatch
 
 
 def test_digits_of_two_accounts_lead_to_neither(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_accounts, "account_id", lambda domain, account: "123456789012")
+    monkeypatch.setattr(account_ids, "account_id", lambda domain, account: "123456789012")
     site = place.bridge.site
     ctx: Any = SimpleNamespace(site=site)
-    place.run(_accounts.remember(site, "domain", "alice"))
-    assert place.run(_accounts.find(ctx, "123456789012")) == {"domain": "domain", "account": "alice"}
-    place.run(_accounts.remember(site, "domain", "mallory"))
-    assert place.run(_accounts.find(ctx, "123456789012")) is None
+    place.run(account_ids.remember(site, "domain", "alice"))
+    assert place.run(account_ids.find(ctx, "123456789012")) == {"domain": "domain", "account": "alice"}
+    place.run(account_ids.remember(site, "domain", "mallory"))
+    assert place.run(account_ids.find(ctx, "123456789012")) is None
 
 
 def test_the_look_up_account_expunges_no_machine_of_another(place: Place) -> None:
@@ -132,7 +126,7 @@ def test_nobody_holds_up_the_tiers_of_anothers_vpc(place: Place) -> None:
     bobs = SimpleNamespace(site=place.bridge.site, identity=SimpleNamespace(domain_id="d", account="bob"))
 
     async def hold() -> Any:
-        flight = _tiers._flight(bobs, uuid)  # type: ignore[arg-type]
+        flight = tiers._flight(bobs, uuid)  # type: ignore[arg-type]
         await flight.lock.acquire()
         return flight
 
@@ -260,7 +254,7 @@ def test_rules_are_put_together_beside_other_requests(place: Place, monkeypatch:
         served.append(work)
         return work(*arguments, **options)
 
-    for module, name in ((_tier_rules, "effective"), (_firewall, "openings")):
+    for module, name in ((tier_rules, "effective"), (firewall, "openings")):
         monkeypatch.setattr(module, name, partial(beside, getattr(module, name)))
     ec2 = place.client()
     vpc = ec2.create_vpc(CidrBlock="10.42.0.0/16")["Vpc"]["VpcId"]
@@ -281,7 +275,7 @@ def test_callers_who_left_are_forgotten(place: Place) -> None:
     async def ask(key: str) -> Any:
         account = SimpleNamespace(cache_key=(key, None), list=templates)
         ctx: Any = SimpleNamespace(site=place.bridge.site, account=account)
-        return await _instance_facts._architectures(ctx, {"template"})
+        return await instance_facts._architectures(ctx, {"template"})
 
     for number in range(1500):
         assert place.run(ask(str(number))) == {"template": "x86_64"}
@@ -296,9 +290,9 @@ def test_a_client_token_is_limited(ec2: Any) -> None:
 
 
 def test_the_machines_of_one_launch_are_limited() -> None:
-    assert _launch._counts({"MinCount": 1, "MaxCount": 2_000_000_000}) == (1, _launch.MOST)
+    assert plan._counts({"MinCount": 1, "MaxCount": 2_000_000_000}) == (1, plan.MOST)
     with pytest.raises(Ec2Error, match="InstanceLimitExceeded"):
-        _launch._counts({"MinCount": 5000, "MaxCount": 5000})
+        plan._counts({"MinCount": 5000, "MaxCount": 5000})
 
 
 def test_launch_templates_fill_no_store(ec2: Any) -> None:
@@ -323,8 +317,8 @@ def test_launch_templates_fill_no_store(ec2: Any) -> None:
 def test_what_lies_in_the_store_alone_is_counted(
     place: Place, ec2: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_room, "MOST", 1)
-    monkeypatch.setattr(_interfaces, "MOST", 1)
+    monkeypatch.setattr(quotas, "MOST", 1)
+    monkeypatch.setattr(network_interfaces, "MOST", 1)
     monkeypatch.setattr(route_tables, "MOST_TABLES", 2)
     monkeypatch.setattr(routes, "MOST_ROUTES", 1)
     zone = ec2.describe_availability_zones()["AvailabilityZones"][0]["ZoneName"]

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from ec2bridge.actions._batches import AT_ONCE, for_each
+from ec2bridge.ec2.batches import AT_ONCE, for_each
 
 
 async def test_so_many_are_under_way_together_and_no_more() -> None:

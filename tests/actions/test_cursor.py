@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ec2bridge.actions import _cursor
+from ec2bridge.ec2 import page_tokens
 from ec2bridge.errors import Ec2Error
 
 REQUEST = {"Filters": [{"Name": "state", "Values": ["available"]}], "MaxResults": 5}
@@ -14,8 +14,8 @@ REQUEST = {"Filters": [{"Name": "state", "Values": ["available"]}], "MaxResults"
 
 @given(st.text(max_size=60))
 def test_a_token_comes_back_as_its_place(place: str) -> None:
-    token = _cursor.make("secret", REQUEST, place)
-    assert _cursor.read("secret", {**REQUEST, "NextToken": token, "MaxResults": 100}, token) == place
+    token = page_tokens.make("secret", REQUEST, place)
+    assert page_tokens.read("secret", {**REQUEST, "NextToken": token, "MaxResults": 100}, token) == place
 
 
 @pytest.mark.parametrize(
@@ -27,14 +27,14 @@ def test_a_token_comes_back_as_its_place(place: str) -> None:
     ],
 )
 def test_a_token_of_another_caller_or_request_is_invalid(secret: str, request_: dict[str, object]) -> None:
-    token = _cursor.make("secret", REQUEST, "i-1")
+    token = page_tokens.make("secret", REQUEST, "i-1")
     with pytest.raises(Ec2Error) as caught:
-        _cursor.read(secret, request_, token)
+        page_tokens.read(secret, request_, token)
     assert caught.value.code == "InvalidNextToken"
 
 
 @pytest.mark.parametrize("token", ["", "x", "é", "AAAA", base64.urlsafe_b64encode(b"\xff" * 40).decode()])
 def test_a_made_up_token_is_invalid(token: str) -> None:
     with pytest.raises(Ec2Error) as caught:
-        _cursor.read("secret", REQUEST, token)
+        page_tokens.read("secret", REQUEST, token)
     assert caught.value.code == "InvalidNextToken"

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ec2bridge.actions import _filters
+from ec2bridge.ec2 import filters
 from ec2bridge.errors import Ec2Error
 
 FILTERS = {
-    **_filters.TAGS,
+    **filters.TAGS,
     "instance-id": "InstanceId",
     "launch-time": "LaunchTime",
     "network-interface.group-id": "NetworkInterfaces.Groups.GroupId",
@@ -35,8 +35,8 @@ def keeps(**asked: list[str]) -> bool:
 
 
 def keeps_these(asked: dict[str, list[str]]) -> bool:
-    _filters.check(FILTERS, asked)
-    return _filters.keep([ITEM], FILTERS, asked) == [ITEM]
+    filters.check(FILTERS, asked)
+    return filters.keep([ITEM], FILTERS, asked) == [ITEM]
 
 
 @pytest.mark.parametrize(
@@ -85,23 +85,23 @@ def test_a_filter_without_a_value_is_refused() -> None:
 
 def test_filters_of_one_name_add_up() -> None:
     request = {"Filters": [{"Name": "a", "Values": ["1"]}, {"Name": "a", "Values": ["2"]}]}
-    assert _filters.wanted(request) == {"a": ["1", "2"]}
+    assert filters.wanted(request) == {"a": ["1", "2"]}
 
 
 def test_more_than_fifty_filters_are_refused() -> None:
     request = {"Filters": [{"Name": f"tag:{number}", "Values": ["1"]} for number in range(51)]}
     with pytest.raises(Ec2Error) as caught:
-        _filters.wanted(request)
+        filters.wanted(request)
     assert caught.value.code == "FilterLimitExceeded"
 
 
 @given(st.text("ab*?\n", max_size=8), st.text("ab\n", max_size=8))
 def test_wildcards_agree_with_shell_patterns_without_brackets(pattern: str, candidate: str) -> None:
-    assert _filters.matcher([pattern])(candidate) == fnmatchcase(candidate, pattern)
+    assert filters.matcher([pattern])(candidate) == fnmatchcase(candidate, pattern)
 
 
 @given(st.text(max_size=20))
 def test_a_value_without_wildcards_matches_only_itself(value: str) -> None:
     escaped = "".join("\\" + mark if mark in "*?\\" else mark for mark in value)
-    assert _filters.matcher([escaped])(value)
-    assert not _filters.matcher([escaped])(value + "x")
+    assert filters.matcher([escaped])(value)
+    assert not filters.matcher([escaped])(value + "x")

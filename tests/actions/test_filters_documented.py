@@ -6,7 +6,7 @@ have is an error.
 
 import pytest
 
-from ec2bridge.actions import _registry
+from ec2bridge.ec2 import registry
 from ec2bridge.wire.model import Operation, operation, operation_names
 
 # Names that AWS takes besides those in its lists. Some stand in the prose ("You can also use availabilityZone as the
@@ -44,8 +44,8 @@ def documented(op: Operation) -> set[str]:
 
 
 def with_filters() -> list[str]:
-    _registry.load()
-    served = {entry.name for entry in _registry.served() if entry.service == "ec2"}
+    registry.load()
+    served = {entry.name for entry in registry.served() if entry.service == "ec2"}
     return [name for name in operation_names() if name in served and operation(name).filters_documented]
 
 
@@ -53,7 +53,7 @@ def with_filters() -> list[str]:
 def test_the_documented_filters_are_declared(name: str) -> None:
     op = operation(name)
     assert op is not None
-    entry = _registry.find(name)
+    entry = registry.find(name)
     assert entry is not None
     wanted = documented(op)
     # Where AWS lists the filter on one tag alone, those on any tag's key or value do no harm.

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ec2bridge.actions._firewall import openings
-from ec2bridge.actions._rules import Rule
 from ec2bridge.auth.secrets import Credentials
+from ec2bridge.resources.enforcement.firewall import openings
+from ec2bridge.resources.groups.rules import Rule
 
 EVERYWHERE = "0.0.0.0/0"
 

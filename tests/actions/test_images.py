@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from ec2bridge.actions._types import architecture
-from ec2bridge.actions.images import state, virtualization
+from ec2bridge.actions.storage.images import state, virtualization
+from ec2bridge.resources.instance_types import architecture
 from tests.actions.launching import described, launch
 from tests.actions.native import Native
 from tests.conftest import Place

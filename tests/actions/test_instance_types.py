@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from ec2bridge.actions._types import TYPE_DETAIL, TypeTable, type_of
 from ec2bridge.mapping import Size
+from ec2bridge.resources.instance_types import TYPE_DETAIL, TypeTable, type_of
 from tests.actions.native import Native
 from tests.conftest import REGION, Place
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from ec2bridge.actions import _volume_lists
-from ec2bridge.actions._machine_states import state_of
+from ec2bridge.resources.machines import volumes as machine_volumes
+from ec2bridge.resources.machines.states import state_of
 from tests.actions.launching import (
     ADVANCED,
     GROUPED,
@@ -188,7 +188,7 @@ def test_another_accounts_machines_are_not_seen(place: Place) -> None:
 
 
 def test_a_thousand_machines_cost_as_many_calls_as_ten(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_volume_lists, "KEEP", 3600)  # whatever this machine's speed
+    monkeypatch.setattr(machine_volumes, "KEEP", 3600)  # whatever this machine's speed
     ec2 = place.client()
     place.sim.populate("alice", 10)
     described(ec2)

@@ -9,8 +9,8 @@ from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives import serialization as form
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from ec2bridge.actions import _keys
 from ec2bridge.auth.secrets import Credentials
+from ec2bridge.resources.key_pairs import formats as key_formats
 
 
 def refused(call: Any, **params: Any) -> str:
@@ -94,7 +94,7 @@ def test_every_notation_of_a_public_key_is_understood(rsa_key):
         rfc4716.encode(),
         base64.b64encode(line.encode()),
     ]
-    assert {_keys.imported(notation).line for notation in notations} == {line}
+    assert {key_formats.imported(notation).line for notation in notations} == {line}
 
 
 @pytest.mark.parametrize("material", [b"not a key", b"ssh-rsa AAAA", b"\x00\xff", b"ssh-rsa"])
@@ -231,12 +231,12 @@ def test_a_listing_costs_one_native_call(place, ec2):
 
 def test_keys_of_a_weak_or_strange_length_are_refused():
     private = rsa.generate_private_key(65537, 2056)
-    with pytest.raises(_keys.Ec2Error, match="2056 bits"):
-        _keys.imported(ssh_line(private))
+    with pytest.raises(key_formats.Ec2Error, match="2056 bits"):
+        key_formats.imported(ssh_line(private))
 
 
 def test_a_private_key_is_no_public_one():
     private = ed25519.Ed25519PrivateKey.generate()
     text = private.private_bytes(form.Encoding.PEM, form.PrivateFormat.OpenSSH, form.NoEncryption())
-    with pytest.raises(_keys.Ec2Error):
-        _keys.imported(text)
+    with pytest.raises(key_formats.Ec2Error):
+        key_formats.imported(text)

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from ec2bridge.actions import _addresses, _nat, _room, _tags
+from ec2bridge.ec2 import quotas
+from ec2bridge.resources.addresses import elastic_ips, nat_gateways
+from ec2bridge.resources.tags import resource_tags
 from tests.actions.launching import started, tags
 from tests.actions.native import Native
 from tests.actions.test_vpc_creation import refusal
@@ -201,7 +203,7 @@ def test_subnets_of_the_default_vpc_have_their_own(scene: Scene) -> None:
 
 
 def test_an_account_has_so_many(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_room, "MOST", 0)
+    monkeypatch.setattr(quotas, "MOST", 0)
     assert refusal(scene.gateway) == "NatGatewayLimitExceeded"
 
 
@@ -278,8 +280,8 @@ def test_a_job_that_fails_leaves_the_address_free(place: Place, scene: Scene) ->
 def test_a_lost_store_loses_no_gateway(place: Place, scene: Scene) -> None:
     ident = scene.standing()
     store, owner = place.bridge.site.store, place.store_owner()
-    for entry in place.run(store.list(owner, _nat.KIND)):
-        place.run(store.delete(owner, _nat.KIND, entry.key))
+    for entry in place.run(store.list(owner, nat_gateways.KIND)):
+        place.run(store.delete(owner, nat_gateways.KIND, entry.key))
     item = scene.shown(ident)
     assert (item["State"], item["SubnetId"], item["VpcId"]) == ("available", scene.subnet, scene.vpc)
     scene.ec2.create_tags(Resources=[ident], Tags=[{"Key": "env", "Value": "x"}])
@@ -289,7 +291,7 @@ def test_a_lost_store_loses_no_gateway(place: Place, scene: Scene) -> None:
 @pytest.mark.parametrize("value", ["x", "x y z", f"{UUID} {UUID} soon", f"{UUID} {UUID} 1e999"])
 def test_a_mark_that_says_nothing_is_no_gateway(place: Place, scene: Scene, value: str) -> None:
     row = next(row for row in Native(place).list("listPublicIpAddresses") if not row["issourcenat"])
-    mark = {"tags[0].key": _tags.RESERVED + _addresses.NAT_MARK, "tags[0].value": value}
+    mark = {"tags[0].key": resource_tags.RESERVED + elastic_ips.NAT_MARK, "tags[0].value": value}
     Native(place).do("createTags", resourceids=row["id"], resourcetype="PublicIpAddress", **mark)
     assert scene.ec2.describe_nat_gateways()["NatGateways"] == []
 
@@ -302,7 +304,7 @@ def test_what_died_on_the_way_ends(place: Place, scene: Scene, monkeypatch: pyte
     )
     Native(place).do("updateVPC", id=own["vpcid"], sourcenatipaddress=own["ipaddress"])
     assert scene.shown(ident)["State"] == "pending"
-    monkeypatch.setattr(_nat, "LEASE", 0.0)
+    monkeypatch.setattr(nat_gateways, "LEASE", 0.0)
     assert scene.shown(ident)["State"] in ("deleted", "failed")
     assert "AssociationId" not in scene.elastic()[0]
 

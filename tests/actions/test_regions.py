@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 from botocore.exceptions import ClientError
 
-from ec2bridge.actions._places import zone_id
+from ec2bridge.resources.places.zones import zone_id
 from tests.actions.native import Native
 from tests.conftest import REGION, Place
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ec2bridge.actions._registry import Action, check_members
+from ec2bridge.ec2.registry import Action, check_members
 from ec2bridge.errors import Ec2Error
 
 

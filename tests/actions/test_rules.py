@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ec2bridge.actions._rules import Rule, from_native, wanted
+from ec2bridge.resources.groups.rules import Rule, from_native, wanted
 
 ports = st.tuples(st.integers(0, 65535), st.integers(0, 65535)).map(sorted)
 ported = st.tuples(st.sampled_from(["tcp", "udp", "6", "17", "TCP"]), ports).map(

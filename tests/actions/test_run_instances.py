@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from ec2bridge.actions import _background
-from ec2bridge.actions._records import KIND
+from ec2bridge.ec2 import background
+from ec2bridge.resources.machines.records import KIND
 from tests.actions.launching import (
     ADVANCED,
     BASIC,
@@ -460,7 +460,7 @@ def test_a_launch_whose_bridge_died_is_taken_up_by_another(
 
     async def die() -> None:
         store = place.bridge.site.store
-        await _background.stop(place.bridge.site)
+        await background.stop(place.bridge.site)
         for entry in await store.list(owner, KIND):
             await store.put(owner, KIND, entry.key, {**entry.value, "beat": 0.0})
 
@@ -481,7 +481,7 @@ def test_a_launch_survives_its_jobs_being_forgotten(make_place: Callable[..., Pl
     async def sleep_over() -> None:
         # A bridge that was down for longer than CloudStack keeps its jobs: a day.
         store = place.bridge.site.store
-        await _background.stop(place.bridge.site)
+        await background.stop(place.bridge.site)
         for entry in await store.list(owner, KIND):
             data = {**entry.value, "beat": 0.0, "job": "00000000-0000-4000-8000-000000000000"}
             await store.put(owner, KIND, entry.key, data)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from ec2bridge.actions._snapshots import description, state
+from ec2bridge.resources.snapshots.lookup import description, state
 from tests.actions.launching import tags
 from tests.actions.native import Native
 from tests.conftest import REGION, Place

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from ec2bridge.actions import _room, spot_requests
+from ec2bridge.actions.instances import spot_requests
+from ec2bridge.ec2 import quotas
 from tests.actions.launching import code_of, described, launch, tags, until
 from tests.actions.native import Native
 from tests.conftest import Place
@@ -93,7 +94,7 @@ def test_requests_are_let_go_a_day_after_their_machines(
     leasing: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ec2 = leasing.client()
-    monkeypatch.setattr(_room, "MOST", 1)
+    monkeypatch.setattr(quotas, "MOST", 1)
     [request] = ec2.request_spot_instances(LaunchSpecification=spec(ec2))["SpotInstanceRequests"]
     refused("MaxSpotInstanceCountExceeded", ec2.request_spot_instances, LaunchSpecification=spec(ec2))
     ec2.terminate_instances(InstanceIds=[request["InstanceId"]])

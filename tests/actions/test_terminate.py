@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from ec2bridge.actions import _background
-from ec2bridge.actions._records import KIND
+from ec2bridge.ec2 import background
+from ec2bridge.resources.machines.records import KIND
 from tests.actions.launching import (
     ADVANCED,
     BASIC,
@@ -177,7 +177,7 @@ def test_a_termination_whose_bridge_died_is_taken_up_by_another(
 
     async def die() -> None:
         site = place.bridge.site
-        await _background.stop(site)
+        await background.stop(site)
         for entry in await site.store.list(owner, KIND):
             await site.store.put(owner, KIND, entry.key, {**entry.value, "beat": 0.0})
 

@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ec2bridge.actions._rules import Rule
-from ec2bridge.actions._tier_rules import (
+from ec2bridge.resources.groups.rules import Rule
+from ec2bridge.resources.network_acls.tier_rules import (
     ALL,
     ALLOW_ALL,
     ANYWHERE,

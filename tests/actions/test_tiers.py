@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ec2bridge.actions._tiers import settle
+from ec2bridge.resources.enforcement.tiers import settle
 from tests.actions.launching import code_of, described, ids, launch, started, until
 from tests.actions.native import Native
 from tests.actions.test_vpc_creation import refusal

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ec2bridge.actions import _tokens
+from ec2bridge.ec2 import client_tokens
 from ec2bridge.errors import Ec2Error
 from ec2bridge.store import Store
 from ec2bridge.wire.model import Operation, operation
@@ -57,19 +57,19 @@ async def test_tags_may_come_in_another_order(ctx: Any) -> None:
     tags = [{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}]
     for order in (tags, tags[::-1]):
         request = {**REQUEST, "TagSpecifications": [{"ResourceType": "instance", "Tags": order}]}
-        answer = await _tokens.once(launches, op, ctx, request)
+        answer = await client_tokens.once(launches, op, ctx, request)
         assert (answer["ReservationId"], launches.count) == ("r-1", 1)
     swapped = [{"Key": "a", "Value": "2"}, {"Key": "b", "Value": "1"}]
     request = {**REQUEST, "TagSpecifications": [{"ResourceType": "instance", "Tags": swapped}]}
     with pytest.raises(Ec2Error) as caught:
-        await _tokens.once(launches, op, ctx, request)
+        await client_tokens.once(launches, op, ctx, request)
     assert caught.value.code == "IdempotentParameterMismatch"
 
 
 async def test_one_token_launches_once_even_at_once(ctx: Any) -> None:
     launches = Launches()
     answers = await asyncio.gather(
-        *(_tokens.once(launches, run_instances(), ctx, dict(REQUEST)) for _ in range(5))
+        *(client_tokens.once(launches, run_instances(), ctx, dict(REQUEST)) for _ in range(5))
     )
     assert launches.count == 1
     assert all(answer == answers[0] for answer in answers)
@@ -79,37 +79,37 @@ async def test_one_token_launches_once_even_at_once(ctx: Any) -> None:
 async def test_without_a_token_each_request_launches(ctx: Any) -> None:
     launches = Launches()
     request = {"ImageId": "ami-1", "MinCount": 1}
-    await _tokens.once(launches, run_instances(), ctx, request)
-    await _tokens.once(launches, run_instances(), ctx, request)
+    await client_tokens.once(launches, run_instances(), ctx, request)
+    await client_tokens.once(launches, run_instances(), ctx, request)
     assert launches.count == 2
 
 
 async def test_a_token_with_other_parameters_is_refused(ctx: Any) -> None:
     launches = Launches()
-    await _tokens.once(launches, run_instances(), ctx, REQUEST)
+    await client_tokens.once(launches, run_instances(), ctx, REQUEST)
     with pytest.raises(Ec2Error) as caught:
-        await _tokens.once(launches, run_instances(), ctx, {**REQUEST, "MinCount": 2})
+        await client_tokens.once(launches, run_instances(), ctx, {**REQUEST, "MinCount": 2})
     assert (caught.value.code, launches.count) == ("IdempotentParameterMismatch", 1)
 
 
 async def test_a_token_is_the_accounts_own(ctx: Any) -> None:
     launches = Launches()
-    await _tokens.once(launches, run_instances(), ctx, REQUEST)
+    await client_tokens.once(launches, run_instances(), ctx, REQUEST)
     other = SimpleNamespace(store=ctx.store, owner_id="000000000002")
-    await _tokens.once(launches, run_instances(), other, REQUEST)
+    await client_tokens.once(launches, run_instances(), other, REQUEST)
     assert launches.count == 2
 
 
 async def test_after_a_failure_the_token_may_be_used_again(ctx: Any) -> None:
     launches = Launches(fail_first=True)
     with pytest.raises(Ec2Error, match="no room"):
-        await _tokens.once(launches, run_instances(), ctx, REQUEST)
-    assert (await _tokens.once(launches, run_instances(), ctx, REQUEST))["ReservationId"] == "r-2"
+        await client_tokens.once(launches, run_instances(), ctx, REQUEST)
+    assert (await client_tokens.once(launches, run_instances(), ctx, REQUEST))["ReservationId"] == "r-2"
 
 
 async def test_a_record_whose_process_died_is_taken_over(ctx: Any) -> None:
     launches = Launches()
     op = run_instances()
-    dead = {"digest": _tokens._digest(op, REQUEST), "at": time.time() - _tokens.LEASE - 1}
+    dead = {"digest": client_tokens._digest(op, REQUEST), "at": time.time() - client_tokens.LEASE - 1}
     await ctx.store.put(ctx.owner_id, "token:RunInstances", "one", dead)
-    assert (await _tokens.once(launches, op, ctx, REQUEST))["ReservationId"] == "r-1"
+    assert (await client_tokens.once(launches, op, ctx, REQUEST))["ReservationId"] == "r-1"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ec2bridge.actions._values import iso, moment
+from ec2bridge.ec2.values import iso, moment
 
 
 @pytest.mark.parametrize(

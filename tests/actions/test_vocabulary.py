@@ -9,7 +9,7 @@ from botocore import xform_name
 from botocore.exceptions import ClientError
 from botocore.model import Shape
 
-from ec2bridge.actions import _absent, _registry
+from ec2bridge.ec2 import registry, unserved
 from ec2bridge.wire.model import operation
 from tests.conftest import Place
 
@@ -34,16 +34,16 @@ def test_the_vocabulary_is_whole() -> None:
 
 @pytest.mark.parametrize("name", VOCABULARY)
 def test_an_action_that_clients_name_is_served_empty_or_refused_with_the_reason(name: str) -> None:
-    _registry.load()
+    registry.load()
     op = operation(name)
     assert op is not None
-    if _registry.find(name) is None and not _absent.is_empty_set(op):
-        assert _absent.reason(name) != _absent.GENERIC, f"{name} is refused without a reason of its own"
+    if registry.find(name) is None and not unserved.is_empty_set(op):
+        assert unserved.reason(name) != unserved.GENERIC, f"{name} is refused without a reason of its own"
 
 
 def test_enough_actions_are_served() -> None:
-    _registry.load()
-    served = [entry.name for entry in _registry.served() if entry.service == "ec2"]
+    registry.load()
+    served = [entry.name for entry in registry.served() if entry.service == "ec2"]
     assert len(served) >= SERVED_AT_LEAST
 
 

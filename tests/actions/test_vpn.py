@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from ec2bridge.actions import _room
 from ec2bridge.cloudstack.errors import CloudStackError
+from ec2bridge.ec2 import quotas
 from tests.actions.launching import tags
 from tests.actions.native import Native
 from tests.actions.test_vpc_creation import refusal
@@ -126,7 +126,7 @@ def test_what_was_made_in_cloudstack_is_there(place: Place, ec2: Any, vpc: str) 
 
 
 def test_an_account_has_so_many_ends(ec2: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_room, "MOST", 1)
+    monkeypatch.setattr(quotas, "MOST", 1)
 
     def far(asn: int) -> str:
         made = ec2.create_customer_gateway(Type="ipsec.1", IpAddress=FAR, BgpAsn=asn)
@@ -145,9 +145,9 @@ def test_an_account_has_so_many_ends(ec2: Any, monkeypatch: pytest.MonkeyPatch) 
     ec2.delete_customer_gateway(CustomerGatewayId=one)
     one = far(2)
     connect(ec2, one, gateway)
-    monkeypatch.setattr(_room, "MOST", 2)
+    monkeypatch.setattr(quotas, "MOST", 2)
     other = far(3)
-    monkeypatch.setattr(_room, "MOST", 1)
+    monkeypatch.setattr(quotas, "MOST", 1)
     assert refusal(lambda: connect(ec2, other, gateway)) == "VpnConnectionLimitExceeded"
 
 

@@ -1,0 +1,142 @@
+"""Changing a rule: its description, or what it lets through.
+
+CloudStack cannot change a rule. A description is a reserved tag and can; for the rest the new rule is written, takes
+over the old one's id and tags, and the old one goes.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from ec2bridge.actions.access.security_group_rules import by_id, by_key, peer_finder
+from ec2bridge.ec2.context import Context
+from ec2bridge.ec2.registry import Request, action
+from ec2bridge.errors import Ec2Error
+from ec2bridge.resources.enforcement import rule_jobs
+from ec2bridge.resources.groups import security_groups
+from ec2bridge.resources.groups.rules import Rule, cidr_of, description, protocol_and_ports, wanted
+from ec2bridge.resources.groups.security_groups import Group, Groups
+from ec2bridge.resources.tags import resource_tags
+
+_PEERS = "cidrIp, cidrIpv6, prefixListId, or referencedGroupId"
+_HONOURED = ("GroupId", "GroupName", "IpPermissions", "SecurityGroupRuleDescriptions")
+
+
+@action(
+    "UpdateSecurityGroupRuleDescriptionsIngress",
+    honours=_HONOURED,
+    native=("createTags", "deleteTags"),
+)
+async def describe_ingress(ctx: Context, request: Request) -> Request:
+    """Set or remove the descriptions of rules that let traffic in."""
+    return await _redescribe(ctx, request, egress=False)
+
+
+@action(
+    "UpdateSecurityGroupRuleDescriptionsEgress",
+    honours=_HONOURED,
+    native=("createTags", "deleteTags"),
+)
+async def describe_egress(ctx: Context, request: Request) -> Request:
+    """Set or remove the descriptions of rules that let traffic out."""
+    return await _redescribe(ctx, request, egress=True)
+
+
+async def _redescribe(ctx: Context, request: Request, *, egress: bool) -> Request:
+    known = await security_groups.groups(ctx)
+    group = known.find(request.get("GroupId"), request.get("GroupName"))
+    present = [rule for rule in known.rules(group) if rule.egress == egress]
+    asked = wanted(request.get("IpPermissions") or (), egress, peer_finder(ctx, known, group))
+    chosen = [(by_key(present, rule), rule.description) for rule in asked]
+    for entry in request.get("SecurityGroupRuleDescriptions") or ():
+        found = by_id(present, entry.get("SecurityGroupRuleId") or "")
+        chosen.append((found, description(entry.get("Description"))))
+    if not chosen:
+        raise Ec2Error("MissingParameter", "The request must contain the parameter ipPermissions")
+    await asyncio.gather(*(_set_description(ctx, known, group, rule, text) for rule, text in chosen))
+    return {"Return": True}
+
+
+async def _set_description(ctx: Context, known: Groups, group: Group, rule: Rule, text: str) -> None:
+    if text == rule.description:
+        return
+    if rule.uuid is None:
+        # The implied default rule has no place for a description until CloudStack has it.
+        await rule_jobs.authorize(ctx, known, group, [replace(rule, description=text)])
+    else:
+        await resource_tags.mark(ctx, rule_jobs.KIND, rule.row, {"description": text})
+
+
+@action(
+    "ModifySecurityGroupRules",
+    honours=("GroupId", "SecurityGroupRules"),
+    ignores={"SecurityGroupRules.SecurityGroupRule.PrefixListId": "refused with a sentence of its own"},
+    native=("authorizeSecurityGroupIngress", "revokeSecurityGroupIngress", "createTags"),
+)
+async def modify_security_group_rules(ctx: Context, request: Request) -> Request:
+    """Replace rules by others that keep their ids."""
+    known = await security_groups.groups(ctx)
+    group = known.find(request.get("GroupId"))
+    updates = request.get("SecurityGroupRules") or []
+    if not updates:
+        raise Ec2Error("MissingParameter", "The request must contain the parameter SecurityGroupRule")
+    present = known.rules(group)
+    changes = [_change(known, present, update) for update in updates]
+    _check(present, changes)
+    for old, new in changes:
+        if new.native_key == old.native_key:
+            await _set_description(ctx, known, group, old, new.description)
+        else:
+            await _replace(ctx, group, old, new)
+    return {"Return": True}
+
+
+def _change(known: Groups, present: Iterable[Rule], update: Mapping[str, Any]) -> tuple[Rule, Rule]:
+    """The rule that is there, and the one to be there: what the request leaves out of a rule is gone from it."""
+    old = by_id(list(present), update.get("SecurityGroupRuleId") or "")
+    asked = update.get("SecurityGroupRule") or {}
+    if asked.get("PrefixListId"):
+        raise Ec2Error("UnsupportedOperation", "CloudStack's security groups know no prefix lists.")
+    _check_peers(asked)
+    peer = asked.get("ReferencedGroupId")
+    group, cidr = known.find(peer).id if peer else None, cidr_of(asked)
+    span = protocol_and_ports(asked)
+    return old, Rule(old.egress, *span, cidr, group, description(asked.get("Description")), id=old.id)
+
+
+def _check_peers(asked: Mapping[str, Any]) -> None:
+    """Refuse a rule that names no peer, or more than one."""
+    named = [
+        name for name in ("CidrIpv4", "CidrIpv6", "PrefixListId", "ReferencedGroupId") if asked.get(name)
+    ]
+    if not named:
+        raise Ec2Error("MissingParameter", f"The request must contain exactly one of: {_PEERS}")
+    if len(named) > 1:
+        raise Ec2Error("InvalidParameterCombination", f"Only one of {_PEERS} can be specified")
+
+
+def _check(present: Iterable[Rule], changes: Iterable[tuple[Rule, Rule]]) -> None:
+    """Refuse a change that would leave two rules alike."""
+    taken = {rule.native_key: rule.id for rule in present}
+    for old, new in changes:
+        if taken.get(new.native_key, old.id) != old.id:
+            raise rule_jobs.duplicate(new)
+        taken[new.native_key] = new.id
+
+
+async def _replace(ctx: Context, group: Group, old: Rule, new: Rule) -> None:
+    tags = {tag["Key"]: tag["Value"] for tag in resource_tags.visible(old.row)}
+    held = (await resource_tags.stored(ctx, rule_jobs.KIND)).get(old.uuid or "", {})
+    if old.uuid is None:
+        # The implied rule stands for no rule that could be removed; written beside another it would become one.
+        await rule_jobs.revoke(ctx, *await _now(ctx, group), [old])
+    await rule_jobs.authorize(ctx, *await _now(ctx, group), [new], {**tags, **held})
+    if old.uuid is not None:
+        await rule_jobs.revoke(ctx, *await _now(ctx, group), [old])
+
+
+async def _now(ctx: Context, group: Group) -> tuple[Groups, Group]:
+    """The group as it is after an earlier change of the same request."""
+    known = await security_groups.groups(ctx)
+    return known, known.by_id[group.id]

@@ -1,0 +1,176 @@
+"""The rules of security groups: authorized, revoked and described.
+
+Clients name rules by permissions that nest ranges and groups, by flat members of EC2's first years, or by ids. All
+come down to `Rule`; everything is checked before CloudStack is asked to change anything.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+from ec2bridge.ec2 import filters
+from ec2bridge.ec2.context import Context
+from ec2bridge.ec2.describe import Ids, Item, describe
+from ec2bridge.ec2.filters import TAGS
+from ec2bridge.ec2.registry import Request, action
+from ec2bridge.errors import Ec2Error
+from ec2bridge.ids import KINDS
+from ec2bridge.resources.enforcement import rule_jobs
+from ec2bridge.resources.groups import security_groups
+from ec2bridge.resources.groups.items import revoked_item, rule_item
+from ec2bridge.resources.groups.rules import Rule, wanted
+from ec2bridge.resources.groups.security_groups import Group, Groups
+from ec2bridge.resources.tags import resource_tags
+
+_FLAT = (
+    "CidrIp",
+    "FromPort",
+    "ToPort",
+    "IpProtocol",
+    "SourceSecurityGroupName",
+    "SourceSecurityGroupOwnerId",
+)
+_HONOURED = ("GroupId", "GroupName", "IpPermissions", *_FLAT)
+_EVERYTHING = (
+    {"IpProtocol": "tcp", "FromPort": 0, "ToPort": 65535},
+    {"IpProtocol": "udp", "FromPort": 0, "ToPort": 65535},
+    {"IpProtocol": "icmp", "FromPort": -1, "ToPort": -1},
+)
+
+
+@describe(
+    "DescribeSecurityGroupRules",
+    items="SecurityGroupRules",
+    ids={"SecurityGroupRuleIds": Ids("SecurityGroupRuleId", "security-group-rule")},
+    filters={**TAGS, "group-id": "GroupId", "security-group-rule-id": "SecurityGroupRuleId"},
+    native=("listSecurityGroups",),
+)
+async def describe_security_group_rules(ctx: Context, request: Request) -> list[Item]:
+    """List the rules of the caller's groups, one by one."""
+    for ident in filters.wanted(request).get("group-id", ()):
+        if not ident.startswith("sg-"):
+            raise Ec2Error("InvalidGroupId.Malformed", f"The security group ID '{ident}' is malformed")
+    known = await security_groups.groups(ctx)
+    found = [(group, rule) for group in known for rule in known.rules(group)]
+    tags = await resource_tags.merged(ctx, "security-group-rule", [rule.row for _, rule in found if rule.row])
+    return [rule_item(ctx, known, group, rule, tags.get(rule.uuid or "", [])) for group, rule in found]
+
+
+@action(
+    "AuthorizeSecurityGroupIngress",
+    honours=(*_HONOURED, "TagSpecifications"),
+    native=("authorizeSecurityGroupIngress",),
+)
+async def authorize_ingress(ctx: Context, request: Request) -> Request:
+    """Let traffic in."""
+    return await _authorize(ctx, request, egress=False)
+
+
+@action(
+    "AuthorizeSecurityGroupEgress",
+    honours=(*_HONOURED, "TagSpecifications"),
+    native=("authorizeSecurityGroupEgress",),
+)
+async def authorize_egress(ctx: Context, request: Request) -> Request:
+    """Let traffic out."""
+    return await _authorize(ctx, request, egress=True)
+
+
+async def _authorize(ctx: Context, request: Request, *, egress: bool) -> Request:
+    tags = resource_tags.specified(request, "security-group-rule")
+    known = await security_groups.groups(ctx)
+    group = known.find(request.get("GroupId"), request.get("GroupName"))
+    rules = requested(ctx, known, group, request, egress)
+    if not rules:
+        raise Ec2Error("MissingParameter", "The request must contain the parameter ipPermissions")
+    rule_jobs.check_new(known, group, rules)
+    made = await rule_jobs.authorize(ctx, known, group, rules, tags)
+    shown = [rule_item(ctx, known, group, rule, resource_tags.as_list(tags)) for rule in made]
+    return {"Return": True, "SecurityGroupRules": shown}
+
+
+def requested(ctx: Context, known: Groups, group: Group, request: Request, egress: bool) -> list[Rule]:
+    """The rules that a request describes, in either notation."""
+    nested = request.get("IpPermissions") or []
+    flat = [_flat_permissions(request)] if any(request.get(member) is not None for member in _FLAT) else []
+    if nested and flat:
+        sentence = "The parameter ipPermissions may not be used together with those of a single rule."
+        raise Ec2Error("InvalidParameterCombination", sentence)
+    return wanted(nested or [p for found in flat for p in found], egress, peer_finder(ctx, known, group))
+
+
+def _flat_permissions(request: Request) -> list[Request]:
+    """The permissions that the members of EC2's first years stand for."""
+    ports = {name: request.get(name) for name in ("IpProtocol", "FromPort", "ToPort")}
+    name = request.get("SourceSecurityGroupName")
+    if not name:
+        return [{**ports, "IpRanges": [{"CidrIp": request["CidrIp"]}] if request.get("CidrIp") else []}]
+    pairs = [{"GroupName": name, "UserId": request.get("SourceSecurityGroupOwnerId")}]
+    # AWS: a source group without a protocol "grants full ICMP, UDP, and TCP access".
+    chosen = [ports] if request.get("IpProtocol") else _EVERYTHING
+    return [{**permission, "UserIdGroupPairs": pairs} for permission in chosen]
+
+
+def peer_finder(ctx: Context, known: Groups, group: Group) -> Callable[[Request], str]:
+    """A function that finds the id of the group that an entry of UserIdGroupPairs names."""
+    return partial(_peer_id, ctx, known, group)
+
+
+def _peer_id(ctx: Context, known: Groups, group: Group, pair: Request) -> str:
+    owner = pair.get("UserId")
+    if owner not in (None, "", group.owner_id, ctx.owner_id):
+        named = pair.get("GroupId") or pair.get("GroupName")
+        sentence = f"The security group '{named}' of account '{owner}' cannot be seen from this account."
+        raise Ec2Error("InvalidGroup.NotFound", sentence)
+    return known.find(pair.get("GroupId"), pair.get("GroupName"), group.vpc_id).id
+
+
+@action(
+    "RevokeSecurityGroupIngress",
+    honours=(*_HONOURED, "SecurityGroupRuleIds"),
+    native=("revokeSecurityGroupIngress",),
+)
+async def revoke_ingress(ctx: Context, request: Request) -> Request:
+    """No longer let traffic in."""
+    return await _revoke(ctx, request, egress=False)
+
+
+@action(
+    "RevokeSecurityGroupEgress",
+    honours=(*_HONOURED, "SecurityGroupRuleIds"),
+    native=("revokeSecurityGroupEgress",),
+)
+async def revoke_egress(ctx: Context, request: Request) -> Request:
+    """No longer let traffic out."""
+    return await _revoke(ctx, request, egress=True)
+
+
+async def _revoke(ctx: Context, request: Request, *, egress: bool) -> Request:
+    known = await security_groups.groups(ctx)
+    group = known.find(request.get("GroupId"), request.get("GroupName"))
+    present = [rule for rule in known.rules(group) if rule.egress == egress]
+    idents = request.get("SecurityGroupRuleIds") or []
+    described = requested(ctx, known, group, request, egress)
+    if not idents and not described:
+        sentence = "Either 'ipPermissions' or 'securityGroupRuleIds' should be provided."
+        raise Ec2Error("MissingParameter", sentence)
+    rules = [by_id(present, ident) for ident in idents] + [by_key(present, rule) for rule in described]
+    await rule_jobs.revoke(ctx, known, group, list(dict.fromkeys(rules)))
+    return {"Return": True, "RevokedSecurityGroupRules": [revoked_item(group, rule) for rule in rules]}
+
+
+def by_id(present: list[Rule], ident: str) -> Rule:
+    """The rule of an id, or InvalidSecurityGroupRuleId.NotFound."""
+    kind = KINDS["security-group-rule"]
+    found = next((rule for rule in present if ident in (rule.id, rule.uuid)), None)
+    if found is None:
+        raise kind.missing(ident) if kind.is_id(ident) else kind.refused(ident)
+    return found
+
+
+def by_key(present: list[Rule], asked: Rule) -> Rule:
+    """The rule that lets the same through, or InvalidPermission.NotFound."""
+    found = next((rule for rule in present if rule == asked), None)
+    if found is None:
+        sentence = "The specified rule does not exist in this security group."
+        raise Ec2Error("InvalidPermission.NotFound", sentence)
+    return found

@@ -1,0 +1,211 @@
+"""Security groups: made, described and deleted.
+
+EC2's names are unique within a VPC and tell case apart, CloudStack's are unique within the account whatever their
+case; so a name that is taken natively gets a suffix there, and its EC2 spelling a reserved tag. Where a zone does not
+apply groups, CloudStack knows no members either: a machine then names its groups in a reserved tag.
+"""
+
+import re
+import uuid
+from typing import Any
+
+from ec2bridge.cloudstack.errors import CloudStackError
+from ec2bridge.ec2.context import Context
+from ec2bridge.ec2.describe import Ids, Item, describe
+from ec2bridge.ec2.filters import TAGS
+from ec2bridge.ec2.registry import Request, action
+from ec2bridge.errors import Ec2Error
+from ec2bridge.ids import ec2_id
+from ec2bridge.resources.enforcement import firewall, group_removal
+from ec2bridge.resources.groups import security_groups
+from ec2bridge.resources.groups.items import arn, group_item
+from ec2bridge.resources.groups.security_groups import DEFAULT, Group, Groups
+from ec2bridge.resources.interfaces import network_interfaces
+from ec2bridge.resources.places.zones import resolve_vpc
+from ec2bridge.resources.tags import resource_tags
+
+_ALLOWED = re.compile(r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{1,255}")
+
+
+def _rule_filters(prefix: str, member: str) -> dict[str, Any]:
+    """The filters on a group's rules of one direction."""
+    return {
+        f"{prefix}.cidr": f"{member}.IpRanges.CidrIp",
+        f"{prefix}.from-port": f"{member}.FromPort",
+        f"{prefix}.group-id": f"{member}.UserIdGroupPairs.GroupId",
+        f"{prefix}.group-name": f"_{member}Peers",
+        f"{prefix}.ipv6-cidr": f"{member}.Ipv6Ranges.CidrIpv6",
+        f"{prefix}.prefix-list-id": None,
+        f"{prefix}.protocol": f"{member}.IpProtocol",
+        f"{prefix}.to-port": f"{member}.ToPort",
+        f"{prefix}.user-id": f"{member}.UserIdGroupPairs.UserId",
+    }
+
+
+@describe(
+    "DescribeSecurityGroups",
+    items="SecurityGroups",
+    ids={
+        "GroupIds": Ids("GroupId", "security-group"),
+        # AWS: for groups of the default VPC only, and "either the security group name or the security group ID".
+        "GroupNames": Ids(
+            "_DefaultVpcNames",
+            code="InvalidGroup.NotFound",
+            sentence="The security group '{}' does not exist in the default VPC",
+        ),
+    },
+    filters={
+        **TAGS,
+        **_rule_filters("ip-permission", "IpPermissions"),
+        **_rule_filters("egress.ip-permission", "IpPermissionsEgress"),
+        "description": "Description",
+        "group-id": "GroupId",
+        "group-name": "GroupName",
+        "owner-id": "OwnerId",
+        "vpc-id": "VpcId",
+    },
+    native=("listSecurityGroups",),
+)
+async def describe_security_groups(ctx: Context, request: Request) -> list[Item]:
+    """List the caller's groups with their rules."""
+    known = await security_groups.groups(ctx)
+    tags = await resource_tags.merged(ctx, "security-group", [group.row for group in known if group.row])
+    return [
+        group_item(ctx, known, group, tags.get(group.row["id"], []) if group.row else []) for group in known
+    ]
+
+
+@describe(
+    "GetSecurityGroupsForVpc",
+    items="SecurityGroupForVpcs",
+    key="GroupId",
+    honours=("VpcId",),
+    filters={
+        "description": "Description",
+        "group-id": "GroupId",
+        "group-name": "GroupName",
+        "owner-id": "OwnerId",
+        "primary-vpc-id": "PrimaryVpcId",
+    },
+    native=("listSecurityGroups",),
+)
+async def get_security_groups_for_vpc(ctx: Context, request: Request) -> list[Item]:
+    """List the groups that machines in a VPC can be in: its own, as no VPC shares a group with another here."""
+    vpc_id = ec2_id("vpc", (await resolve_vpc(ctx, request.get("VpcId") or ""))["id"])
+    known = await security_groups.groups(ctx)
+    tags = await resource_tags.merged(ctx, "security-group", [group.row for group in known if group.row])
+    return [
+        {
+            "GroupId": group.id,
+            "GroupName": group.name,
+            "Description": group.description,
+            "OwnerId": group.owner_id,
+            "PrimaryVpcId": group.vpc_id,
+            "Tags": tags.get(group.row["id"], []) if group.row else [],
+        }
+        for group in known
+        if group.vpc_id == vpc_id
+    ]
+
+
+@action(
+    "CreateSecurityGroup",
+    honours=("GroupName", "Description", "VpcId", "TagSpecifications"),
+    native=("createSecurityGroup",),
+)
+async def create_security_group(ctx: Context, request: Request) -> Request:
+    """Make an empty group in a VPC (by default the default one)."""
+    name = _checked(request, "GroupName")
+    description = _checked(request, "Description", "GroupDescription")
+    if name.startswith("sg-"):
+        sentence = "invalid value for parameter groupName. Group names may not be in the format sg-*"
+        raise Ec2Error("InvalidParameterValue", sentence)
+    if name == DEFAULT:
+        raise Ec2Error("InvalidParameterValue", f"Cannot use reserved security group name: {name}")
+    tags = resource_tags.specified(request, "security-group")
+    known = await security_groups.groups(ctx)
+    vpc = await resolve_vpc(ctx, request["VpcId"]) if request.get("VpcId") else {"id": ctx.owner_id}
+    vpc_id = ec2_id("vpc", vpc["id"])
+    if known.named(vpc_id, name):
+        raise _duplicate(name, vpc_id)
+    group = await _create(ctx, known, name, description, vpc_id, tags)
+    return {"GroupId": group.id, "SecurityGroupArn": arn(ctx, group), "Tags": resource_tags.as_list(tags)}
+
+
+def _checked(request: Request, member: str, wire_name: str = "") -> str:
+    text = str(request.get(member) or "")
+    if not text.strip():
+        sentence = f"The request must contain the parameter {wire_name or member}"
+        raise Ec2Error("MissingParameter", sentence)
+    if not _ALLOWED.fullmatch(text):
+        raise Ec2Error(
+            "InvalidParameterValue",
+            f"Value ({text[:64]}) for parameter {wire_name or member} is invalid. Up to 255 characters from the "
+            "following set are allowed: a-zA-Z0-9 ._-:/()#,@[]+=&;{}!$*",
+        )
+    # AWS takes the spaces around a name away, and keeps those of a description.
+    return text.strip() if member == "GroupName" else text
+
+
+def _duplicate(name: str, vpc_id: str) -> Ec2Error:
+    return Ec2Error(
+        "InvalidGroup.Duplicate", f"The security group '{name}' already exists for VPC '{vpc_id}'"
+    )
+
+
+async def _create(
+    ctx: Context, known: Groups, name: str, description: str, vpc_id: str, tags: dict[str, str]
+) -> Group:
+    taken = {native for _, native in known.by_native}
+    native = f"{name[:240]}~{uuid.uuid4().hex[:8]}" if name.lower() in taken else name
+    try:
+        answer = await ctx.account.call("createSecurityGroup", name=native, description=description)
+    except CloudStackError as error:
+        if "already exists" in error.errortext:
+            raise _duplicate(name, vpc_id) from error
+        raise
+    row = answer["securitygroup"]
+    marks = {
+        security_groups.NAME: name if native != name else "",
+        security_groups.VPC: vpc_id if vpc_id != known.default_vpc else "",
+    }
+    reserved = {resource_tags.RESERVED + mark: value for mark, value in marks.items() if value}
+    try:
+        await resource_tags.attach(ctx, "security-group", row["id"], {**tags, **reserved})
+    except BaseException:
+        await ctx.account.call("deleteSecurityGroup", id=row["id"])
+        raise
+    return Group(row["id"], name, vpc_id, ctx.owner_id, row)
+
+
+@action("DeleteSecurityGroup", honours=("GroupId", "GroupName"), native=("deleteSecurityGroup",))
+async def delete_security_group(ctx: Context, request: Request) -> Request:
+    """Delete a group that no machine and no other group's rule uses."""
+    known = await security_groups.groups(ctx)
+    group = known.find(request.get("GroupId"), request.get("GroupName"))
+    if group.name == DEFAULT or group.row is None:
+        sentence = f'the specified group: "{group.id}" name: "{group.name}" cannot be deleted by a user'
+        raise Ec2Error("CannotDelete", sentence)
+    interfaces = (await network_interfaces.records(ctx)).values()
+    if any(group.id in record["groups"] and not record["nic"] for record in interfaces):
+        raise _in_use(group)
+    if await _has_marked_members(ctx, group):
+        raise _in_use(group)
+    if not await group_removal.remove(ctx, known, group):
+        raise _in_use(group)
+    return {"Return": True, "GroupId": group.id}
+
+
+def _in_use(group: Group) -> Ec2Error:
+    return Ec2Error("DependencyViolation", f"resource {group.id} has a dependent object")
+
+
+async def _has_marked_members(ctx: Context, group: Group) -> bool:
+    """Whether a machine in a zone without groups is in this one; a machine that is gone may keep its tag a while."""
+    holders = {machine for machine, of in (await firewall.members(ctx)).items() if group.uuid in of}
+    if not holders:
+        return False
+    rows = await ctx.account.list("listVirtualMachines", details="min")
+    return any(
+        row["id"] in holders and row["state"] not in ("Destroyed", "Expunging", "Error") for row in rows
+    )

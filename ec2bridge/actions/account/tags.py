@@ -1,0 +1,222 @@
+"""CreateTags, DeleteTags, DescribeTags: on objects of any kind, several at once.
+
+EC2 names objects of all kinds in one list of ids; CloudStack wants one kind a call and the kind's name. So the ids are
+sorted by kind, everything is checked, and each kind costs one look, and one job that deletes and one that creates,
+however many objects and tags there are.
+"""
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from ec2bridge.cloudstack.errors import CloudStackError
+from ec2bridge.ec2.context import Context
+from ec2bridge.ec2.describe import describe
+from ec2bridge.ec2.filters import wanted
+from ec2bridge.ec2.registry import Request, action
+from ec2bridge.errors import Ec2Error
+from ec2bridge.ids import KINDS, Kind, ec2_id, kind_of
+from ec2bridge.resources.groups import security_groups
+from ec2bridge.resources.snapshots import empty as empty_snapshots
+from ec2bridge.resources.tags import resource_tags
+from ec2bridge.resources.tags.tagging import NATIVE
+
+MOST_RESOURCES = 1000  # AWS: "Specify up to 1000 resource IDs"
+
+_KIND_OF_NATIVE = {native: kind for kind, native in NATIVE.items()} | {"ISO": "image"}
+# What only describes a link between two objects has an id on AWS, and no tags.
+_TAGLESS = frozenset(
+    {
+        "address-association",
+        "network-acl-association",
+        "network-interface-attachment",
+        "reservation",
+        "route-table-association",
+    }
+)
+
+# Where the store has objects of a kind that CloudStack has others of.
+_STORED = {"snapshot": empty_snapshots.KIND}
+
+Current = dict[str, dict[str, str]]
+
+
+@action("CreateTags", honours=("Resources", "Tags"), native=("createTags", "deleteTags", "listTags"))
+async def create_tags(ctx: Context, request: Request) -> None:
+    """Set tags on objects; a key that an object has already takes the new value."""
+    tags = resource_tags.requested(request.get("Tags"))
+    if not tags:
+        raise Ec2Error("MissingParameter", "The request must contain the parameter Tags")
+    chosen = await _resources(ctx, request)
+    current = {kind: await resource_tags.held_natively(ctx, kind, idents) for kind, idents in chosen.items()}
+    await _check_room(ctx, current, tags)
+    done: list[str] = []
+    try:
+        for kind, held in current.items():
+            await resource_tags.assign(ctx, kind, held, tags)
+            done.append(kind)
+    except (CloudStackError, Ec2Error):
+        for kind in done:
+            await _take_back(ctx, kind, current[kind], tags)
+        raise
+
+
+@action("DeleteTags", honours=("Resources", "Tags"), native=("deleteTags", "listTags"))
+async def delete_tags(ctx: Context, request: Request) -> None:
+    """Take tags off objects: those of a key, those of a key and value, or all; what is not there counts as gone."""
+    asked = _unwanted(request.get("Tags") or ())
+    for kind, idents in (await _resources(ctx, request)).items():
+        held = await resource_tags.held_natively(ctx, kind, idents)
+        tags = asked or await _all_keys(ctx, kind, held)
+        await resource_tags.remove(ctx, kind, held, tags)
+
+
+def _flat(items: list[Request]) -> Request:
+    members = ("Key", "ResourceId", "ResourceType", "Value")
+    return {"Tags": [{member: item[member] for member in members} for item in items]}
+
+
+@describe(
+    "DescribeTags",
+    items="Tags",
+    key="_Place",
+    filters={
+        "key": "Key",
+        "resource-id": "ResourceId",
+        "resource-type": "ResourceType",
+        "tag:*": None,
+        "value": "Value",
+    },
+    native=("listTags",),
+    wrap=_flat,
+)
+async def describe_tags(ctx: Context, request: Request) -> list[Request]:
+    """List the tags of everything the caller has."""
+    rows = await ctx.account.list("listTags", **await _narrowed(ctx, wanted(request)))
+    shown = _shown_ids(rows)
+    items = []
+    for tag in rows:
+        kind = _KIND_OF_NATIVE.get(tag["resourcetype"])
+        if kind and not tag["key"].startswith(resource_tags.RESERVED):
+            items.append(_item(shown, KINDS[kind], tag["resourceid"], tag["key"], tag.get("value") or ""))
+    for place, tags in (await resource_tags.stored(ctx)).items():
+        kind, _, ident = place.partition("/")
+        items += [_item(shown, KINDS[kind], ident, key, value) for key, value in tags.items()]
+    return items
+
+
+def _shown_ids(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Native id → EC2 id of the objects whose id does not come from their uuid, as their reserved tags tell."""
+    marked = {
+        (tag["resourceid"], tag["key"].removeprefix(resource_tags.RESERVED)): tag.get("value") for tag in rows
+    }
+    rules = {ident: str(value) for (ident, mark), value in marked.items() if mark == security_groups.RULE_ID}
+    groups = {
+        i: ec2_id("sg", str(vpc)) for (i, mark), vpc in marked.items() if mark == security_groups.DEFAULT_OF
+    }
+    return {**rules, **groups}
+
+
+def _item(shown: Mapping[str, str], kind: Kind, ident: str, key: str, value: str) -> Request:
+    resource = shown.get(ident) or ec2_id(kind.prefix, ident)
+    return {
+        "Key": key,
+        "ResourceId": resource,
+        "ResourceType": resource_tags.resource_type(kind.name),
+        "Value": value,
+        "Tags": [{"Key": key, "Value": value}],
+        "_Place": f"{resource} {key}",
+    }
+
+
+async def _narrowed(ctx: Context, filters: Mapping[str, list[str]]) -> dict[str, str]:
+    """What CloudStack may filter for us: one object or one kind."""
+    ident, asked = _only(filters.get("resource-id")), _only(filters.get("resource-type"))
+    kind = kind_of(ident) if ident else None
+    if ident and kind and kind.name in NATIVE and kind.name not in security_groups.KINDS_WITH_OTHER_IDS:
+        with suppress(Ec2Error):
+            return {"resourceid": await ctx.directory.resolve(kind.name, ident)}
+    # Images go by two native names.
+    types = {resource_tags.resource_type(name): native for name, native in NATIVE.items() if name != "image"}
+    name = resource_tags.resource_type(kind.name) if kind else asked
+    return {"resourcetype": types[name]} if name in types else {}
+
+
+def _only(values: list[str] | None) -> str | None:
+    return values[0] if values and len(values) == 1 and not set(values[0]) & set("*?\\") else None
+
+
+async def _resources(ctx: Context, request: Request) -> dict[str, list[str]]:
+    """Kind → native ids of the objects that the request names, or the error of the first that is wrong."""
+    values = list(dict.fromkeys(request.get("Resources") or ()))
+    if not values:
+        raise Ec2Error("MissingParameter", "The request must contain the parameter Resources")
+    if len(values) > MOST_RESOURCES:
+        raise Ec2Error("InvalidParameterValue", f"At most {MOST_RESOURCES} resources can be tagged at once.")
+    chosen: dict[str, list[str]] = {}
+    for value in values:
+        kind = kind_of(value)
+        if kind is None or kind.name in _TAGLESS:
+            raise Ec2Error("InvalidID", f"The ID '{value}' is not valid")
+        chosen.setdefault(kind.name, []).append(await _native_id(ctx, kind, value))
+    return chosen
+
+
+async def _native_id(ctx: Context, kind: Kind, value: str) -> str:
+    # The default VPC and what belongs to it are the account's, and go by the account's digits.
+    if value == ec2_id(kind.prefix, ctx.owner_id):
+        return ctx.owner_id
+    if kind.name == "security-group-rule":
+        return await security_groups.native_rule_id(ctx, value)
+    if kind.name not in NATIVE or kind.name in _STORED:
+        # Internet gateways and the like are found in the store, under their kind.
+        for entry in await ctx.store.list(ctx.owner_id, _STORED.get(kind.name, kind.name)):
+            if entry.expires is None and value in (entry.key, ec2_id(kind.prefix, entry.key)):
+                return str(entry.key)
+    try:
+        return await ctx.directory.resolve(kind.name, value)
+    except Ec2Error:
+        if kind.name != "security-group":
+            raise
+        # A VPC's default group goes by the VPC's digits.
+        return str(
+            (await security_groups.native_row(ctx, (await security_groups.groups(ctx)).find(value)))["id"]
+        )
+
+
+async def _check_room(ctx: Context, current: Mapping[str, Current], tags: Mapping[str, str]) -> None:
+    """Refuse what would give one of the objects more tags than it may have, before any is changed."""
+    for kind, held in current.items():
+        stored = await resource_tags.stored(ctx, kind)
+        for ident, now in held.items():
+            keys = {key for key in now if not key.startswith(resource_tags.RESERVED)}
+            if len(keys.union(stored.get(ident, ()), tags)) > resource_tags.MOST:
+                raise resource_tags.limit_exceeded()
+
+
+async def _take_back(ctx: Context, kind: str, held: Current, tags: Mapping[str, str]) -> None:
+    """Give objects back the tags that they had before a request that failed on others."""
+    with suppress(CloudStackError, Ec2Error):
+        await resource_tags.remove(
+            ctx, kind, await resource_tags.held_natively(ctx, kind, held), dict.fromkeys(tags)
+        )
+        for ident, now in held.items():
+            rest = {key: value for key, value in now.items() if key not in tags}
+            await resource_tags.assign(
+                ctx, kind, {ident: rest}, {key: now[key] for key in tags if key in now}
+            )
+
+
+def _unwanted(tags: Iterable[Mapping[str, Any]]) -> dict[str, str | None]:
+    found: dict[str, str | None] = {}
+    for tag in tags:
+        resource_tags.check_key(tag.get("Key") or "")
+        found[tag["Key"]] = tag.get("Value")
+    return found
+
+
+async def _all_keys(ctx: Context, kind: str, held: Current) -> dict[str, str | None]:
+    """Every key that a client can see on one of the objects."""
+    stored = await resource_tags.stored(ctx, kind)
+    keys = {key for ident, now in held.items() for key in (*now, *stored.get(ident, ()))}
+    return {key: None for key in sorted(keys) if not key.startswith(resource_tags.RESERVED)}

@@ -1,0 +1,106 @@
+"""Starting, stopping and rebooting instances.
+
+These are jobs in CloudStack, which lists the old state until a job has begun and says only in the job that a machine
+was not in the right state. EC2 answers at once with the state that the machine is on its way to, so that state is
+shown until the job ends, and what can be refused is refused before.
+"""
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from ec2bridge.cloudstack.errors import CloudStackError
+from ec2bridge.ec2 import background
+from ec2bridge.ec2.batches import for_each
+from ec2bridge.ec2.context import Context
+from ec2bridge.ec2.registry import action
+from ec2bridge.errors import Ec2Error
+from ec2bridge.resources.machines.lookup import Machine, machines
+from ec2bridge.resources.machines.records import timestamp
+from ec2bridge.resources.machines.states import STOP_KIND, STOP_LOCK, moving, state_item
+from ec2bridge.resources.tags import resource_tags
+
+log = logging.getLogger(__name__)
+
+
+@action("StartInstances", honours=("InstanceIds",), native=("startVirtualMachine",))
+async def start_instances(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Start stopped instances; those that run already are left alone, as on AWS."""
+    found = await machines(ctx, request["InstanceIds"])
+    refuse_unless(found, ("stopped", "pending", "running"), "started")
+    idle = [machine for machine in found if machine.state == "stopped"]
+    await _submit_all(ctx, "startVirtualMachine", idle, "pending")
+    return {"StartingInstances": [_change(machine, idle, "pending") for machine in found]}
+
+
+@action(
+    "StopInstances",
+    honours=("InstanceIds", "Force"),
+    defaults={"Hibernate": (False,), "SkipOsShutdown": (False,)},
+    native=("stopVirtualMachine",),
+)
+async def stop_instances(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Stop running instances, with Force without asking their systems."""
+    found = await machines(ctx, request["InstanceIds"])
+    refuse_unless(found, ("running", "stopping", "stopped"), "stopped")
+    for machine in found:
+        if resource_tags.hidden(machine.row).get(STOP_LOCK) == "true":
+            raise Ec2Error(
+                "OperationNotPermitted",
+                f"The instance '{machine.id}' may not be stopped. Modify its 'disableApiStop' instance attribute"
+                " and try again.",
+            )
+    busy = [machine for machine in found if machine.state == "running"]
+    forced = {"forced": True} if request.get("Force") else {}
+    await _submit_all(ctx, "stopVirtualMachine", busy, "stopping", **forced)
+    return {"StoppingInstances": [_change(machine, busy, "stopping") for machine in found]}
+
+
+@action("RebootInstances", honours=("InstanceIds",), native=("rebootVirtualMachine",))
+async def reboot_instances(ctx: Context, request: dict[str, Any]) -> None:
+    """Reboot running instances; they show as running all the while, as on AWS."""
+    found = await machines(ctx, request["InstanceIds"])
+    refuse_unless(found, ("pending", "running"), "rebooted")
+    await _submit_all(ctx, "rebootVirtualMachine", found, "running")
+
+
+def refuse_unless(found: Iterable[Machine], states: tuple[str, ...], done: str) -> None:
+    """Raise IncorrectInstanceState for the first machine in another state, before anything is changed."""
+    for machine in found:
+        if machine.state not in states:
+            sentence = f"The instance '{machine.id}' is not in a state from which it can be {done}."
+            raise Ec2Error("IncorrectInstanceState", sentence)
+
+
+def _change(machine: Machine, changed: list[Machine], state: str) -> dict[str, Any]:
+    return {
+        "InstanceId": machine.id,
+        # In AWS's order: libcloud takes the first state that it finds.
+        "CurrentState": state_item(state if machine in changed else machine.state),
+        "PreviousState": state_item(machine.state),
+    }
+
+
+async def _submit_all(ctx: Context, command: str, found: list[Machine], state: str, **params: Any) -> None:
+    """Start a job for each machine and show `state` until it ends."""
+
+    async def submit(machine: Machine) -> None:
+        answer = await ctx.account.submit(command, id=machine.uuid, **params)
+        moving(ctx)[machine.uuid] = state
+        background.start(ctx.site, _follow(ctx, machine, answer["jobid"], state), f"{command} {machine.id}")
+
+    await for_each(found, submit)
+
+
+async def _follow(ctx: Context, machine: Machine, jobid: str, state: str) -> None:
+    try:
+        row = (await ctx.account.wait(jobid)).get("virtualmachine") or {}
+        if state == "stopping":
+            stop = {"at": timestamp(), "state": row.get("lastupdated")}
+            await ctx.store.put(ctx.owner_id, STOP_KIND, machine.uuid, stop)
+    except CloudStackError as error:
+        # The machine shows its old state again, which is what AWS shows of a start that failed.
+        log.warning("%s: %s", machine.id, error)
+    finally:
+        if moving(ctx).get(machine.uuid) == state:
+            del moving(ctx)[machine.uuid]

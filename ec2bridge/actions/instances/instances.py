@@ -1,0 +1,65 @@
+"""Instances in their reservations.
+
+EC2 lists instances inside the reservations that launched them; CloudStack knows machines only, so the reservation is
+a detail of the machine, and one that was not launched through EC2 is a reservation of its own.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from ec2bridge.ec2.context import Context
+from ec2bridge.ec2.describe import Ids, Item, describe
+from ec2bridge.ids import KINDS
+from ec2bridge.resources.instances.cache import instances, reservation
+from ec2bridge.resources.instances.facts import gather_facts
+from ec2bridge.resources.instances.filters import FILTERS
+from ec2bridge.resources.launches import completion
+from ec2bridge.resources.machines.lookup import survey
+from ec2bridge.resources.termination import process as termination
+
+
+def reservations(items: Iterable[Item]) -> dict[str, Any]:
+    """Put instances into the reservations that launched them."""
+    found: dict[str, list[Item]] = {}
+    for item in items:
+        found.setdefault(item["_Reservation"], []).append(item)
+    return {
+        "Reservations": [
+            together[0]["_Alone"] if len(together) == 1 else _reservation(together)
+            for together in found.values()
+        ]
+    }
+
+
+def _reservation(together: list[Item]) -> Item:
+    machines = sorted((item["_Public"] for item in together), key=lambda machine: machine["AmiLaunchIndex"])
+    return reservation(together[0], machines)
+
+
+@describe(
+    "DescribeInstances",
+    items="Reservations",
+    ids={"InstanceIds": Ids("InstanceId", "instance")},
+    filters=FILTERS,
+    native=("listVirtualMachines", "listVolumes"),
+    ignores={"IncludeManagedResources": "CloudStack has no machines that another service manages"},
+    wrap=reservations,
+)
+async def describe_instances(ctx: Context, request: dict[str, Any]) -> list[Item]:
+    """Return the caller's instances, those terminated within the last hour among them."""
+    rows, known, volumes = await survey(ctx, _named(request))
+    completion.take_up(ctx, known)
+    termination.take_up(ctx, known)
+    return instances(ctx, await gather_facts(ctx, rows, known, volumes), rows)
+
+
+def _named(request: dict[str, Any]) -> list[str] | None:
+    """Return the ids that alone are asked for, also in the form of a filter; None for all."""
+    if request.get("InstanceIds"):
+        return list(request["InstanceIds"])
+    for entry in request.get("Filters") or ():
+        if entry.get("Name") == "instance-id" and all(
+            map(KINDS["instance"].is_id, entry.get("Values") or ())
+        ):
+            return list(entry.get("Values") or ())
+    return None

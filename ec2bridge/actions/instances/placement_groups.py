@@ -1,0 +1,142 @@
+"""Placement groups: CloudStack's affinity groups.
+
+AWS's strategy `spread` keeps machines on different hardware: host anti-affinity. `cluster` keeps them close, on
+however many hosts that takes: host affinity, the non-strict kind where the cloud has it, since the strict one refuses
+a machine that does not fit on the one host. Partitions have no counterpart. CloudStack deletes a group that machines
+are in; AWS does not.
+"""
+
+from types import MappingProxyType
+from typing import Any
+
+from ec2bridge.ec2.context import Context
+from ec2bridge.ec2.describe import Ids, Item, describe
+from ec2bridge.ec2.filters import TAGS
+from ec2bridge.ec2.registry import action
+from ec2bridge.errors import Ec2Error
+from ec2bridge.ids import ec2_id
+from ec2bridge.resources.tags import resource_tags
+
+Row = dict[str, Any]
+
+TYPES = MappingProxyType(
+    {
+        "cluster": ("non-strict host affinity", "host affinity"),
+        "spread": ("host anti-affinity",),
+    }
+)
+"""Strategy → affinity types that serve it, the better first."""
+STRATEGIES = MappingProxyType(
+    {
+        "host affinity": "cluster",
+        "non-strict host affinity": "cluster",
+        "host anti-affinity": "spread",
+        "non-strict host anti-affinity": "spread",
+    }
+)
+
+
+@action(
+    "CreatePlacementGroup",
+    honours=("GroupName", "Strategy", "TagSpecifications"),
+    defaults={"SpreadLevel": ("host", "rack")},
+    native=("createAffinityGroup", "listAffinityGroupTypes"),
+)
+async def create_placement_group(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Create a group."""
+    tags = resource_tags.specified(request, "placement-group")
+    name = request.get("GroupName")
+    if not name:
+        raise Ec2Error("MissingParameter", "The request must contain the parameter groupName")
+    kind = await _type(ctx, request.get("Strategy") or "cluster")
+    if any(row["name"] == name for row in await _rows(ctx)):
+        raise Ec2Error("InvalidPlacementGroup.Duplicate", f"The placement group '{name}' already exists.")
+    row = await ctx.account.job("createAffinityGroup", name=name, type=kind)
+    await resource_tags.attach(ctx, "placement-group", row["id"], tags)
+    return {"PlacementGroup": _item(ctx, row, resource_tags.as_list(tags))}
+
+
+async def _type(ctx: Context, strategy: str) -> str:
+    if strategy == "partition":
+        raise Ec2Error(
+            "UnsupportedOperation",
+            "The parameter Strategy with the value 'partition' is not supported: CloudStack has no partitions.",
+        )
+    if strategy not in TYPES:
+        raise Ec2Error("InvalidParameterValue", f"Value ({strategy}) for parameter strategy is invalid.")
+    known = {row["type"] for row in await ctx.account.list("listAffinityGroupTypes")}
+    found = next((kind for kind in TYPES[strategy] if kind in known), None)
+    if found is None:
+        raise Ec2Error(
+            "UnsupportedOperation",
+            f"The parameter Strategy with the value '{strategy}' is not supported: this cloud has no affinity groups"
+            " of that kind.",
+        )
+    return found
+
+
+async def _rows(ctx: Context) -> list[Row]:
+    """Return the groups that users choose themselves: a dedication is the administrator's."""
+    return [row for row in await ctx.account.list("listAffinityGroups") if row.get("type") in STRATEGIES]
+
+
+def _item(ctx: Context, row: Row, tags: list[dict[str, str]]) -> Item:
+    strategy = STRATEGIES[row["type"]]
+    arn = f"arn:aws:ec2:{ctx.settings.region}:{ctx.owner_id}:placement-group/{row['name']}"
+    level = {"SpreadLevel": "host"} if strategy == "spread" else {}
+    return {
+        "GroupId": ec2_id("pg", row["id"]),
+        "GroupName": row["name"],
+        "GroupArn": arn,
+        "State": "available",
+        "Strategy": strategy,
+        "Tags": tags,
+        **level,
+    }
+
+
+@describe(
+    "DescribePlacementGroups",
+    items="PlacementGroups",
+    ids={
+        "GroupIds": Ids("GroupId", "placement-group"),
+        "GroupNames": Ids(
+            "GroupName", None, "InvalidPlacementGroup.Unknown", "The Placement Group '{}' is unknown."
+        ),
+    },
+    filters={
+        **TAGS,
+        "group-arn": "GroupArn",
+        "group-name": "GroupName",
+        "spread-level": "SpreadLevel",
+        "state": "State",
+        "strategy": "Strategy",
+    },
+    native=("listAffinityGroups",),
+)
+async def describe_placement_groups(ctx: Context, request: dict[str, Any]) -> list[Item]:
+    """Return the caller's groups."""
+    rows = await _rows(ctx)
+    tags = await resource_tags.merged(ctx, "placement-group", rows)
+    return [_item(ctx, row, tags[row["id"]]) for row in rows]
+
+
+@action("DeletePlacementGroup", honours=("GroupName",), native=("deleteAffinityGroup", "listAffinityGroups"))
+async def delete_placement_group(ctx: Context, request: dict[str, Any]) -> None:
+    """Delete a group that no machine is in."""
+    name = request.get("GroupName") or ""
+    row = await find(ctx, name)
+    if row.get("virtualmachineIds"):
+        raise Ec2Error(
+            "InvalidPlacementGroup.InUse", f"The placement group '{name}' is in use and may not be deleted."
+        )
+    await ctx.account.job("deleteAffinityGroup", id=row["id"])
+    await resource_tags.forget(ctx, "placement-group", row["id"])
+
+
+async def find(ctx: Context, name: str) -> Row:
+    """Return the group of that name, or raise InvalidPlacementGroup.Unknown."""
+    for row in await _rows(ctx):
+        if name in (row["name"], ec2_id("pg", row["id"])):
+            return row
+    raise Ec2Error("InvalidPlacementGroup.Unknown", f"The Placement Group '{name}' is unknown.")

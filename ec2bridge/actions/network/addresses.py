@@ -1,0 +1,245 @@
+"""Elastic IP addresses: allocating, associating, releasing and describing them.
+
+Associating is static NAT. AWS allocates an address before anyone knows which machine it will serve; CloudStack wants
+the network or VPC. So an address is acquired for the account's default network (or, without one, its oldest VPC) of a
+zone, and moves when it is associated elsewhere (`_addresses.move`). NetworkBorderGroup chooses the zone.
+"""
+
+import asyncio
+from typing import Any
+
+from ec2bridge.cloudstack.errors import CloudStackError
+from ec2bridge.ec2.context import Context
+from ec2bridge.ec2.describe import Ids, Item, describe
+from ec2bridge.ec2.filters import TAGS
+from ec2bridge.ec2.registry import action
+from ec2bridge.errors import Ec2Error
+from ec2bridge.ids import KINDS
+from ec2bridge.resources.addresses import elastic_ips, nat_gateways, nat_items
+from ec2bridge.resources.addresses.elastic_ips import Row, Target
+from ec2bridge.resources.enforcement import firewall
+from ec2bridge.resources.launches.network import has_static_nat
+from ec2bridge.resources.places.zones import Zone, default_network, networks, resolve_zone, vpc_rows, zones
+from ec2bridge.resources.tags import resource_tags
+from ec2bridge.resources.vpcs import source_nat
+from ec2bridge.resources.vpcs.default_subnets import make_network
+
+
+@action(
+    "AllocateAddress",
+    honours=("Address", "Domain", "NetworkBorderGroup", "TagSpecifications"),
+    defaults={"PublicIpv4Pool": ("amazon",)},
+    native=("associateIpAddress", "listNetworks"),
+)
+async def allocate_address(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Acquire a public address; `Address` asks for a certain one."""
+    if request.get("Domain") not in (None, "", "vpc"):
+        raise Ec2Error("InvalidParameterValue", f"Invalid value '{request['Domain']}' for domain.")
+    tags = resource_tags.specified(request, "allocation")
+    zone, named = await _zone(ctx, request.get("NetworkBorderGroup"))
+    place = await _place(ctx, zone)
+    wanted = request.get("Address")
+    try:
+        await source_nat.ensure(ctx, place)
+        row = await ctx.account.job("associateIpAddress", ipaddress=wanted, **place)
+    except CloudStackError as error:
+        if error.errorcode == 533 and wanted:
+            raise Ec2Error(
+                "InvalidAddress.NotFound", f"Address '{wanted}' is not free in {zone.name}."
+            ) from error
+        raise
+    if named:
+        tags[resource_tags.RESERVED + elastic_ips.BORDER_MARK] = zone.name
+    try:
+        await resource_tags.attach(ctx, "allocation", row["id"], tags)
+    except BaseException:
+        await asyncio.shield(ctx.account.job("disassociateIpAddress", id=row["id"]))
+        raise
+    return {
+        "PublicIp": row["ipaddress"],
+        "AllocationId": elastic_ips.allocation_id(row),
+        "Domain": "vpc",
+        "PublicIpv4Pool": "amazon",
+        "NetworkBorderGroup": zone.name if named else ctx.settings.region,
+    }
+
+
+async def _zone(ctx: Context, group: str | None) -> tuple[Zone, bool]:
+    """Return the zone to allocate in, and whether the client named it."""
+    if group and group != ctx.settings.region:
+        zone = await resolve_zone(ctx, group)
+        if not _has_addresses(zone):
+            raise Ec2Error(
+                "UnsupportedOperation",
+                f"The parameter NetworkBorderGroup with the value '{group}' is not supported: the zone has no public"
+                " addresses to associate.",
+            )
+        return zone, True
+    usable = [zone for zone in await zones(ctx) if _has_addresses(zone)]
+    if not usable:
+        raise Ec2Error("UnsupportedOperation", "No zone of this cloud has public addresses to associate.")
+    rows = await networks(ctx)
+    return next((z for z in usable if any(r["zoneid"] == z.uuid for r in rows)), usable[0]), False
+
+
+def _has_addresses(zone: Zone) -> bool:
+    """Static NAT is a service of isolated networks and VPCs; zones with security groups have neither."""
+    return not zone.basic and not zone.security_groups
+
+
+async def _place(ctx: Context, zone: Zone) -> dict[str, str]:
+    """Return the parameter of associateIpAddress: default network, else the oldest VPC, else a new network."""
+    rows = [row for row in await networks(ctx) if has_static_nat(row)]
+    network = await default_network(ctx, zone, rows)
+    if network is not None:
+        return elastic_ips.scope(network)
+    vpcs = [row for row in await vpc_rows(ctx) if row.get("zoneid") == zone.uuid]
+    if vpcs:
+        return {"vpcid": min(vpcs, key=lambda row: (row.get("created", ""), row["id"]))["id"]}
+    return elastic_ips.scope(await make_network(ctx, zone))
+
+
+@action(
+    "AssociateAddress",
+    honours=(
+        "AllocationId",
+        "PublicIp",
+        "InstanceId",
+        "NetworkInterfaceId",
+        "PrivateIpAddress",
+        "AllowReassociation",
+    ),
+    native=("enableStaticNat", "disableStaticNat", "listPublicIpAddresses"),
+)
+async def associate_address(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Map an Elastic IP to a machine; what it or the machine was mapped to before ends."""
+    rows = await elastic_ips.held(ctx)
+    row = elastic_ips.find(rows, request)
+    target = await elastic_ips.target(ctx, request)
+    if not target.is_served_by(row):
+        await _check_free(ctx, request, row)
+        await elastic_ips.check_move(ctx, row, target.network)
+        await _map(ctx, rows, row, target)
+    return {"AssociationId": elastic_ips.association_id(row)}
+
+
+async def _check_free(ctx: Context, request: dict[str, Any], row: Row) -> None:
+    # AWS: reassociation is automatic, false makes it fail instead; what a NAT gateway has stays its own.
+    again = request.get("AllowReassociation") is not False
+    if (row.get("isstaticnat") and not again) or await nat_gateways.holder(ctx, row):
+        raise Ec2Error(
+            "Resource.AlreadyAssociated",
+            f"resource {elastic_ips.allocation_id(row)} is already associated with associate-id"
+            f" {elastic_ips.association_id(row)}",
+        )
+
+
+async def _map(ctx: Context, rows: list[Row], row: Row, target: Target) -> None:
+    if row.get("isstaticnat"):
+        await ctx.account.job("disableStaticNat", ipaddressid=row["id"])
+    for other in rows:
+        if other is not row and target.is_served_by(other):
+            await _make_way(ctx, other)
+    if not elastic_ips.serves(row, target.network):
+        await elastic_ips.move(ctx, row, target.network)
+    await ctx.account.call(
+        "enableStaticNat",
+        ipaddressid=row["id"],
+        virtualmachineid=target.machine["id"],
+        networkid=target.network["id"],
+        vmguestip=target.address if target.address != target.nic.get("ipaddress") else None,
+    )
+    await firewall.settle(ctx, machines=[target.machine["id"]])
+
+
+async def _make_way(ctx: Context, other: Row) -> None:
+    """Unmap the machine's former address; AWS gives back one that came with the launch."""
+    await ctx.account.job("disableStaticNat", ipaddressid=other["id"])
+    if not elastic_ips.is_elastic(other):
+        await ctx.account.job("disassociateIpAddress", id=other["id"])
+
+
+@action(
+    "DisassociateAddress",
+    honours=("AssociationId", "PublicIp"),
+    native=("disableStaticNat", "listPublicIpAddresses"),
+)
+async def disassociate_address(ctx: Context, request: dict[str, Any]) -> None:
+    """Unmap an Elastic IP from its machine; it stays the account's."""
+    rows = [row for row in await elastic_ips.held(ctx) if elastic_ips.is_elastic(row)]
+    ident, address = request.get("AssociationId"), request.get("PublicIp")
+    if ident:
+        mapped = [row for row in rows if row.get("isstaticnat") or await nat_gateways.holder(ctx, row)]
+        row = elastic_ips.by_id(mapped, "address-association", ident)
+    elif address:
+        row = elastic_ips.by_address(rows, address)
+    else:
+        raise Ec2Error("MissingParameter", "Either public IP or association id must be specified")
+    gateway = await nat_gateways.holder(ctx, row)
+    if gateway:
+        sentence = (
+            f"The address '{row['ipaddress']}' is that of {gateway.id} until the NAT gateway is deleted."
+        )
+        raise Ec2Error("OperationNotPermitted", sentence)
+    if not row.get("isstaticnat"):
+        raise Ec2Error("InvalidParameterValue", f"The address '{row['ipaddress']}' is not associated.")
+    await ctx.account.job("disableStaticNat", ipaddressid=row["id"])
+
+
+@action(
+    "ReleaseAddress",
+    honours=("AllocationId", "PublicIp", "NetworkBorderGroup"),
+    native=("disassociateIpAddress", "listPublicIpAddresses"),
+)
+async def release_address(ctx: Context, request: dict[str, Any]) -> None:
+    """Give an Elastic IP back to the cloud."""
+    row = elastic_ips.find(await elastic_ips.held(ctx), request)
+    if row.get("isstaticnat"):
+        raise Ec2Error(
+            "InvalidIPAddress.InUse",
+            f"The address '{row['ipaddress']}' is associated with an instance: disassociate it first.",
+        )
+    gateway = await nat_gateways.holder(ctx, row)
+    if gateway:
+        sentence = f"The address '{row['ipaddress']}' is that of {gateway.id}: delete the NAT gateway first."
+        raise Ec2Error("InvalidIPAddress.InUse", sentence)
+    try:
+        await ctx.account.job("disassociateIpAddress", id=row["id"])
+    except CloudStackError as error:
+        # CloudStack masks from users why: someone else has just released it.
+        if error.errorcode == 530 and not error.in_job:
+            raise KINDS["allocation"].missing(elastic_ips.allocation_id(row)) from error
+        raise
+    await resource_tags.forget(ctx, "allocation", row["id"])
+
+
+@describe(
+    "DescribeAddresses",
+    items="Addresses",
+    ids={
+        "AllocationIds": Ids("AllocationId", "allocation"),
+        "PublicIps": Ids("PublicIp", None, "InvalidAddress.NotFound", "Address '{}' not found."),
+    },
+    filters={
+        **TAGS,
+        "allocation-id": "AllocationId",
+        "association-id": "AssociationId",
+        "domain": "Domain",
+        "instance-id": "InstanceId",
+        "network-border-group": "NetworkBorderGroup",
+        "network-interface-id": "NetworkInterfaceId",
+        "network-interface-owner-id": "NetworkInterfaceOwnerId",
+        "private-ip-address": "PrivateIpAddress",
+        "public-ip": "PublicIp",
+    },
+    native=("listPublicIpAddresses", "listVirtualMachines"),
+)
+async def describe_addresses(ctx: Context, request: dict[str, Any]) -> list[Item]:
+    """Return the caller's Elastic IPs; a network's own address and those that launches acquired are none."""
+    for address in request.get("PublicIps") or ():
+        elastic_ips.check_address(address)
+    rows = [row for row in await elastic_ips.held(ctx) if elastic_ips.is_elastic(row)]
+    nics = await elastic_ips.nics_of(ctx, rows)
+    tags = await resource_tags.merged(ctx, "allocation", rows)
+    held = await nat_items.associations(ctx, rows)
+    return [{**elastic_ips.item(ctx, row, tags[row["id"]], nics), **held.get(row["id"], {})} for row in rows]

@@ -1,0 +1,101 @@
+"""Secondary private addresses of network interfaces."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ec2bridge.ec2.context import Context
+from ec2bridge.ec2.registry import action
+from ec2bridge.errors import Ec2Error
+from ec2bridge.ids import ec2_id
+from ec2bridge.resources.interfaces import addresses as interface_addresses
+from ec2bridge.resources.interfaces import network_interfaces
+from ec2bridge.resources.launches.network import check_address
+from ec2bridge.resources.machines.lookup import list_rows
+from ec2bridge.resources.places.zones import resolve_subnet
+
+Row = dict[str, Any]
+
+
+@action(
+    "AssignPrivateIpAddresses",
+    honours=("NetworkInterfaceId", "PrivateIpAddresses", "SecondaryPrivateIpAddressCount"),
+    defaults={"AllowReassignment": (False,)},
+    native=("addIpToNic", "listVirtualMachines", "listNetworks"),
+)
+async def assign_private_ip_addresses(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Give an interface more addresses: those named, or so many."""
+    asked = request.get("PrivateIpAddresses") or []
+    count = request.get("SecondaryPrivateIpAddressCount") or 0
+    if asked and count:
+        raise Ec2Error(
+            "InvalidParameterCombination",
+            "The parameters privateIpAddresses and secondaryPrivateIpAddressCount may not be used together.",
+        )
+    if not asked and not count:
+        raise Ec2Error(
+            "MissingParameter",
+            "The request must contain the parameter privateIpAddresses or secondaryPrivateIpAddressCount",
+        )
+    record, nic = await _interface(ctx, request)
+    network = await resolve_subnet(ctx, nic["networkid"] if nic else record["subnet"])
+    for address in asked:
+        check_address(address, network)
+    if nic is None:
+        added = await interface_addresses.with_secondary(ctx, record, network, asked, count)
+    else:
+        added = [await _add(ctx, nic, address) for address in [*asked, *[None] * count]]
+    return {
+        "NetworkInterfaceId": request["NetworkInterfaceId"],
+        "AssignedPrivateIpAddresses": [{"PrivateIpAddress": address} for address in added],
+        "AssignedIpv4Prefixes": [],
+    }
+
+
+async def _add(ctx: Context, nic: Row, address: str | None) -> str:
+    row = await ctx.account.job("addIpToNic", nicid=nic["id"], ipaddress=address)
+    return str(row["ipaddress"])
+
+
+@action(
+    "UnassignPrivateIpAddresses",
+    honours=("NetworkInterfaceId", "PrivateIpAddresses"),
+    native=("removeIpFromNic", "listVirtualMachines"),
+)
+async def unassign_private_ip_addresses(ctx: Context, request: dict[str, Any]) -> None:
+    """Take secondary addresses from an interface."""
+    asked = request.get("PrivateIpAddresses") or []
+    if not asked:
+        raise Ec2Error("MissingParameter", "The request must contain the parameter privateIpAddresses")
+    record, nic = await _interface(ctx, request)
+    primary = nic.get("ipaddress") if nic else record["address"]
+    held: Mapping[str, Any] = (
+        {entry["ipaddress"]: entry["id"] for entry in nic.get("secondaryip") or ()}
+        if nic
+        else dict.fromkeys(record["secondary"])
+    )
+    ident = request["NetworkInterfaceId"]
+    if primary in asked:
+        raise Ec2Error("InvalidParameterValue", f"Primary address {primary} of {ident} cannot be unassigned.")
+    others = [address for address in asked if address not in held]
+    if others:
+        raise Ec2Error("InvalidParameterValue", f"Some of [{', '.join(others)}] are not assigned to {ident}")
+    if nic is None:
+        rest = [address for address in record["secondary"] if address not in asked]
+        await network_interfaces.put(ctx, {**record, "secondary": rest})
+        return
+    for address in dict.fromkeys(asked):
+        await ctx.account.job("removeIpFromNic", id=held[address])
+
+
+async def _interface(ctx: Context, request: dict[str, Any]) -> tuple[network_interfaces.Record, Row | None]:
+    """Return the record (empty for a NIC without one) and the NIC that an id names; one of them is there."""
+    ident = request.get("NetworkInterfaceId") or ""
+    record = network_interfaces.find(await network_interfaces.records(ctx), ident)
+    if record is not None and not record["machine"]:
+        return record, None
+    uuid = record["nic"] if record else None
+    for row in await list_rows(ctx):
+        for nic in row.get("nic") or ():
+            if nic["id"] == uuid or (record is None and ident in (nic["id"], ec2_id("eni", nic["id"]))):
+                return record or {}, nic
+    raise network_interfaces.missing(ident)

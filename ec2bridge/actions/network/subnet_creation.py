@@ -1,0 +1,244 @@
+"""Subnets made, changed and deleted: tiers of VPCs, and isolated networks in the default VPC.
+
+AWS's subnet lies in any zone of its VPC's region; a tier lies in its VPC's one zone. AWS lets everything pass between
+subnets by default, CloudStack nothing, so a tier gets the list that allows all. CloudStack keeps a network as long as
+a machine in it is not expunged.
+"""
+
+import asyncio
+import ipaddress
+from typing import Any
+
+from ec2bridge.actions.network.subnets import subnet_item
+from ec2bridge.cloudstack.errors import CloudStackError
+from ec2bridge.ec2.context import Context
+from ec2bridge.ec2.registry import Request, action
+from ec2bridge.errors import Ec2Error
+from ec2bridge.ids import ec2_id
+from ec2bridge.resources.addresses import nat_gateways
+from ec2bridge.resources.enforcement import firewall, tiers
+from ec2bridge.resources.interfaces import network_interfaces
+from ec2bridge.resources.launches.network import has_static_nat
+from ec2bridge.resources.machines import lookup as machine_lookup
+from ec2bridge.resources.machines import records as machine_records
+from ec2bridge.resources.places import pending_deletion
+from ec2bridge.resources.places.zones import (
+    Zone,
+    default_network,
+    resolve_subnet,
+    resolve_vpc,
+    resolve_zone,
+    subnet_id,
+    zones,
+)
+from ec2bridge.resources.tags import resource_tags
+from ec2bridge.resources.vpcs import route_tables
+from ec2bridge.resources.vpcs.default_subnets import make_network, network_offering
+from ec2bridge.resources.vpcs.offerings import ZONE_TAG, cidr_block, default_list, has_vpcs, tier_offering
+
+Row = dict[str, Any]
+
+_IN_USE = 530
+_DESTROYED = ("Destroyed", "Expunging")
+
+
+@action(
+    "CreateSubnet",
+    honours=("VpcId", "CidrBlock", "AvailabilityZone", "AvailabilityZoneId", "TagSpecifications"),
+    defaults={"Ipv6Native": (False,)},
+    native=("createNetwork", "listNetworkOfferings", "createTags"),
+)
+async def create_subnet(ctx: Context, request: Request) -> Request:
+    """Make a tier of a VPC, or a network of one's own in the default VPC."""
+    if not request.get("VpcId"):
+        raise Ec2Error("MissingParameter", "The request must contain the parameter vpcId")
+    block = cidr_block(request.get("CidrBlock") or "", "InvalidSubnet.Range")
+    tags = resource_tags.specified(request, "subnet")
+    vpc = await resolve_vpc(ctx, request["VpcId"])
+    if not block.subnet_of(ipaddress.IPv4Network(vpc["cidr"], strict=False)):
+        raise Ec2Error("InvalidSubnet.Range", f"The CIDR '{block}' is invalid.")
+    name = request.get("AvailabilityZone") or request.get("AvailabilityZoneId")
+    zone = await _named_zone(ctx, name) if name else await _zone_of(ctx, vpc)
+    params = await (_isolated(ctx, zone) if vpc.get("default") else _tier(ctx, vpc, zone))
+    row = await _create(ctx, block, zone, params, tags)
+    return {"Subnet": _item(ctx, row, zone, tags, default=False)}
+
+
+def _item(ctx: Context, row: Row, zone: Zone, tags: dict[str, str], *, default: bool) -> Row:
+    item = subnet_item(ctx, row, zone, resource_tags.as_list(tags), taken=0, default=default)
+    return {name: value for name, value in item.items() if not name.startswith("_")}
+
+
+async def _named_zone(ctx: Context, name: str) -> Zone:
+    """Return the zone of a name; AWS tells which there are."""
+    known = await zones(ctx)
+    found = next((zone for zone in known if zone.answers_to(name)), None)
+    if found is None:
+        usable = ", ".join(zone.name for zone in known if has_vpcs(zone))
+        raise Ec2Error(
+            "InvalidParameterValue",
+            f"Value ({name}) for parameter availabilityZone is invalid. Subnets can currently only be created in the"
+            f" following availability zones: {usable}.",
+        )
+    return found
+
+
+async def _zone_of(ctx: Context, vpc: Row) -> Zone:
+    """Return the zone of a VPC; in the default VPC, the first in which networks can be made."""
+    for zone in await zones(ctx):
+        if zone.uuid == vpc.get("zoneid") or (vpc.get("default") and has_vpcs(zone)):
+            return zone
+    raise Ec2Error("InvalidParameterValue", "The request must contain the parameter availabilityZone")
+
+
+async def _tier(ctx: Context, vpc: Row, zone: Zone) -> Row:
+    if zone.uuid != vpc["zoneid"]:
+        own = await _zone_of(ctx, vpc)
+        raise Ec2Error(
+            "InvalidParameterValue",
+            f"Value ({zone.name}) for parameter availabilityZone is invalid. All subnets of "
+            f"{ec2_id('vpc', vpc['id'])} are in {own.name}, as a VPC on this cloud is in one zone: "
+            f"give CreateVpc the tag '{ZONE_TAG}' to choose it.",
+        )
+    offering, acl = await asyncio.gather(tier_offering(ctx, vpc), default_list(ctx, vpc["id"]))
+    return {"networkofferingid": offering, "vpcid": vpc["id"], "aclid": acl}
+
+
+async def _isolated(ctx: Context, zone: Zone) -> Row:
+    if not has_vpcs(zone):
+        sentence = (
+            f"Subnets cannot be created in {zone.name}: its networks are made by the cloud's administrator."
+        )
+        raise Ec2Error("UnsupportedOperation", sentence)
+    return {"networkofferingid": await network_offering(ctx, zone)}
+
+
+async def _create(
+    ctx: Context, block: ipaddress.IPv4Network, zone: Zone, params: Row, tags: dict[str, str]
+) -> Row:
+    name = tags.get("Name") or str(block)
+    answer = await ctx.account.call(
+        "createNetwork",
+        name=name,
+        displaytext=name,
+        zoneid=zone.uuid,
+        gateway=str(block.network_address + 1),
+        netmask=str(block.netmask),
+        **params,
+    )
+    row: Row = answer["network"]
+    try:
+        await resource_tags.attach(ctx, "subnet", row["id"], tags)
+        await firewall.open_egress(ctx, row)
+    except BaseException:
+        await ctx.account.job("deleteNetwork", id=row["id"])
+        raise
+    return row
+
+
+@action(
+    "CreateDefaultSubnet",
+    honours=("AvailabilityZone", "AvailabilityZoneId"),
+    defaults={"Ipv6Native": (False,)},
+    native=("createNetwork", "listNetworks"),
+)
+async def create_default_subnet(ctx: Context, request: Request) -> Request:
+    """Make the network that launches into a zone use, where there is none yet."""
+    name = request.get("AvailabilityZone") or request.get("AvailabilityZoneId")
+    if not name:
+        raise Ec2Error("MissingParameter", "The request must contain the parameter availabilityZone")
+    zone = await resolve_zone(ctx, name)
+    existing = await default_network(ctx, zone)
+    if existing:
+        sentence = f"'{subnet_id(existing)}' is already the default subnet in {zone.name}."
+        raise Ec2Error("DefaultSubnetAlreadyExistsInAvailabilityZone", sentence)
+    await _isolated(ctx, zone)
+    row = await make_network(ctx, zone)
+    return {"Subnet": _item(ctx, row, zone, {}, default=True)}
+
+
+@action("DeleteSubnet", honours=("SubnetId",), native=("deleteNetwork", "listVirtualMachines"))
+async def delete_subnet(ctx: Context, request: Request) -> None:
+    """Delete a network in which no machine is left."""
+    row = await resolve_subnet(ctx, _required(request))
+    uuid = row["id"]
+    known = await network_interfaces.records(ctx)
+    machines, addresses = await asyncio.gather(
+        machine_lookup.list_rows(ctx), ctx.account.list("listPublicIpAddresses")
+    )
+    interfaces = (await network_interfaces.settled(ctx, known, machines)).values()
+    waiting = any(record["subnet"] == uuid and not record["nic"] for record in interfaces)
+    waiting |= any(gateway.subnet == uuid for gateway in await nat_gateways.known(ctx))
+    if waiting or _is_used(uuid, machines) or any(_is_lost(address, uuid) for address in addresses):
+        raise _in_use(row)
+    try:
+        await ctx.account.job("deleteNetwork", id=uuid)
+    except CloudStackError as error:
+        if error.errorcode != _IN_USE or await _is_ending(ctx):
+            raise
+        await pending_deletion.hide(ctx, "subnet", uuid, row.get("vpcid"))
+    else:
+        await resource_tags.forget(ctx, "subnet", uuid)
+        await tiers.forget(ctx, row)
+    await route_tables.leave_subnet(ctx, uuid)
+
+
+def _required(request: Request) -> str:
+    if not request.get("SubnetId"):
+        raise Ec2Error("MissingParameter", "The request must contain the parameter subnetId")
+    return str(request["SubnetId"])
+
+
+def _in_use(row: Row) -> Ec2Error:
+    sentence = f"The subnet '{subnet_id(row)}' has dependencies and cannot be deleted."
+    return Ec2Error("DependencyViolation", sentence)
+
+
+def _is_used(network: str, machines: list[Row]) -> bool:
+    return any(
+        nic["networkid"] == network
+        for row in machines
+        if row.get("state") not in _DESTROYED
+        for nic in row.get("nic") or ()
+    )
+
+
+def _is_lost(address: Row, network: str) -> bool:
+    """Whether CloudStack would release an address with the network, where AWS's outlives the subnet."""
+    return address.get("associatednetworkid") == network and not (
+        address.get("issourcenat") or address.get("vpcid")
+    )
+
+
+async def _is_ending(ctx: Context) -> bool:
+    """Whether a machine is being terminated just now: it may be the one that holds the network."""
+    return any(
+        data["phase"] == machine_records.ENDING for data in (await machine_records.records(ctx)).values()
+    )
+
+
+@action(
+    "ModifySubnetAttribute",
+    honours=("SubnetId", "MapPublicIpOnLaunch"),
+    defaults={
+        "AssignIpv6AddressOnCreation.Value": (False,),
+        "MapCustomerOwnedIpOnLaunch.Value": (False,),
+        "EnableDns64.Value": (False,),
+        "PrivateDnsHostnameTypeOnLaunch": ("ip-name",),
+        "EnableResourceNameDnsARecordOnLaunch.Value": (False,),
+        "EnableResourceNameDnsAAAARecordOnLaunch.Value": (False,),
+    },
+    native=("createTags", "listNetworks"),
+)
+async def modify_subnet_attribute(ctx: Context, request: Request) -> None:
+    """Set whether machines launched into a subnet get a public address."""
+    row = await resolve_subnet(ctx, _required(request))
+    if not request.get("MapPublicIpOnLaunch"):
+        return
+    wanted = bool(request["MapPublicIpOnLaunch"].get("Value"))
+    if wanted == (resource_tags.hidden(row).get("mapPublicIpOnLaunch") == "true"):
+        return
+    if wanted and not has_static_nat(row):
+        sentence = f"Machines in {subnet_id(row)} cannot be given public addresses: the network maps none."
+        raise Ec2Error("UnsupportedOperation", sentence)
+    await resource_tags.mark(ctx, "subnet", row, {"mapPublicIpOnLaunch": "true" if wanted else None})

@@ -1,0 +1,148 @@
+"""VPCs made, changed and deleted.
+
+A CloudStack VPC lies in one zone, AWS's in all of a region's, and AWS's CreateVpc names no zone. So a VPC is made in
+the zone that a tag `availability-zone` of the request names, else in the first that can have one, and its subnets
+can be there only (docs/adr/0005). Its router starts with its first machine.
+"""
+
+import asyncio
+import itertools
+from typing import Any
+
+from ec2bridge.actions.network.vpcs import ATTRIBUTES, attribute_value, vpc_item
+from ec2bridge.ec2.context import Context
+from ec2bridge.ec2.registry import Request, action
+from ec2bridge.errors import Ec2Error
+from ec2bridge.ids import ec2_id
+from ec2bridge.resources.enforcement import group_removal
+from ec2bridge.resources.network_acls import tier_lists
+from ec2bridge.resources.network_acls.lists import MADE_DEFAULT
+from ec2bridge.resources.places import pending_deletion
+from ec2bridge.resources.places.zones import networks, resolve_vpc
+from ec2bridge.resources.tags import resource_tags
+from ec2bridge.resources.vpcs import route_tables
+from ec2bridge.resources.vpcs.offerings import cidr_block, vpc_offering, vpc_zone
+
+Row = dict[str, Any]
+
+
+@action(
+    "CreateVpc",
+    honours=("CidrBlock", "TagSpecifications"),
+    ignores={"Ipv6CidrBlockNetworkBorderGroup": "there is one border group"},
+    defaults={"InstanceTenancy": ("default",), "AmazonProvidedIpv6CidrBlock": (False,)},
+    native=("createVPC", "listVPCOfferings", "createTags"),
+)
+async def create_vpc(ctx: Context, request: Request) -> Request:
+    """Make a VPC in one zone."""
+    block = cidr_block(request.get("CidrBlock") or "", "InvalidVpc.Range")
+    tags = resource_tags.specified(request, "vpc")
+    zone = await vpc_zone(ctx, tags)
+    offering = await vpc_offering(ctx, zone)
+    name = tags.get("Name") or "vpc"
+    row = await ctx.account.job(
+        "createVPC",
+        name=name,
+        displaytext=name,
+        cidr=str(block),
+        zoneid=zone.uuid,
+        vpcofferingid=offering,
+        start=False,
+    )
+    try:
+        await resource_tags.attach(ctx, "vpc", row["id"], tags)
+    except BaseException:
+        await ctx.account.job("deleteVPC", id=row["id"])
+        raise
+    item = vpc_item(ctx, row, resource_tags.as_list(tags))
+    return {"Vpc": {**item, "State": "pending"}}
+
+
+@action("CreateDefaultVpc")
+async def create_default_vpc(ctx: Context, request: Request) -> Request:
+    """Refuse, since every account has its default VPC from the start."""
+    raise Ec2Error("DefaultVpcAlreadyExists", "A Default VPC already exists for this account in this region.")
+
+
+@action("DeleteVpc", honours=("VpcId",), native=("deleteVPC", "listNetworks"))
+async def delete_vpc(ctx: Context, request: Request) -> None:
+    """Delete a VPC in which nothing is left."""
+    vpc = await resolve_vpc(ctx, _required(request))
+    vpc_id = ec2_id("vpc", vpc["id"])
+    if vpc.get("default"):
+        sentence = (
+            f"The vpc '{vpc_id}' is the default VPC: it holds what lies in no VPC, and cannot be deleted."
+        )
+        raise Ec2Error("OperationNotPermitted", sentence)
+    uuid = vpc["id"]
+    rows, addresses, *others = await asyncio.gather(
+        networks(ctx),
+        ctx.account.list("listPublicIpAddresses", vpcid=uuid),
+        ctx.account.list("listVpnGateways", vpcid=uuid),
+        ctx.account.list("listNetworkACLLists", vpcid=uuid),
+    )
+    # CloudStack would release the addresses with the VPC, where AWS's outlive it.
+    held = any(
+        row.get("vpcid") == uuid and not _goes_along(row) for row in itertools.chain(rows, *others)
+    ) or await route_tables.holds(ctx, uuid)
+    if held or any(not row.get("issourcenat") for row in addresses):
+        sentence = f"The vpc '{vpc_id}' has dependencies and cannot be deleted."
+        raise Ec2Error("DependencyViolation", sentence)
+    gone = await pending_deletion.hidden(ctx)
+    await group_removal.leave_vpc(ctx, vpc_id)
+    if any(tier["id"] in gone for tier in vpc.get("network") or ()):
+        await pending_deletion.hide(ctx, "vpc", uuid)
+    else:
+        await ctx.account.job("deleteVPC", id=uuid)
+        await resource_tags.forget(ctx, "vpc", uuid)
+    await route_tables.leave_vpc(ctx, uuid)
+
+
+def _goes_along(row: Row) -> bool:
+    """Whether CloudStack deletes with the VPC what on AWS is a part of it: the default ACL, and lists of tiers."""
+    return bool(tier_lists.read(row)) or row.get("description") == MADE_DEFAULT
+
+
+def _required(request: Request) -> str:
+    if not request.get("VpcId"):
+        raise Ec2Error("MissingParameter", "The request must contain the parameter vpcId")
+    return str(request["VpcId"])
+
+
+@action(
+    "ModifyVpcAttribute",
+    honours=("VpcId", *ATTRIBUTES.values()),
+    native=("createTags", "listVPCs"),
+)
+async def modify_vpc_attribute(ctx: Context, request: Request) -> None:
+    """Set one attribute of a VPC.
+
+    CloudStack's router answers names whatever is set here, as its offering says; the attribute is remembered for
+    the clients that read it back.
+    """
+    vpc = await resolve_vpc(ctx, _required(request))
+    named = [(name, member) for name, member in ATTRIBUTES.items() if request.get(member)]
+    if len(named) != 1:
+        raise Ec2Error("InvalidParameterCombination", "Exactly one attribute may be specified.")
+    [(attribute, member)] = named
+    value = bool(request[member].get("Value"))
+    if value == attribute_value(vpc, attribute):
+        return
+    if vpc.get("default"):
+        sentence = (
+            f"The attribute {attribute} of the default VPC cannot be changed: CloudStack has no such VPC."
+        )
+        raise Ec2Error("UnsupportedOperation", sentence)
+    await resource_tags.mark(ctx, "vpc", vpc, {attribute: "true" if value else "false"})
+
+
+@action(
+    "AssociateVpcCidrBlock",
+    honours=("VpcId", "CidrBlock", "AmazonProvidedIpv6CidrBlock"),
+    native=("listVPCs",),
+)
+async def associate_vpc_cidr_block(ctx: Context, request: Request) -> None:
+    """Refuse, since a CloudStack VPC has one range for life."""
+    await resolve_vpc(ctx, _required(request))
+    sentence = "A VPC on this cloud has exactly one CIDR block, which is given when it is created."
+    raise Ec2Error("UnsupportedOperation", sentence)

@@ -1,0 +1,78 @@
+"""Deregistering images.
+
+EC2 lets an image go while machines of it run, and leaves its snapshots unless told otherwise. CloudStack deletes a
+template that is in use only when forced; its machines keep what they have.
+"""
+
+from typing import Any
+
+from ec2bridge.cloudstack.errors import CloudStackError
+from ec2bridge.ec2.context import Context
+from ec2bridge.ec2.registry import action
+from ec2bridge.errors import Ec2Error
+from ec2bridge.ids import ec2_id
+from ec2bridge.resources.images import records as image_records
+from ec2bridge.resources.images.lookup import (
+    PROTECTED,
+    UNPROTECTED,
+    cooling_until,
+    images_of_snapshot,
+    resolve_image,
+    root_of,
+)
+from ec2bridge.resources.snapshots import lookup as snapshots
+from ec2bridge.resources.tags import resource_tags
+
+Row = dict[str, Any]
+
+
+@action(
+    "DeregisterImage",
+    honours=("ImageId", "DeleteAssociatedSnapshots"),
+    native=("deleteTemplate", "listTemplates"),
+)
+async def deregister_image(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Remove an image from all zones; machines that were made of it go on."""
+    uuid = await image_records.failed(ctx, request.get("ImageId") or "")
+    try:
+        row = await resolve_image(ctx, request.get("ImageId"))
+    except Ec2Error as error:
+        if uuid is None or error.code != "InvalidAMIID.NotFound":
+            raise
+        # One that came to nothing is there to be looked at, and goes from the record.
+        await image_records.bury(ctx, uuid)
+        return {"Return": True}
+    _refuse_protected(row)
+    await ctx.account.job("deleteTemplate", id=row["id"], forced=True)
+    await resource_tags.forget(ctx, "image", row["id"])
+    await image_records.bury(ctx, row["id"])
+    answer: dict[str, Any] = {"Return": True}
+    if request.get("DeleteAssociatedSnapshots"):
+        answer["DeleteSnapshotResults"] = await _delete_snapshot(ctx, row)
+    return answer
+
+
+def _refuse_protected(row: Row) -> None:
+    held = resource_tags.hidden(row).get(PROTECTED, UNPROTECTED)
+    until = cooling_until(held)
+    if held != UNPROTECTED and (until is None or until > 0):
+        raise Ec2Error(
+            "OperationNotPermitted",
+            f"The image '{ec2_id('ami', row['id'])}' may not be deregistered: its deregistration protection is {held}.",
+        )
+
+
+async def _delete_snapshot(ctx: Context, row: Row) -> list[dict[str, str]]:
+    """Delete the snapshot that an image was made of; EC2 tells what became of it in words of its own."""
+    source = root_of(row)
+    if source is None:
+        return []
+    if await images_of_snapshot(ctx, source.snapshot):
+        code = "skipped"
+    else:
+        try:
+            await snapshots.delete(ctx, source.snapshot)
+            code = "success"
+        except CloudStackError:
+            code = "client-error"
+    return [{"SnapshotId": ec2_id("snap", source.snapshot), "ReturnCode": code}]

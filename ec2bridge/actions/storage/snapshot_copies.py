@@ -1,0 +1,77 @@
+"""Copies of snapshots in other zones.
+
+An EC2 snapshot serves a whole region, and a copy of it is another snapshot. CloudStack's serves its zone, and a copy
+in another zone is the same snapshot with the same id.
+"""
+
+from typing import Any
+
+from ec2bridge.ec2.context import Context
+from ec2bridge.ec2.registry import action
+from ec2bridge.ec2.values import native_time
+from ec2bridge.errors import Ec2Error
+from ec2bridge.ids import ec2_id, own_uuid
+from ec2bridge.resources.places.zones import resolve_zone
+from ec2bridge.resources.snapshots import empty as empty_snapshots
+from ec2bridge.resources.snapshots.lookup import describe_with, require_completed, resolve_snapshot
+from ec2bridge.resources.tags import resource_tags
+
+Row = dict[str, Any]
+
+
+def require_region(ctx: Context, region: str | None) -> None:
+    """Refuse a source in another region: the bridge knows one CloudStack."""
+    if region and region != ctx.settings.region:
+        raise Ec2Error(
+            "UnsupportedOperation",
+            f"The parameter SourceRegion with the value '{region}' is not supported: this endpoint knows the region"
+            f" {ctx.settings.region} alone.",
+        )
+
+
+@action(
+    "CopySnapshot",
+    honours=("SourceRegion", "SourceSnapshotId", "DestinationAvailabilityZone", "TagSpecifications"),
+    ignores={
+        "PresignedUrl": "source and destination are one endpoint",
+        "DestinationRegion": "it says the same as SourceRegion, and boto3 adds it",
+        "Description": "the copy is the same snapshot and keeps its description",
+    },
+    defaults={"Encrypted": (False,)},
+    native=("copySnapshot", "listSnapshots", "listZones"),
+)
+async def copy_snapshot(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Begin to copy a snapshot to another zone; it keeps its id there."""
+    tags = resource_tags.specified(request, "snapshot")
+    require_region(ctx, request.get("SourceRegion"))
+    row = await resolve_snapshot(ctx, request.get("SourceSnapshotId"))
+    if row.get("empty"):
+        return await _copy_empty(ctx, row, request.get("Description"), tags)
+    if not request.get("DestinationAvailabilityZone"):
+        raise Ec2Error(
+            "UnsupportedOperation",
+            "CopySnapshot without DestinationAvailabilityZone is not supported: CloudStack copies a snapshot to another"
+            " zone only.",
+        )
+    zone = await resolve_zone(ctx, request["DestinationAvailabilityZone"])
+    if zone.uuid in row["zones"]:
+        raise Ec2Error(
+            "InvalidParameterValue",
+            f"The snapshot '{ec2_id('snap', row['id'])}' is in {zone.name} already.",
+        )
+    require_completed(row)
+    if not await ctx.account.may_call("copySnapshot"):
+        raise Ec2Error(
+            "UnsupportedOperation", "CopySnapshot is not supported: CloudStack has it from 4.19 on."
+        )
+    await ctx.account.submit("copySnapshot", id=row["id"], destzoneids=[zone.uuid])
+    if tags:
+        await resource_tags.assign(ctx, "snapshot", {row["id"]: resource_tags.native(row)}, tags)
+    return {"SnapshotId": ec2_id("snap", row["id"]), "Tags": resource_tags.as_list(tags)}
+
+
+async def _copy_empty(ctx: Context, row: Row, text: str | None, tags: dict[str, str]) -> dict[str, Any]:
+    """Copy a snapshot that holds nothing, which lies in no zone: as on AWS that is another snapshot."""
+    made = await empty_snapshots.put(ctx, {**row, "id": own_uuid(), "created": native_time()})
+    await describe_with(ctx, made, text, tags)
+    return {"SnapshotId": ec2_id("snap", made["id"]), "Tags": resource_tags.as_list(tags)}

@@ -1,0 +1,107 @@
+"""Attaching volumes to machines.
+
+EC2 attaches under a device name and answers at once; CloudStack attaches under a number, in a job. A name that does
+not follow from the number is remembered on the volume before the job starts, so that it is never seen without it.
+"""
+
+from typing import Any
+
+from ec2bridge.actions.storage.volumes import attachment, require_state, resolve_volume
+from ec2bridge.cloudstack.errors import CloudStackError
+from ec2bridge.ec2.context import Context
+from ec2bridge.ec2.registry import action
+from ec2bridge.errors import Ec2Error
+from ec2bridge.resources.machines.devices import (
+    DEVICE_MARK,
+    attach,
+    device_name,
+    device_number,
+    is_root,
+    number_name,
+)
+from ec2bridge.resources.machines.lookup import Machine, machine
+from ec2bridge.resources.machines.states import KEEP_MARK
+from ec2bridge.resources.tags import resource_tags
+
+Row = dict[str, Any]
+
+
+@action(
+    "AttachVolume",
+    honours=("VolumeId", "InstanceId", "Device"),
+    native=("attachVolume", "listVolumes", "listVirtualMachines"),
+)
+async def attach_volume(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Attach a volume to a machine under a device name."""
+    device = request.get("Device") or ""
+    for member, name in (("VolumeId", "volumeId"), ("InstanceId", "instanceId"), ("Device", "device")):
+        if not request.get(member):
+            raise Ec2Error("MissingParameter", f"The request must contain the parameter {name}")
+    number, row = device_number(device), await resolve_volume(ctx, request["VolumeId"])
+    found = await machine(ctx, request["InstanceId"])
+    _check_free(request, row, found)
+    number = await _free_number(ctx, found, device, number)
+    derived = number is not None and number_name(number) == device
+    await resource_tags.mark(ctx, "volume", row, {DEVICE_MARK: None if derived else device})
+    try:
+        await attach(ctx, row, found.uuid, device, number)
+    except CloudStackError:
+        await resource_tags.mark(ctx, "volume", await resolve_volume(ctx, row["id"]), {DEVICE_MARK: None})
+        raise
+    # AWS answers before the volume is there, and tells of `attached` in a description.
+    return attachment(await resolve_volume(ctx, row["id"]), "attaching")
+
+
+def _check_free(request: dict[str, Any], row: Row, found: Machine) -> None:
+    """Refuse what CloudStack would refuse in words that name neither volume nor machine."""
+    if row.get("virtualmachineid"):
+        raise Ec2Error("VolumeInUse", f"{request['VolumeId']} is already attached to an instance")
+    require_state(row, "available")
+    if found.state not in ("running", "stopped"):
+        raise Ec2Error("IncorrectState", f"Instance '{found.id}' is not 'running' or 'stopped'.")
+    if row["zoneid"] != found.row["zoneid"]:
+        raise Ec2Error(
+            "InvalidVolume.ZoneMismatch",
+            f"The volume '{request['VolumeId']}' is not in the same availability zone as instance"
+            f" '{request['InstanceId']}'",
+        )
+
+
+async def _free_number(ctx: Context, found: Machine, device: str, number: int | None) -> int | None:
+    """Return the number to ask for; None lets CloudStack choose when another name holds the number."""
+    attached = await ctx.account.list("listVolumes", virtualmachineid=found.uuid)
+    if is_root(device) and 0 not in {row.get("deviceid") for row in attached}:
+        # A machine whose root was detached gets another.
+        return 0
+    if device in map(device_name, attached):
+        raise Ec2Error(
+            "InvalidParameterValue",
+            f"Invalid value '{device}' for unixDevice. Attachment point {device} is already in use",
+        )
+    return None if number in {row.get("deviceid") for row in attached} else number
+
+
+@action(
+    "DetachVolume",
+    honours=("VolumeId", "InstanceId", "Device"),
+    ignores={"Force": "CloudStack has one way to detach"},
+    native=("detachVolume", "listVolumes"),
+)
+async def detach_volume(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Detach a volume from the machine that it is attached to."""
+    row = await resolve_volume(ctx, request.get("VolumeId"))
+    if not row.get("virtualmachineid"):
+        raise Ec2Error("IncorrectState", f"Volume '{request['VolumeId']}' is in the 'available' state.")
+    held, holder, device = attachment(row, "detaching"), request.get("InstanceId"), request.get("Device")
+    if holder and row["virtualmachineid"] != await ctx.directory.resolve("instance", holder):
+        raise _not_attached(request, f"to instance {holder}")
+    if device and device != held.get("Device"):
+        raise _not_attached(request, f"to instance {held['InstanceId']} as device {device}")
+    await ctx.account.job("detachVolume", id=row["id"])
+    # Both belong to the attachment: the next one has a name of its own and starts with AWS's defaults.
+    await resource_tags.mark(ctx, "volume", row, {DEVICE_MARK: None, KEEP_MARK: None})
+    return held
+
+
+def _not_attached(request: dict[str, Any], how: str) -> Ec2Error:
+    return Ec2Error("InvalidAttachment.NotFound", f"The volume {request['VolumeId']} is not attached {how}")

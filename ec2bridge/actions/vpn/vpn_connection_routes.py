@@ -1,0 +1,78 @@
+"""The static routes of VPN connections: the ranges of CloudStack's customer gateway."""
+
+import ipaddress
+
+from ec2bridge.ec2.context import Context
+from ec2bridge.ec2.registry import Request, action
+from ec2bridge.errors import Ec2Error
+from ec2bridge.resources.places.zones import vpc_rows
+from ec2bridge.resources.vpn import objects as vpn
+from ec2bridge.resources.vpn.objects import NOWHERE, Connection, Thing
+
+_CHANGED = (
+    "listVpnCustomerGateways",
+    "listVpnGateways",
+    "listVpnConnections",
+    "updateVpnCustomerGateway",
+    "createVpnConnection",
+    "deleteVpnConnection",
+)
+
+
+@action("CreateVpnConnectionRoute", honours=("VpnConnectionId", "DestinationCidrBlock"), native=_CHANGED)
+async def create_vpn_connection_route(ctx: Context, request: Request) -> None:
+    """Add a range behind the customer's gateway; the first one has CloudStack make its connection."""
+    connection = await vpn.connection(ctx, request.get("VpnConnectionId"))
+    to = _destination(request)
+    if to in connection.routes:
+        return
+    gateway = await vpn.near_end(ctx, connection)
+    vpc = next((row["cidr"] for row in await vpc_rows(ctx) if row["id"] == gateway.vpc), None)
+    # CloudStack looks at this when it connects, and no longer when a range is added.
+    if vpc and ipaddress.IPv4Network(vpc, strict=False).overlaps(ipaddress.IPv4Network(to)):
+        raise Ec2Error("InvalidParameterValue", f"The route {to} overlaps with the VPC's range {vpc}.")
+    await _route(ctx, connection, gateway, [*connection.routes, to])
+
+
+@action("DeleteVpnConnectionRoute", honours=("VpnConnectionId", "DestinationCidrBlock"), native=_CHANGED)
+async def delete_vpn_connection_route(ctx: Context, request: Request) -> None:
+    """Take a range away; with the last one goes CloudStack's connection."""
+    connection = await vpn.connection(ctx, request.get("VpnConnectionId"))
+    to = _destination(request)
+    if to not in connection.routes:
+        raise Ec2Error("InvalidRoute.NotFound", f"The specified route {to} does not exist")
+    left = [route for route in connection.routes if route != to]
+    if not left and not connection.own:
+        sentence = (
+            f"{connection.id} was made in CloudStack, which has no connection without a range: delete it."
+        )
+        raise Ec2Error("UnsupportedOperation", sentence)
+    await _route(ctx, connection, await vpn.near_end(ctx, connection), left)
+
+
+def _destination(request: Request) -> str:
+    text = request.get("DestinationCidrBlock") or ""
+    if not text:
+        raise Ec2Error("MissingParameter", "The request must contain the parameter destinationCidrBlock")
+    try:
+        return str(ipaddress.IPv4Network(text, strict=False))
+    except ValueError:
+        sentence = (
+            f"Value ({text}) for parameter destinationCidrBlock is invalid. This is not a valid CIDR block."
+        )
+        raise Ec2Error("InvalidParameterValue", sentence) from None
+
+
+async def _route(ctx: Context, connection: Connection, gateway: Thing, routes: list[str]) -> None:
+    ranges = ",".join(routes) or NOWHERE
+    before, connection.row = connection.row, {**connection.row, "cidrlist": ranges}
+    if not routes:
+        # CloudStack would not lead a connection nowhere.
+        await vpn.settle(ctx, gateway, connection)
+    await vpn.update(ctx, connection.row)
+    if routes:
+        try:
+            await vpn.settle(ctx, gateway, connection)
+        except Exception:
+            await vpn.update(ctx, before)
+            raise

@@ -1,0 +1,116 @@
+"""ClientToken: a request that is sent again has its effect once.
+
+CloudStack has no idempotency token. The record of a token lives in the store, where a unique key keeps other tasks,
+processes and replicas out; the answer is kept for a day and given again. A record whose bearer died is taken over
+once its lease is out: an action that makes things under names derived from the token then finds what was made.
+"""
+
+import asyncio
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from ec2bridge.ec2.context import Context
+from ec2bridge.ec2.registry import Handler, Request
+from ec2bridge.errors import Ec2Error
+from ec2bridge.wire.model import Operation
+
+KEEP = 24 * 3600.0
+BEAT = 5.0
+LEASE = 20.0
+"""Seconds without a beat after which the bearer of a record is taken to have died with its process."""
+POLL = 0.1
+MOST = 255
+"""Characters of a token, which is kept for a day. AWS says 64, and some clients send more."""
+
+
+async def once(handler: Handler, op: Operation, ctx: Context, request: Request) -> Any:
+    """Run the handler, or return what it returned the first time for this caller, action and token.
+
+    Raises IdempotentParameterMismatch when the token was used with other parameters. A failed request leaves no
+    record: sent again, it is tried again, as on AWS.
+    """
+    token = next((request[name] for name in op.idempotency_tokens if request.get(name)), None)
+    if token is None:
+        return await handler(ctx, request)
+    if len(token) > MOST:
+        raise Ec2Error(
+            "InvalidParameterValue", f"The client token '{token[:MOST]}…' is longer than {MOST} characters."
+        )
+    kind, digest = f"token:{op.name}", _digest(op, request)
+    record: dict[str, Any] = {"digest": digest, "at": time.time()}
+    while not await ctx.store.put_new(ctx.owner_id, kind, token, record, ttl=KEEP):
+        known = await ctx.store.entry(ctx.owner_id, kind, token)
+        if known is None:
+            continue
+        if known.value["digest"] != digest:
+            raise Ec2Error(
+                "IdempotentParameterMismatch",
+                f"The client token '{token}' was used before by {op.name} with other parameters.",
+            )
+        if "answer" in known.value:
+            return _revive(known.value["answer"])
+        abandoned = known.value["at"] + LEASE < time.time()
+        if abandoned and await ctx.store.replace(ctx.owner_id, kind, token, record, known.version, ttl=KEEP):
+            break
+        await asyncio.sleep(POLL)
+    return await _run(handler, ctx, request, kind, token, record)
+
+
+async def _run(
+    handler: Handler, ctx: Context, request: Request, kind: str, token: str, record: Mapping[str, Any]
+) -> Any:
+    beat = asyncio.create_task(_beat(ctx, kind, token, record))
+    try:
+        answer = await handler(ctx, request)
+    except BaseException:
+        beat.cancel()
+        await asyncio.shield(ctx.store.delete(ctx.owner_id, kind, token))
+        raise
+    beat.cancel()
+    await ctx.store.put(ctx.owner_id, kind, token, {**record, "answer": _freeze(answer)}, ttl=KEEP)
+    return answer
+
+
+async def _beat(ctx: Context, kind: str, token: str, record: Mapping[str, Any]) -> None:
+    while True:
+        await asyncio.sleep(BEAT)
+        await ctx.store.put(ctx.owner_id, kind, token, {**record, "at": time.time()}, ttl=KEEP)
+
+
+def _digest(op: Operation, request: Request) -> str:
+    body = {name: value for name, value in request.items() if name not in op.idempotency_tokens}
+    return hashlib.sha256(_ordered(body).encode()).hexdigest()
+
+
+def _ordered(value: Any) -> str:
+    """Write a value down whatever the order of its lists: clients in Go send tags in another one each time."""
+    if isinstance(value, dict):
+        value = {name: _ordered(inner) for name, inner in value.items()}
+    elif isinstance(value, list):
+        value = sorted(_ordered(inner) for inner in value)
+    return json.dumps(value, sort_keys=True, default=str)
+
+
+def _freeze(value: Any) -> Any:
+    """Make an answer fit for JSON: a time becomes {"~t": ISO 8601}."""
+    if isinstance(value, datetime):
+        return {"~t": value.isoformat()}
+    if isinstance(value, dict):
+        return {name: _freeze(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_freeze(inner) for inner in value]
+    return value
+
+
+def _revive(value: Any) -> Any:
+    if isinstance(value, dict):
+        if value.keys() == {"~t"}:
+            return datetime.fromisoformat(value["~t"])
+        return {name: _revive(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_revive(inner) for inner in value]
+    return value

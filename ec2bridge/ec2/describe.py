@@ -1,0 +1,178 @@
+"""What every Describe shares: ids, filters, order and pages.
+
+An action that is registered with `@describe` returns all the items that the caller may see; the ids and filters of
+the request, MaxResults and NextToken are applied here, on the translated items, as AWS does. The action still sees the
+request, and may ask CloudStack for less where a native filter means the same.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ec2bridge.ec2 import page_tokens
+from ec2bridge.ec2.context import Context
+from ec2bridge.ec2.filters import Filters, check, keep, walk, wanted
+from ec2bridge.ec2.registry import Action, Request, add
+from ec2bridge.errors import Ec2Error
+from ec2bridge.ids import KINDS, ec2_id, is_uuid
+
+Item = dict[str, Any]
+Fetch = Callable[[Context, Request], Awaitable[list[Item]]]
+Wrap = Callable[[list[Item]], dict[str, Any]]
+
+LEAST, MOST = 5, 1000  # AWS: "This value can be between 5 and 1000" stands with most Describes
+
+
+GONE = "_Gone"
+"""Marks an item that is not shown, but whose id is no error yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ids:
+    """A request member that names items: `path` in the item, and the kind in `ids.KINDS` or a name's own error.
+
+    `keyword` is a word that may stand among the names and names nothing.
+    """
+
+    path: str
+    kind: str | None = None
+    code: str = ""
+    sentence: str = ""
+    keyword: str = ""
+
+    def check(self, value: str) -> str:
+        """Return the id as items carry it (a CloudStack uuid becomes the id), or raise …Malformed."""
+        if self.kind is None:
+            return value
+        if is_uuid(value):
+            return ec2_id(KINDS[self.kind].prefix, value)
+        if not KINDS[self.kind].is_id(value):
+            raise KINDS[self.kind].refused(value)
+        return value
+
+    def missing(self, values: list[str]) -> Ec2Error:
+        """Return the NotFound error for ids that no item has."""
+        if self.kind is not None:
+            return KINDS[self.kind].missing(*values)
+        return Ec2Error(self.code, self.sentence.format(", ".join(values)))
+
+
+def describe(
+    name: str,
+    *,
+    items: str,
+    ids: Mapping[str, Ids] | None = None,
+    key: str | None = None,
+    filters: Filters | None = None,
+    honours: tuple[str, ...] = (),
+    ignores: Mapping[str, str] | None = None,
+    native: tuple[str, ...] = (),
+    wrap: Wrap | None = None,
+    least: int = LEAST,
+    most: int = MOST,
+    zero_is_none: bool = False,
+) -> Callable[[Fetch], Fetch]:
+    """Register a Describe whose answer is the list member `items`.
+
+    `key` is the path that orders pages (by default that of the first entry of `ids`). Members of an item whose name
+    starts with an underscore feed filters and are taken out of the answer. `wrap` turns the page's items into the
+    answer, for answers that nest them (reservations). `zero_is_none` lets MaxResults=0 stand for no limit.
+    """
+    named = dict(ids or {})
+    documented = dict(filters or {})
+    order = key or next(iter(named.values())).path
+
+    def register(fetch: Fetch) -> Fetch:
+        async def handler(ctx: Context, request: Request) -> dict[str, Any]:
+            asked = wanted(request)
+            check(documented, asked)
+            if zero_is_none and request.get("MaxResults") == 0:
+                request = {name: value for name, value in request.items() if name != "MaxResults"}
+            size = _page_size(request, named, least, most)
+            chosen = {
+                member: values
+                for member, ids in named.items()
+                if (values := [ids.check(v) for v in request.get(member) or () if v != ids.keyword])
+            }
+            found = await fetch(ctx, request)
+            found = [item for item in _by_ids(found, named, chosen) if not item.get(GONE)]
+            found = keep(found, documented, asked)
+            page, token = _page(ctx, request, found, order, size)
+            answer: dict[str, Any] = wrap(page) if wrap else {items: [_public(item) for item in page]}
+            if token:
+                answer["NextToken"] = token
+            return answer
+
+        handler.__doc__ = fetch.__doc__
+        add(
+            Action(
+                name,
+                handler,
+                honours=frozenset((*honours, *named)),
+                ignores=ignores or {},
+                native=native,
+                filters=documented,
+                effect="described",
+            )
+        )
+        return fetch
+
+    return register
+
+
+def _public(item: Item) -> Item:
+    return {name: value for name, value in item.items() if name[0] != "_"}
+
+
+def _page_size(request: Request, named: Mapping[str, Ids], least: int, most: int) -> int | None:
+    size = request.get("MaxResults")
+    if size is None:
+        return None
+    for member in named:
+        if request.get(member):
+            raise Ec2Error(
+                "InvalidParameterCombination",
+                f"The parameter {member} cannot be used with the parameter maxResults",
+            )
+    if size < least:
+        raise Ec2Error(
+            "InvalidParameterValue",
+            f"Value ( {size} ) for parameter maxResults is invalid. Expecting a value of at least {least}.",
+        )
+    return min(int(size), most)
+
+
+def _by_ids(found: list[Item], named: Mapping[str, Ids], chosen: Mapping[str, list[str]]) -> list[Item]:
+    """Return the items that any of the members names: AWS adds up what ids and what names or addresses find."""
+    if not chosen:
+        return found
+    kept: set[int] = set()
+    for member, values in chosen.items():
+        steps = named[member].path.split(".")
+        asked, seen = set(values), set()
+        for place, item in enumerate(found):
+            hits = asked.intersection(walk(item, steps))
+            if hits:
+                seen |= hits
+                kept.add(place)
+        missing = [value for value in dict.fromkeys(values) if value not in seen]
+        if missing:
+            raise named[member].missing(missing)
+    return [item for place, item in enumerate(found) if place in kept]
+
+
+def _page(
+    ctx: Context, request: Request, found: list[Item], order: str, size: int | None
+) -> tuple[list[Item], str | None]:
+    token = request.get("NextToken")
+    if size is None and not token:
+        return found, None
+    steps = order.split(".")
+    keyed = sorted(((str(next(walk(item, steps), "")), item) for item in found), key=lambda pair: pair[0])
+    if token:
+        place = page_tokens.read(ctx.credentials.secret_key, request, token)
+        keyed = [pair for pair in keyed if pair[0] > place]
+    page = keyed[: size or MOST]
+    more = len(keyed) > len(page)
+    next_token = page_tokens.make(ctx.credentials.secret_key, request, page[-1][0]) if more else None
+    return [item for _, item in page], next_token

@@ -1,0 +1,287 @@
+"""Public addresses as Elastic IP addresses: which there are, what they are mapped to, and how they move.
+
+An Elastic IP belongs to the account and goes to any machine. A public address of CloudStack belongs to one isolated
+network or one VPC from the moment it is acquired, and static NAT maps it to machines there alone. So an address that
+is to serve a machine elsewhere is given back and acquired again there, by its number: CloudStack keeps an address's
+row and uuid while it is free, so address, allocation id and tags stay the same. Two kinds are no Elastic IPs and not
+shown as such: a network's own way out (source NAT) if it is no NAT gateway's, and one that a launch acquired for its
+machine.
+"""
+
+import ipaddress
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ec2bridge.cloudstack.errors import CloudStackError
+from ec2bridge.ec2.context import Context, owner_of
+from ec2bridge.errors import Ec2Error
+from ec2bridge.ids import KINDS, ec2_id, is_uuid
+from ec2bridge.resources.interfaces import network_interfaces
+from ec2bridge.resources.launches.network import has_static_nat
+from ec2bridge.resources.machines import lookup as machine_lookup
+from ec2bridge.resources.machines.states import LAUNCH_MARK
+from ec2bridge.resources.places.zones import networks, resolve_zone
+from ec2bridge.resources.tags import resource_tags, tagging
+from ec2bridge.resources.vpcs import source_nat
+
+Row = dict[str, Any]
+Item = dict[str, Any]
+
+BORDER_MARK = "network-border-group"
+"""Reserved tag on an address that was allocated in a named zone; without it the border group is the region."""
+
+
+NAT_MARK = "nat-gateway"
+"""Reserved tag on an address that is a NAT gateway's, or is becoming one's: see `_nat`."""
+OWN_MARK = "own-source-nat"
+"""Reserved tag on the address that is a VPC's way out while it has no NAT gateway."""
+
+
+async def held(ctx: Context) -> list[Row]:
+    """Return every public address of the caller, with those that are no Elastic IPs."""
+    return list(await ctx.account.list("listPublicIpAddresses"))
+
+
+def is_elastic(row: Row) -> bool:
+    """Whether the client allocated it, or could have."""
+    marks = resource_tags.hidden(row)
+    if NAT_MARK in marks:
+        return True
+    return not (row.get("issourcenat") or row.get("issystem") or LAUNCH_MARK in marks or OWN_MARK in marks)
+
+
+def allocation_id(row: Row) -> str:
+    """Return the EC2 id of an address."""
+    return ec2_id("eipalloc", row["id"])
+
+
+def association_id(row: Row) -> str:
+    """Return the id of an address's association: there is at most one, so it has the address's digits."""
+    return ec2_id("eipassoc", row["id"])
+
+
+def find(rows: Iterable[Row], request: dict[str, Any]) -> Row:
+    """Return the Elastic IP that AllocationId or PublicIp names, or raise as AWS does."""
+    ident, address = request.get("AllocationId"), request.get("PublicIp")
+    if ident and address:
+        raise Ec2Error(
+            "InvalidParameterCombination", "You may specify public IP or allocation id, but not both"
+        )
+    if not ident and not address:
+        raise Ec2Error("MissingParameter", "Either public IP or allocation id must be specified")
+    elastic = [row for row in rows if is_elastic(row)]
+    if address:
+        return by_address(elastic, address)
+    return by_id(elastic, "allocation", str(ident))
+
+
+def check_address(address: str) -> None:
+    """Refuse what is no address at all."""
+    try:
+        ipaddress.IPv4Address(address)
+    except ValueError:
+        sentence = f"Value ({address}) for parameter publicIp is invalid. Invalid IPv4 address."
+        raise Ec2Error("InvalidParameterValue", sentence) from None
+
+
+def by_address(rows: Iterable[Row], address: str) -> Row:
+    """Return the row of a public address, or raise InvalidAddress.NotFound."""
+    found = next((row for row in rows if row["ipaddress"] == address), None)
+    if found is None:
+        raise Ec2Error("InvalidAddress.NotFound", f"Address '{address}' not found.")
+    return found
+
+
+def by_id(rows: Iterable[Row], kind: str, ident: str) -> Row:
+    """Return the row that an allocation's or association's id (or a uuid) names, or raise the kind's errors."""
+    known = KINDS[kind]
+    if not is_uuid(ident) and not known.is_id(ident):
+        raise known.refused(ident)
+    found = next((row for row in rows if ident in (row["id"], ec2_id(known.prefix, row["id"]))), None)
+    if found is None:
+        raise known.missing(ident)
+    return found
+
+
+def item(ctx: Context, row: Row, tags: list[dict[str, str]], nics: dict[str, Row]) -> Item:
+    """Translate one address; `nics` are those of machines that addresses are mapped to, by `nic_key`."""
+    shown: Item = {
+        "PublicIp": row["ipaddress"],
+        "AllocationId": allocation_id(row),
+        "Domain": "vpc",
+        "PublicIpv4Pool": "amazon",
+        "NetworkBorderGroup": resource_tags.hidden(row).get(BORDER_MARK, ctx.settings.region),
+        "Tags": tags,
+    }
+    if not row.get("isstaticnat") or not row.get("virtualmachineid"):
+        return shown
+    shown |= {
+        "AssociationId": association_id(row),
+        "InstanceId": ec2_id("i", row["virtualmachineid"]),
+        "NetworkInterfaceOwnerId": owner_of(row),
+    }
+    if row.get("vmipaddress"):
+        shown["PrivateIpAddress"] = row["vmipaddress"]
+    nic = nics.get(nic_key(row["virtualmachineid"], row.get("associatednetworkid")))
+    if nic is not None:
+        shown["NetworkInterfaceId"] = ec2_id("eni", nic["id"])
+        shown["SubnetId"] = ec2_id("subnet", nic["networkid"])
+    return shown
+
+
+def nic_key(machine: str, network: str | None) -> str:
+    """What names a NIC on an address's row: a machine has one NIC in a network."""
+    return f"{machine}/{network}"
+
+
+async def nics_of(ctx: Context, rows: Iterable[Row]) -> dict[str, Row]:
+    """Return the NICs of the machines that addresses are mapped to, under their interfaces' ids; one listing."""
+    wanted = {row["virtualmachineid"] for row in rows if row.get("virtualmachineid")}
+    machines = await machine_lookup.list_rows(ctx, wanted)
+    held = network_interfaces.by_nic(await network_interfaces.records(ctx))
+    return {
+        nic_key(m["id"], nic["networkid"]): {**nic, "id": held.get(nic["id"], nic)["id"]}
+        for m in machines
+        for nic in m.get("nic") or ()
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What an address is to be mapped to: a private address of a machine's NIC."""
+
+    machine: Row
+    nic: Row
+    network: Row
+    address: str
+
+    def is_served_by(self, row: Row) -> bool:
+        """Whether the public address is mapped to just this already."""
+        return bool(
+            row.get("isstaticnat")
+            and row.get("virtualmachineid") == self.machine["id"]
+            and row.get("vmipaddress") == self.address
+        )
+
+
+async def target(ctx: Context, request: dict[str, Any]) -> Target:
+    """Return what InstanceId or NetworkInterfaceId, and PrivateIpAddress, name."""
+    machine, nic = await _named(ctx, request)
+    state = machine_lookup.state_of(machine)
+    if state not in ("running", "stopped", "stopping"):
+        raise Ec2Error(
+            "IncorrectInstanceState" if state == "terminated" else "InvalidInstanceID",
+            f"The {state} instance '{ec2_id('i', machine['id'])}' is not in a valid state for this operation.",
+        )
+    network = next((row for row in await networks(ctx) if row["id"] == nic["networkid"]), None)
+    if network is None or not has_static_nat(network):
+        raise Ec2Error(
+            "UnsupportedOperation",
+            f"No public address can be associated in {ec2_id('subnet', nic['networkid'])}: the network has no"
+            " static NAT.",
+        )
+    return Target(machine, nic, network, _private(request, nic))
+
+
+async def _named(ctx: Context, request: dict[str, Any]) -> tuple[Row, Row]:
+    ident, interface = request.get("InstanceId"), request.get("NetworkInterfaceId")
+    if not ident and not interface:
+        raise Ec2Error("MissingParameter", "Either instance ID or network interface id must be specified")
+    if interface:
+        record = network_interfaces.find(await network_interfaces.records(ctx), interface)
+        if record is not None and not record["nic"]:
+            raise Ec2Error(
+                "UnsupportedOperation",
+                f"No public address can be associated with {interface} before it is attached: CloudStack maps addresses"
+                " to machines.",
+            )
+        uuid = record["nic"] if record else await ctx.directory.resolve("network-interface", interface)
+        for row in await machine_lookup.list_rows(ctx):
+            for nic in row.get("nic") or ():
+                if nic["id"] == uuid and ident in (None, ec2_id("i", row["id"]), row["id"]):
+                    return row, nic
+        raise KINDS["network-interface"].missing(interface)
+    found = await machine_lookup.machine(ctx, str(ident))
+    nics = found.row.get("nic") or []
+    if found.state in ("pending", "terminated", "shutting-down") or not nics:
+        raise Ec2Error(
+            "IncorrectInstanceState" if found.state == "terminated" else "InvalidInstanceID",
+            f"The {found.state} instance '{found.id}' is not in a valid state for this operation.",
+        )
+    if len(nics) > 1:
+        raise Ec2Error(
+            "InvalidInstanceID",
+            f"There are multiple interfaces attached to instance '{found.id}'. Please specify an interface ID for"
+            " the operation instead.",
+        )
+    return found.row, nics[0]
+
+
+def _private(request: dict[str, Any], nic: Row) -> str:
+    wanted = request.get("PrivateIpAddress")
+    own = [nic.get("ipaddress"), *(entry["ipaddress"] for entry in nic.get("secondaryip") or ())]
+    if wanted and wanted not in own:
+        raise Ec2Error(
+            "InvalidParameterValue",
+            f"The private IP address {wanted} is not assigned to {ec2_id('eni', nic['id'])}.",
+        )
+    return str(wanted or nic.get("ipaddress"))
+
+
+def scope(network: Row) -> dict[str, str]:
+    """The parameter of associateIpAddress that has an address serve a network: a tier's addresses are the VPC's."""
+    return {"vpcid": network["vpcid"]} if network.get("vpcid") else {"networkid": network["id"]}
+
+
+def serves(row: Row, network: Row) -> bool:
+    """Whether static NAT can map the address to machines of the network as it is."""
+    if network.get("vpcid"):
+        return bool(row.get("vpcid") == network["vpcid"])
+    return bool(row.get("associatednetworkid") == network["id"])
+
+
+async def check_move(ctx: Context, row: Row, network: Row) -> None:
+    """Refuse what cannot be: addresses belong to their zone, and one that carries other rules stays with them."""
+    await check_zone(ctx, row, network)
+    if not serves(row, network) and not row.get("isstaticnat"):
+        await check_rules(ctx, row)
+
+
+async def check_zone(ctx: Context, row: Row, network: Row) -> None:
+    """Refuse to use an address in another zone than its own."""
+    if row["zoneid"] != network["zoneid"]:
+        here, there = await resolve_zone(ctx, row["zoneid"]), await resolve_zone(ctx, network["zoneid"])
+        raise Ec2Error(
+            "InvalidParameterCombination",
+            f"The address {row['ipaddress']} belongs to {here.name}, and the subnet is in {there.name}.",
+        )
+
+
+async def check_rules(ctx: Context, row: Row) -> None:
+    """Refuse an address that carries rules of other services."""
+    rules = await ctx.account.list("listPortForwardingRules", ipaddressid=row["id"])
+    rules += await ctx.account.list("listLoadBalancerRules", publicipid=row["id"])
+    if rules:
+        raise Ec2Error(
+            "Resource.AlreadyAssociated",
+            f"The address {row['ipaddress']} has port forwarding or load balancing rules.",
+        )
+
+
+async def move(ctx: Context, row: Row, network: Row) -> None:
+    """Have an address serve another network of its zone: given back, and acquired there under the same number."""
+    tags = resource_tags.native(row)
+    await source_nat.ensure(ctx, scope(network))
+    await ctx.account.job("disassociateIpAddress", id=row["id"])
+    try:
+        made = await ctx.account.job("associateIpAddress", ipaddress=row["ipaddress"], **scope(network))
+    except CloudStackError as error:
+        if error.errorcode != 533:
+            raise
+        raise Ec2Error(
+            "InvalidAddress.NotFound",
+            f"The address {row['ipaddress']} had to move to another subnet, and another account acquired it"
+            " meanwhile.",
+        ) from error
+    await tagging.assign(ctx, "allocation", {made["id"]: {}}, tags)

@@ -1,0 +1,291 @@
+"""Public NAT gateways: an Elastic IP while it is the source NAT address of a VPC.
+
+A CloudStack VPC has one router, which is the NAT of all its tiers under one address. `updateVPC` gives it another of
+the VPC's addresses and starts the router anew, which takes a while. A reserved tag on the Elastic IP tells the gateway,
+its subnet and its time; a record in the store tells the job that is under way, and is written anew if it was lost.
+What a job came to is seen to by whoever looks next. The VPC's own address stays the account's meanwhile, under a
+reserved tag, and is its source NAT address again when the gateway is deleted.
+"""
+
+import asyncio
+import logging
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ec2bridge.cloudstack.errors import CloudStackError
+from ec2bridge.ec2 import tombstones
+from ec2bridge.ec2.context import Context
+from ec2bridge.errors import Ec2Error
+from ec2bridge.ids import KINDS, ec2_id, own_uuid
+from ec2bridge.resources.addresses import elastic_ips
+from ec2bridge.resources.addresses.elastic_ips import NAT_MARK, OWN_MARK
+from ec2bridge.resources.tags import resource_tags
+from ec2bridge.resources.vpcs import source_nat
+
+log = logging.getLogger(__name__)
+
+Row = dict[str, Any]
+
+KIND = "nat-gateway"
+PENDING, AVAILABLE, DELETING, FAILED = "pending", "available", "deleting", "failed"
+LEASE = 300.0
+"""Seconds that a gateway without a job has to get one: then whoever was at it has died."""
+_FORGOTTEN = 431
+_UUID = r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
+_MARK = re.compile(rf"({_UUID}) ({_UUID}) ([0-9]{{1,11}}(?:\.[0-9]+)?)")
+_NOT_STARTED = "CloudStack could not start the VPC's router anew."
+_NOT_TAKEN = "CloudStack did not take the address as the VPC's source NAT address."
+
+
+@dataclass(slots=True)
+class Gateway:
+    """A NAT gateway that is there: its record, and the row of its Elastic IP."""
+
+    key: str
+    record: Row
+    row: Row
+    state: str = AVAILABLE
+
+    @property
+    def id(self) -> str:
+        """The EC2 id."""
+        return ec2_id("nat", self.key)
+
+    @property
+    def vpc(self) -> str:
+        """The uuid of its VPC."""
+        return str(self.record["vpc"])
+
+    @property
+    def subnet(self) -> str:
+        """The uuid of its subnet."""
+        return str(self.record["subnet"])
+
+    @property
+    def routes(self) -> bool:
+        """Whether routes through it lead anywhere."""
+        return self.state in (PENDING, AVAILABLE)
+
+
+async def known(ctx: Context) -> list[Gateway]:
+    """Return the gateways, asking CloudStack only if the store has any."""
+    entries = await ctx.store.list(ctx.owner_id, KIND)
+    return await gateways(ctx) if any(not entry.value.get("gone") for entry in entries) else []
+
+
+async def gateways(ctx: Context) -> list[Gateway]:
+    """Return the gateways that are there, each in the state that its job has brought it to."""
+    # The records first: each is younger than its address.
+    records = {entry.key: entry.value for entry in await ctx.store.list(ctx.owner_id, KIND)}
+    rows = {row["id"]: row for row in await elastic_ips.held(ctx)}
+    for row in rows.values():
+        # Who owns the address can write anything there in CloudStack's own interface.
+        marked = _MARK.fullmatch(resource_tags.hidden(row).get(NAT_MARK, ""))
+        if marked and row.get("vpcid") and marked[1] not in records:
+            records[marked[1]] = await _found(ctx, marked, row)
+    found = []
+    for key, record in records.items():
+        if not record.get("gone"):
+            gateway = await _current(ctx, key, record, rows.get(record["address"]))
+            found += [gateway] if gateway else []
+    return found
+
+
+async def _found(ctx: Context, marked: re.Match[str], row: Row) -> Row:
+    """Return the record of a gateway that the store does not know, or did not a moment ago."""
+    key, subnet, created = marked.groups()
+    record = _record(row, subnet, float(created), "")
+    await ctx.store.put_new(ctx.owner_id, KIND, key, record)
+    return dict(await ctx.store.get(ctx.owner_id, KIND, key) or {"gone": created})
+
+
+def _record(row: Row, subnet: str, created: float, phase: str) -> Row:
+    return {
+        "address": row["id"],
+        "ip": row["ipaddress"],
+        "vpc": row["vpcid"],
+        "subnet": subnet,
+        "created": created,
+        "phase": phase,
+    }
+
+
+def find(found: list[Gateway], ident: str | None) -> Gateway:
+    """Return the gateway of an id, or raise NatGatewayNotFound."""
+    for gateway in found:
+        if ident in (gateway.id, gateway.key) and gateway.state != FAILED:
+            return gateway
+    if not KINDS[KIND].is_id(str(ident)):
+        raise KINDS[KIND].refused(str(ident))
+    raise KINDS[KIND].missing(str(ident))
+
+
+# --- what its job has come to ------------------------------------------------------------------------------------
+
+
+async def _current(ctx: Context, key: str, record: Row, row: Row | None) -> Gateway | None:
+    if row is None:
+        # The address went without EC2's doing.
+        await _end(ctx, Gateway(key, record, {}))
+        return None
+    gateway = Gateway(key, record, row)
+    if record.get("job"):
+        return await _settle(ctx, gateway)
+    if row.get("issourcenat"):
+        return gateway
+    if record["created"] + LEASE > time.time():
+        gateway.state = PENDING
+        return gateway
+    await _end(ctx, gateway, _NOT_TAKEN if record["phase"] == PENDING else "")
+    return None
+
+
+async def _settle(ctx: Context, gateway: Gateway) -> Gateway | None:
+    """Do what is left to do when the gateway's job is done; None if there is no gateway any more."""
+    record = gateway.record
+    job = await _job(ctx, record["job"])
+    gateway.state = FAILED if record.get("failure") else record["phase"]
+    if job["jobstatus"] == 0:
+        return gateway
+    rows = await ctx.account.list("listPublicIpAddresses", id=gateway.row["id"])
+    gateway.row = rows[0] if rows else {}
+    if not gateway.row.get("issourcenat"):
+        failure = (_failure(job) or _NOT_TAKEN) if record["phase"] == PENDING else ""
+        await _end(ctx, gateway, record.get("failure") or failure)
+        return None
+    failure = _failure(job)
+    if record["phase"] == PENDING and failure:
+        await give_back(ctx, gateway, failure)
+        return gateway
+    if record["phase"] == DELETING:
+        log.warning("the NAT gateway %s could not be deleted: %s", gateway.id, failure or _NOT_TAKEN)
+    await _put(ctx, gateway, phase="", job=None, failure=None)
+    gateway.state = AVAILABLE
+    return gateway
+
+
+async def _job(ctx: Context, job: str) -> Row:
+    try:
+        return dict(await ctx.account.call("queryAsyncJobResult", jobid=job))
+    except CloudStackError as error:
+        if error.errorcode != _FORGOTTEN:
+            raise
+        # CloudStack forgets jobs after days; whatever it came to, the address tells.
+        return {"jobstatus": 1}
+
+
+def _failure(job: Row) -> str:
+    result = job.get("jobresult") or {}
+    if job["jobstatus"] != 1:
+        return str(result.get("errortext") or _NOT_TAKEN)
+    # The job ends well even if the router does not start again.
+    return _NOT_STARTED if result.get("vpc", {}).get("restartrequired") else ""
+
+
+async def _put(ctx: Context, gateway: Gateway, **changes: Any) -> None:
+    gateway.record = {**gateway.record, **changes}
+    await ctx.store.put(ctx.owner_id, KIND, gateway.key, gateway.record)
+
+
+async def _end(ctx: Context, gateway: Gateway, failure: str = "") -> None:
+    """Have the address be an Elastic IP like any other, and remember the gateway as deleted or failed."""
+    if gateway.row:
+        await _unmark(ctx, gateway.row)
+    await tombstones.bury(ctx, KIND, gateway.key, {**gateway.record, "failure": failure})
+    await resource_tags.forget(ctx, KIND, gateway.key)
+
+
+async def _unmark(ctx: Context, row: Row) -> None:
+    try:
+        await resource_tags.mark(ctx, "allocation", row, {NAT_MARK: None})
+    except CloudStackError:
+        # Another request was faster, or the address is gone.
+        rows = await ctx.account.list("listPublicIpAddresses", id=row["id"])
+        if any(NAT_MARK in resource_tags.hidden(now) for now in rows):
+            raise
+
+
+# --- making and deleting -----------------------------------------------------------------------------------------
+
+
+async def make(ctx: Context, subnet: Row, row: Row, tags: Mapping[str, str]) -> Gateway:
+    """Have the Elastic IP become the source NAT address of the subnet's VPC; the job goes on after the answer."""
+    place = {"vpcid": subnet["vpcid"]}
+    if not elastic_ips.serves(row, subnet):
+        await elastic_ips.move(ctx, row, subnet)
+    await source_nat.ensure(ctx, place)
+    rows = await ctx.account.list("listPublicIpAddresses", **place)
+    own = next((other for other in rows if other.get("issourcenat")), None)
+    row = next(other for other in rows if other["id"] == row["id"])
+    if own is None or own is row or NAT_MARK in resource_tags.hidden(own):
+        sentence = f"The address {row['ipaddress']} cannot be the NAT of {ec2_id('vpc', subnet['vpcid'])}."
+        raise Ec2Error("UnsupportedOperation", sentence)
+    gateway = Gateway(
+        own_uuid(), _record(row, subnet["id"], round(time.time(), 3), PENDING), row, state=PENDING
+    )
+    await _put(ctx, gateway)
+    try:
+        await resource_tags.mark(ctx, "allocation", own, {OWN_MARK: "true"})
+        mark = f"{gateway.key} {gateway.subnet} {gateway.record['created']}"
+        await resource_tags.mark(ctx, "allocation", row, {NAT_MARK: mark})
+        await resource_tags.attach(ctx, KIND, gateway.key, tags)
+        await _put(ctx, gateway, job=await _become(ctx, gateway.vpc, row))
+    except BaseException:
+        await asyncio.shield(_take_back(ctx, gateway))
+        raise
+    return gateway
+
+
+async def _take_back(ctx: Context, gateway: Gateway) -> None:
+    rows = await ctx.account.list("listPublicIpAddresses", id=gateway.row["id"])
+    for row in rows:
+        await _unmark(ctx, row)
+    await ctx.store.delete(ctx.owner_id, KIND, gateway.key)
+    await resource_tags.forget(ctx, KIND, gateway.key)
+
+
+async def give_back(ctx: Context, gateway: Gateway, failure: str = "") -> None:
+    """Have the VPC's own address become its source NAT address again; the job goes on after the answer."""
+    rows = await ctx.account.list("listPublicIpAddresses", vpcid=gateway.vpc)
+    own = next(
+        (row for row in rows if OWN_MARK in resource_tags.hidden(row) and not row.get("issourcenat")), None
+    )
+    if own is None:
+        own = await ctx.account.job("associateIpAddress", vpcid=gateway.vpc)
+        await resource_tags.mark(ctx, "allocation", own, {OWN_MARK: "true"})
+    job = await _become(ctx, gateway.vpc, own)
+    await _put(ctx, gateway, phase=DELETING, job=job, failure=failure)
+    gateway.state = FAILED if failure else DELETING
+
+
+async def _become(ctx: Context, vpc: str, row: Row) -> str:
+    """Return the job in which an address becomes a VPC's source NAT address."""
+    answer = await ctx.account.submit("updateVPC", id=vpc, sourcenatipaddress=row["ipaddress"])
+    return str(answer["jobid"])
+
+
+async def made(ctx: Context, gateway: Gateway) -> Gateway:
+    """Return a gateway that is being made as it is when its job is done; raises NatGatewayNotFound if it failed."""
+    if gateway.state == PENDING and gateway.record.get("job"):
+        try:
+            await ctx.account.wait(gateway.record["job"])
+        except CloudStackError as error:
+            log.info("the NAT gateway %s failed before it was deleted: %s", gateway.id, error)
+        return find(await gateways(ctx), gateway.id)
+    return gateway
+
+
+async def holder(ctx: Context, row: Row) -> Gateway | None:
+    """Return the gateway that has an Elastic IP."""
+    if NAT_MARK not in resource_tags.hidden(row):
+        return None
+    return next((gateway for gateway in await gateways(ctx) if gateway.row["id"] == row["id"]), None)
+
+
+async def past(ctx: Context) -> list[tuple[str, Row]]:
+    """Return key and record of the gateways that were deleted, or failed, a short while ago."""
+    entries = await ctx.store.list(ctx.owner_id, KIND)
+    return [(entry.key, entry.value) for entry in entries if entry.value.get("gone")]

@@ -1,0 +1,64 @@
+"""Taking a group away.
+
+CloudStack refuses one that a rule names, even a rule of its own; for AWS that is no use of it.
+"""
+
+from ec2bridge.cloudstack.errors import CloudStackError
+from ec2bridge.ec2.context import Context
+from ec2bridge.errors import Ec2Error
+from ec2bridge.resources.enforcement import rule_jobs
+from ec2bridge.resources.groups import security_groups
+from ec2bridge.resources.groups.security_groups import DEFAULT, Group, Groups
+from ec2bridge.resources.tags import resource_tags
+
+_IN_USE = 536
+
+
+async def remove(ctx: Context, known: Groups, group: Group) -> bool:
+    """Delete a group that CloudStack has, and what is kept of it and of its rules; False when something uses it."""
+    if not await _delete(ctx, group) and not await _delete_with_own_rules(ctx, known, group):
+        return False
+    await resource_tags.forget(ctx, "security-group", group.uuid)
+    rules = [rule for way in (True, False) for rule in known.native_rules(group, egress=way)]
+    await resource_tags.forget(ctx, rule_jobs.KIND, *(str(rule.uuid) for rule in rules))
+    # CloudStack deletes a group's rules with it, and keeps the tags of those.
+    tagged = [str(rule.uuid) for rule in rules if resource_tags.native(rule.row)]
+    if tagged:
+        await resource_tags.clear(ctx, rule_jobs.KIND, *tagged)
+    return True
+
+
+async def leave_vpc(ctx: Context, vpc_id: str) -> None:
+    """Delete a VPC's default group with it; raise DependencyViolation while it has another group."""
+    known = await security_groups.groups(ctx)
+    of_vpc = [group for group in known if group.vpc_id == vpc_id]
+    native = [group for group in of_vpc if group.row is not None]
+    others = any(group.name != DEFAULT for group in of_vpc)
+    if others or not all([await remove(ctx, known, group) for group in native]):
+        sentence = f"The vpc '{vpc_id}' has dependencies and cannot be deleted."
+        raise Ec2Error("DependencyViolation", sentence)
+
+
+async def _delete(ctx: Context, group: Group) -> bool:
+    """Delete a group in CloudStack; False when something uses it."""
+    assert group.row is not None
+    try:
+        await ctx.account.call("deleteSecurityGroup", id=group.row["id"])
+    except CloudStackError as error:
+        if error.errorcode == _IN_USE:
+            return False
+        raise
+    return True
+
+
+async def _delete_with_own_rules(ctx: Context, known: Groups, group: Group) -> bool:
+    """Delete a group whose own rules name it: for CloudStack those use it, for AWS they do not."""
+    naming = [(other.id, rule) for other in known for rule in known.rules(other) if rule.group == group.id]
+    own = [rule for owner, rule in naming if owner == group.id]
+    if not own or len(own) < len(naming) or (group.row or {}).get("virtualmachineids"):
+        return False
+    await rule_jobs.revoke(ctx, known, group, own)
+    if await _delete(ctx, group):
+        return True
+    await rule_jobs.authorize(ctx, known, group, own)
+    return False

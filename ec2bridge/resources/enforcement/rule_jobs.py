@@ -1,0 +1,207 @@
+"""Writing and removing rules: CloudStack's jobs of one request, run together and undone together.
+
+CloudStack takes one protocol with its ports a call, with several ranges or groups, and checks in the job; EC2 takes
+everything at once and all or nothing.
+"""
+
+import asyncio
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from ec2bridge.cloudstack.errors import CloudStackError
+from ec2bridge.ec2.context import Context
+from ec2bridge.errors import Ec2Error
+from ec2bridge.resources.enforcement import firewall, tiers
+from ec2bridge.resources.groups import security_groups
+from ec2bridge.resources.groups.rules import DEFAULT_EGRESS, DENY_ALL, Rule
+from ec2bridge.resources.groups.security_groups import RULE_ID, Group, Groups
+from ec2bridge.resources.tags import resource_tags
+
+KIND = "security-group-rule"
+
+
+MOST = 1000
+"""Rules of a group in either direction: what AWS's quota can be raised to."""
+
+
+def check_new(known: Groups, group: Group, rules: Collection[Rule]) -> None:
+    """Refuse a rule that the group has, or too many, before anything is sent: the native call would fail without saying
+    which.
+    """
+    standing = known.rules(group)
+    present = {rule.native_key for rule in standing}
+    for egress in (False, True):
+        new = sum(rule.egress is egress for rule in rules)
+        if new and new + sum(rule.egress is egress for rule in standing) > MOST:
+            sentence = f"The maximum number of rules per security group has been reached: {MOST}."
+            raise Ec2Error("RulesPerSecurityGroupLimitExceeded", sentence)
+    for rule in rules:
+        if rule.native_key in present:
+            raise duplicate(rule)
+
+
+def duplicate(rule: Rule) -> Ec2Error:
+    """The error for a rule that exists."""
+    return Ec2Error("InvalidPermission.Duplicate", f'the specified rule "{rule}" already exists')
+
+
+async def authorize(
+    ctx: Context, known: Groups, group: Group, rules: Sequence[Rule], tags: Mapping[str, str] | None = None
+) -> list[Rule]:
+    """Write rules and return them as they came to be; a rule that has an id keeps it."""
+    peers = [known.by_id[rule.group] for rule in rules if rule.group]
+    if any(peer.row and "account" not in peer.row for peer in peers):
+        sentence = (
+            "CloudStack's rules name groups by their account, and a project's group has none: name IP ranges."
+        )
+        raise Ec2Error("UnsupportedOperation", sentence)
+    # A rule that the group was implied with and that is among these is written with these.
+    own = await security_groups.native_row(
+        ctx, group, trusting=security_groups.implied_ingress(group) not in rules
+    )
+    rows = {group.id: own}
+    for peer in peers:
+        rows[peer.id] = own if peer.id == group.id else await security_groups.native_row(ctx, peer)
+    added: list[Rule] = []
+    try:
+        if (
+            security_groups.is_open(group)
+            and any(rule.egress for rule in rules)
+            and DEFAULT_EGRESS not in rules
+        ):
+            # The first native egress rule shuts the group: what EC2 shows as the default must stand before it.
+            added += await _write(ctx, known, rows, group, [DEFAULT_EGRESS])
+        made = await _write(ctx, known, rows, group, rules, added)
+        await _mark(ctx, made, tags or {})
+        await _enforce(ctx, known, group, rules)
+    except BaseException:
+        await _remove(ctx, added)
+        if added and group.vpc_id != known.default_vpc:
+            # One tier may have taken the rules before another refused them.
+            with suppress(CloudStackError, Ec2Error):
+                await tiers.settle_group(ctx, group)
+        raise
+    return made
+
+
+async def revoke(ctx: Context, known: Groups, group: Group, rules: Sequence[Rule]) -> None:
+    """Remove rules; the last egress rule leaves a hidden one behind that keeps the group shut."""
+    gone = {rule.uuid for rule in rules}
+    egress = [rule for rule in known.native_rules(group, egress=True) if rule.uuid not in gone]
+    implied = any(rule.uuid is None and not rule.egress for rule in rules)
+    if implied or (any(rule.egress for rule in rules) and not egress):
+        row = await security_groups.native_row(ctx, group, trusting=not implied)
+    if any(rule.egress for rule in rules) and not egress:
+        await _write(ctx, known, {group.id: row}, group, [DENY_ALL])
+    done = await asyncio.gather(*(_revoke(ctx, rule) for rule in rules if rule.uuid), return_exceptions=True)
+    removed = [outcome for outcome in done if isinstance(outcome, Rule)]
+    failed = next((outcome for outcome in done if isinstance(outcome, BaseException)), None)
+    if failed is None:
+        await resource_tags.forget(ctx, KIND, *(str(rule.uuid) for rule in removed))
+        await _enforce(ctx, known, group, rules)
+    else:
+        with suppress(CloudStackError, Ec2Error):
+            await authorize(ctx, known, group, removed)
+        raise failed
+
+
+async def _enforce(ctx: Context, known: Groups, group: Group, rules: Iterable[Rule]) -> None:
+    """Bring changed rules to where CloudStack applies none by itself."""
+    if group.vpc_id != known.default_vpc:
+        await tiers.settle_group(ctx, group)
+    elif not all(rule.egress for rule in rules):
+        await firewall.settle(ctx, groups=[group.uuid])
+
+
+async def _write(
+    ctx: Context,
+    known: Groups,
+    rows: Mapping[str, Mapping[str, Any]],
+    group: Group,
+    rules: Iterable[Rule],
+    added: list[Rule] | None = None,
+) -> list[Rule]:
+    """Run the jobs; what they made is put into `added` as well, whether all of them succeeded or not."""
+    batches: dict[Any, list[Rule]] = {}
+    for rule in rules:
+        batches.setdefault((rule.egress, *rule.native().values(), rule.cidr is None), []).append(rule)
+    done = await asyncio.gather(
+        *(_job(ctx, known, rows, group, batch) for batch in batches.values()), return_exceptions=True
+    )
+    made = [rule for outcome in done if not isinstance(outcome, BaseException) for rule in outcome]
+    if added is not None:
+        added += made
+    failed = next((outcome for outcome in done if isinstance(outcome, BaseException)), None)
+    if failed is not None:
+        raise failed
+    return made
+
+
+async def _job(
+    ctx: Context,
+    known: Groups,
+    rows: Mapping[str, Mapping[str, Any]],
+    group: Group,
+    batch: Sequence[Rule],
+) -> list[Rule]:
+    """Write rules that differ only in the peer, all ranges or all groups."""
+    first = batch[0]
+    way = "Egress" if first.egress else "Ingress"
+    peers = [rows[rule.group] for rule in batch if rule.group]
+    try:
+        answer = await ctx.account.job(
+            f"authorizeSecurityGroup{way}",
+            securitygroupid=rows[group.id]["id"],
+            **first.native(),
+            cidrlist=[rule.cidr for rule in batch if rule.cidr],
+            usersecuritygrouplist=[{"account": peer["account"], "group": peer["name"]} for peer in peers],
+        )
+    except CloudStackError as error:
+        if error.errortext.startswith("Failed to authorize"):
+            raise duplicate(first) from error
+        raise
+    idents = {str(row["name"]).lower(): ident for ident, row in rows.items()}
+    made = {}
+    for row in answer.get(f"{way.lower()}rule") or ():
+        rule = known.rule(row, first.egress)
+        peer = idents.get(str(row.get("securitygroupname", "")).lower())
+        made[replace(rule, group=peer).native_key] = rule
+    return [_made(rule, made[rule.native_key]) for rule in batch if rule.native_key in made]
+
+
+def _made(asked: Rule, made: Rule) -> Rule:
+    return replace(asked, uuid=made.uuid, id=asked.id or made.id, row=made.row)
+
+
+async def _mark(ctx: Context, made: Sequence[Rule], tags: Mapping[str, str]) -> None:
+    """Tag new rules with what CloudStack cannot hold of them, one job for all that are tagged alike."""
+    alike: dict[tuple[tuple[str, str], ...], dict[str, dict[str, str]]] = {}
+    for rule in made:
+        own = {RULE_ID: rule.id} if rule.id != security_groups.rule_id(rule.row) else {}
+        wanted = {
+            **tags,
+            **{resource_tags.RESERVED + name: value for name, value in {**rule.marks(), **own}.items()},
+        }
+        if wanted:
+            alike.setdefault(tuple(sorted(wanted.items())), {})[str(rule.uuid)] = {}
+    await asyncio.gather(
+        *(resource_tags.assign(ctx, KIND, rules, dict(wanted)) for wanted, rules in alike.items())
+    )
+
+
+async def _revoke(ctx: Context, rule: Rule) -> Rule:
+    way = "Egress" if rule.egress else "Ingress"
+    try:
+        await ctx.account.job(f"revokeSecurityGroup{way}", id=rule.uuid)
+    except CloudStackError as error:
+        # Somebody else was faster: it is gone, which is what was asked for.
+        if not error.is_unknown_id:
+            raise
+    return rule
+
+
+async def _remove(ctx: Context, added: Iterable[Rule]) -> None:
+    """Take back what a request that failed has written."""
+    await asyncio.gather(*(_revoke(ctx, rule) for rule in added), return_exceptions=True)

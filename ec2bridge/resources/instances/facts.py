@@ -1,0 +1,103 @@
+"""What the translation of machines needs beside their own rows.
+
+Each of these is listed once for all machines, or remembered because it never changes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ec2bridge.ec2.context import Context
+from ec2bridge.resources.groups import security_groups
+from ec2bridge.resources.instance_types import TypeTable, type_table
+from ec2bridge.resources.interfaces import network_interfaces
+from ec2bridge.resources.machines.states import GROUPS, STOP_KIND, moving
+from ec2bridge.resources.places.zones import FOREVER, Zone, cached, default_vpc_id, vpc_ids, zones
+from ec2bridge.resources.tags import resource_tags
+
+Row = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Facts:
+    """What a listing knows beside the machines' own rows."""
+
+    zones: Mapping[str, Zone]
+    types: TypeTable
+    vpcs: Mapping[str, str]
+    default_vpc: str
+    architectures: Mapping[str, str | None]
+    groups: Mapping[str, str]
+    tags: Mapping[str, Mapping[str, str]]
+    volumes: Mapping[str, list[Row]]
+    records: Mapping[str, dict[str, Any]]
+    moving: Mapping[str, str]
+    stops: Mapping[str, dict[str, str]]
+    interfaces: Mapping[str, dict[str, Any]]
+    """CloudStack's uuid of a NIC → the record of its interface, of those that have one."""
+    owners: dict[tuple[Any, ...], str]
+
+
+async def gather_facts(
+    ctx: Context,
+    rows: list[Row],
+    records: Mapping[str, dict[str, Any]],
+    volumes: Mapping[str, list[Row]] | None = None,
+) -> Facts:
+    """Collect what the translation of these rows needs; a handful of calls at most, however many rows."""
+    return Facts(
+        zones={zone.uuid: zone for zone in await zones(ctx)},
+        types=await type_table(ctx),
+        vpcs=await vpc_ids(ctx, {nic["networkid"] for row in rows for nic in row.get("nic", ())}),
+        default_vpc=default_vpc_id(ctx),
+        architectures=await _architectures(ctx, {row.get("templateid") for row in rows}),
+        groups=await _group_names(ctx, rows),
+        tags=await resource_tags.stored(ctx, "instance"),
+        volumes=volumes or {},
+        records=records,
+        moving=moving(ctx),
+        stops={entry.key: entry.value for entry in await ctx.store.list(ctx.owner_id, STOP_KIND)},
+        interfaces=network_interfaces.by_nic(await network_interfaces.records(ctx)),
+        owners={},
+    )
+
+
+async def _architectures(ctx: Context, templates: set[str | None]) -> Mapping[str, str | None]:
+    """Return template uuid → architecture; it never changes, so only a template never seen costs a listing."""
+    known = await cached(ctx, "architectures", FOREVER).get(ctx.account.cache_key, _none_yet)
+    wanted = {template for template in templates if template}
+    for sort in ("executable", "sharedexecutable"):
+        if wanted <= known.keys():
+            return known
+        for row in await ctx.account.list("listTemplates", templatefilter=sort, details="min"):
+            known[row["id"]] = row.get("arch")
+    # One that is gone, or was never the caller's to see, will not turn up later either.
+    known.update(dict.fromkeys(wanted - known.keys()))
+    return known
+
+
+async def _none_yet() -> dict[str, str | None]:
+    return {}
+
+
+async def _group_names(ctx: Context, rows: list[Row]) -> Mapping[str, str]:
+    """Return uuid → EC2 name of the groups that machines are in; listed only when one turns up that is unknown."""
+    wanted = {uuid for row in rows for uuid in group_uuids(row)}
+    if not wanted:
+        return {}
+    cache = cached(ctx, "group-names")
+    names: Mapping[str, str] = await cache.get(ctx.account.cache_key, lambda: security_groups.names(ctx))
+    if not wanted <= names.keys():
+        cache.forget(ctx.account.cache_key)
+        names = await cache.get(ctx.account.cache_key, lambda: security_groups.names(ctx))
+    return names
+
+
+def group_uuids(row: Row) -> list[str]:
+    """Return the groups that a machine is in: CloudStack's own, or those in its reserved tag where zones have none."""
+    native = row.get("securitygroup")
+    if native:
+        return [group["id"] for group in native]
+    marked = resource_tags.RESERVED + GROUPS
+    value = next((tag["value"] for tag in row.get("tags") or () if tag["key"] == marked), "")
+    return [uuid for uuid in value.split(",") if uuid]

@@ -1,0 +1,191 @@
+"""CloudStack machines as EC2 instances: addresses, volumes, groups, tags.
+
+One row of listVirtualMachines has most of an instance. What it lacks (volumes, a network's VPC, a template's
+architecture) is listed once for all machines or remembered, so that a listing of a thousand costs no more calls than
+one of ten. What CloudStack does not know is left out.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from ec2bridge.ec2.context import owner_of
+from ec2bridge.ids import ec2_id
+from ec2bridge.resources.instance_types import platform, type_of
+from ec2bridge.resources.instances import metadata_options
+from ec2bridge.resources.instances.facts import Facts
+from ec2bridge.resources.instances.network import add_network, has_mark
+from ec2bridge.resources.key_pairs.records import KEY_DETAIL
+from ec2bridge.resources.machines.devices import ROOT_DEVICE, device_name
+from ec2bridge.resources.machines.states import (
+    EBS_OPTIMIZED,
+    HOST_NAMES,
+    INDEX,
+    KEEP_MARK,
+    KEY_NAMES,
+    NO_RESERVATION,
+    RESERVATION,
+    TOKEN,
+    state_item,
+    state_of,
+)
+from ec2bridge.resources.places.zones import Zone
+from ec2bridge.resources.tags import resource_tags
+
+Row = dict[str, Any]
+Item = dict[str, Any]
+
+_OVM = frozenset({"Ovm", "Ovm3"})
+_FULLY_VIRTUAL = frozenset({"KVM", "VMware", "Hyperv", "Simulator"})
+
+
+def instance(facts: Facts, row: Row) -> Item:
+    """Translate one machine."""
+    uuid, details = row["id"], row.get("details") or {}
+    record = facts.records.get(uuid)
+    state = state_of(row, record, facts.moving.get(uuid))
+    gone = state == "terminated"
+    launched = datetime.fromisoformat(row["created"])
+    zone = facts.zones.get(row["zoneid"])
+    item: Item = {
+        "InstanceId": ec2_id("i", uuid),
+        "ImageId": ec2_id("ami", row["templateid"]) if "templateid" in row else None,
+        "State": state_item(state),
+        "PrivateDnsName": "" if gone else row["name"],
+        "PublicDnsName": "",
+        "StateTransitionReason": "",
+        "AmiLaunchIndex": int(details.get(INDEX, 0)),
+        "ProductCodes": [],
+        "InstanceType": type_of(facts.types, row),
+        "LaunchTime": launched,
+        "Placement": _placement(zone, row),
+        "Monitoring": {"State": "disabled"},
+        "ClientToken": details.get(TOKEN, ""),
+        "EbsOptimized": has_mark(row, EBS_OPTIMIZED, "true"),
+        "CapacityReservationSpecification": {
+            "CapacityReservationPreference": "none" if has_mark(row, NO_RESERVATION, "true") else "open"
+        },
+        "HibernationOptions": {"Configured": False},
+        "EnclaveOptions": {"Enabled": False},
+        "MaintenanceOptions": {"AutoRecovery": "default"},
+        "PrivateDnsNameOptions": {**HOST_NAMES},
+        "MetadataOptions": {"State": "applied", **metadata_options.chosen(row)},
+        "RootDeviceName": ROOT_DEVICE,
+        "RootDeviceType": "ebs",
+        "BlockDeviceMappings": [],
+        "SecurityGroups": [],
+        "NetworkInterfaces": [],
+        "Tags": tags_of(facts, row),
+        "_Zone": zone,
+    }
+    _add_optional(item, facts, row)
+    owner = _owner(facts, row)
+    item["_Reservation"] = details.get(RESERVATION) or ec2_id("r", uuid)
+    item["_Owner"] = owner
+    if not gone:
+        volumes = sorted(facts.volumes.get(uuid, ()), key=_device_id)
+        item["BlockDeviceMappings"] = [mapping(volume, launched) for volume in volumes]
+    if row.get("nic") and not gone:
+        add_network(item, facts, row, owner, launched)
+    if record is not None:
+        _add_reason(item, record)
+    elif state in ("stopping", "stopped"):
+        _add_stop(item, facts, row, state)
+    return item
+
+
+def _add_optional(item: Item, facts: Facts, row: Row) -> None:
+    """Add what some machines have and AWS leaves out otherwise."""
+    details = row.get("details") or {}
+    key = details.get(KEY_DETAIL) or row.get("keypairs") or row.get("keypair") or details.get(KEY_NAMES)
+    if key:
+        item["KeyName"] = str(key).partition(",")[0]
+    architecture = row.get("arch") or facts.architectures.get(row.get("templateid", ""))
+    if architecture:
+        item["Architecture"] = {"aarch64": "arm64"}.get(architecture, architecture)
+    if row.get("leaseduration"):
+        item["InstanceLifecycle"] = "spot"
+    hypervisor = row.get("hypervisor", "")
+    # AWS knows these two and says "xen" of its KVM too; jclouds reads no instance without one.
+    item["Hypervisor"] = "ovm" if hypervisor in _OVM else "xen"
+    if hypervisor in _FULLY_VIRTUAL:
+        item["VirtualizationType"] = "hvm"
+    windows = row.get("osdisplayname", "").startswith("Windows")
+    if windows:
+        item["Platform"] = "windows"
+    item["PlatformDetails"], item["UsageOperation"] = platform(windows=windows)
+
+
+def _owner(facts: Facts, row: Row) -> str:
+    key = (row.get("domainid"), row.get("account"), row.get("projectid"))
+    owner = facts.owners.get(key)
+    if owner is None:
+        owner = facts.owners[key] = owner_of(row)
+    return owner
+
+
+def _placement(zone: Zone | None, row: Row) -> Item:
+    groups = row.get("affinitygroup")
+    placement: Item = {"GroupName": groups[0]["name"] if groups else "", "Tenancy": "default"}
+    if zone is not None:
+        placement["AvailabilityZone"] = zone.name
+        placement["AvailabilityZoneId"] = zone.id
+    return placement
+
+
+def _device_id(volume: Row) -> int:
+    return int(volume.get("deviceid", 0))
+
+
+def mapping(volume: Row, launched: datetime) -> Item:
+    """Translate one attached volume of a machine."""
+    attached = volume.get("attached")
+    return {
+        "DeviceName": device_name(volume),
+        "Ebs": {
+            "VolumeId": ec2_id("vol", volume["id"]),
+            "Status": "attached",
+            "DeleteOnTermination": goes_with_machine(volume),
+            # A volume that was made with its machine has no time of its own.
+            "AttachTime": datetime.fromisoformat(attached) if attached else launched,
+        },
+    }
+
+
+def goes_with_machine(volume: Row) -> bool:
+    """Whether a volume is deleted when its machine is terminated."""
+    marked = resource_tags.hidden(volume).get(KEEP_MARK) if volume.get("tags") else None
+    return marked == "true" if marked else volume.get("type") == "ROOT"
+
+
+def tags_of(facts: Facts, row: Row) -> list[dict[str, str]]:
+    """Return a machine's tags; one that was made outside EC2 has its display name for a Name."""
+    native, stored = row.get("tags"), facts.tags.get(row["id"])
+    tags = resource_tags.as_list({**resource_tags.native(row), **(stored or {})}) if native or stored else []
+    named = row.get("displayname")
+    outside = RESERVATION not in (row.get("details") or ())
+    if outside and named and named != row.get("name") and all(tag["Key"] != "Name" for tag in tags):
+        tags.append({"Key": "Name", "Value": named})
+    return tags
+
+
+def _add_stop(item: Item, facts: Facts, row: Row, state: str) -> None:
+    """Say that a stop was the user's, if it was EC2's: of others CloudStack does not tell why a machine stopped."""
+    stop = facts.stops.get(row["id"])
+    if state == "stopping" and facts.moving.get(row["id"]) == state:
+        item["StateTransitionReason"] = "User initiated"
+    elif stop and stop["state"] == row.get("lastupdated"):
+        item["StateTransitionReason"] = f"User initiated ({stop['at']})"
+    else:
+        return
+    code = "Client.UserInitiatedShutdown"
+    item["StateReason"] = {"Code": code, "Message": f"{code}: User initiated shutdown"}
+
+
+def _add_reason(item: Item, record: Mapping[str, Any]) -> None:
+    """Say why a machine is terminated."""
+    reason = record.get("reason")
+    if reason:
+        item["StateReason"] = {"Code": reason[0], "Message": f"{reason[0]}: {reason[1]}"}
+        by_user = reason[0].startswith("Client.User")
+        item["StateTransitionReason"] = f"User initiated ({record['at']})" if by_user else reason[0]

@@ -1,0 +1,113 @@
+"""Private addresses for interfaces that are not attached, and more of them for those that are.
+
+CloudStack gives addresses to NICs alone. So one for an interface without a NIC is chosen here, among those that neither
+a machine nor another interface has. In a shared network nobody sees which addresses are given out at all: there it
+stays open until CloudStack chooses.
+"""
+
+import asyncio
+import ipaddress
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ec2bridge.ec2.context import Context
+from ec2bridge.errors import Ec2Error
+from ec2bridge.resources.interfaces import network_interfaces
+from ec2bridge.resources.interfaces.network_interfaces import Record
+from ec2bridge.resources.launches.network import check_address
+
+Row = dict[str, Any]
+
+SHARED = "Shared"
+RESERVED = 4
+"""The first addresses of a subnet, which AWS gives to nobody."""
+
+
+async def chosen(ctx: Context, network: Row, request: Mapping[str, Any]) -> tuple[str | None, list[str]]:
+    """Return the primary address and the secondary ones that a request for a new interface means."""
+    primary, secondary = named(request, network)
+    count = request.get("SecondaryPrivateIpAddressCount") or 0
+    if count and secondary:
+        raise Ec2Error(
+            "InvalidParameterCombination",
+            "The parameters privateIpAddresses and secondaryPrivateIpAddressCount may not be used together.",
+        )
+    taken = await addresses_taken(ctx, network["id"])
+    for address in filter(None, (primary, *secondary)):
+        refuse_taken(address, taken)
+        taken.add(address)
+    if primary is None and network.get("type") != SHARED:
+        [primary] = free(network, taken, 1)
+        taken.add(primary)
+    return primary, secondary or free(network, taken, count)
+
+
+def named(request: Mapping[str, Any], network: Row) -> tuple[str | None, list[str]]:
+    """Return the primary and the secondary addresses that a request names, checked against the subnet."""
+    primary, secondary = request.get("PrivateIpAddress"), []
+    for entry in request.get("PrivateIpAddresses") or ():
+        if entry.get("Primary"):
+            primary = primary or entry.get("PrivateIpAddress")
+        else:
+            secondary.append(check_address(entry.get("PrivateIpAddress") or "", network))
+    return check_address(primary, network) if primary else None, secondary
+
+
+async def addresses_taken(ctx: Context, network: str) -> set[str]:
+    """Return the addresses of a network that machines or interfaces of the caller have."""
+    known, rows = await asyncio.gather(
+        network_interfaces.records(ctx), ctx.account.list("listVirtualMachines", details=["nics"])
+    )
+    nics = [nic for row in rows for nic in row.get("nic") or () if nic["networkid"] == network]
+    found = {nic.get("ipaddress") for nic in nics} | {
+        entry["ipaddress"] for nic in nics for entry in nic.get("secondaryip") or ()
+    }
+    for record in known.values():
+        if record["subnet"] == network:
+            found |= {record["address"], *record["secondary"]}
+    return {address for address in found if address}
+
+
+def free(network: Row, taken: Iterable[str], count: int) -> list[str]:
+    """Return so many free addresses of a network, or raise InsufficientFreeAddressesInSubnet."""
+    if not count:
+        return []
+    if network.get("type") == SHARED:
+        raise Ec2Error(
+            "UnsupportedOperation",
+            "The parameter SecondaryPrivateIpAddressCount is not supported before the interface is attached: nobody"
+            " can see which addresses of the shared network are free.",
+        )
+    block = ipaddress.ip_network(str(network.get("cidr")), strict=False)
+    barred = {*taken, network.get("gateway")}
+    found: list[str] = []
+    # AWS gives nobody the first addresses; CloudStack does, and says so in how many are free.
+    for number in (*range(RESERVED, block.num_addresses - 1), *range(1, RESERVED)):
+        address = str(block[number])
+        if address not in barred:
+            found.append(address)
+            if len(found) == count:
+                return found
+    raise Ec2Error(
+        "InsufficientFreeAddressesInSubnet",
+        "The specified subnet does not have enough free addresses to satisfy the request.",
+    )
+
+
+def refuse_taken(address: str, taken: Iterable[str]) -> None:
+    """Refuse an address that a machine or another interface has."""
+    if address in taken:
+        raise Ec2Error("InvalidIPAddress.InUse", f"Address {address} is in use.")
+
+
+async def with_secondary(
+    ctx: Context, record: Record, network: Row, asked: Iterable[str], count: int
+) -> list[str]:
+    """Give an interface that is not attached more addresses, and return them."""
+    taken = await addresses_taken(ctx, network["id"])
+    added = list(asked)
+    for address in added:
+        refuse_taken(address, taken)
+    added += free(network, {*taken, *added}, count)
+    await network_interfaces.put(ctx, {**record, "secondary": [*record["secondary"], *added]})
+    return added

@@ -1,0 +1,180 @@
+"""What happens to a machine after CloudStack has accepted its launch.
+
+AWS shows an instance as `pending` until its volumes and addresses are in place, and as `terminated`, with a reason,
+when that fails. CloudStack works it off in jobs: deploy, then map the address, then create and attach each volume.
+The machine's record holds what is left to do, so that another process can go on with it.
+"""
+
+from typing import Any
+
+from ec2bridge.cloudstack.client import POLL
+from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
+from ec2bridge.ec2.context import Context
+from ec2bridge.errors import Ec2Error
+from ec2bridge.resources.enforcement import firewall, tiers
+from ec2bridge.resources.machines import devices
+from ec2bridge.resources.machines import records as machine_records
+from ec2bridge.resources.machines.devices import DEVICE_MARK
+from ec2bridge.resources.machines.records import Record
+from ec2bridge.resources.machines.states import KEEP_MARK, LAUNCH_MARK
+from ec2bridge.resources.tags import resource_tags, tagging
+from ec2bridge.resources.termination.process import end_failed
+from ec2bridge.resources.volumes.types import SNAPSHOT_MARK, TYPE_MARK
+
+Row = dict[str, Any]
+
+BAD_KEY, NO_SUCH_JOB = 401, 431
+LIMITS = {"createVolume": "Client.VolumeLimitExceeded", "associateIpAddress": "Client.AddressLimitExceeded"}
+
+
+async def settle(record: Record) -> None:
+    """See a launch through: deploy's job, address, volumes, tags of what came with the machine."""
+    ctx, data = record.ctx, record.data
+    try:
+        if data["job"]:
+            await _ended(ctx, data["job"])
+            await record.save(job=None)
+        # Its address is known by now, to the tiers whose groups let its groups in.
+        await tiers.settle_later(ctx, *data["todo"].get("vpcs", ()))
+        await _add_addresses(record)
+        await _map_address(record)
+        await _add_volumes(record)
+        await _tag_parts(record)
+    except CloudStackUnavailable:
+        raise
+    except (CloudStackError, Ec2Error) as error:
+        if isinstance(error, CloudStackError) and (error.passes or error.errorcode == BAD_KEY):
+            # Nothing is wrong with the machine: who lists it next with keys that are good goes on with it.
+            raise
+        await end_failed(record, reason(error))
+        return
+    await record.close()
+
+
+async def _ended(ctx: Context, job: str) -> None:
+    """Wait for a job; CloudStack forgets those that ended a day ago, and how they did shows in what they made."""
+    try:
+        await ctx.account.wait(job)
+    except CloudStackError as error:
+        if error.command != POLL or error.errorcode != NO_SUCH_JOB:
+            raise
+
+
+def reason(error: CloudStackError | Ec2Error) -> tuple[str, str]:
+    """Return EC2's StateReason (code, sentence) for what failed after a launch was accepted."""
+    if isinstance(error, Ec2Error):
+        return f"Server.{error.code}", error.message
+    if error.errorcode == 533:
+        return "Server.InsufficientInstanceCapacity", "There is not enough capacity to launch this instance"
+    if error.errorcode == 535:
+        return LIMITS.get(error.command, "Client.InstanceLimitExceeded"), error.errortext
+    return "Server.InternalError", error.errortext or "Internal error on launch"
+
+
+async def _add_addresses(record: Record) -> None:
+    """Give the NICs the further addresses that the launch asks for, but for those that they have already."""
+    ctx, wanted = record.ctx, record.data["todo"].get("addresses") or []
+    if not wanted:
+        return
+    [row] = await ctx.account.list("listVirtualMachines", id=record.uuid, details=["nics"])
+    held = {nic["id"]: [entry["ipaddress"] for entry in nic.get("secondaryip") or ()] for nic in row["nic"]}
+    for entry in wanted:
+        there = held.get(entry["nic"], [])
+        done = entry["address"] in there if entry["address"] else entry["number"] < len(there)
+        if not done:
+            await ctx.account.job("addIpToNic", nicid=entry["nic"], ipaddress=entry["address"])
+    await record.save(todo={**record.data["todo"], "addresses": []})
+
+
+async def _map_address(record: Record) -> None:
+    """Map the public address that the launch acquired to the machine."""
+    ctx, data = record.ctx, record.data
+    todo = data["todo"]
+    if not todo.get("address"):
+        return
+    if todo["address_job"]:
+        await _ended(ctx, todo["address_job"])
+    try:
+        await ctx.account.call(
+            "enableStaticNat",
+            ipaddressid=data["address"],
+            virtualmachineid=record.uuid,
+            networkid=todo["network"],
+        )
+    except CloudStackError:
+        if not await _is_mapped(ctx, record):
+            raise
+    await resource_tags.attach(
+        ctx, "allocation", data["address"], {resource_tags.RESERVED + LAUNCH_MARK: record.uuid}
+    )
+    await firewall.settle(ctx, machines=[record.uuid])
+    await record.save(todo={**todo, "address": False})
+
+
+async def _is_mapped(ctx: Context, record: Record) -> bool:
+    """Whether whoever bore the record before had already mapped the address."""
+    rows = await ctx.account.list("listPublicIpAddresses", id=record.data["address"])
+    return any(row.get("virtualmachineid") == record.uuid for row in rows)
+
+
+async def _add_volumes(record: Record) -> None:
+    """Create and attach the volumes beside the root disk, one after the other as their device names go."""
+    ctx, data = record.ctx, record.data
+    while data["todo"]["volumes"]:
+        first, *rest = data["todo"]["volumes"]
+        if "made" not in first:
+            name = f"{data['row'].get('name', 'ec2')}-{first['number'] or 'data'}"
+            answer = await ctx.account.submit(
+                "createVolume", name=name, zoneid=data["row"]["zoneid"], **first["params"]
+            )
+            first = {**first, "made": answer["id"], "job": answer["jobid"]}
+            await record.save(
+                made=[*data["made"], answer["id"]], todo={**data["todo"], "volumes": [first, *rest]}
+            )
+        await _ended(ctx, first["job"])
+        marks = {
+            KEEP_MARK: first["goes"] and "true",
+            TYPE_MARK: first["type"],
+            DEVICE_MARK: first["device"],
+            SNAPSHOT_MARK: first.get("source"),
+        }
+        tags = {resource_tags.RESERVED + name: value for name, value in marks.items() if value}
+        wanted = {**data["todo"]["tags"]["volume"], **tags}
+        if wanted:
+            held = await tagging.held_natively(ctx, "volume", [first["made"]])
+            await tagging.assign(ctx, "volume", held, wanted)
+        await _attach(ctx, record.uuid, first)
+        await record.save(todo={**data["todo"], "volumes": rest})
+
+
+async def _attach(ctx: Context, uuid: str, volume: Row) -> None:
+    rows = await ctx.account.list("listVolumes", id=volume["made"])
+    if rows and rows[0].get("virtualmachineid") == uuid:
+        return
+    number = volume["number"]
+    name = volume["device"] or devices.number_name(number)
+    await devices.attach(ctx, rows[0] if rows else {"id": volume["made"]}, uuid, name, number)
+
+
+async def _tag_parts(record: Record) -> None:
+    """Tag what CloudStack made together with the machine: its root volume and its NICs."""
+    ctx, todo = record.ctx, record.data["todo"]
+    root = dict(todo["tags"]["volume"])
+    if todo["keep_root"]:
+        root[resource_tags.RESERVED + KEEP_MARK] = "false"
+    if todo.get("root_type"):
+        root[resource_tags.RESERVED + TYPE_MARK] = todo["root_type"]
+    if root:
+        rows = await ctx.account.list("listVolumes", virtualmachineid=record.uuid, type="ROOT")
+        await tagging.assign(ctx, "volume", {row["id"]: resource_tags.native(row) for row in rows}, root)
+    if todo["tags"]["network-interface"] and todo["nics"]:
+        await tagging.assign(
+            ctx, "network-interface", {nic: {} for nic in todo["nics"]}, todo["tags"]["network-interface"]
+        )
+
+
+def take_up(ctx: Context, known: dict[str, dict[str, Any]]) -> None:
+    """Go on with launches whose bearer died."""
+    for uuid, data in known.items():
+        if data["phase"] == machine_records.LAUNCHING and machine_records.is_orphan(ctx.site, uuid, data):
+            machine_records.carry_on(Record(ctx, uuid, data), settle)

@@ -1,0 +1,119 @@
+"""The disks of a launch.
+
+BlockDeviceMappings describe the root volume and further ones by device name. CloudStack sizes the root disk at
+deploy; every further volume is created and attached once the machine runs.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ec2bridge.ec2.context import Context
+from ec2bridge.ec2.values import gib
+from ec2bridge.errors import Ec2Error
+from ec2bridge.resources.machines.devices import device_number, is_root, number_name
+from ec2bridge.resources.places.zones import Zone
+from ec2bridge.resources.snapshots.lookup import resolve_snapshot
+from ec2bridge.resources.volumes.types import check_type, choose_offering, disk_offerings, performance
+
+Row = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Disks:
+    """The root disk's size (GiB, None for the image's) and type (as asked), and what is to be attached beside it."""
+
+    root_size: int | None = None
+    root_type: str | None = None
+    keep_root: bool = False
+    extra: list[Row] = field(default_factory=list)
+    """For each further volume: params of createVolume, its snapshot, device name, number, type, whether it goes with
+    the machine."""
+
+    def params(self) -> Row:
+        """The parameters of deployVirtualMachine."""
+        return {"rootdisksize": self.root_size}
+
+
+async def disks(ctx: Context, request: dict[str, Any], zone: Zone) -> Disks:
+    """Read BlockDeviceMappings; raises for what CloudStack has no disk for."""
+    found = Disks()
+    for name, mapping in _by_device(request.get("BlockDeviceMappings") or []).items():
+        ebs = mapping.get("Ebs") or {}
+        if mapping.get("NoDevice") is not None or (mapping.get("VirtualName") and not ebs):
+            # Images bring no further disks here and hosts no ephemeral ones: nothing there, nothing to leave out.
+            continue
+        if is_root(name):
+            # A machine's own offering says how fast its root disk is: only what AWS gives unasked can be promised.
+            performance(ebs.get("VolumeType") or "", None, ebs.get("Iops"))
+            if ebs.get("VolumeType"):
+                found.root_type = check_type(ctx, ebs["VolumeType"])
+            found.root_size = ebs.get("VolumeSize")
+            found.keep_root = ebs.get("DeleteOnTermination") is False
+        else:
+            found.extra.append(await _extra(ctx, name, ebs, zone))
+    return found
+
+
+def _by_device(mappings: list[Row]) -> dict[str, Row]:
+    """Return device name → what is said of it; raises where two mappings disagree.
+
+    AWS takes a device that is named twice in the same terms: Jenkins' EC2 plug-in names the root volume so.
+    """
+    found: dict[str, Row] = {}
+    for mapping in mappings:
+        name = mapping.get("DeviceName") or ""
+        told = found.setdefault(name, mapping)
+        first, second = _flat(told), _flat(mapping)
+        if any(first[member] != second[member] for member in first.keys() & second.keys()):
+            raise Ec2Error(
+                "InvalidBlockDeviceMapping",
+                f"The device '{name}' is used in more than one block-device mapping",
+            )
+        found[name] = {**mapping, **told, "Ebs": {**(mapping.get("Ebs") or {}), **(told.get("Ebs") or {})}}
+    return found
+
+
+def _flat(mapping: Row) -> Row:
+    """A mapping's members and those of its volume, side by side."""
+    return {member: value for member, value in mapping.items() if member != "Ebs"} | (
+        mapping.get("Ebs") or {}
+    )
+
+
+async def _extra(ctx: Context, name: str, ebs: dict[str, Any], zone: Zone) -> Row:
+    number = device_number(name)
+    entry: Row = {
+        "device": name if number is None or number_name(number) != name else None,
+        "number": number,
+        "type": ebs.get("VolumeType"),
+        # AWS: the root volume is deleted by default, all others are kept.
+        "goes": bool(ebs.get("DeleteOnTermination")),
+    }
+    if ebs.get("SnapshotId"):
+        entry["params"], entry["source"] = await _from_snapshot(ctx, ebs, zone)
+        return entry
+    if not ebs.get("VolumeSize"):
+        raise Ec2Error(
+            "MissingParameter", f"The request must contain the parameter size or snapshotId for '{name}'"
+        )
+    offerings = await disk_offerings(ctx)
+    row, size = choose_offering(ctx, offerings, ebs.get("VolumeType"), ebs["VolumeSize"], zone.uuid)
+    speed = performance(ebs.get("VolumeType") or "", row, ebs.get("Iops"))
+    entry["params"] = {"diskofferingid": row["id"], "size": size, **speed}
+    return entry
+
+
+async def _from_snapshot(ctx: Context, ebs: dict[str, Any], zone: Zone) -> tuple[Row, str]:
+    """Return what createVolume is told of a snapshot, and the snapshot's uuid."""
+    snapshot = await resolve_snapshot(ctx, ebs["SnapshotId"])
+    params: Row = {} if snapshot.get("empty") else {"snapshotid": snapshot["id"]}
+    row: Row | None = None
+    if snapshot.get("empty") or snapshot.get("volumetype") == "ROOT":
+        least = gib(snapshot.get("virtualsize") or 0)
+        offerings = await disk_offerings(ctx)
+        row, size = choose_offering(
+            ctx, offerings, ebs.get("VolumeType"), ebs.get("VolumeSize") or least, zone.uuid
+        )
+        params |= {"diskofferingid": row["id"], "size": size}
+    params |= performance(ebs.get("VolumeType") or "", row, ebs.get("Iops"))
+    return params, snapshot["id"]

@@ -1,0 +1,237 @@
+"""Where a launch goes: zone, networks, addresses.
+
+A launch on AWS names a subnet, or a zone, or nothing, and always finds a default subnet. CloudStack wants to be told
+the zone and, except in basic zones, the networks; an account may have none yet, and then one is made.
+"""
+
+import ipaddress
+from dataclasses import dataclass
+from typing import Any
+
+from ec2bridge.ec2.context import Context
+from ec2bridge.ec2.values import known
+from ec2bridge.errors import Ec2Error
+from ec2bridge.ids import KINDS, ec2_id
+from ec2bridge.resources.interfaces import network_interfaces
+from ec2bridge.resources.places.zones import Zone, default_network, resolve_zone, subnet_id, zones
+from ec2bridge.resources.tags import resource_tags
+from ec2bridge.resources.vpcs.default_subnets import make_network
+
+Row = dict[str, Any]
+
+_INSTANCE_LEVEL = {
+    "SubnetId": "subnet ID",
+    "SecurityGroupIds": "security groups",
+    "SecurityGroups": "security groups",
+    "PrivateIpAddress": "private address",
+}
+
+
+@dataclass(slots=True)
+class Nics:
+    """The zone and the NICs of a launch; `rows` are their networks, the default one first."""
+
+    zone: Zone
+    rows: list[Row]
+    addresses: list[str | None]
+    groups: list[str] | None
+    """Groups given with the network interface instead of the machine."""
+    public: bool
+    wanted: list[dict[str, Any]]
+    """The interfaces as the request has them, in device order; with a `Record` where it names one that exists."""
+
+    @property
+    def address(self) -> str | None:
+        """The private address asked for, if any."""
+        return next((address for address in self.addresses if address), None)
+
+    def params(self) -> Row:
+        """The parameters of deployVirtualMachine; a basic zone refuses to be told networks."""
+        if self.zone.basic:
+            return {"ipaddress": self.address}
+        ids = [row["id"] for row in self.rows]
+        macs = [(nic.get("Record") or {}).get("mac") for nic in self.wanted]
+        if len(ids) == 1 and not macs[0]:
+            return {"networkids": ids, "ipaddress": self.address}
+        if not self.address and not any(macs):
+            return {"networkids": ids}
+        # `macaddress` beside `ipaddress` would be ignored; in this list both count.
+        places = zip(ids, self.addresses, macs, strict=True)
+        return {"iptonetworklist": [known(networkid=uuid, ip=ip, mac=mac) for uuid, ip, mac in places]}
+
+    @property
+    def exist(self) -> bool:
+        """Whether the launch takes an interface that exists, which is but one machine's."""
+        return any("Record" in nic for nic in self.wanted)
+
+
+async def nics(ctx: Context, request: dict[str, Any], image: list[Row], found: list[Row]) -> Nics:
+    """Decide zone and networks, of those that there are, from SubnetId, NetworkInterfaces, Placement, or defaults."""
+    wanted = [await _existing(ctx, nic) for nic in _wanted(request)]
+    rows = [_subnet(found, nic["SubnetId"]) for nic in wanted if nic.get("SubnetId")]
+    zone = await _zone(ctx, request, rows, image, found)
+    if not rows and not zone.basic:
+        rows = [await default_network(ctx, zone, found) or await make_network(ctx, zone)]
+    if len(wanted) > 1 and len(rows) != len(wanted):
+        raise Ec2Error("MissingParameter", "Each of several network interfaces needs a SubnetId.")
+    if zone.basic and not rows:
+        rows = [row for row in found if row["zoneid"] == zone.uuid][:1]
+    addresses = [_address(nic, row) for nic, row in zip(wanted, rows, strict=False)]
+    public = _wants_address(wanted[0], rows[0])
+    return Nics(zone, rows, addresses, wanted[0].get("Groups"), public, wanted)
+
+
+async def _existing(ctx: Context, nic: dict[str, Any]) -> dict[str, Any]:
+    """Return what an interface that exists asks for: its subnet, its addresses, its groups."""
+    ident = nic.get("NetworkInterfaceId")
+    if not ident:
+        return nic
+    for member in ("SubnetId", "Groups", "PrivateIpAddress", "PrivateIpAddresses", "Description"):
+        if nic.get(member):
+            raise Ec2Error(
+                "InvalidParameterCombination",
+                f"A network interface ID and a {member} may not be specified on the same network interface",
+            )
+    if nic.get("DeleteOnTermination"):
+        raise Ec2Error(
+            "InvalidParameterCombination",
+            "A network interface may not specify a network interface ID and delete on termination as true",
+        )
+    record = await network_interfaces.required(ctx, ident)
+    secondary = [{"Primary": False, "PrivateIpAddress": address} for address in record["secondary"]]
+    return {
+        **nic,
+        "SubnetId": ec2_id("subnet", record["subnet"]),
+        "PrivateIpAddress": record["address"],
+        "PrivateIpAddresses": secondary,
+        "Groups": record["groups"],
+        "Record": record,
+    }
+
+
+def _wanted(request: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the NICs asked for in device order; a launch without any has one."""
+    specified = sorted(request.get("NetworkInterfaces") or [], key=lambda nic: nic.get("DeviceIndex", 0))
+    if not specified:
+        return [{"SubnetId": request.get("SubnetId"), "PrivateIpAddress": request.get("PrivateIpAddress")}]
+    for name, words in _INSTANCE_LEVEL.items():
+        if request.get(name):
+            raise Ec2Error(
+                "InvalidParameterCombination",
+                f"Network interfaces and an instance-level {words} may not be specified on the same request",
+            )
+    indices = [nic.get("DeviceIndex", 0) for nic in specified]
+    if indices != list(range(len(specified))):
+        raise Ec2Error(
+            "InvalidParameterValue",
+            f"The device indices {indices} are invalid: they must count from 0 without a gap.",
+        )
+    return specified
+
+
+def _subnet(found: list[Row], ident: str) -> Row:
+    for row in found:
+        if ident in (subnet_id(row), row["id"]):
+            return row
+    if not KINDS["subnet"].is_id(ident):
+        raise KINDS["subnet"].refused(ident)
+    raise KINDS["subnet"].missing(ident)
+
+
+async def _zone(
+    ctx: Context, request: dict[str, Any], rows: list[Row], image: list[Row], found: list[Row]
+) -> Zone:
+    placement = request.get("Placement") or {}
+    name = placement.get("AvailabilityZone") or placement.get("AvailabilityZoneId")
+    if rows:
+        zone = await resolve_zone(ctx, rows[0]["zoneid"])
+        if any(row["zoneid"] != zone.uuid for row in rows) or (name and not zone.answers_to(name)):
+            raise Ec2Error(
+                "InvalidParameterValue",
+                f"Value ({name or subnet_id(rows[-1])}) is invalid: subnet {subnet_id(rows[0])} is in availability"
+                f" zone {zone.name}.",
+            )
+        return zone
+    return await resolve_zone(ctx, name) if name else await _default_zone(ctx, image, found)
+
+
+async def _default_zone(ctx: Context, image: list[Row], found: list[Row]) -> Zone:
+    """Return the first zone that has the image and a network; else the first that has the image."""
+    holding = {row["zoneid"] for row in image if row.get("zoneid")}
+    usable = [
+        zone
+        for zone in await zones(ctx)
+        if zone.row.get("allocationstate", "Enabled") == "Enabled" and (not holding or zone.uuid in holding)
+    ]
+    if not usable:
+        raise Ec2Error(
+            "Unsupported", "The image is in no Availability Zone in which instances can be launched."
+        )
+    for zone in usable:
+        if zone.basic or await default_network(ctx, zone, found):
+            return zone
+    return usable[0]
+
+
+def _address(nic: dict[str, Any], row: Row) -> str | None:
+    """Return the private address asked for on a NIC, checked against its subnet."""
+    named = nic.get("PrivateIpAddress")
+    for entry in nic.get("PrivateIpAddresses") or ():
+        if entry.get("Primary"):
+            named = named or entry.get("PrivateIpAddress")
+        else:
+            check_address(entry.get("PrivateIpAddress") or "", row)
+    return check_address(named, row) if named else None
+
+
+def secondary_addresses(nic: dict[str, Any]) -> list[str | None]:
+    """Return the further addresses that an interface is to have: those named, or so many that CloudStack chooses."""
+    named = [
+        entry.get("PrivateIpAddress")
+        for entry in nic.get("PrivateIpAddresses") or ()
+        if not entry.get("Primary")
+    ]
+    return named or [None] * (nic.get("SecondaryPrivateIpAddressCount") or 0)
+
+
+def check_address(named: str, network: Row) -> str:
+    """Refuse an address outside its subnet, and return it."""
+    try:
+        subnet = ipaddress.ip_network(network.get("cidr") or "0.0.0.0/0", strict=False)
+        inside = ipaddress.ip_address(named) in subnet
+    except ValueError:
+        raise Ec2Error(
+            "InvalidParameterValue", f"Value ({named}) for parameter address is invalid."
+        ) from None
+    if not inside:
+        raise Ec2Error(
+            "InvalidParameterValue", f"Address {named} does not fall within the subnet's address range"
+        )
+    return str(named)
+
+
+def has_static_nat(network: Row) -> bool:
+    """Whether a public address can be mapped to machines of a network."""
+    return any(service["name"] == "StaticNat" for service in network.get("service") or ())
+
+
+def _wants_address(nic: dict[str, Any], network: Row) -> bool:
+    """Whether the launch is to acquire a public address; the subnet decides where the request does not."""
+    wanted = nic.get("AssociatePublicIpAddress")
+    if wanted is None:
+        return resource_tags.hidden(network).get("mapPublicIpOnLaunch") == "true"
+    return bool(wanted) and _needs_address(network)
+
+
+def _needs_address(network: Row) -> bool:
+    """Whether AssociatePublicIpAddress means acquiring one; a machine on a public network has one by itself."""
+    if has_static_nat(network):
+        return True
+    cidr = network.get("cidr")
+    if cidr and not ipaddress.ip_network(cidr, strict=False).is_private:
+        return False
+    raise Ec2Error(
+        "UnsupportedOperation",
+        f"The parameter AssociatePublicIpAddress is not supported in {subnet_id(network)}: the network"
+        f" '{network.get('name')}' gives its machines their addresses and has no public ones to map to them.",
+    )

@@ -1,0 +1,211 @@
+"""CloudStack machines as EC2 sees them before they are translated: found by id, listed, with what is remembered."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from ec2bridge.cloudstack.errors import CloudStackError
+from ec2bridge.ec2.context import Context
+from ec2bridge.errors import Ec2Error
+from ec2bridge.ids import KINDS, ec2_id
+from ec2bridge.resources.machines import records as machine_records
+from ec2bridge.resources.machines.states import LAUNCH_KIND, RESERVATION
+from ec2bridge.resources.machines.states import moving as moving
+from ec2bridge.resources.machines.states import state_of as state_of
+from ec2bridge.resources.machines.volumes import all_volumes, by_machine
+
+Row = dict[str, Any]
+
+DETAILS = ["nics", "secgrp", "tmpl", "servoff", "affgrp"]
+"""What listVirtualMachines is asked for: the statistics and volumes that it adds otherwise cost it most of its time."""
+_OVER = frozenset({"Destroyed", "Error"})
+FEW = 4
+"""Up to that many machines are asked for their volumes one by one; for more, all volumes are listed."""
+
+
+@dataclass(slots=True)
+class Machine:
+    """One machine as an action needs it."""
+
+    id: str
+    uuid: str
+    row: Row
+    record: dict[str, Any] | None
+    state: str
+
+
+async def watched_rows(ctx: Context) -> list[Row]:
+    """Return all of the caller's machines, to be looked at alone: most are the same objects as the last time."""
+    rows: list[Row] = await ctx.account.watch("listVirtualMachines", details=DETAILS)
+    return rows
+
+
+async def list_rows(ctx: Context, uuids: Iterable[str] | None = None) -> list[Row]:
+    """Return the caller's machines, or those of them that are named; an unknown uuid is no error."""
+    if uuids is None:
+        return list(await ctx.account.list("listVirtualMachines", details=DETAILS))
+    wanted = set(uuids)
+    if not wanted:
+        return []
+    try:
+        return list(await ctx.account.list("listVirtualMachines", details=DETAILS, ids=sorted(wanted)))
+    except CloudStackError as error:
+        # One id that never existed fails the whole listing, where one that is gone is merely absent.
+        if error.errorcode != 431:
+            raise
+    rows = await ctx.account.list("listVirtualMachines", details=DETAILS)
+    return [row for row in rows if row["id"] in wanted]
+
+
+async def machines(ctx: Context, ids: Iterable[str]) -> list[Machine]:
+    """Return the machines behind instance ids, in their order; the error names those that are unknown."""
+    known = await machine_records.records(ctx)
+    by_id = {
+        ec2_id("i", uuid): uuid for uuid, data in known.items() if data["phase"] != machine_records.UNDONE
+    }
+    uuids = await resolve(ctx, ids, by_id)
+    rows = {row["id"]: row for row in await list_rows(ctx, uuids.values())}
+    for uuid in uuids.values():
+        if uuid in known and uuid not in rows:
+            rows[uuid] = known[uuid]["row"]
+    missing = [ident for ident, uuid in uuids.items() if uuid not in rows]
+    if missing:
+        raise unknown(missing)
+    under_way = moving(ctx)
+    return [
+        Machine(ec2_id("i", u), u, rows[u], known.get(u), state_of(rows[u], known.get(u), under_way.get(u)))
+        for u in dict.fromkeys(uuids.values())
+    ]
+
+
+async def machine(ctx: Context, ident: str) -> Machine:
+    """Return the one machine behind an instance id."""
+    return (await machines(ctx, [ident]))[0]
+
+
+async def user_data(ctx: Context, found: Machine) -> str | None:
+    """Return a machine's user data as it is stored, in Base64; one that goes away has none any more."""
+    if found.state in ("shutting-down", "terminated"):
+        return None
+    answer = await ctx.account.call("getVirtualMachineUserData", virtualmachineid=found.uuid)
+    return (answer.get("virtualmachineuserdata") or {}).get("userdata")
+
+
+async def resolve(ctx: Context, ids: Iterable[str], by_id: Mapping[str, str]) -> dict[str, str]:
+    """Return id → uuid; `by_id` has those that CloudStack may no longer list."""
+    found, missing = {}, []
+    wanted = list(dict.fromkeys(ids))
+    # Together, so that all that are unknown share one listing.
+    outcomes = await asyncio.gather(*(_native(ctx, ident, by_id) for ident in wanted), return_exceptions=True)
+    for ident, outcome in zip(wanted, outcomes, strict=True):
+        if isinstance(outcome, str):
+            found[ident] = outcome
+        elif isinstance(outcome, Ec2Error) and outcome.code.endswith("NotFound"):
+            missing.append(ident)
+        else:
+            raise outcome
+    if missing:
+        raise unknown(missing)
+    return found
+
+
+async def _native(ctx: Context, ident: str, by_id: Mapping[str, str]) -> str:
+    return by_id.get(ident) or await ctx.directory.resolve("instance", ident)
+
+
+def unknown(ids: list[str]) -> Ec2Error:
+    """Return the error for ids that no machine has."""
+    return KINDS["instance"].missing(*ids)
+
+
+async def listed_with_records(
+    ctx: Context, ids: list[str] | None = None
+) -> tuple[list[Row], dict[str, dict[str, Any]]]:
+    """Return the rows of all machines, or of those named that exist, and the records of those that have one.
+
+    Machines that CloudStack no longer lists, but EC2 still shows, are among the rows as their records kept them.
+    """
+    if ids is None:
+        # At the same time: a record written in between only makes the answer a moment older.
+        known, listed = await asyncio.gather(machine_records.records(ctx), watched_rows(ctx))
+        return await _joined(ctx, listed, known, None), known
+    known = await machine_records.records(ctx)
+    uuids = await _known_uuids(ctx, ids, known)
+    return await _joined(ctx, await list_rows(ctx, uuids), known, uuids), known
+
+
+async def _joined(
+    ctx: Context, listed: list[Row], known: Mapping[str, dict[str, Any]], uuids: set[str] | None
+) -> list[Row]:
+    """Put together what CloudStack lists and what the records add, without what EC2 does not show."""
+    rows = [row for row in listed if row.get("state") not in _OVER or not _is_long_gone(row)]
+    if known:
+        rows = [row for row in rows if not _is_hidden(known.get(row["id"]))]
+    rows = await _with_details(ctx, rows)
+    present = {row["id"] for row in rows}
+    for uuid, data in known.items():
+        if uuid not in present and not _is_hidden(data) and (uuids is None or uuid in uuids):
+            rows.append(data["row"])
+    return rows
+
+
+async def survey(
+    ctx: Context, ids: list[str] | None = None
+) -> tuple[list[Row], dict[str, dict[str, Any]], dict[str, list[Row]]]:
+    """Return machines, records and volumes, asked for together where all are wanted."""
+    if ids is None:
+        (rows, known), volumes = await asyncio.gather(listed_with_records(ctx), all_volumes(ctx))
+        return rows, known, volumes
+    rows, known = await listed_with_records(ctx, ids)
+    return rows, known, await volumes_of(ctx, rows)
+
+
+async def _known_uuids(ctx: Context, ids: list[str], known: Mapping[str, Any]) -> set[str]:
+    """Return the uuids behind those ids that mean something; the others are refused where all ids are checked."""
+    by_id = {ec2_id("i", uuid): uuid for uuid in known}
+    found = await asyncio.gather(*(resolve(ctx, [ident], by_id) for ident in ids), return_exceptions=True)
+    uuids: set[str] = set()
+    for outcome in found:
+        if isinstance(outcome, dict):
+            uuids.update(outcome.values())
+        elif not isinstance(outcome, Ec2Error):
+            raise outcome
+    return uuids
+
+
+async def _with_details(ctx: Context, rows: list[Row]) -> list[Row]:
+    """Give back to machines the launch's details that a change made outside EC2 has erased."""
+    if all(RESERVATION in (row.get("details") or ()) for row in rows):
+        return rows
+    copies = {entry.key: entry.value for entry in await ctx.store.list(ctx.owner_id, LAUNCH_KIND)}
+    return [
+        {**row, "details": {**copies[row["id"]], **(row.get("details") or {})}}
+        if row["id"] in copies and RESERVATION not in (row.get("details") or ())
+        else row
+        for row in rows
+    ]
+
+
+def _is_long_gone(row: Row) -> bool:
+    """Whether a machine that is over has been so for longer than EC2 shows it; CloudStack keeps some for days."""
+    changed = datetime.fromisoformat(row.get("lastupdated") or row["created"])
+    return (datetime.now(UTC) - changed).total_seconds() > machine_records.SHOWN
+
+
+def _is_hidden(record: Mapping[str, Any] | None) -> bool:
+    """A launch that was taken back was never answered, so its machines are not shown while they go."""
+    return record is not None and record["phase"] == machine_records.UNDONE
+
+
+async def volumes_of(ctx: Context, rows: list[Row]) -> dict[str, list[Row]]:
+    """Return machine uuid → its volumes, in one listing for many machines."""
+    if len(rows) <= FEW:
+        lists = await asyncio.gather(
+            *(ctx.account.list("listVolumes", virtualmachineid=row["id"]) for row in rows)
+        )
+        found = [volume for volumes in lists for volume in volumes]
+    else:
+        found = await ctx.account.list("listVolumes")
+    return by_machine(found)
