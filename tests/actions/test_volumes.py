@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from ec2bridge import server
-from ec2bridge.actions.storage.volumes import exists, state
+from ec2bridge.resources.volumes.items import exists, state
 from tests.actions.native import Native
 from tests.conftest import REGION, Place
 

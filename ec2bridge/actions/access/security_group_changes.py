@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ec2bridge.actions.access.security_group_rules import by_id, by_key, peer_finder
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import Request, action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.resources.enforcement import rule_jobs
 from ec2bridge.resources.groups import security_groups
+from ec2bridge.resources.groups.rule_lookup import by_id, by_key, peer_finder
 from ec2bridge.resources.groups.rules import Rule, cidr_of, description, protocol_and_ports, wanted
 from ec2bridge.resources.groups.security_groups import Group, Groups
 from ec2bridge.resources.tags import resource_tags

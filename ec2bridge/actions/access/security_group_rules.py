@@ -4,19 +4,16 @@ Clients name rules by permissions that nest ranges and groups, by flat members o
 come down to `Rule`; everything is checked before CloudStack is asked to change anything.
 """
 
-from collections.abc import Callable
-from functools import partial
-
 from ec2bridge.ec2 import filters
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.describe import Ids, Item, describe
 from ec2bridge.ec2.filters import TAGS
 from ec2bridge.ec2.registry import Request, action
 from ec2bridge.errors import Ec2Error
-from ec2bridge.ids import KINDS
 from ec2bridge.resources.enforcement import rule_jobs
 from ec2bridge.resources.groups import security_groups
 from ec2bridge.resources.groups.items import revoked_item, rule_item
+from ec2bridge.resources.groups.rule_lookup import by_id, by_key, peer_finder
 from ec2bridge.resources.groups.rules import Rule, wanted
 from ec2bridge.resources.groups.security_groups import Group, Groups
 from ec2bridge.resources.tags import resource_tags
@@ -110,20 +107,6 @@ def _flat_permissions(request: Request) -> list[Request]:
     return [{**permission, "UserIdGroupPairs": pairs} for permission in chosen]
 
 
-def peer_finder(ctx: Context, known: Groups, group: Group) -> Callable[[Request], str]:
-    """A function that finds the id of the group that an entry of UserIdGroupPairs names."""
-    return partial(_peer_id, ctx, known, group)
-
-
-def _peer_id(ctx: Context, known: Groups, group: Group, pair: Request) -> str:
-    owner = pair.get("UserId")
-    if owner not in (None, "", group.owner_id, ctx.owner_id):
-        named = pair.get("GroupId") or pair.get("GroupName")
-        sentence = f"The security group '{named}' of account '{owner}' cannot be seen from this account."
-        raise Ec2Error("InvalidGroup.NotFound", sentence)
-    return known.find(pair.get("GroupId"), pair.get("GroupName"), group.vpc_id).id
-
-
 @action(
     "RevokeSecurityGroupIngress",
     honours=(*_HONOURED, "SecurityGroupRuleIds"),
@@ -156,21 +139,3 @@ async def _revoke(ctx: Context, request: Request, *, egress: bool) -> Request:
     rules = [by_id(present, ident) for ident in idents] + [by_key(present, rule) for rule in described]
     await rule_jobs.revoke(ctx, known, group, list(dict.fromkeys(rules)))
     return {"Return": True, "RevokedSecurityGroupRules": [revoked_item(group, rule) for rule in rules]}
-
-
-def by_id(present: list[Rule], ident: str) -> Rule:
-    """The rule of an id, or InvalidSecurityGroupRuleId.NotFound."""
-    kind = KINDS["security-group-rule"]
-    found = next((rule for rule in present if ident in (rule.id, rule.uuid)), None)
-    if found is None:
-        raise kind.missing(ident) if kind.is_id(ident) else kind.refused(ident)
-    return found
-
-
-def by_key(present: list[Rule], asked: Rule) -> Rule:
-    """The rule that lets the same through, or InvalidPermission.NotFound."""
-    found = next((rule for rule in present if rule == asked), None)
-    if found is None:
-        sentence = "The specified rule does not exist in this security group."
-        raise Ec2Error("InvalidPermission.NotFound", sentence)
-    return found

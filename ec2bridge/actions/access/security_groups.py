@@ -21,7 +21,7 @@ from ec2bridge.resources.groups import security_groups
 from ec2bridge.resources.groups.items import arn, group_item
 from ec2bridge.resources.groups.security_groups import DEFAULT, Group, Groups
 from ec2bridge.resources.interfaces import network_interfaces
-from ec2bridge.resources.places.zones import resolve_vpc
+from ec2bridge.resources.places.networks import resolve_vpc
 from ec2bridge.resources.tags import resource_tags
 
 _ALLOWED = re.compile(r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{1,255}")

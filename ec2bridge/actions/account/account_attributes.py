@@ -9,7 +9,7 @@ from typing import Any
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import action
 from ec2bridge.errors import Ec2Error
-from ec2bridge.resources.places.zones import default_vpc_id
+from ec2bridge.resources.places.networks import default_vpc_id
 
 # CloudStack's resource types: 0 is user_vm, 1 is public_ip.
 LIMITS = {"max-instances": "0", "max-elastic-ips": "1", "vpc-max-elastic-ips": "1"}

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from ec2bridge.actions.instances.instance_changes import changeable
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.describe import Ids, Item, describe
 from ec2bridge.ec2.registry import action
@@ -10,6 +9,7 @@ from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
 from ec2bridge.resources.instance_types import type_of, type_table
 from ec2bridge.resources.instances import cpu_credits
+from ec2bridge.resources.instances.changes import changeable
 from ec2bridge.resources.machines.lookup import listed_with_records
 from ec2bridge.resources.tags import resource_tags
 

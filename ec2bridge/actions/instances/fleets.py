@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ec2bridge.actions.instances.run_instances import launch_marked
 from ec2bridge.cloudstack.errors import CloudStackError, to_ec2
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
 from ec2bridge.resources.launches import launch_templates
+from ec2bridge.resources.launches.launch import launch_marked
 from ec2bridge.resources.launches.leases import require
 
 _CONFIGS = "LaunchTemplateConfigs"

@@ -7,13 +7,13 @@ is chosen of metadata is kept and told.
 
 from typing import Any
 
-from ec2bridge.actions.instances.instance_changes import change, changeable
-from ec2bridge.actions.instances.placement_groups import find
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.resources.instances import metadata_options
+from ec2bridge.resources.instances.changes import change, changeable
 from ec2bridge.resources.machines.lookup import machine, machines
+from ec2bridge.resources.placement_groups import find
 from ec2bridge.resources.tags import resource_tags
 
 

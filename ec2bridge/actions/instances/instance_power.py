@@ -6,7 +6,6 @@ shown until the job ends, and what can be refused is refused before.
 """
 
 import logging
-from collections.abc import Iterable
 from typing import Any
 
 from ec2bridge.cloudstack.errors import CloudStackError
@@ -15,7 +14,7 @@ from ec2bridge.ec2.batches import for_each
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import action
 from ec2bridge.errors import Ec2Error
-from ec2bridge.resources.machines.lookup import Machine, machines
+from ec2bridge.resources.machines.lookup import Machine, machines, refuse_unless
 from ec2bridge.resources.machines.records import timestamp
 from ec2bridge.resources.machines.states import STOP_KIND, STOP_LOCK, moving, state_item
 from ec2bridge.resources.tags import resource_tags
@@ -62,14 +61,6 @@ async def reboot_instances(ctx: Context, request: dict[str, Any]) -> None:
     found = await machines(ctx, request["InstanceIds"])
     refuse_unless(found, ("pending", "running"), "rebooted")
     await _submit_all(ctx, "rebootVirtualMachine", found, "running")
-
-
-def refuse_unless(found: Iterable[Machine], states: tuple[str, ...], done: str) -> None:
-    """Raise IncorrectInstanceState for the first machine in another state, before anything is changed."""
-    for machine in found:
-        if machine.state not in states:
-            sentence = f"The instance '{machine.id}' is not in a state from which it can be {done}."
-            raise Ec2Error("IncorrectInstanceState", sentence)
 
 
 def _change(machine: Machine, changed: list[Machine], state: str) -> dict[str, Any]:

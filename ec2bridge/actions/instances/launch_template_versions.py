@@ -7,14 +7,13 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from ec2bridge.actions.instances.launch_templates import NAMED
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.describe import Item, describe
 from ec2bridge.ec2.registry import action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
 from ec2bridge.resources.launches import launch_templates
-from ec2bridge.resources.launches.launch_templates import DEFAULT, LATEST, Template
+from ec2bridge.resources.launches.launch_templates import DEFAULT, LATEST, NAMED, Template
 
 _DATA = "LaunchTemplateData"
 _OF_ALL = (

@@ -16,11 +16,9 @@ from ec2bridge.resources.instances import cpu_credits
 from ec2bridge.resources.instances.facts import gather_facts
 from ec2bridge.resources.instances.translation import instance
 from ec2bridge.resources.launches import launch_templates
-from ec2bridge.resources.launches.launch_templates import KIND, Template
+from ec2bridge.resources.launches.launch_templates import KIND, NAMED, Template
 from ec2bridge.resources.machines.lookup import machine, user_data, volumes_of
 from ec2bridge.resources.tags import resource_tags
-
-NAMED = ("LaunchTemplateId", "LaunchTemplateName")
 
 
 def item(template: Template, tags: list[dict[str, str]]) -> Item:

@@ -15,6 +15,7 @@ from ec2bridge.ec2.filters import TAGS
 from ec2bridge.ec2.registry import action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
+from ec2bridge.resources.placement_groups import STRATEGIES, find, rows
 from ec2bridge.resources.tags import resource_tags
 
 Row = dict[str, Any]
@@ -26,14 +27,6 @@ TYPES = MappingProxyType(
     }
 )
 """Strategy → affinity types that serve it, the better first."""
-STRATEGIES = MappingProxyType(
-    {
-        "host affinity": "cluster",
-        "non-strict host affinity": "cluster",
-        "host anti-affinity": "spread",
-        "non-strict host anti-affinity": "spread",
-    }
-)
 
 
 @action(
@@ -49,7 +42,7 @@ async def create_placement_group(ctx: Context, request: dict[str, Any]) -> dict[
     if not name:
         raise Ec2Error("MissingParameter", "The request must contain the parameter groupName")
     kind = await _type(ctx, request.get("Strategy") or "cluster")
-    if any(row["name"] == name for row in await _rows(ctx)):
+    if any(row["name"] == name for row in await rows(ctx)):
         raise Ec2Error("InvalidPlacementGroup.Duplicate", f"The placement group '{name}' already exists.")
     row = await ctx.account.job("createAffinityGroup", name=name, type=kind)
     await resource_tags.attach(ctx, "placement-group", row["id"], tags)
@@ -73,11 +66,6 @@ async def _type(ctx: Context, strategy: str) -> str:
             " of that kind.",
         )
     return found
-
-
-async def _rows(ctx: Context) -> list[Row]:
-    """Return the groups that users choose themselves: a dedication is the administrator's."""
-    return [row for row in await ctx.account.list("listAffinityGroups") if row.get("type") in STRATEGIES]
 
 
 def _item(ctx: Context, row: Row, tags: list[dict[str, str]]) -> Item:
@@ -116,9 +104,9 @@ def _item(ctx: Context, row: Row, tags: list[dict[str, str]]) -> Item:
 )
 async def describe_placement_groups(ctx: Context, request: dict[str, Any]) -> list[Item]:
     """Return the caller's groups."""
-    rows = await _rows(ctx)
-    tags = await resource_tags.merged(ctx, "placement-group", rows)
-    return [_item(ctx, row, tags[row["id"]]) for row in rows]
+    found = await rows(ctx)
+    tags = await resource_tags.merged(ctx, "placement-group", found)
+    return [_item(ctx, row, tags[row["id"]]) for row in found]
 
 
 @action("DeletePlacementGroup", honours=("GroupName",), native=("deleteAffinityGroup", "listAffinityGroups"))
@@ -132,11 +120,3 @@ async def delete_placement_group(ctx: Context, request: dict[str, Any]) -> None:
         )
     await ctx.account.job("deleteAffinityGroup", id=row["id"])
     await resource_tags.forget(ctx, "placement-group", row["id"])
-
-
-async def find(ctx: Context, name: str) -> Row:
-    """Return the group of that name, or raise InvalidPlacementGroup.Unknown."""
-    for row in await _rows(ctx):
-        if name in (row["name"], ec2_id("pg", row["id"])):
-            return row
-    raise Ec2Error("InvalidPlacementGroup.Unknown", f"The Placement Group '{name}' is unknown.")

@@ -4,24 +4,11 @@ One EC2 call launches several machines or none, and is answered as soon as Cloud
 to do for each (its address, its volumes) goes on in the background, and the machine is `pending` until it is done.
 """
 
-import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import action
-from ec2bridge.resources.enforcement import tiers
-from ec2bridge.resources.groups import security_groups
-from ec2bridge.resources.instances.cache import instances
-from ec2bridge.resources.instances.facts import gather_facts, group_uuids
-from ec2bridge.resources.interfaces import network_interfaces
-from ec2bridge.resources.launches import completion, launch_templates
-from ec2bridge.resources.launches.deploy import deploy_all, equip, look, take_back
-from ec2bridge.resources.launches.leases import lease
-from ec2bridge.resources.launches.network import secondary_addresses
-from ec2bridge.resources.launches.plan import Launch, plan
-from ec2bridge.resources.machines.records import LAUNCHING, Record, carry_on, trimmed
-from ec2bridge.resources.machines.states import KEY_NAMES, LAUNCH_KIND
+from ec2bridge.resources.launches.launch import launch_marked
 from ec2bridge.resources.volumes.types import PLAIN_SPEED
 
 Row = dict[str, Any]
@@ -105,112 +92,3 @@ Row = dict[str, Any]
 async def run_instances(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Launch between MinCount and MaxCount machines; the answer comes as soon as CloudStack has accepted them."""
     return await launch_marked(ctx, request, {})
-
-
-async def launch_marked(ctx: Context, request: dict[str, Any], marks: dict[str, str]) -> dict[str, Any]:
-    """Launch what the request and its launch template ask for; `marks` are tags of AWS's own on the machines."""
-    request, origin = await launch_templates.applied(ctx, request)
-    launch = await plan(ctx, request)
-    launch.params |= await lease(ctx, request)
-    launch.tags["instance"] |= {**origin, **marks}
-    async with tiers.joining(ctx, launch.nics.rows, launch.groups):
-        accepted = await deploy_all(ctx, launch)
-        try:
-            await equip(ctx, launch, accepted)
-            rows = await look(ctx, launch, accepted)
-            await _hand_over(ctx, launch, accepted, rows)
-        except BaseException:
-            await asyncio.shield(take_back(ctx, launch, accepted))
-            raise
-    return await _reservation(ctx, launch, rows, accepted)
-
-
-async def _hand_over(ctx: Context, launch: Launch, accepted: list[Row], rows: list[Row]) -> None:
-    """Write down what is left to do for each machine, and have it done in the background."""
-    by_id = {row["id"]: row for row in rows}
-    for entry in accepted:
-        row = by_id[entry["id"]]
-        data = {
-            "phase": LAUNCHING,
-            "row": trimmed(row),
-            "job": entry["jobid"],
-            "address": entry.get("address"),
-            "made": [],
-            "todo": {
-                "address": "address" in entry,
-                "address_job": entry.get("address_job"),
-                "network": launch.nics.rows[0]["id"] if launch.nics.rows else None,
-                "vpcs": tiers.vpcs_of(launch.nics.rows),
-                "volumes": launch.disks.extra,
-                "keep_root": launch.disks.keep_root,
-                "root_type": launch.disks.root_type,
-                "tags": launch.tags,
-                "nics": [nic["id"] for nic in row.get("nic", ())],
-                "addresses": _secondary(launch, row),
-            },
-        }
-        record = Record(ctx, entry["id"], data)
-        await record.save()
-        await _keep_interfaces(ctx, launch, row)
-        await ctx.store.put(ctx.owner_id, LAUNCH_KIND, entry["id"], _own_details(row))
-        carry_on(record, completion.settle)
-
-
-def _nics(launch: Launch, row: Row) -> Iterator[tuple[int, Row, Row]]:
-    """Yield device index, request and NIC of each interface of a machine; it has one in a network."""
-    by_network = {nic["networkid"]: nic for nic in row.get("nic", ())}
-    for place, (wanted, network) in enumerate(zip(launch.nics.wanted, launch.nics.rows, strict=False)):
-        if network["id"] in by_network:
-            yield place, wanted, by_network[network["id"]]
-
-
-def _secondary(launch: Launch, row: Row) -> list[Row]:
-    """Return the further addresses that are to be added to the NICs of a machine."""
-    return [
-        {"nic": nic["id"], "address": address, "number": number}
-        for _, wanted, nic in _nics(launch, row)
-        for number, address in enumerate(secondary_addresses(wanted))
-    ]
-
-
-async def _keep_interfaces(ctx: Context, launch: Launch, row: Row) -> None:
-    """Write down which NIC an interface has become, and what a NIC has no place for."""
-    for place, wanted, nic in _nics(launch, row):
-        stays = wanted.get("DeleteOnTermination") is False
-        if "Record" in wanted:
-            record = {
-                **wanted["Record"],
-                "keep": True if wanted.get("DeleteOnTermination") is None else stays,
-            }
-            await network_interfaces.put(ctx, network_interfaces.attached(record, nic, row["id"], place))
-        elif stays or wanted.get("Description"):
-            record = network_interfaces.of_nic(nic, row["id"], place)
-            kept = {"keep": stays, "description": wanted.get("Description") or ""}
-            await network_interfaces.put(ctx, {**record, **kept, "groups": await _group_ids(ctx, row)})
-
-
-async def _group_ids(ctx: Context, row: Row) -> list[str]:
-    uuids = set(group_uuids(row))
-    known = await security_groups.groups(ctx)
-    return [group.id for group in known if uuids & {group.uuid, (group.row or {}).get("id")}]
-
-
-def _own_details(row: Row) -> Row:
-    """Return the details that a change made outside EC2 might erase, and that cannot be told otherwise."""
-    details = row.get("details") or {}
-    return {
-        name: value for name, value in details.items() if name.startswith("ec2bridge.") or name == KEY_NAMES
-    }
-
-
-async def _reservation(ctx: Context, launch: Launch, rows: list[Row], accepted: list[Row]) -> dict[str, Any]:
-    """Return the launch as EC2 answers it: every machine pending, without its volumes yet."""
-    under_way = {row["id"]: {"phase": LAUNCHING} for row in rows}
-    facts = await gather_facts(ctx, rows, under_way)
-    items = instances(ctx, facts, rows)
-    return {
-        "ReservationId": items[0]["_Reservation"],
-        "OwnerId": items[0]["_Owner"],
-        "Groups": [],
-        "Instances": [item["_Public"] for item in items],
-    }

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from ec2bridge.actions.instances.run_instances import launch_marked
 from ec2bridge.ec2 import quotas
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.describe import Ids, Item, describe
@@ -18,6 +17,7 @@ from ec2bridge.ec2.filters import TAGS
 from ec2bridge.ec2.registry import action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id
+from ec2bridge.resources.launches.launch import launch_marked
 from ec2bridge.resources.launches.leases import require
 from ec2bridge.resources.machines import lookup as machine_lookup
 from ec2bridge.resources.tags import resource_tags

@@ -18,8 +18,8 @@ from ec2bridge.ids import KINDS
 from ec2bridge.resources.addresses import elastic_ips, nat_gateways, nat_items
 from ec2bridge.resources.addresses.elastic_ips import Row, Target
 from ec2bridge.resources.enforcement import firewall
-from ec2bridge.resources.launches.network import has_static_nat
-from ec2bridge.resources.places.zones import Zone, default_network, networks, resolve_zone, vpc_rows, zones
+from ec2bridge.resources.places.networks import default_network, has_static_nat, networks, vpc_rows
+from ec2bridge.resources.places.zones import Zone, resolve_zone, zones
 from ec2bridge.resources.tags import resource_tags
 from ec2bridge.resources.vpcs import source_nat
 from ec2bridge.resources.vpcs.default_subnets import make_network

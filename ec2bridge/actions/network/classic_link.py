@@ -5,7 +5,7 @@ from ec2bridge.ec2.describe import Ids, Item, describe
 from ec2bridge.ec2.filters import TAGS
 from ec2bridge.ec2.registry import Request
 from ec2bridge.ids import ec2_id
-from ec2bridge.resources.places.zones import vpc_rows
+from ec2bridge.resources.places.networks import vpc_rows
 from ec2bridge.resources.tags import resource_tags
 
 

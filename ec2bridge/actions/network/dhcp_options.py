@@ -6,7 +6,7 @@ AWS's word "default" stands for no set of options; that is what every VPC has.
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import Request, action
 from ec2bridge.ids import KINDS
-from ec2bridge.resources.places.zones import resolve_vpc
+from ec2bridge.resources.places.networks import resolve_vpc
 
 
 @action("AssociateDhcpOptions", honours=("VpcId", "DhcpOptionsId"), native=("listVPCs",))

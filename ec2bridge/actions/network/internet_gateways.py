@@ -15,7 +15,7 @@ from ec2bridge.ec2.registry import Request, action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
 from ec2bridge.resources.addresses import nat_gateways
-from ec2bridge.resources.places.zones import resolve_vpc
+from ec2bridge.resources.places.networks import resolve_vpc
 from ec2bridge.resources.tags import resource_tags
 from ec2bridge.resources.vpcs import route_tables
 from ec2bridge.resources.vpcs.route_tables import GATEWAY, Gateway

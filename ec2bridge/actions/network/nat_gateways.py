@@ -11,7 +11,7 @@ from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
 from ec2bridge.resources.addresses import elastic_ips, nat_gateways, nat_items
 from ec2bridge.resources.addresses.nat_gateways import AVAILABLE, KIND, PENDING, Gateway
-from ec2bridge.resources.places.zones import resolve_subnet
+from ec2bridge.resources.places.networks import resolve_subnet
 from ec2bridge.resources.tags import resource_tags
 
 Row = dict[str, Any]

@@ -16,7 +16,7 @@ from ec2bridge.resources.enforcement import tiers
 from ec2bridge.resources.network_acls import defaults as acl_defaults
 from ec2bridge.resources.network_acls import lists as acl_lists
 from ec2bridge.resources.network_acls.lists import ACL, Acl
-from ec2bridge.resources.places.zones import resolve_vpc
+from ec2bridge.resources.places.networks import resolve_vpc
 from ec2bridge.resources.tags import resource_tags
 
 

@@ -12,12 +12,12 @@ from ec2bridge.ec2.registry import action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id
 from ec2bridge.resources.enforcement import tiers
-from ec2bridge.resources.instances.facts import gather_facts, group_uuids
+from ec2bridge.resources.instances.facts import gather_facts
 from ec2bridge.resources.instances.translation import instance
 from ec2bridge.resources.interfaces import network_interfaces
 from ec2bridge.resources.interfaces.network_interfaces import Record
-from ec2bridge.resources.machines.lookup import Machine, list_rows, machine
-from ec2bridge.resources.places.zones import resolve_subnet
+from ec2bridge.resources.machines.lookup import Machine, group_uuids, list_rows, machine
+from ec2bridge.resources.places.networks import resolve_subnet
 
 Row = dict[str, Any]
 Item = dict[str, Any]

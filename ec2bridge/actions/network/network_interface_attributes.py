@@ -6,14 +6,14 @@ changed through its primary interface. Those of an interface that is not attache
 
 from typing import Any
 
-from ec2bridge.actions.instances.instance_changes import change, refuse_unchecked
-from ec2bridge.actions.network.network_interfaces import describe_network_interfaces
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.describe import Item
 from ec2bridge.ec2.registry import Request, action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS
 from ec2bridge.resources.groups import security_groups
+from ec2bridge.resources.instances.changes import change, refuse_unchecked
+from ec2bridge.resources.instances.interface_items import every
 from ec2bridge.resources.interfaces import network_interfaces
 from ec2bridge.resources.machines.lookup import machine
 
@@ -27,7 +27,7 @@ _MEMBERS = {
 
 async def _interface(ctx: Context, request: Request) -> Item:
     ident = request.get("NetworkInterfaceId") or ""
-    for item in await describe_network_interfaces(ctx, {}):
+    for item in await every(ctx):
         if ident in (item["NetworkInterfaceId"], item["_Uuid"]):
             return item
     kind = KINDS["network-interface"]

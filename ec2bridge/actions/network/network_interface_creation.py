@@ -2,15 +2,16 @@
 
 from typing import Any
 
-from ec2bridge.actions.network.network_interfaces import free_items
 from ec2bridge.ec2 import quotas
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.resources.groups import security_groups
+from ec2bridge.resources.instances.interface_items import free_items
 from ec2bridge.resources.interfaces import addresses as interface_addresses
 from ec2bridge.resources.interfaces import network_interfaces
-from ec2bridge.resources.places.zones import resolve_subnet, resolve_zone, subnet_id, vpc_id_of_network
+from ec2bridge.resources.places.networks import resolve_subnet, subnet_id, vpc_id_of_network
+from ec2bridge.resources.places.zones import resolve_zone
 from ec2bridge.resources.tags import resource_tags
 
 Row = dict[str, Any]

@@ -9,9 +9,9 @@ from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
 from ec2bridge.resources.interfaces import addresses as interface_addresses
 from ec2bridge.resources.interfaces import network_interfaces
-from ec2bridge.resources.launches.network import check_address
+from ec2bridge.resources.interfaces.addresses import check_address
 from ec2bridge.resources.machines.lookup import list_rows
-from ec2bridge.resources.places.zones import resolve_subnet
+from ec2bridge.resources.places.networks import resolve_subnet
 
 Row = dict[str, Any]
 

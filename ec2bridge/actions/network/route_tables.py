@@ -16,7 +16,7 @@ from ec2bridge.ec2.registry import Request, action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id
 from ec2bridge.resources.addresses import nat_gateways
-from ec2bridge.resources.places.zones import (
+from ec2bridge.resources.places.networks import (
     resolve_subnet,
     resolve_vpc,
     subnet_id,

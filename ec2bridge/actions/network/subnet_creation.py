@@ -9,7 +9,6 @@ import asyncio
 import ipaddress
 from typing import Any
 
-from ec2bridge.actions.network.subnets import subnet_item
 from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import Request, action
@@ -18,23 +17,23 @@ from ec2bridge.ids import ec2_id
 from ec2bridge.resources.addresses import nat_gateways
 from ec2bridge.resources.enforcement import firewall, tiers
 from ec2bridge.resources.interfaces import network_interfaces
-from ec2bridge.resources.launches.network import has_static_nat
 from ec2bridge.resources.machines import lookup as machine_lookup
 from ec2bridge.resources.machines import records as machine_records
 from ec2bridge.resources.places import pending_deletion
-from ec2bridge.resources.places.zones import (
-    Zone,
+from ec2bridge.resources.places.networks import (
     default_network,
+    has_static_nat,
     resolve_subnet,
     resolve_vpc,
-    resolve_zone,
     subnet_id,
-    zones,
 )
+from ec2bridge.resources.places.zones import Zone, resolve_zone, zones
 from ec2bridge.resources.tags import resource_tags
 from ec2bridge.resources.vpcs import route_tables
 from ec2bridge.resources.vpcs.default_subnets import make_network, network_offering
-from ec2bridge.resources.vpcs.offerings import ZONE_TAG, cidr_block, default_list, has_vpcs, tier_offering
+from ec2bridge.resources.vpcs.offerings import ZONE_TAG, default_list, has_vpcs, tier_offering
+from ec2bridge.resources.vpcs.ranges import cidr_block
+from ec2bridge.resources.vpcs.subnet_items import subnet_item
 
 Row = dict[str, Any]
 

@@ -9,7 +9,6 @@ import asyncio
 import itertools
 from typing import Any
 
-from ec2bridge.actions.network.vpcs import ATTRIBUTES, attribute_value, vpc_item
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import Request, action
 from ec2bridge.errors import Ec2Error
@@ -18,10 +17,12 @@ from ec2bridge.resources.enforcement import group_removal
 from ec2bridge.resources.network_acls import tier_lists
 from ec2bridge.resources.network_acls.lists import MADE_DEFAULT
 from ec2bridge.resources.places import pending_deletion
-from ec2bridge.resources.places.zones import networks, resolve_vpc
+from ec2bridge.resources.places.networks import networks, resolve_vpc
 from ec2bridge.resources.tags import resource_tags
 from ec2bridge.resources.vpcs import route_tables
-from ec2bridge.resources.vpcs.offerings import cidr_block, vpc_offering, vpc_zone
+from ec2bridge.resources.vpcs.items import ATTRIBUTES, attribute_value, vpc_item
+from ec2bridge.resources.vpcs.offerings import vpc_offering, vpc_zone
+from ec2bridge.resources.vpcs.ranges import cidr_block
 
 Row = dict[str, Any]
 

@@ -7,14 +7,15 @@ subnets may overlap.
 
 from typing import Any
 
-from ec2bridge.ec2.context import Context, owner_of
+from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.describe import Ids, Item, describe
 from ec2bridge.ec2.filters import TAGS
 from ec2bridge.ec2.registry import action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
-from ec2bridge.resources.places.zones import default_vpc_id, resolve_vpc, vpc_rows
+from ec2bridge.resources.places.networks import default_vpc_id, resolve_vpc, vpc_rows
 from ec2bridge.resources.tags import resource_tags
+from ec2bridge.resources.vpcs.items import ATTRIBUTES, attribute_value, vpc_item
 
 Row = dict[str, Any]
 
@@ -51,38 +52,6 @@ async def describe_vpcs(ctx: Context, request: dict[str, Any]) -> list[Item]:
     return [vpc_item(ctx, row, tags[row["id"]]) for row in rows]
 
 
-def vpc_item(ctx: Context, row: Row, tags: list[dict[str, str]]) -> Item:
-    """Return a VPC; `default` in the row marks the one that only the bridge knows."""
-    default = bool(row.get("default"))
-    return {
-        "VpcId": default_vpc_id(ctx) if default else ec2_id("vpc", row["id"]),
-        "OwnerId": ctx.owner_id if default else owner_of(row),
-        "State": "available" if row["state"] == "Enabled" else "pending",
-        "CidrBlock": row["cidr"],
-        "CidrBlockAssociationSet": [
-            {
-                "AssociationId": ec2_id("vpc-cidr-assoc", row["id"]),
-                "CidrBlock": row["cidr"],
-                "CidrBlockState": {"State": "associated"},
-            }
-        ],
-        "Ipv6CidrBlockAssociationSet": [],
-        # AWS's word for "no set of DHCP options"; CloudStack's routers answer DHCP by themselves.
-        "DhcpOptionsId": "default",
-        "InstanceTenancy": "default",
-        "IsDefault": default,
-        "BlockPublicAccessStates": {"InternetGatewayBlockMode": "off"},
-        "Tags": tags,
-    }
-
-
-ATTRIBUTES = {
-    "enableDnsSupport": "EnableDnsSupport",
-    "enableDnsHostnames": "EnableDnsHostnames",
-    "enableNetworkAddressUsageMetrics": "EnableNetworkAddressUsageMetrics",
-}
-
-
 @action("DescribeVpcAttribute", honours=("VpcId", "Attribute"), native=("listVPCs",))
 async def describe_vpc_attribute(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Return one attribute of a VPC."""
@@ -94,13 +63,3 @@ async def describe_vpc_attribute(ctx: Context, request: dict[str, Any]) -> dict[
     row = await resolve_vpc(ctx, vpc)
     vpc_id = default_vpc_id(ctx) if row.get("default") else ec2_id("vpc", row["id"])
     return {"VpcId": vpc_id, ATTRIBUTES[attribute]: {"Value": attribute_value(row, attribute)}}
-
-
-def attribute_value(row: Row, attribute: str) -> bool:
-    """Return whether a VPC has an attribute: what was set through EC2 (a reserved tag), else what CloudStack does."""
-    chosen = resource_tags.hidden(row).get(attribute)
-    if chosen is not None:
-        return chosen == "true"
-    # A router with the Dns service answers names; public names for machines CloudStack does not make.
-    services = {service["name"] for service in row.get("service") or ()}
-    return attribute == "enableDnsSupport" and (bool(row.get("default")) or "Dns" in services)

@@ -7,13 +7,12 @@ it; one under another name does not exist here and is refused.
 
 from typing import Any
 
-from ec2bridge.actions.storage.snapshot_copies import require_region
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
 from ec2bridge.resources.images.lookup import image_rows, resolve_image
-from ec2bridge.resources.places.zones import Zone, resolve_zone, zones
+from ec2bridge.resources.places.zones import Zone, require_region, resolve_zone, zones
 from ec2bridge.resources.tags import resource_tags
 
 Row = dict[str, Any]

@@ -12,7 +12,6 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
-from ec2bridge.actions.instances.instance_power import refuse_unless
 from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2 import background
 from ec2bridge.ec2.context import Context
@@ -24,7 +23,7 @@ from ec2bridge.resources.images.lookup import ENA, MACHINE, SNAPSHOT, SRIOV, Roo
 from ec2bridge.resources.images.records import keep
 from ec2bridge.resources.images.sources import from_snapshot, from_url
 from ec2bridge.resources.machines.devices import is_root
-from ec2bridge.resources.machines.lookup import Machine, machine, moving, volumes_of
+from ec2bridge.resources.machines.lookup import Machine, machine, moving, refuse_unless, volumes_of
 from ec2bridge.resources.snapshots import lookup as snapshots
 from ec2bridge.resources.snapshots.lookup import take
 from ec2bridge.resources.tags import resource_tags

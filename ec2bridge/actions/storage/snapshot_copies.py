@@ -11,22 +11,12 @@ from ec2bridge.ec2.registry import action
 from ec2bridge.ec2.values import native_time
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id, own_uuid
-from ec2bridge.resources.places.zones import resolve_zone
+from ec2bridge.resources.places.zones import require_region, resolve_zone
 from ec2bridge.resources.snapshots import empty as empty_snapshots
 from ec2bridge.resources.snapshots.lookup import describe_with, require_completed, resolve_snapshot
 from ec2bridge.resources.tags import resource_tags
 
 Row = dict[str, Any]
-
-
-def require_region(ctx: Context, region: str | None) -> None:
-    """Refuse a source in another region: the bridge knows one CloudStack."""
-    if region and region != ctx.settings.region:
-        raise Ec2Error(
-            "UnsupportedOperation",
-            f"The parameter SourceRegion with the value '{region}' is not supported: this endpoint knows the region"
-            f" {ctx.settings.region} alone.",
-        )
 
 
 @action(

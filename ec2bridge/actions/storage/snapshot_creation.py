@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from ec2bridge.actions.storage.volumes import resolve_volume
 from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.describe import Item
@@ -21,6 +20,7 @@ from ec2bridge.resources.places.zones import Zone, zones
 from ec2bridge.resources.snapshots import lookup as snapshots
 from ec2bridge.resources.snapshots.lookup import answer, check_volume, take
 from ec2bridge.resources.tags import resource_tags
+from ec2bridge.resources.volumes.items import resolve_volume
 
 Row = dict[str, Any]
 

@@ -6,7 +6,6 @@ not follow from the number is remembered on the volume before the job starts, so
 
 from typing import Any
 
-from ec2bridge.actions.storage.volumes import attachment, require_state, resolve_volume
 from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import action
@@ -22,6 +21,7 @@ from ec2bridge.resources.machines.devices import (
 from ec2bridge.resources.machines.lookup import Machine, machine
 from ec2bridge.resources.machines.states import KEEP_MARK
 from ec2bridge.resources.tags import resource_tags
+from ec2bridge.resources.volumes.items import attachment, require_state, resolve_volume
 
 Row = dict[str, Any]
 

@@ -8,7 +8,6 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
-from ec2bridge.actions.storage.volumes import require_state, resolve_volume
 from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.describe import Ids, Item, describe
@@ -17,6 +16,7 @@ from ec2bridge.ec2.values import gib, known, moment
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id, is_uuid
 from ec2bridge.resources.tags import resource_tags
+from ec2bridge.resources.volumes.items import require_state, resolve_volume
 from ec2bridge.resources.volumes.types import (
     PLAIN_SPEED,
     TYPE_MARK,

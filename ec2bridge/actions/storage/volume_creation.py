@@ -8,7 +8,6 @@ import asyncio
 from contextlib import suppress
 from typing import Any
 
-from ec2bridge.actions.storage.volumes import resolve_volume, volume_items
 from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import action
@@ -17,6 +16,7 @@ from ec2bridge.errors import Ec2Error
 from ec2bridge.resources.places.zones import Zone, resolve_zone, zones
 from ec2bridge.resources.snapshots.lookup import require_completed, require_zone, resolve_snapshot
 from ec2bridge.resources.tags import resource_tags
+from ec2bridge.resources.volumes.items import resolve_volume, volume_items
 from ec2bridge.resources.volumes.types import (
     GENERAL,
     PLAIN_SPEED,

@@ -7,7 +7,6 @@ one whose making failed is impaired, and of one in the making nothing is known y
 import asyncio
 from typing import Any
 
-from ec2bridge.actions.storage.volumes import exists, require_state, resolve_volume, state
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.describe import Ids, Item, describe
 from ec2bridge.ec2.registry import action
@@ -16,6 +15,7 @@ from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
 from ec2bridge.resources.places.zones import Zone, zone_names, zones
 from ec2bridge.resources.tags import resource_tags
+from ec2bridge.resources.volumes.items import exists, require_state, resolve_volume, state
 
 Row = dict[str, Any]
 

@@ -5,7 +5,7 @@ import ipaddress
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import Request, action
 from ec2bridge.errors import Ec2Error
-from ec2bridge.resources.places.zones import vpc_rows
+from ec2bridge.resources.places.networks import vpc_rows
 from ec2bridge.resources.vpn import objects as vpn
 from ec2bridge.resources.vpn.objects import NOWHERE, Connection, Thing
 

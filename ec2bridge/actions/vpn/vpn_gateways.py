@@ -12,7 +12,8 @@ from ec2bridge.ec2.registry import Request, action
 from ec2bridge.ec2.values import known
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
-from ec2bridge.resources.places.zones import resolve_vpc, resolve_zone
+from ec2bridge.resources.places.networks import resolve_vpc
+from ec2bridge.resources.places.zones import resolve_zone
 from ec2bridge.resources.tags import resource_tags
 from ec2bridge.resources.vpcs import source_nat
 from ec2bridge.resources.vpn import objects as vpn

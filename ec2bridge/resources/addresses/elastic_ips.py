@@ -18,10 +18,10 @@ from ec2bridge.ec2.context import Context, owner_of
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id, is_uuid
 from ec2bridge.resources.interfaces import network_interfaces
-from ec2bridge.resources.launches.network import has_static_nat
 from ec2bridge.resources.machines import lookup as machine_lookup
 from ec2bridge.resources.machines.states import LAUNCH_MARK
-from ec2bridge.resources.places.zones import networks, resolve_zone
+from ec2bridge.resources.places.networks import has_static_nat, networks
+from ec2bridge.resources.places.zones import resolve_zone
 from ec2bridge.resources.tags import resource_tags, tagging
 from ec2bridge.resources.vpcs import source_nat
 

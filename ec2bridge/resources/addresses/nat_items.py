@@ -10,6 +10,7 @@ from ec2bridge.ids import ec2_id
 from ec2bridge.resources.addresses import elastic_ips, nat_gateways
 from ec2bridge.resources.addresses.nat_gateways import Gateway
 from ec2bridge.resources.places import zones as places
+from ec2bridge.resources.places.networks import networks as list_networks
 from ec2bridge.resources.places.zones import Zone
 from ec2bridge.resources.tags import resource_tags
 
@@ -21,7 +22,7 @@ _STATUS = {nat_gateways.PENDING: "associating", nat_gateways.AVAILABLE: "succeed
 
 async def networks(ctx: Context) -> dict[str, Row]:
     """Return the networks that gateways can be in, by uuid."""
-    return {row["id"]: row for row in await places.networks(ctx)}
+    return {row["id"]: row for row in await list_networks(ctx)}
 
 
 def item(gateway: Gateway, rows: Mapping[str, Row], tags: list[dict[str, str]]) -> Item:

@@ -9,8 +9,7 @@ from ec2bridge.ec2.context import Context
 from ec2bridge.resources.groups import security_groups
 from ec2bridge.resources.groups.rules import Rule
 from ec2bridge.resources.groups.security_groups import Group, Groups
-from ec2bridge.resources.instances.facts import group_uuids
-from ec2bridge.resources.machines.lookup import DETAILS
+from ec2bridge.resources.machines.lookup import DETAILS, group_uuids
 from ec2bridge.resources.network_acls import lists as acl_lists
 from ec2bridge.resources.network_acls import tier_lists, tier_rules
 from ec2bridge.resources.network_acls.tier_lists import Rules, Written

@@ -16,7 +16,7 @@ from ec2bridge.ec2.context import Context, owner_of
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id, is_uuid
 from ec2bridge.resources.groups.rules import DEFAULT_EGRESS, DENY_ALL, Rule, from_native
-from ec2bridge.resources.places.zones import default_vpc_id, vpc_rows
+from ec2bridge.resources.places.networks import default_vpc_id, vpc_rows
 from ec2bridge.resources.tags import resource_tags
 
 Row = dict[str, Any]

@@ -11,8 +11,10 @@ from ec2bridge.ec2.context import Context
 from ec2bridge.resources.groups import security_groups
 from ec2bridge.resources.instance_types import TypeTable, type_table
 from ec2bridge.resources.interfaces import network_interfaces
-from ec2bridge.resources.machines.states import GROUPS, STOP_KIND, moving
-from ec2bridge.resources.places.zones import FOREVER, Zone, cached, default_vpc_id, vpc_ids, zones
+from ec2bridge.resources.machines.lookup import group_uuids
+from ec2bridge.resources.machines.states import STOP_KIND, moving
+from ec2bridge.resources.places.networks import default_vpc_id, vpc_ids
+from ec2bridge.resources.places.zones import FOREVER, Zone, cached, zones
 from ec2bridge.resources.tags import resource_tags
 
 Row = dict[str, Any]
@@ -91,13 +93,3 @@ async def _group_names(ctx: Context, rows: list[Row]) -> Mapping[str, str]:
         cache.forget(ctx.account.cache_key)
         names = await cache.get(ctx.account.cache_key, lambda: security_groups.names(ctx))
     return names
-
-
-def group_uuids(row: Row) -> list[str]:
-    """Return the groups that a machine is in: CloudStack's own, or those in its reserved tag where zones have none."""
-    native = row.get("securitygroup")
-    if native:
-        return [group["id"] for group in native]
-    marked = resource_tags.RESERVED + GROUPS
-    value = next((tag["value"] for tag in row.get("tags") or () if tag["key"] == marked), "")
-    return [uuid for uuid in value.split(",") if uuid]

@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ec2bridge.ids import ec2_id
-from ec2bridge.resources.instances.facts import Facts, group_uuids
+from ec2bridge.resources.instances.facts import Facts
+from ec2bridge.resources.machines.lookup import group_uuids
 from ec2bridge.resources.machines.states import SOURCE_CHECK
 from ec2bridge.resources.tags import resource_tags
 

@@ -21,7 +21,6 @@ from ec2bridge.resources.machines.states import (
     EBS_OPTIMIZED,
     HOST_NAMES,
     INDEX,
-    KEEP_MARK,
     KEY_NAMES,
     NO_RESERVATION,
     RESERVATION,
@@ -29,6 +28,7 @@ from ec2bridge.resources.machines.states import (
     state_item,
     state_of,
 )
+from ec2bridge.resources.machines.volumes import goes_with_machine
 from ec2bridge.resources.places.zones import Zone
 from ec2bridge.resources.tags import resource_tags
 
@@ -150,12 +150,6 @@ def mapping(volume: Row, launched: datetime) -> Item:
             "AttachTime": datetime.fromisoformat(attached) if attached else launched,
         },
     }
-
-
-def goes_with_machine(volume: Row) -> bool:
-    """Whether a volume is deleted when its machine is terminated."""
-    marked = resource_tags.hidden(volume).get(KEEP_MARK) if volume.get("tags") else None
-    return marked == "true" if marked else volume.get("type") == "ROOT"
 
 
 def tags_of(facts: Facts, row: Row) -> list[dict[str, str]]:

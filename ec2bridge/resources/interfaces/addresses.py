@@ -14,7 +14,6 @@ from ec2bridge.ec2.context import Context
 from ec2bridge.errors import Ec2Error
 from ec2bridge.resources.interfaces import network_interfaces
 from ec2bridge.resources.interfaces.network_interfaces import Record
-from ec2bridge.resources.launches.network import check_address
 
 Row = dict[str, Any]
 
@@ -111,3 +110,19 @@ async def with_secondary(
     added += free(network, {*taken, *added}, count)
     await network_interfaces.put(ctx, {**record, "secondary": [*record["secondary"], *added]})
     return added
+
+
+def check_address(named: str, network: Row) -> str:
+    """Refuse an address outside its subnet, and return it."""
+    try:
+        subnet = ipaddress.ip_network(network.get("cidr") or "0.0.0.0/0", strict=False)
+        inside = ipaddress.ip_address(named) in subnet
+    except ValueError:
+        raise Ec2Error(
+            "InvalidParameterValue", f"Value ({named}) for parameter address is invalid."
+        ) from None
+    if not inside:
+        raise Ec2Error(
+            "InvalidParameterValue", f"Address {named} does not fall within the subnet's address range"
+        )
+    return str(named)

@@ -235,3 +235,6 @@ def _tags(under: Data, request: dict[str, Any]) -> list[dict[str, Any]]:
         {"ResourceType": kind, "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
         for kind, tags in found.items()
     ]
+
+
+NAMED = ("LaunchTemplateId", "LaunchTemplateName")

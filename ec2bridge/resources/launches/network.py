@@ -13,7 +13,9 @@ from ec2bridge.ec2.values import known
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id
 from ec2bridge.resources.interfaces import network_interfaces
-from ec2bridge.resources.places.zones import Zone, default_network, resolve_zone, subnet_id, zones
+from ec2bridge.resources.interfaces.addresses import check_address
+from ec2bridge.resources.places.networks import default_network, has_static_nat, subnet_id
+from ec2bridge.resources.places.zones import Zone, resolve_zone, zones
 from ec2bridge.resources.tags import resource_tags
 from ec2bridge.resources.vpcs.default_subnets import make_network
 
@@ -192,27 +194,6 @@ def secondary_addresses(nic: dict[str, Any]) -> list[str | None]:
         if not entry.get("Primary")
     ]
     return named or [None] * (nic.get("SecondaryPrivateIpAddressCount") or 0)
-
-
-def check_address(named: str, network: Row) -> str:
-    """Refuse an address outside its subnet, and return it."""
-    try:
-        subnet = ipaddress.ip_network(network.get("cidr") or "0.0.0.0/0", strict=False)
-        inside = ipaddress.ip_address(named) in subnet
-    except ValueError:
-        raise Ec2Error(
-            "InvalidParameterValue", f"Value ({named}) for parameter address is invalid."
-        ) from None
-    if not inside:
-        raise Ec2Error(
-            "InvalidParameterValue", f"Address {named} does not fall within the subnet's address range"
-        )
-    return str(named)
-
-
-def has_static_nat(network: Row) -> bool:
-    """Whether a public address can be mapped to machines of a network."""
-    return any(service["name"] == "StaticNat" for service in network.get("service") or ())
 
 
 def _wants_address(nic: dict[str, Any], network: Row) -> bool:

@@ -16,14 +16,17 @@ from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2.context import Context
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS
+from ec2bridge.resources.groups.membership import membership
 from ec2bridge.resources.instance_types import TYPE_DETAIL, resolve_type
 from ec2bridge.resources.instances import cpu_credits, metadata_options
+from ec2bridge.resources.instances.protection import require_protection, shutdown_behaviour
 from ec2bridge.resources.key_pairs import records as key_records
 from ec2bridge.resources.launches.disks import Disks, disks
-from ec2bridge.resources.launches.groups import launch_groups, membership
+from ec2bridge.resources.launches.groups import launch_groups
 from ec2bridge.resources.launches.network import Nics, nics
 from ec2bridge.resources.machines import states as machine_states
-from ec2bridge.resources.places.zones import Zone, networks
+from ec2bridge.resources.places.networks import networks
+from ec2bridge.resources.places.zones import Zone
 from ec2bridge.resources.tags import resource_tags
 from ec2bridge.resources.tags.tagging import WIDEST
 
@@ -217,23 +220,3 @@ def _told(request: dict[str, Any]) -> dict[str, str]:
     if credits:
         marks[cpu_credits.MARK] = cpu_credits.option(credits)
     return {name: value for name, value in marks.items() if value}
-
-
-def shutdown_behaviour(value: str) -> str:
-    """Return a shutdown behaviour that EC2 knows, or refuse it."""
-    if value not in ("stop", "terminate"):
-        raise Ec2Error(
-            "InvalidParameterValue",
-            f"Value ({value}) for parameter instanceInitiatedShutdownBehavior is invalid.",
-        )
-    return value
-
-
-async def require_protection(ctx: Context) -> None:
-    """Refuse protection from termination where CloudStack lacks it: it would ignore the parameter in silence."""
-    if not await ctx.account.takes("updateVirtualMachine", "deleteprotection"):
-        raise Ec2Error(
-            "UnsupportedOperation",
-            "The parameter DisableApiTermination is not supported: this CloudStack (before 4.20) has no protection"
-            " of machines from deletion.",
-        )

@@ -11,10 +11,11 @@ from ec2bridge.ec2.context import Context
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id
 from ec2bridge.resources.machines import records as machine_records
-from ec2bridge.resources.machines.states import LAUNCH_KIND, RESERVATION
+from ec2bridge.resources.machines.states import GROUPS, LAUNCH_KIND, RESERVATION
 from ec2bridge.resources.machines.states import moving as moving
 from ec2bridge.resources.machines.states import state_of as state_of
 from ec2bridge.resources.machines.volumes import all_volumes, by_machine
+from ec2bridge.resources.tags import resource_tags
 
 Row = dict[str, Any]
 
@@ -209,3 +210,21 @@ async def volumes_of(ctx: Context, rows: list[Row]) -> dict[str, list[Row]]:
     else:
         found = await ctx.account.list("listVolumes")
     return by_machine(found)
+
+
+def group_uuids(row: Row) -> list[str]:
+    """Return the groups that a machine is in: CloudStack's own, or those in its reserved tag where zones have none."""
+    native = row.get("securitygroup")
+    if native:
+        return [group["id"] for group in native]
+    marked = resource_tags.RESERVED + GROUPS
+    value = next((tag["value"] for tag in row.get("tags") or () if tag["key"] == marked), "")
+    return [uuid for uuid in value.split(",") if uuid]
+
+
+def refuse_unless(found: Iterable[Machine], states: tuple[str, ...], done: str) -> None:
+    """Raise IncorrectInstanceState for the first machine in another state, before anything is changed."""
+    for machine in found:
+        if machine.state not in states:
+            sentence = f"The instance '{machine.id}' is not in a state from which it can be {done}."
+            raise Ec2Error("IncorrectInstanceState", sentence)

@@ -11,6 +11,10 @@ from typing import Any
 
 from ec2bridge.cloudstack.calls import NativeCall
 from ec2bridge.ec2.context import Context, Site
+from ec2bridge.resources.machines.states import (
+    KEEP_MARK,
+)
+from ec2bridge.resources.tags import resource_tags
 
 Row = dict[str, Any]
 Volumes = dict[str, list[Row]]
@@ -64,3 +68,9 @@ def _lists(site: Site) -> Lists:
         lists = site.caches["volume-lists"] = Lists()
         site.cloud.observers.append(lists.saw)
     return lists
+
+
+def goes_with_machine(volume: Row) -> bool:
+    """Whether a volume is deleted when its machine is terminated."""
+    marked = resource_tags.hidden(volume).get(KEEP_MARK) if volume.get("tags") else None
+    return marked == "true" if marked else volume.get("type") == "ROOT"

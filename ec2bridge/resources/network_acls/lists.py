@@ -16,7 +16,7 @@ from ec2bridge.ec2.context import Context
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id
 from ec2bridge.resources.network_acls import tier_lists
-from ec2bridge.resources.places.zones import networks, vpc_rows
+from ec2bridge.resources.places.networks import networks, vpc_rows
 
 Row = dict[str, Any]
 Item = dict[str, Any]

@@ -11,10 +11,10 @@ from typing import Any
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.ec2.context import Context
 from ec2bridge.resources.enforcement import tiers
-from ec2bridge.resources.instances.translation import goes_with_machine
 from ec2bridge.resources.interfaces import network_interfaces
 from ec2bridge.resources.machines.records import ENDING, UNDONE, Record, carry_on, is_orphan, trimmed
 from ec2bridge.resources.machines.states import ADDRESS, LAUNCH_KIND, STOP_KIND
+from ec2bridge.resources.machines.volumes import goes_with_machine
 from ec2bridge.resources.tags import resource_tags
 from ec2bridge.resources.termination.release import delete_leftovers, expunge, let_go
 

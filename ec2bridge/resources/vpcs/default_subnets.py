@@ -16,7 +16,8 @@ from ec2bridge.ec2 import filters
 from ec2bridge.ec2.context import Context
 from ec2bridge.errors import Ec2Error
 from ec2bridge.resources.enforcement.firewall import open_egress
-from ec2bridge.resources.places.zones import Zone, default_network, default_vpc_id, networks, vpc_rows, zones
+from ec2bridge.resources.places.networks import default_network, default_vpc_id, networks, vpc_rows
+from ec2bridge.resources.places.zones import Zone, zones
 from ec2bridge.resources.vpcs.offerings import has_vpcs, serves
 
 Row = dict[str, Any]

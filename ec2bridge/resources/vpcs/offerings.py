@@ -3,7 +3,6 @@
 AWS's VPC spans a region; CloudStack's lies in one zone, and both it and its tiers are made from an offering.
 """
 
-import ipaddress
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,26 +15,8 @@ Row = dict[str, Any]
 
 ZONE_TAG = "availability-zone"
 """A tag of this key, given to CreateVpc, chooses the VPC's zone: AWS's CreateVpc has no parameter for one."""
-LARGEST, SMALLEST = 16, 28
-"""Prefix lengths between which AWS takes the ranges of VPCs and subnets."""
 _VPC_SERVICES = frozenset({"Dhcp", "NetworkACL", "SourceNat", "StaticNat"})
 _TIER_SERVICES = _VPC_SERVICES | {"UserData"}
-
-
-def cidr_block(text: str, code: str) -> ipaddress.IPv4Network:
-    """Return a CidrBlock in canonical form, as AWS does with 10.1.2.3/16; `code` is for a size that AWS has not."""
-    if not text:
-        raise Ec2Error("MissingParameter", "The request must contain the parameter cidrBlock")
-    try:
-        network = ipaddress.IPv4Network(text, strict=False)
-    except ValueError:
-        network = None
-    if network is None or "/" not in text:
-        sentence = f"Value ({text}) for parameter cidrBlock is invalid. This is not a valid CIDR block."
-        raise Ec2Error("InvalidParameterValue", sentence)
-    if not LARGEST <= network.prefixlen <= SMALLEST:
-        raise Ec2Error(code, f"The CIDR '{text}' is invalid.")
-    return network
 
 
 def has_vpcs(zone: Zone) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 from ec2bridge.ec2.context import Context
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id
-from ec2bridge.resources.places.zones import vpc_rows
+from ec2bridge.resources.places.networks import vpc_rows
 from ec2bridge.resources.tags import resource_tags
 
 Row = dict[str, Any]

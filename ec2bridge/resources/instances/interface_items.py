@@ -1,0 +1,117 @@
+"""Network interfaces as EC2 describes them: the NICs of machines, and those that are attached to none."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ec2bridge.ec2.context import Context
+from ec2bridge.ec2.describe import Item
+from ec2bridge.ec2.values import known
+from ec2bridge.ids import ec2_id
+from ec2bridge.resources.addresses import nat_items
+from ec2bridge.resources.groups import security_groups
+from ec2bridge.resources.instances import facts as instance_facts
+from ec2bridge.resources.instances import translation
+from ec2bridge.resources.interfaces import network_interfaces
+from ec2bridge.resources.interfaces.network_interfaces import Record
+from ec2bridge.resources.machines import lookup as machine_lookup
+from ec2bridge.resources.places import zones as places
+from ec2bridge.resources.places.networks import networks as list_networks
+from ec2bridge.resources.places.networks import subnet_id, vpc_id_of_network
+from ec2bridge.resources.places.zones import Zone
+from ec2bridge.resources.tags import resource_tags
+
+Row = dict[str, Any]
+
+
+async def every(ctx: Context) -> list[Item]:
+    """Return the interfaces of the caller's machines, and those that are attached to none."""
+    before = await network_interfaces.records(ctx)
+    rows = await machine_lookup.list_rows(ctx)
+    records = await network_interfaces.settled(ctx, before, rows)
+    rows = [row for row in rows if machine_lookup.state_of(row) != "terminated"]
+    facts = await instance_facts.gather_facts(ctx, rows, {})
+    held = network_interfaces.by_nic(records)
+    found = [item for row in rows for item in interfaces(row, translation.instance(facts, row), held)]
+    found += await free_items(ctx, [record for record in records.values() if not record["nic"]])
+    found += await nat_items.interfaces(ctx)
+    tags = await resource_tags.stored(ctx, network_interfaces.KIND)
+    for item in found:
+        item["TagSet"] = resource_tags.as_list(tags.get(item["_Uuid"], {}))
+    return found
+
+
+async def free_items(ctx: Context, records: list[Record]) -> list[Item]:
+    """Translate interfaces that no machine has (yet), in networks that there are."""
+    if not records:
+        return []
+    networks = {row["id"]: row for row in await list_networks(ctx)}
+    zones = {zone.uuid: zone for zone in await places.zones(ctx)}
+    names = {group.id: group.name for group in await security_groups.groups(ctx)}
+    return [
+        _free_item(ctx, record, networks[record["subnet"]], zones, names)
+        for record in records
+        if record["subnet"] in networks
+    ]
+
+
+def _free_item(
+    ctx: Context, record: Record, network: Row, zones: Mapping[str, Zone], names: Mapping[str, str]
+) -> Item:
+    addresses = [record["address"]] if record["address"] else []
+    zone = zones.get(network["zoneid"])
+    item = known(
+        NetworkInterfaceId=ec2_id("eni", record["id"]),
+        SubnetId=subnet_id(network),
+        VpcId=vpc_id_of_network(ctx, network),
+        AvailabilityZone=zone.name if zone else None,
+        AvailabilityZoneId=zone.id if zone else None,
+        OwnerId=ctx.owner_id,
+        Status="attaching" if record["machine"] else "available",
+        InterfaceType="interface",
+        Description=record["description"],
+        MacAddress=record["mac"],
+        PrivateIpAddress=record["address"],
+        PrivateIpAddresses=[
+            {"Primary": place == 0, "PrivateIpAddress": address}
+            for place, address in enumerate([*addresses, *record["secondary"]])
+        ],
+        Ipv6Addresses=[],
+        Groups=[{"GroupId": ident, "GroupName": names.get(ident, "")} for ident in record["groups"]],
+        SourceDestCheck=record["check"],
+        RequesterManaged=False,
+    )
+    return {**item, "_Zone": zone, "_Uuid": record["id"]}
+
+
+def interfaces(row: Row, machine: Item, held: Mapping[str, Record]) -> list[Item]:
+    """Return the interfaces of one machine, with what a machine's own listing of them leaves out."""
+    nics = network_interfaces.nics_of(row, held)
+    return [
+        _interface(nics[item["NetworkInterfaceId"]], row, item, machine, held)
+        for item in machine["NetworkInterfaces"]
+    ]
+
+
+def _interface(nic: Row, row: Row, item: Item, machine: Item, held: Mapping[str, Record]) -> Item:
+    placement = machine["Placement"]
+    attachment = {
+        **item["Attachment"],
+        "InstanceId": machine["InstanceId"],
+        "InstanceOwnerId": machine["_Owner"],
+    }
+    found: Item = {
+        **item,
+        "Attachment": attachment,
+        "RequesterManaged": False,
+        "_Zone": machine["_Zone"],
+        "_Uuid": held.get(nic["id"], nic)["id"],
+    }
+    found |= {key: placement[key] for key in ("AvailabilityZone", "AvailabilityZoneId") if key in placement}
+    address = nic.get("publicipid") or (row.get("publicipid") if nic.get("isdefault") else None)
+    if address and "Association" in found:
+        found["Association"] = {
+            **found["Association"],
+            "AllocationId": ec2_id("eipalloc", address),
+            "AssociationId": ec2_id("eipassoc", address),
+        }
+    return found

@@ -1,0 +1,28 @@
+"""What keeps a machine from being ended: CloudStack's protection from deletion, and what its shutdown means."""
+
+from typing import Any
+
+from ec2bridge.ec2.context import Context
+from ec2bridge.errors import Ec2Error
+
+Row = dict[str, Any]
+
+
+def shutdown_behaviour(value: str) -> str:
+    """Return a shutdown behaviour that EC2 knows, or refuse it."""
+    if value not in ("stop", "terminate"):
+        raise Ec2Error(
+            "InvalidParameterValue",
+            f"Value ({value}) for parameter instanceInitiatedShutdownBehavior is invalid.",
+        )
+    return value
+
+
+async def require_protection(ctx: Context) -> None:
+    """Refuse protection from termination where CloudStack lacks it: it would ignore the parameter in silence."""
+    if not await ctx.account.takes("updateVirtualMachine", "deleteprotection"):
+        raise Ec2Error(
+            "UnsupportedOperation",
+            "The parameter DisableApiTermination is not supported: this CloudStack (before 4.20) has no protection"
+            " of machines from deletion.",
+        )

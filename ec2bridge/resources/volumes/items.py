@@ -1,0 +1,123 @@
+"""Volumes as EC2 describes them: found by id, told with their state and attachment.
+
+A data disk is made on storage only when it is first attached: until then it is Allocated, which to EC2 is available.
+"""
+
+from typing import Any
+
+from ec2bridge.ec2.context import Context, owner_of
+from ec2bridge.ec2.describe import Item
+from ec2bridge.ec2.values import gib, known, moment, named
+from ec2bridge.errors import Ec2Error
+from ec2bridge.ids import KINDS, ec2_id
+from ec2bridge.resources.machines.devices import device_name
+from ec2bridge.resources.machines.volumes import goes_with_machine
+from ec2bridge.resources.places.zones import Zone
+from ec2bridge.resources.tags import resource_tags
+from ec2bridge.resources.volumes.types import SNAPSHOT_MARK, nominal, volume_type
+
+Row = dict[str, Any]
+
+
+# Every state of CloudStack's Volume.State; what is in none of the sets is "available" or "in-use".
+CREATING = {"Creating", "Copying", "NotUploaded", "UploadOp", "UploadInProgress", "Uploaded"}
+
+
+DELETING = {"Expunging"}
+
+
+GONE = {"Destroy", "Destroyed", "Expunged"}
+
+
+FAILED = {"UploadError", "UploadAbandoned"}
+
+
+MACHINE_GONE = {"Destroyed", "Expunging"}
+
+
+async def volume_items(
+    ctx: Context, rows: list[dict[str, Any]], places: list[Zone], offerings: list[dict[str, Any]]
+) -> list[Item]:
+    """Return volumes as EC2 has them, with their tags."""
+    tags = await resource_tags.merged(ctx, "volume", rows)
+    by_uuid = {zone.uuid: zone for zone in places}
+    return [
+        volume_item(row, by_uuid.get(row["zoneid"]), volume_type(ctx, row, offerings), tags[row["id"]])
+        for row in rows
+    ]
+
+
+def exists(row: Row) -> bool:
+    """Return whether EC2 still has the volume: a root disk goes with its machine, however late CloudStack cleans up."""
+    if row["state"] in GONE:
+        return False
+    return not (row.get("type") == "ROOT" and row.get("vmstate") in MACHINE_GONE)
+
+
+def volume_item(row: Row, zone: Zone | None, kind: str, tags: list[dict[str, str]]) -> Item:
+    """Return one volume."""
+    size = gib(row.get("size") or 0)
+    return known(
+        VolumeId=ec2_id("vol", row["id"]),
+        Size=size,
+        # Always there on AWS, and empty for a volume that no snapshot made.
+        SnapshotId=_source(row),
+        AvailabilityZone=zone.name if zone else None,
+        AvailabilityZoneId=zone.id if zone else None,
+        State=state(row),
+        CreateTime=moment(row.get("created")),
+        VolumeType=kind,
+        **nominal(kind, size, row),
+        Encrypted=bool(row.get("encryptformat")),
+        MultiAttachEnabled=False,
+        Attachments=[attachment(row)] if row.get("virtualmachineid") else [],
+        Tags=tags,
+        _Owner=owner_of(row),
+        _Zone=zone,
+    )
+
+
+def _source(row: Row) -> str:
+    snapshot = resource_tags.hidden(row).get(SNAPSHOT_MARK)
+    return ec2_id("snap", snapshot) if snapshot else ""
+
+
+def state(row: Row) -> str:
+    """Return EC2's word for a volume's state."""
+    native = row["state"]
+    for states, word in ((CREATING, "creating"), (DELETING, "deleting"), (FAILED, "error")):
+        if native in states:
+            return word
+    return "in-use" if row.get("virtualmachineid") else "available"
+
+
+def attachment(row: Row, word: str | None = None) -> dict[str, Any]:
+    """Return the attachment of a volume's row; a root disk was attached when it was made."""
+    return known(
+        VolumeId=ec2_id("vol", row["id"]),
+        InstanceId=ec2_id("i", row["virtualmachineid"]),
+        Device=device_name(row),
+        State=word or ("attaching" if row["state"] == "Attaching" else "attached"),
+        AttachTime=moment(row.get("attached") or row.get("created")),
+        DeleteOnTermination=goes_with_machine(row),
+    )
+
+
+def require_state(row: Row, *states: str) -> None:
+    """Refuse a volume in any other state, as AWS does."""
+    if state(row) not in states:
+        raise Ec2Error(
+            "IncorrectState", f"Volume '{ec2_id('vol', row['id'])}' is in the '{state(row)}' state."
+        )
+
+
+async def resolve_volume(ctx: Context, volume: str | None) -> Row:
+    """Return the row of a volume, or raise InvalidVolume.NotFound."""
+    if not volume:
+        raise Ec2Error("MissingParameter", "The request must contain the parameter volumeId")
+    uuid = await ctx.directory.resolve("volume", volume)
+    rows = await named(ctx, "listVolumes", "volume", [uuid])
+    for row in rows:
+        if row["id"] == uuid and exists(row):
+            return row
+    raise KINDS["volume"].missing(volume)
