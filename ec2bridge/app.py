@@ -20,6 +20,7 @@ from aiohttp import web
 
 from ec2bridge.auth.secrets import SecretProvider
 from ec2bridge.auth.verify import RawRequest, Verified, verify
+from ec2bridge.cloudstack.account import Account
 from ec2bridge.cloudstack.calls import NativeCall, collect_calls
 from ec2bridge.cloudstack.directory import Directories
 from ec2bridge.cloudstack.errors import CloudStackError, to_ec2
@@ -128,7 +129,7 @@ class Bridge:
         """Run the action with the caller's own keys; CloudStack's refusals come out as EC2's."""
         entry = registry.find(op.name, op.service) or unserved.entry(op)
         registry.check_members(entry, request, lenient=self.lenient(entry))
-        account = self.site.cloud.account(verified.credentials)
+        account = Account(self.site.cloud, verified.credentials)
         try:
             ctx = await self.context(op, request, verified, exchange, endpoint, account)
             if ctx.dry_run:

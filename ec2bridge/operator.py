@@ -10,9 +10,10 @@ from contextlib import asynccontextmanager
 import click
 
 from ec2bridge import server
-from ec2bridge.auth.credentials import Credentials
 from ec2bridge.auth.profiles import read_profiles
-from ec2bridge.cloudstack.client import Account, CloudStack
+from ec2bridge.cloudstack.account import Account
+from ec2bridge.cloudstack.credentials import Credentials
+from ec2bridge.cloudstack.endpoint import CloudStack
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.config import Settings, SettingsError
 
@@ -30,7 +31,7 @@ async def looking(settings: Settings) -> AsyncIterator[Account]:
     cloud = CloudStack(settings.cloudstack_url, timeout=settings.call_timeout)
     await cloud.start()
     try:
-        yield cloud.account(_credentials(settings))
+        yield Account(cloud, _credentials(settings))
     finally:
         await cloud.close()
 

@@ -20,10 +20,12 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy.exc import SQLAlchemyError
 
 from ec2bridge.app import EXCHANGE, Bridge
-from ec2bridge.auth.secrets import CloudStackSecrets, Credentials, FileSecrets, SecretProvider
+from ec2bridge.auth.secrets import CloudStackSecrets, FileSecrets, SecretProvider
+from ec2bridge.cloudstack.account import Account
 from ec2bridge.cloudstack.calls import NativeCall
-from ec2bridge.cloudstack.client import CloudStack
+from ec2bridge.cloudstack.credentials import Credentials
 from ec2bridge.cloudstack.directory import Directories
+from ec2bridge.cloudstack.endpoint import CloudStack
 from ec2bridge.config import Settings, SettingsError, host_and_port
 from ec2bridge.ec2 import background, registry
 from ec2bridge.ec2.context import Site
@@ -86,7 +88,7 @@ def provider(settings: Settings, cloud: CloudStack) -> SecretProvider:
     """Return the source of secrets that the settings name."""
     if settings.credentials_file is not None:
         return FileSecrets(settings.credentials_file)
-    return CloudStackSecrets(cloud.account(service_credentials(settings)))
+    return CloudStackSecrets(Account(cloud, service_credentials(settings)))
 
 
 def service_credentials(settings: Settings) -> Credentials:
@@ -119,7 +121,7 @@ async def bridge(settings: Settings, metrics: Metrics | None = None) -> AsyncIte
     try:
         if metrics:
             cloud.observers.append(metrics.saw_native_call)
-        service = cloud.account(service_credentials(settings)) if settings.service_api_key else None
+        service = Account(cloud, service_credentials(settings)) if settings.service_api_key else None
         site = Site(settings=settings, cloud=cloud, mappings=mappings, store=store, service=service)
         ignored = (lambda action, path: metrics.ignored.labels(action, path).inc()) if metrics else None
         stopping = asyncio.Event()

@@ -17,6 +17,7 @@ from hypothesis import settings as hypothesis_settings
 
 from ec2bridge import config, server
 from ec2bridge.app import Bridge
+from ec2bridge.cloudstack.account import Account
 from ec2bridge.cloudstack.calls import NativeCall
 from ec2bridge.simulator.server import Simulator
 from tests.compat.options import OPTIONS
@@ -97,7 +98,7 @@ class Place:
         async def name() -> str:
             credentials = await self.bridge.secrets.lookup(self.sim.accounts[account].api_key)
             assert credentials is not None
-            native = self.bridge.site.cloud.account(credentials)
+            native = Account(self.bridge.site.cloud, credentials)
             who = await self.bridge.secrets.identify(credentials, native)
             return f"{who.domain_id}/{who.account}"
 

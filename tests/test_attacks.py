@@ -34,10 +34,10 @@ from ec2bridge.resources.interfaces import network_interfaces
 from ec2bridge.resources.launches import plan
 from ec2bridge.resources.machines.records import ENDING, KIND
 from ec2bridge.resources.network_acls import tier_rules
-from tests.actions.launching import ADVANCED, ids, launch, placed, started, until
-from tests.actions.native import Native
-from tests.actions.test_key_pairs import ssh_line
+from tests.actions.access.test_key_pairs import ssh_line
 from tests.conftest import REGION, Place
+from tests.launching import ADVANCED, ids, launch, placed, started, until
+from tests.native import Native
 
 
 def code_of(work: Callable[[], Any]) -> str:

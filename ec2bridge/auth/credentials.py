@@ -5,10 +5,11 @@ projects. `KEY:PROJECT-UUID` as the access key means the same key at work in a p
 """
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from ec2bridge.cloudstack.client import Account
+from ec2bridge.cloudstack.account import Account
+from ec2bridge.cloudstack.credentials import Credentials
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.errors import Ec2Error
 
@@ -16,20 +17,6 @@ Row = dict[str, Any]
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _KEY = re.compile(r"[A-Za-z0-9._~+-]{1,255}")
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """A caller's keys; what CloudStack told of their owner on the way is there, too."""
-
-    access_key: str
-    api_key: str
-    secret_key: str = field(repr=False)
-    project_id: str | None = None
-    user_id: str | None = None
-    user_name: str | None = None
-    account: str | None = None
-    domain_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

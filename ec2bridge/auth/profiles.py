@@ -12,9 +12,10 @@ import stat
 from dataclasses import replace
 from pathlib import Path
 
-from ec2bridge.auth.credentials import Credentials, Identity, identify, is_project, split_project
+from ec2bridge.auth.credentials import Identity, identify, is_project, split_project
+from ec2bridge.cloudstack.account import Account
 from ec2bridge.cloudstack.cache import Cached
-from ec2bridge.cloudstack.client import Account
+from ec2bridge.cloudstack.credentials import Credentials
 from ec2bridge.config import SettingsError
 
 log = logging.getLogger(__name__)

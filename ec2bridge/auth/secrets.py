@@ -13,10 +13,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Generic, TypeVar
 
-from ec2bridge.auth.credentials import Credentials, Identity, Row, SecretProvider, identify, split_project
+from ec2bridge.auth.credentials import Identity, Row, SecretProvider, identify, split_project
 from ec2bridge.auth.profiles import FileSecrets
+from ec2bridge.cloudstack.account import Account
 from ec2bridge.cloudstack.cache import Cached
-from ec2bridge.cloudstack.client import Account
+from ec2bridge.cloudstack.credentials import Credentials
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.errors import Ec2Error
 

@@ -41,7 +41,8 @@ from typing import NoReturn
 
 from ec2bridge.auth import sigv2, sigv4
 from ec2bridge.auth.query import Pairs, parse
-from ec2bridge.auth.secrets import Credentials, SecretProvider
+from ec2bridge.auth.secrets import SecretProvider
+from ec2bridge.cloudstack.credentials import Credentials
 from ec2bridge.errors import Ec2Error
 
 log = logging.getLogger(__name__)

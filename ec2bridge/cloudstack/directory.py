@@ -15,8 +15,9 @@ from types import MappingProxyType
 from typing import Any
 
 from ec2bridge import ids
+from ec2bridge.cloudstack.account import Account
 from ec2bridge.cloudstack.cache import Cached
-from ec2bridge.cloudstack.client import Account, CloudStack
+from ec2bridge.cloudstack.endpoint import CloudStack
 from ec2bridge.ids import KINDS, is_uuid
 
 log = logging.getLogger(__name__)

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from ec2bridge.auth.secrets import Credentials, Identity
-from ec2bridge.cloudstack.client import Account, CloudStack
+from ec2bridge.auth.secrets import Identity
+from ec2bridge.cloudstack.account import Account
+from ec2bridge.cloudstack.credentials import Credentials
 from ec2bridge.cloudstack.directory import Directory
+from ec2bridge.cloudstack.endpoint import CloudStack
 from ec2bridge.config import Settings
 from ec2bridge.mapping import Mappings
 from ec2bridge.store import Store

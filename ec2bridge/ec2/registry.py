@@ -17,7 +17,7 @@ from ec2bridge.errors import Ec2Error
 Request = dict[str, Any]
 Handler = Callable[[Context, Request], Awaitable[Any]]
 
-# Handled for every action in one place: see `perform`, `_describe` and `_tags`.
+# Handled for every action in one place: see `ec2/describe.py` and `resources/tags`.
 CENTRAL = frozenset({"DryRun", "Filters", "Filter", "NextToken", "MaxResults"})
 
 

@@ -7,8 +7,8 @@ from botocore.auth import SigV2Auth, SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotoCredentials
 
-from ec2bridge.auth.secrets import Credentials
 from ec2bridge.auth.verify import RawRequest, Verified, verify
+from ec2bridge.cloudstack.credentials import Credentials
 
 KEY = "MQSOZPQJmnoKh50smmj95NAbM7Ksf9_ja9962wVovqNvOBVX5bGefka-eEoigBrhIESwshLUE70g0gAUoWqqSw"
 SECRET = "Svlxntx4XfkIQoyfJXQwf5GIyPX4nLvsfyUDbZ4jOFtx5gs6VaQvkRBfebBjKV5rbW_XGrgxFY5yvi5K08skDw"

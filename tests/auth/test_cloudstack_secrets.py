@@ -5,7 +5,8 @@ import logging
 
 import pytest
 
-from ec2bridge.auth.secrets import CloudStackSecrets, Credentials, Identity, identify
+from ec2bridge.auth.secrets import CloudStackSecrets, Identity, identify
+from ec2bridge.cloudstack.credentials import Credentials
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.errors import Ec2Error
 from tests.auth.signing import KEY, PROJECT, SECRET

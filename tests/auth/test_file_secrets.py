@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from ec2bridge.auth.secrets import Credentials, FileSecrets
+from ec2bridge.auth.secrets import FileSecrets
+from ec2bridge.cloudstack.credentials import Credentials
 from ec2bridge.config import SettingsError
 from tests.auth.signing import KEY, PROJECT, SECRET
 

@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from ec2bridge.auth.secrets import CloudStackSecrets, Credentials, FileSecrets
-from ec2bridge.cloudstack.client import CloudStack
+from ec2bridge.auth.secrets import CloudStackSecrets, FileSecrets
+from ec2bridge.cloudstack.account import Account
+from ec2bridge.cloudstack.credentials import Credentials
+from ec2bridge.cloudstack.endpoint import CloudStack
 from ec2bridge.errors import Ec2Error
 from ec2bridge.simulator.seed import ACCOUNTS, DEFAULT_SEED, AccountSeed
 from ec2bridge.simulator.server import Simulator
@@ -29,7 +31,7 @@ async def cloud(sim):
 
 def service(sim, cloud, name="keylookup"):
     keys = sim.accounts[name]
-    return cloud.account(Credentials(keys.api_key, keys.api_key, keys.secret_key))
+    return Account(cloud, Credentials(keys.api_key, keys.api_key, keys.secret_key))
 
 
 async def test_it_finds_the_secrets_of_users_with_one_call_each(sim, cloud):
@@ -38,7 +40,7 @@ async def test_it_finds_the_secrets_of_users_with_one_call_each(sim, cloud):
         keys = sim.accounts[name]
         found = await provider.lookup(keys.api_key)
         assert (found.secret_key, found.account, found.user_name) == (keys.secret_key, name, name)
-        identity = await provider.identify(found, cloud.account(found))
+        identity = await provider.identify(found, Account(cloud, found))
         assert (identity.account, identity.domain_id) == (name, found.domain_id)
     assert await provider.lookup("NOSUCHKEY") is None
     assert sim.calls["listUserKeys"] == 3
@@ -73,6 +75,6 @@ async def test_keys_from_a_file_are_identified_with_themselves(sim, cloud, tmp_p
     provider = FileSecrets(path)
     found = await provider.lookup("AKIAIOSFODNN7EXAMPLE")
     for _ in range(2):
-        identity = await provider.identify(found, cloud.account(found))
+        identity = await provider.identify(found, Account(cloud, found))
         assert (identity.account, identity.user_name) == ("alice", "alice")
     assert sim.calls["listUsers"] == 1

@@ -14,9 +14,10 @@ from aiohttp.test_utils import TestServer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ec2bridge.auth.secrets import Credentials
+from ec2bridge.cloudstack.account import Account
 from ec2bridge.cloudstack.calls import NativeCall, collect_calls
-from ec2bridge.cloudstack.client import Account, CloudStack
+from ec2bridge.cloudstack.credentials import Credentials
+from ec2bridge.cloudstack.endpoint import CloudStack
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.cloudstack.params import flatten
 from ec2bridge.cloudstack.signing import encode, signed_form
@@ -49,7 +50,7 @@ async def cloudstack(played: Played) -> AsyncIterator[CloudStack]:
 
 @pytest.fixture
 def alice(cloudstack: CloudStack) -> Account:
-    return cloudstack.account(ALICE)
+    return Account(cloudstack, ALICE)
 
 
 async def test_the_envelope_is_opened_whatever_its_name(played: Played, alice: Account) -> None:
@@ -165,7 +166,7 @@ async def test_the_page_size_is_learnt_from_the_refusal(
 ) -> None:
     played.answers["listVolumes"] = paged(rows(45), limit=20)
     assert await alice.list("listVolumes") == rows(45)
-    assert cloudstack.page_size == 20
+    assert cloudstack.pages.size == 20
     await alice.list("listVolumes")
     assert [params["pagesize"] for params in played.asked] == ["500"] + ["20"] * 6
 
@@ -173,7 +174,7 @@ async def test_the_page_size_is_learnt_from_the_refusal(
 async def test_a_listing_that_changes_between_pages_is_taken_again(
     played: Played, cloudstack: CloudStack, alice: Account
 ) -> None:
-    cloudstack.page_size = 2
+    cloudstack.pages.size = 2
     first = {"r": {"count": 3, "volume": rows(2)}}
     moved = {"r": {"count": 4, "volume": [{"id": "uuid-1"}, {"id": "uuid-2"}]}}
     settled = [{"r": {"count": 4, "volume": rows(4)[:2]}}, {"r": {"count": 4, "volume": rows(4)[2:]}}]
@@ -277,7 +278,7 @@ async def test_a_refused_connection_is_unavailable() -> None:
     await cloudstack.start()
     try:
         with pytest.raises(CloudStackUnavailable, match="could not be reached"):
-            await cloudstack.account(ALICE).list("listZones")
+            await Account(cloudstack, ALICE).list("listZones")
     finally:
         await cloudstack.close()
 
@@ -294,7 +295,7 @@ async def test_a_silent_server_is_unavailable_after_the_time_limit() -> None:
         await cloudstack.start()
         try:
             with pytest.raises(CloudStackUnavailable, match=r"did not answer within 0\.1 seconds"):
-                await cloudstack.account(ALICE).list("listZones")
+                await Account(cloudstack, ALICE).list("listZones")
         finally:
             await cloudstack.close()
 
@@ -330,7 +331,7 @@ async def test_callers_share_what_is_known_of_commands(
     played.answers["listApis"] = {
         "listapisresponse": {"api": [{"name": "listZones", "params": [{"name": "id"}]}]}
     }
-    bob = cloudstack.account(Credentials("bob", "bob-key", SECRET))
+    bob = Account(cloudstack, Credentials("bob", "bob-key", SECRET))
     assert (await alice.apis())["listZones"] is (await bob.apis())["listZones"]
 
 
@@ -386,7 +387,7 @@ async def test_a_projects_calls_carry_it_where_the_command_takes_it(
     played.answers["listApis"] = {"listapisresponse": {"api": apis}}
     played.answers["listVolumes"] = {"listvolumesresponse": {}}
     played.answers["listZones"] = {"listzonesresponse": {}}
-    project = cloudstack.account(Credentials("alice:p", "alice-key", SECRET, project_id="p"))
+    project = Account(cloudstack, Credentials("alice:p", "alice-key", SECRET, project_id="p"))
     await project.list("listVolumes")
     await project.list("listZones")
     await project.list("listVolumes", projectid="-1")

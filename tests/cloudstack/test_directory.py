@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestServer
 
-from ec2bridge.auth.secrets import Credentials
-from ec2bridge.cloudstack.client import Account, CloudStack
+from ec2bridge.cloudstack.account import Account
+from ec2bridge.cloudstack.credentials import Credentials
 from ec2bridge.cloudstack.directory import CREATED_BY, LISTINGS, Directories, Directory, Known
+from ec2bridge.cloudstack.endpoint import CloudStack
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id, long_digits
 from tests.cloudstack.recorded import SECRET, Played
@@ -37,7 +38,7 @@ async def cloudstack(played: Played) -> AsyncIterator[CloudStack]:
 
 @pytest.fixture
 def alice(cloudstack: CloudStack) -> Account:
-    return cloudstack.account(Credentials("alice", "alice-key", SECRET))
+    return Account(cloudstack, Credentials("alice", "alice-key", SECRET))
 
 
 @pytest.fixture
@@ -160,8 +161,8 @@ async def test_callers_do_not_see_each_others_ids(
     played.answers["listVirtualMachines"] = listing("virtualmachine")
     shared = Directories(cloudstack)
     shared.of(alice).remember("instance", [{"id": UUID}])
-    bob = cloudstack.account(Credentials("bob", "bob-key", SECRET))
-    project = cloudstack.account(Credentials("alice:p", "alice-key", SECRET, project_id="p"))
+    bob = Account(cloudstack, Credentials("bob", "bob-key", SECRET))
+    project = Account(cloudstack, Credentials("alice:p", "alice-key", SECRET, project_id="p"))
     played.answers["listApis"] = {"listapisresponse": {"api": []}}
     assert await shared.of(alice).resolve("instance", ID) == UUID
     for other in (bob, project):

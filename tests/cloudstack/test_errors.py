@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ec2bridge.auth.secrets import Credentials
+from ec2bridge.cloudstack.credentials import Credentials
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable, readable, to_ec2, translate
 from ec2bridge.mapping import ErrorTable, load_mappings
 

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from ec2bridge.auth.secrets import Credentials
-from ec2bridge.cloudstack.client import Account, CloudStack
+from ec2bridge.cloudstack.account import Account
+from ec2bridge.cloudstack.credentials import Credentials
 from ec2bridge.cloudstack.directory import Directories
+from ec2bridge.cloudstack.endpoint import CloudStack
 from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.cloudstack.unchanged import Unchanged
 from tests.cloudstack.recorded import SECRET, Played
@@ -38,7 +39,7 @@ async def test_nobody_gets_what_another_asked_for(
 ) -> None:
     played.answers["listVolumes"] = paged(rows(1))
     [seen] = await alice.watch("listVolumes")
-    bob = cloudstack.account(Credentials("bob", "bob-key", SECRET))
+    bob = Account(cloudstack, Credentials("bob", "bob-key", SECRET))
     for other in (await bob.watch("listVolumes"), await alice.watch("listVolumes", id="uuid-0")):
         assert other == [seen]
         assert other[0] is not seen

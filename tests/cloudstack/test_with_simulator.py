@@ -4,9 +4,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from ec2bridge.auth.secrets import Credentials
-from ec2bridge.cloudstack.client import Account, CloudStack
+from ec2bridge.cloudstack.account import Account
+from ec2bridge.cloudstack.credentials import Credentials
 from ec2bridge.cloudstack.directory import Directories
+from ec2bridge.cloudstack.endpoint import CloudStack
 from ec2bridge.cloudstack.errors import CloudStackError, to_ec2
 from ec2bridge.ids import ec2_id
 from ec2bridge.mapping import load_mappings
@@ -31,7 +32,7 @@ async def cloudstack(simulator: Simulator) -> AsyncIterator[CloudStack]:
 
 def account(simulator: Simulator, cloudstack: CloudStack, name: str) -> Account:
     keys = simulator.accounts[name]
-    return cloudstack.account(Credentials(keys.api_key, keys.api_key, keys.secret_key))
+    return Account(cloudstack, Credentials(keys.api_key, keys.api_key, keys.secret_key))
 
 
 @pytest.fixture
@@ -96,7 +97,7 @@ async def test_errors_come_out_as_ec2s(alice: Account) -> None:
 
 
 async def test_a_wrong_secret_is_an_auth_failure(cloudstack: CloudStack, alice: Account) -> None:
-    mallory = cloudstack.account(Credentials("x", alice.credentials.api_key, "a wrong secret"))
+    mallory = Account(cloudstack, Credentials("x", alice.credentials.api_key, "a wrong secret"))
     with pytest.raises(CloudStackError) as caught:
         await mallory.list("listZones")
     forgotten: list[str] = []
@@ -108,10 +109,10 @@ async def test_a_wrong_secret_is_an_auth_failure(cloudstack: CloudStack, alice: 
 async def test_pages_are_learnt_and_joined(cloudstack: CloudStack, alice: Account) -> None:
     for number in range(5):
         await alice.call("createSecurityGroup", name=f"group-{number}")
-    cloudstack.page_size = 100_000
+    cloudstack.pages.size = 100_000
     whole = await alice.list("listSecurityGroups")
-    assert cloudstack.page_size == 500
-    cloudstack.page_size = 2
+    assert cloudstack.pages.size == 500
+    cloudstack.pages.size = 2
     assert sorted(row["id"] for row in await alice.list("listSecurityGroups")) == sorted(
         row["id"] for row in whole
     )

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from ec2bridge.auth.secrets import Credentials
-from ec2bridge.cloudstack.client import Account, CloudStack
+from ec2bridge.cloudstack.account import Account
+from ec2bridge.cloudstack.credentials import Credentials
+from ec2bridge.cloudstack.endpoint import CloudStack
 from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.simulator.server import Simulator
 

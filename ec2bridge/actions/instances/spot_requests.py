@@ -1,4 +1,4 @@
-"""Spot requests: fulfilled at once by machines with a lease (see `_leases`), and remembered in the store.
+"""Spot requests: fulfilled at once by machines with a lease, and remembered in the store.
 
 AWS keeps a request that waits for capacity; CloudStack either has it or not, so a request is active from the start
 or refused. `SpotPrice` asks for no more than a price, and there is none.

@@ -1,4 +1,4 @@
-"""NAT gateways: public ones, one a VPC, since a CloudStack VPC has one source NAT address (see `_nat`)."""
+"""NAT gateways: public ones, one a VPC, since a CloudStack VPC has one source NAT address."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Network interfaces made and deleted by themselves; see `_interfaces` for what they are until they are attached."""
+"""Network interfaces made and deleted by themselves; kept in the store until they are attached."""
 
 from typing import Any
 

@@ -1,6 +1,6 @@
 """Network interfaces: the NICs of the caller's machines, and those that are attached to none.
 
-Most exist with their machine; `_interfaces` has the others. EC2 clients (Terraform, before it deletes a security
+Most exist with their machine, the others in the store. EC2 clients (Terraform, before it deletes a security
 group) look for them by group, subnet and machine.
 """
 

@@ -33,7 +33,7 @@ BORDER_MARK = "network-border-group"
 
 
 NAT_MARK = "nat-gateway"
-"""Reserved tag on an address that is a NAT gateway's, or is becoming one's: see `_nat`."""
+"""Reserved tag on an address that is a NAT gateway's, or is becoming one's: see `nat_gateways`."""
 OWN_MARK = "own-source-nat"
 """Reserved tag on the address that is a VPC's way out while it has no NAT gateway."""
 

@@ -7,8 +7,8 @@ The machine's record holds what is left to do, so that another process can go on
 
 from typing import Any
 
-from ec2bridge.cloudstack.client import POLL
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
+from ec2bridge.cloudstack.jobs import POLL
 from ec2bridge.ec2.context import Context
 from ec2bridge.errors import Ec2Error
 from ec2bridge.resources.enforcement import firewall, tiers

@@ -4,7 +4,7 @@ CloudStack's list `default_allow` belongs to all VPCs at once and cannot be chan
 default ACL, under the VPC's digits, until its entries are changed: then the VPC gets a list of its own, which takes
 that place (`_default_acls`). `default_deny` is shown under digits of its own. A VPC's lists are its other ACLs.
 AWS counts rules in each direction for itself, CloudStack through the whole list: rule n in is native 2n-1, out 2n.
-A list that the bridge has written for a tier with machines (`_tiers`) is no ACL: it names the one that it stands for.
+A list that the bridge has written for a tier with machines is no ACL: it names the one that it stands for.
 """
 
 import asyncio

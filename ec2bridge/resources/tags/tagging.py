@@ -1,7 +1,7 @@
 """Writing tags: what CloudStack can hold goes there, the rest into the store.
 
-`_tags` is what actions import; here is how a set of tags is divided between the two, with as few native calls as
-the number of objects allows.
+`resource_tags` is what others import; here is how a set of tags is divided between the two, with as few native calls
+as the number of objects allows.
 """
 
 import asyncio

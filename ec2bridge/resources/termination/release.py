@@ -7,7 +7,7 @@ default, and users may not expunge unless an operator lets them.
 import logging
 from typing import Any
 
-from ec2bridge.cloudstack.client import Account
+from ec2bridge.cloudstack.account import Account
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.ec2.context import Context
 from ec2bridge.resources.machines.records import Record

@@ -1,0 +1,195 @@
+"""The CloudStack API as one caller may use it.
+
+EC2 answers in one piece and at once; CloudStack answers in pages and works in jobs. An account's own keys sign every
+call, so that CloudStack decides what they may do.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ec2bridge.cloudstack.answers import created, is_read, job_result
+from ec2bridge.cloudstack.credentials import Credentials
+from ec2bridge.cloudstack.endpoint import CloudStack
+from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
+from ec2bridge.cloudstack.jobs import POLL
+from ec2bridge.cloudstack.pages import Page, distinct, page_of
+from ec2bridge.cloudstack.params import flatten
+
+log = logging.getLogger(__name__)
+
+Row = dict[str, Any]
+Rows = list[Row]
+Asker = Callable[[str, Mapping[str, Any]], Awaitable[Page]]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The CloudStack API as one caller may use it."""
+
+    cloudstack: CloudStack
+    credentials: Credentials
+
+    @property
+    def cache_key(self) -> tuple[str, str | None]:
+        """What tells this caller's cached answers from another's."""
+        return self.credentials.api_key, self.credentials.project_id
+
+    async def call(self, command: str, **params: Any) -> Row:
+        """Call `command` and return the inner object of its answer; raises CloudStackError."""
+        answer = await self.cloudstack.send(command, await self._flat(command, params), self.credentials)
+        if not is_read(command):
+            self._saw(command, created(answer))
+        return answer
+
+    async def _flat(self, command: str, params: Mapping[str, Any]) -> dict[str, str]:
+        flat = flatten(params)
+        await self._add_project(command, flat)
+        return flat
+
+    def _saw(self, command: str, rows: list[Row]) -> None:
+        for observer in self.cloudstack.row_observers:
+            observer(self, command, rows)
+
+    async def _add_project(self, command: str, flat: dict[str, str]) -> None:
+        project = self.credentials.project_id
+        if not project or "projectid" in flat or command == "listApis":
+            return
+        if await self.takes(command, "projectid"):
+            flat["projectid"] = project
+
+    async def list(self, command: str, **params: Any) -> list[Row]:
+        """All rows of a listing, whatever number of pages they come in."""
+        return await self._list(command, params, self._ask)
+
+    async def watch(self, command: str, **params: Any) -> Rows:
+        """`list`, for a question that is asked again and again and whose rows are not changed by who asked.
+
+        Where CloudStack's answer is what it was the last time, its rows are the same objects.
+        """
+        return await self._list(command, params, self._look)
+
+    async def _ask(self, command: str, params: Mapping[str, Any]) -> Page:
+        return page_of(await self.call(command, **params))
+
+    async def _look(self, command: str, params: Mapping[str, Any]) -> Page:
+        flat = await self._flat(command, params)
+        answer, same = await self.cloudstack.watch(command, flat, self.credentials)
+        return page_of(answer, same)
+
+    async def _list(self, command: str, params: dict[str, Any], ask: Asker) -> Rows:
+        pages = await self.cloudstack.pages.all(
+            lambda number, size: ask(command, {**params, "page": number, "pagesize": size})
+        )
+        rows = distinct([row for page in pages for row in page.rows])
+        if fresh := [row for page in pages if not page.same for row in page.rows]:
+            self._saw(command, fresh)
+        return rows
+
+    async def submit(self, command: str, **params: Any) -> Row:
+        """Start a job; the answer has `jobid`, and `id` where the command creates something."""
+        answer = await self.call(command, **params)
+        if "jobid" in answer:
+            self.cloudstack.jobs.remember(str(answer["jobid"]), command)
+        return answer
+
+    async def wait(self, jobid: str, timeout: float | None = None) -> Row:  # noqa: ASYNC109 - the job outlives the wait
+        """The result of a job once it is done; raises CloudStackError when it failed.
+
+        `timeout` is in seconds; past it CloudStackUnavailable is raised and the job goes on.
+        """
+        limit = self.cloudstack.job_timeout if timeout is None else timeout
+        deadline = time.monotonic() + limit
+        pause = 0.05
+        while True:
+            answer = await self._poll(jobid)
+            if answer.get("jobstatus") != 0:
+                return job_result(self.cloudstack.jobs.command(jobid, answer), answer)
+            if time.monotonic() + pause > deadline:
+                command = self.cloudstack.jobs.command(jobid, answer)
+                text = f"CloudStack's job for {command} is still running after {limit:g} seconds"
+                raise CloudStackUnavailable(command, text, retry=False)
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, 2.0)
+
+    async def _poll(self, jobid: str) -> Row:
+        try:
+            return await self.call(POLL, jobid=jobid)
+        except CloudStackError as error:
+            # A question that CloudStack was too busy for says nothing about the job: it is asked again.
+            if not error.passes:
+                raise
+            log.info("job %s: %s; asking again", jobid, error)
+            return {"jobstatus": 0}
+
+    async def job(self, command: str, *, timeout: float | None = None, **params: Any) -> Row:  # noqa: ASYNC109
+        """Run a command to its end; the object that it answers with, `{"success": true}` where it has none.
+
+        Some commands became jobs, or ceased to be, between versions: one that answers at once is as good.
+        """
+        answer = await self.submit(command, **params)
+        if "jobid" in answer:
+            answer = await self.wait(str(answer["jobid"]), timeout)
+        objects = [value for value in answer.values() if isinstance(value, dict)]
+        return objects[0] if len(objects) == 1 else answer
+
+    async def apis(self) -> Mapping[str, frozenset[str]]:
+        """The commands that the caller may use, each with its parameters' names, as listApis tells."""
+        # The answer knows nothing of projects; by the key alone, made-up ones cannot have it fetched again and again.
+        cache = self.cloudstack._apis
+        return await cache.get(self.credentials.api_key, self._fetch_apis)
+
+    async def _fetch_apis(self) -> Mapping[str, frozenset[str]]:
+        return self.cloudstack.apis(await self.cloudstack.send("listApis", {}, self.credentials))
+
+    async def may_call(self, command: str) -> bool:
+        """Whether this server has a command, and the caller may use it."""
+        return await self._parameters_of(command) is not None
+
+    async def takes(self, command: str, parameter: str) -> bool:
+        """Whether a command has a parameter on this server; one that it does not know it would ignore."""
+        return parameter in (await self._parameters_of(command) or ())
+
+    async def _parameters_of(self, command: str) -> frozenset[str] | None:
+        # By the key alone, as in `apis`. The whole list is two megabytes, for which a busy server takes its time.
+        known: frozenset[str] | None = await self.cloudstack._parameters.get(
+            (self.credentials.api_key, command), lambda: self._fetch_parameters(command)
+        )
+        return known
+
+    async def _fetch_parameters(self, command: str) -> frozenset[str] | None:
+        try:
+            answer = await self.cloudstack.send("listApis", {"name": command}, self.credentials)
+        except CloudStackError as error:
+            if error.errorcode not in (431, 530):
+                raise
+            # So before 4.23, and where rules with a star allow what the server has not; but also what fails for once.
+            return (await self.apis()).get(command)
+        # From 4.23 on the whole list comes for one that the caller may not use.
+        return self.cloudstack.apis(answer).get(command)
+
+    async def capabilities(self) -> Row:
+        """What listCapabilities says of this cloud to this caller."""
+        return await self.cloudstack._capabilities.get(self.credentials.api_key, self._fetch_capabilities)
+
+    async def _fetch_capabilities(self) -> Row:
+        answer = await self.cloudstack.send("listCapabilities", {}, self.credentials)
+        capability: Row = answer.get("capability", {})
+        return capability
+
+    async def is_key_valid(self) -> bool:
+        """Whether CloudStack still accepts the caller's key.
+
+        It answers 401 to a bad key and to a command that it does not have, with the same words; listCapabilities
+        is one that every server has and every role may call.
+        """
+        try:
+            await self.cloudstack.send("listCapabilities", {}, self.credentials)
+        except CloudStackUnavailable:
+            return True
+        except CloudStackError as error:
+            return error.errorcode != 401
+        return True

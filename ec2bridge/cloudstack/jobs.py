@@ -1,0 +1,33 @@
+"""CloudStack's jobs: which command started one, and how it ended."""
+
+import re
+from collections import OrderedDict
+from typing import Any
+
+Row = dict[str, Any]
+
+POLL = "queryAsyncJobResult"
+MOST = 10_000
+"""Jobs whose command is remembered; those started first are forgotten first."""
+_MACHINE_COMMAND = re.compile(r"VM$")
+
+
+class Jobs:
+    """The commands of the jobs that this process has started: a job's own answer names only a Java class."""
+
+    def __init__(self) -> None:
+        self._commands: OrderedDict[str, str] = OrderedDict()
+
+    def remember(self, jobid: str, command: str) -> None:
+        """Note which command a job belongs to."""
+        self._commands[jobid] = command
+        while len(self._commands) > MOST:
+            self._commands.popitem(last=False)
+
+    def command(self, jobid: str, answer: Row) -> str:
+        """Return the command that started a job, told from its class when another bridge started it."""
+        if command := self._commands.get(jobid):
+            return command
+        name = str(answer.get("cmd", POLL)).rpartition(".")[2].removesuffix("Cmd")
+        name = _MACHINE_COMMAND.sub("VirtualMachine", name)
+        return name[:1].lower() + name[1:]

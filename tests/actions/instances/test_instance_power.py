@@ -1,0 +1,136 @@
+"""Starting, stopping and rebooting."""
+
+import time
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from ec2bridge.cloudstack.calls import NativeCall
+from ec2bridge.ids import ec2_id
+from tests.conftest import Place
+from tests.launching import code_of, ids, started, until
+from tests.native import Native
+
+
+def test_a_machine_stops_and_starts_again(ec2: Any) -> None:
+    ident = ids(started(ec2))[0]
+    change = ec2.stop_instances(InstanceIds=[ident])["StoppingInstances"][0]
+    assert change["PreviousState"]["Name"] == "running"
+    assert change["CurrentState"] == {"Code": 64, "Name": "stopping"}
+    assert until(ec2, "stopped", ident)
+
+    change = ec2.start_instances(InstanceIds=[ident])["StartingInstances"][0]
+    assert change["PreviousState"]["Name"] == "stopped"
+    assert change["CurrentState"] == {"Code": 0, "Name": "pending"}
+    # Never "stopped" again on the way: clients that wait for "running" would give up.
+    states = set()
+    while "running" not in states:
+        states.add(
+            ec2.describe_instances(InstanceIds=[ident])["Reservations"][0]["Instances"][0]["State"]["Name"]
+        )
+    assert states <= {"pending", "running"}
+
+
+def test_a_stop_tells_who_asked_for_it(place: Place, ec2: Any) -> None:
+    (machine,) = started(ec2)
+    assert machine["StateTransitionReason"] == ""
+    ident = machine["InstanceId"]
+    ec2.stop_instances(InstanceIds=[ident])
+    (stopped,) = until(ec2, "stopped", ident)
+    assert stopped["StateReason"]["Code"] == "Client.UserInitiatedShutdown"
+    assert stopped["StateTransitionReason"].startswith("User initiated")
+
+    ec2.start_instances(InstanceIds=[ident])
+    assert "StateReason" not in until(ec2, "running", ident)[0]
+    # CloudStack does not tell why a machine stopped that nobody stopped through EC2.
+    native = Native(place)
+    row = native.machine("other")
+    native.do("stopVirtualMachine", id=row["id"])
+    assert "StateReason" not in until(ec2, "stopped", ec2_id("i", row["id"]))[0]
+
+
+def test_stopping_twice_and_starting_twice_change_nothing(ec2: Any) -> None:
+    ident = ids(started(ec2))[0]
+    assert (
+        ec2.start_instances(InstanceIds=[ident])["StartingInstances"][0]["CurrentState"]["Name"] == "running"
+    )
+    ec2.stop_instances(InstanceIds=[ident], Force=True)
+    until(ec2, "stopped", ident)
+    assert (
+        ec2.stop_instances(InstanceIds=[ident])["StoppingInstances"][0]["CurrentState"]["Name"] == "stopped"
+    )
+
+
+@pytest.mark.parametrize(
+    ("action", "command"),
+    [("reboot_instances", "rebootVirtualMachine"), ("stop_instances", "stopVirtualMachine")],
+)
+def test_many_machines_are_not_asked_one_after_another(
+    place: Place, ec2: Any, action: str, command: str
+) -> None:
+    machines = ids(started(ec2, 3))
+    spans: list[tuple[float, float]] = []
+
+    def note(call: NativeCall) -> None:
+        if call.command == command:
+            spans.append((time.monotonic() - call.seconds, time.monotonic()))
+
+    place.bridge.site.cloud.observers.append(note)
+    getattr(ec2, action)(InstanceIds=machines)
+    assert len(spans) == 3
+    assert max(begin for begin, _ in spans) < min(end for _, end in spans)
+
+
+def test_a_reboot_needs_a_running_machine(ec2: Any) -> None:
+    ident = ids(started(ec2))[0]
+    ec2.reboot_instances(InstanceIds=[ident])
+    ec2.stop_instances(InstanceIds=[ident])
+    until(ec2, "stopped", ident)
+    with pytest.raises(ClientError) as error:
+        ec2.reboot_instances(InstanceIds=[ident])
+    assert code_of(error) == "IncorrectInstanceState"
+
+
+def test_a_terminated_machine_cannot_be_started(ec2: Any) -> None:
+    ident = ids(started(ec2))[0]
+    ec2.terminate_instances(InstanceIds=[ident])
+    until(ec2, "terminated", ident)
+    with pytest.raises(ClientError) as error:
+        ec2.start_instances(InstanceIds=[ident])
+    assert code_of(error) == "IncorrectInstanceState"
+
+
+def test_hibernation_is_refused_by_name(ec2: Any) -> None:
+    ident = ids(started(ec2))[0]
+    with pytest.raises(ClientError) as error:
+        ec2.stop_instances(InstanceIds=[ident], Hibernate=True)
+    assert code_of(error) == "UnsupportedOperation"
+    assert "Hibernate" in str(error.value)
+
+
+def test_all_ids_are_checked_before_anything_is_done(ec2: Any) -> None:
+    ident = ids(started(ec2))[0]
+    with pytest.raises(ClientError) as error:
+        ec2.stop_instances(InstanceIds=[ident, "i-0123456789abcdef0"])
+    assert code_of(error) == "InvalidInstanceID.NotFound"
+    assert until(ec2, "running", ident)
+
+
+def test_a_dry_run_changes_nothing(ec2: Any) -> None:
+    ident = ids(started(ec2))[0]
+    for act in (ec2.stop_instances, ec2.reboot_instances, ec2.terminate_instances):
+        with pytest.raises(ClientError) as error:
+            act(InstanceIds=[ident], DryRun=True)
+        assert code_of(error) == "DryRunOperation"
+    assert until(ec2, "running", ident)
+
+
+def test_a_dry_run_does_not_ask_whether_it_is_the_time(ec2: Any) -> None:
+    ident = ids(started(ec2))[0]
+    with pytest.raises(ClientError) as error:
+        ec2.modify_instance_attribute(InstanceId=ident, InstanceType={"Value": "t3.small"}, DryRun=True)
+    assert code_of(error) == "DryRunOperation"
+    with pytest.raises(ClientError) as error:
+        ec2.modify_instance_attribute(InstanceId=ident, InstanceType={"Value": "t3.small"})
+    assert code_of(error) == "IncorrectInstanceState"

@@ -1,0 +1,238 @@
+"""Which types there are, and what CloudStack offering each one is."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from ec2bridge.mapping import Size
+from ec2bridge.resources.instance_types import TYPE_DETAIL, TypeTable, type_of
+from tests.conftest import REGION, Place
+from tests.native import Native
+
+
+def names(ec2: Any, **asked: Any) -> set[str]:
+    pages = ec2.get_paginator("describe_instance_types").paginate(**asked)
+    return {item["InstanceType"] for page in pages for item in page["InstanceTypes"]}
+
+
+def test_aws_types_and_offerings_stand_side_by_side(ec2: Any) -> None:
+    found = names(ec2)
+
+    assert {"t2.micro", "m5.large"} <= found  # offerings that are called like types
+    assert {"t3.small", "r5.large"} <= found  # served by the customised offering
+    assert {"Small Instance", "Medium Instance"} <= found
+
+
+def test_a_type_has_the_size_that_its_machines_get(ec2: Any) -> None:
+    [item] = ec2.describe_instance_types(InstanceTypes=["c5.xlarge"])["InstanceTypes"]
+
+    assert item["VCpuInfo"]["DefaultVCpus"] == 4
+    assert item["MemoryInfo"]["SizeInMiB"] == 8192
+    assert item["ProcessorInfo"] == {"SupportedArchitectures": ["x86_64"], "SustainedClockSpeedInGhz": 1.0}
+    assert item["BareMetal"] is False
+    assert item["CurrentGeneration"] is True
+    assert item["SupportedVirtualizationTypes"] == ["hvm"]
+    # Terraform asks for credits of a burstable type, and there are none here.
+    assert item["BurstablePerformanceSupported"] is False
+
+
+def test_a_type_of_another_architecture_than_any_images_is_not_offered(place: Place, ec2: Any) -> None:
+    assert "t4g.small" not in names(ec2)
+    template = place.sim.cloud.tables["templates"].first(isfeatured=True)
+    assert template is not None
+    template["arch"] = "aarch64"
+    place.bridge.site.caches.clear()
+
+    [item] = ec2.describe_instance_types(InstanceTypes=["t4g.small"])["InstanceTypes"]
+
+    assert item["ProcessorInfo"]["SupportedArchitectures"] == ["arm64"]
+
+
+def test_clients_find_the_structures_that_they_look_into(ec2: Any) -> None:
+    for page in ec2.get_paginator("describe_instance_types").paginate():
+        for item in page["InstanceTypes"]:
+            assert {"EbsInfo", "NetworkInfo", "PlacementGroupInfo", "ProcessorInfo"} <= item.keys()
+
+
+def test_an_offering_answers_to_its_uuid(place: Place, ec2: Any) -> None:
+    uuid = Native(place).offering("listServiceOfferings", "Medium Instance")
+
+    assert names(ec2, InstanceTypes=[uuid]) == {"Medium Instance"}
+
+
+def test_a_customised_offering_goes_by_its_name_with_its_smallest_size(ec2: Any) -> None:
+    [item] = ec2.describe_instance_types(InstanceTypes=["custom-constrained"])["InstanceTypes"]
+
+    assert item["VCpuInfo"]["DefaultVCpus"] == 1
+    assert item["MemoryInfo"]["SizeInMiB"] == 512
+
+
+def test_an_unknown_type_is_refused_by_name(ec2: Any) -> None:
+    with pytest.raises(ClientError) as refused:
+        names(ec2, InstanceTypes=["t2.micro", "z9.huge"])
+
+    assert refused.value.response["Error"] == {
+        "Code": "InvalidInstanceType",
+        "Message": "The following supplied instance types do not exist: [z9.huge]",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "hits"),
+    [
+        ("instance-type", "t2.mi*", {"t2.micro"}),
+        ("memory-info.size-in-mib", "512", {"Small Instance", "custom-constrained"}),
+        ("vcpu-info.default-vcpus", "3", set()),
+        ("bare-metal", "true", set()),
+        ("hypervisor", "nitro", set()),
+        ("network-info.efa-supported", "true", set()),
+    ],
+)
+def test_types_are_filtered(ec2: Any, name: str, value: str, hits: set[str]) -> None:
+    found = names(ec2, Filters=[{"Name": name, "Values": [value]}])
+
+    assert {name for name in found if not name.endswith(".nano")} == hits
+
+
+def test_pages_add_up(ec2: Any) -> None:
+    assert names(ec2, PaginationConfig={"PageSize": 7}) == names(ec2)
+
+
+def test_a_machines_type_is_found_when_its_offering_is_gone(place: Place, ec2: Any) -> None:
+    Native(place).machine("old", offering="Small Instance")
+    offerings = place.sim.cloud.tables["serviceofferings"]
+    [offering] = offerings.where(name="Small Instance")
+    offerings.remove(offering)
+
+    [item] = ec2.describe_instance_types(InstanceTypes=["Small Instance"])["InstanceTypes"]
+
+    assert "Small Instance" not in names(ec2)
+    assert item["CurrentGeneration"] is False
+    assert item["VCpuInfo"]["DefaultVCpus"] == 1
+    assert item["MemoryInfo"]["SizeInMiB"] == 512
+
+
+def test_offerings_are_listed_about_once_a_minute(place: Place, ec2: Any) -> None:
+    names(ec2)
+
+    assert place.commands(lambda: names(ec2)) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "places"),
+    [
+        ("region", {REGION}),
+        ("availability-zone", {f"{REGION}a", f"{REGION}b", f"{REGION}c"}),
+        ("outpost", set()),
+    ],
+)
+def test_types_are_offered_in_places(ec2: Any, kind: str, places: set[str]) -> None:
+    pages = ec2.get_paginator("describe_instance_type_offerings").paginate(LocationType=kind)
+    found = [item for page in pages for item in page["InstanceTypeOfferings"]]
+
+    assert {item["Location"] for item in found} == places
+    assert {item["LocationType"] for item in found} == ({kind} if places else set())
+
+
+def test_offerings_are_filtered_by_type_and_place(ec2: Any) -> None:
+    found = ec2.describe_instance_type_offerings(
+        LocationType="availability-zone",
+        Filters=[
+            {"Name": "instance-type", "Values": ["t2.micro"]},
+            {"Name": "location", "Values": ["sim-sg"]},
+        ],
+    )["InstanceTypeOfferings"]
+
+    assert found == [
+        {"InstanceType": "t2.micro", "LocationType": "availability-zone", "Location": f"{REGION}c"}
+    ]
+
+
+# --- which offering serves a type ------------------------------------------------------------------------------
+
+
+def offering(name: str, cpus: int | None = None, memory: int | None = None, **more: Any) -> dict[str, Any]:
+    fixed = {"cpunumber": cpus, "memory": memory} if cpus else {"iscustomized": True}
+    return {"id": f"uuid-of-{name}", "name": name, "created": "2026-01-01", **fixed, **more}
+
+
+@pytest.fixture
+def table() -> Callable[..., TypeTable]:
+    def make(*rows: dict[str, Any]) -> TypeTable:
+        aws = {"t3.small": Size(2, 2048), "t3.nano": Size(2, 512), "c5.large": Size(2, 4096)}
+        return TypeTable(aws, rows, 1000, {row["id"]: row for row in rows}, frozenset({"x86_64"}))
+
+    return make
+
+
+def test_an_offering_of_the_types_name_outranks_one_of_its_size(table: Callable[..., TypeTable]) -> None:
+    types = table(offering("two", 2, 2048), offering("t3.small", 1, 1024))
+
+    assert types.serving("t3.small") == (types.offerings[1], {})
+
+
+def test_an_offering_of_the_size_outranks_a_customised_one(table: Callable[..., TypeTable]) -> None:
+    types = table(offering("any"), offering("two", 2, 2048))
+
+    assert types.serving("t3.small") == (types.offerings[1], {})
+
+
+def test_a_customised_offering_is_told_the_size_and_the_speed_that_it_leaves_open(
+    table: Callable[..., TypeTable],
+) -> None:
+    assert table(offering("any")).serving("t3.small") == (
+        offering("any"),
+        {"cpuNumber": 2, "memory": 2048, "cpuSpeed": 1000},
+    )
+    fast = offering("fast", cpuspeed=3000)
+    assert table(fast).serving("t3.small") == (fast, {"cpuNumber": 2, "memory": 2048})
+
+
+def test_a_customised_offering_serves_only_what_lies_within_its_limits(
+    table: Callable[..., TypeTable],
+) -> None:
+    limits = {"mincpunumber": "1", "maxcpunumber": "4", "minmemory": "1024", "maxmemory": "2048"}
+    types = table(offering("some", serviceofferingdetails=limits))
+
+    assert types.serving("t3.small") is not None
+    assert types.serving("t3.nano") is None
+    assert types.serving("c5.large") is None
+
+
+def test_an_offering_elsewhere_does_not_serve_a_zone(table: Callable[..., TypeTable]) -> None:
+    types = table(offering("two", 2, 2048, zoneid="zone-1,zone-2"))
+
+    assert types.serving("t3.small", "zone-2") is not None
+    assert types.serving("t3.small", "zone-3") is None
+
+
+def test_graphics_are_no_part_of_a_size(table: Callable[..., TypeTable]) -> None:
+    types = table(offering("games", 2, 2048, gpucount=1))
+
+    assert types.serving("t3.small") is None
+    assert types.serving("games") is not None
+
+
+def test_a_machine_is_of_the_type_that_its_launch_asked_for(table: Callable[..., TypeTable]) -> None:
+    types = table(offering("any"), offering("two", 2, 2048))
+    machine = {
+        "serviceofferingid": "uuid-of-two",
+        "serviceofferingname": "two",
+        "cpunumber": 2,
+        "memory": 2048,
+    }
+
+    assert type_of(types, {**machine, "details": {TYPE_DETAIL: "t3.small"}}) == "t3.small"
+    assert type_of(types, machine) == "two"
+    # Resized in CloudStack since then: what the launch asked for is no longer true.
+    assert type_of(types, {**machine, "memory": 4096, "details": {TYPE_DETAIL: "t3.small"}}) == "two"
+
+
+def test_a_machine_of_a_customised_offering_has_the_type_of_its_size(table: Callable[..., TypeTable]) -> None:
+    types = table(offering("any"))
+    machine = {"serviceofferingid": "uuid-of-any", "serviceofferingname": "any", "cpunumber": 2}
+
+    assert type_of(types, {**machine, "memory": 4096}) == "c5.large"
+    assert type_of(types, {**machine, "memory": 5000}) == "any"

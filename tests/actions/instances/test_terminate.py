@@ -1,0 +1,222 @@
+"""TerminateInstances releases what a machine held, whoever may expunge."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from ec2bridge.ec2 import background
+from ec2bridge.resources.machines.records import KIND
+from tests.conftest import Place
+from tests.launching import (
+    ADVANCED,
+    BASIC,
+    GROUPED,
+    code_of,
+    described,
+    ids,
+    launch,
+    placed,
+    started,
+    tags,
+    until,
+)
+from tests.native import Native
+
+LIBERAL = {"allow.user.expunge.recover.vm": True, "allow.user.view.destroyed.vm": True}
+
+
+@pytest.fixture(params=["owner expunges", "look-up account expunges", "nobody expunges"])
+def any_place(request: pytest.FixtureRequest, make_place: Callable[..., Place]) -> Place:
+    """A cloud under each of the settings that decide who may expunge."""
+    if request.param == "owner expunges":
+        place = make_place()
+        place.sim.cloud.settings.update(LIBERAL)
+        return place
+    return make_place({"expunge": request.param != "nobody expunges"})
+
+
+@pytest.mark.parametrize("zone", [ADVANCED, BASIC, GROUPED])
+def test_group_and_key_can_be_deleted_at_once_as_terraform_does(any_place: Place, zone: str) -> None:
+    ec2 = any_place.client()
+    group = ec2.create_security_group(GroupName="web", Description="web")["GroupId"]
+    ec2.create_key_pair(KeyName="k")
+    machine = started(ec2, SecurityGroupIds=[group], KeyName="k", **placed(zone))[0]
+    ended = ec2.terminate_instances(InstanceIds=[machine["InstanceId"]])["TerminatingInstances"][0]
+    assert ended["PreviousState"]["Name"] == "running"
+    assert ended["CurrentState"] == {"Code": 32, "Name": "shutting-down"}
+    gone = until(ec2, "terminated", machine["InstanceId"])[0]
+    assert gone["KeyName"] == "k"
+    assert gone["BlockDeviceMappings"] == gone["NetworkInterfaces"] == gone["SecurityGroups"] == []
+    assert gone["StateTransitionReason"].startswith("User initiated (")
+    ec2.delete_security_group(GroupId=group)
+    ec2.delete_key_pair(KeyName="k")
+
+
+def test_the_current_state_comes_first_as_libcloud_expects(ec2: Any) -> None:
+    """libcloud reads no path: the first <name> of the answer says whether a machine ends."""
+    seen: list[bytes] = []
+    ec2.meta.events.register("before-parse", lambda response_dict, **_: seen.append(response_dict["body"]))
+    machine = started(ec2)[0]["InstanceId"]
+    ec2.stop_instances(InstanceIds=[machine])
+    ec2.terminate_instances(InstanceIds=[machine])
+    for answer in seen[-2:]:
+        assert answer.index(b"<currentState>") < answer.index(b"<previousState>")
+
+
+def test_data_volumes_go_or_stay_as_they_were_told(any_place: Place) -> None:
+    ec2 = any_place.client()
+    machine = started(
+        ec2,
+        BlockDeviceMappings=[
+            {"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 5, "DeleteOnTermination": True}},
+            {"DeviceName": "/dev/sdg", "Ebs": {"VolumeSize": 6, "DeleteOnTermination": False}},
+        ],
+    )[0]
+    ec2.terminate_instances(InstanceIds=[machine["InstanceId"]])
+    until(ec2, "terminated", machine["InstanceId"])
+    left = ec2.describe_volumes()["Volumes"]
+    assert [(volume["Size"], volume["State"]) for volume in left] == [(6, "available")]
+
+
+def test_tags_of_what_went_with_a_machine_are_gone(any_place: Place) -> None:
+    ec2 = any_place.client()
+    machine = started(
+        ec2, TagSpecifications=[tags("volume", app="shop"), tags("network-interface", app="net")]
+    )[0]
+    assert len(ec2.describe_tags()["Tags"]) == 2
+    ec2.terminate_instances(InstanceIds=[machine["InstanceId"]])
+    until(ec2, "terminated", machine["InstanceId"])
+    assert ec2.describe_tags()["Tags"] == []
+
+
+def test_a_root_volume_may_be_kept(any_place: Place) -> None:
+    ec2 = any_place.client()
+    machine = started(
+        ec2,
+        BlockDeviceMappings=[
+            {"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 9, "DeleteOnTermination": False}}
+        ],
+    )[0]
+    assert machine["BlockDeviceMappings"][0]["Ebs"]["DeleteOnTermination"] is False
+    ec2.terminate_instances(InstanceIds=[machine["InstanceId"]])
+    until(ec2, "terminated", machine["InstanceId"])
+    assert [(v["Size"], v["State"]) for v in ec2.describe_volumes()["Volumes"]] == [(9, "available")]
+
+
+def test_terminating_twice_works_and_tells_so(any_place: Place) -> None:
+    ec2 = any_place.client()
+    ident = ids(started(ec2))[0]
+    ec2.terminate_instances(InstanceIds=[ident])
+    again = ec2.terminate_instances(InstanceIds=[ident])["TerminatingInstances"][0]
+    assert again["CurrentState"]["Name"] in ("shutting-down", "terminated")
+    until(ec2, "terminated", ident)
+    last = ec2.terminate_instances(InstanceIds=[ident])["TerminatingInstances"][0]
+    assert last["PreviousState"]["Name"] == last["CurrentState"]["Name"] == "terminated"
+
+
+def test_it_never_runs_again_on_the_way(any_place: Place) -> None:
+    ec2 = any_place.client()
+    ident = ids(started(ec2))[0]
+    ec2.terminate_instances(InstanceIds=[ident])
+    states = [""]
+    while states[-1] != "terminated":
+        states.append(described(ec2, InstanceIds=[ident])[0]["State"]["Name"])
+    assert set(states[1:]) <= {"shutting-down", "terminated"}
+
+
+def test_a_machine_may_be_terminated_while_it_is_launched(any_place: Place) -> None:
+    ec2 = any_place.client()
+    with any_place.holding("deployVirtualMachine"):
+        ident = ids(launch(ec2, BlockDeviceMappings=[{"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 5}}]))[
+            0
+        ]
+        [ending] = ec2.terminate_instances(InstanceIds=[ident])["TerminatingInstances"]
+        assert ending["PreviousState"]["Name"] == "pending"
+    until(ec2, "terminated", ident)
+    rows = Native(any_place, "admin").list("listVirtualMachines", listall=True)
+    assert all(row["state"] in ("Destroyed", "Expunging") for row in rows)
+
+
+def test_protection_holds_for_all_of_the_request(ec2: Any) -> None:
+    plain = ids(started(ec2))[0]
+    kept = ids(started(ec2, DisableApiTermination=True))[0]
+    with pytest.raises(ClientError) as error:
+        ec2.terminate_instances(InstanceIds=[plain, kept])
+    assert code_of(error) == "OperationNotPermitted"
+    assert "disableApiTermination" in str(error.value)
+    assert until(ec2, "running", plain, kept)
+    ec2.modify_instance_attribute(InstanceId=kept, DisableApiTermination={"Value": False})
+    ec2.terminate_instances(InstanceIds=[plain, kept])
+    until(ec2, "terminated", plain, kept)
+
+
+def test_unknown_ids_are_named_and_nothing_is_done(ec2: Any) -> None:
+    ident = ids(started(ec2))[0]
+    with pytest.raises(ClientError) as error:
+        ec2.terminate_instances(InstanceIds=[ident, "i-0123456789abcdef0"])
+    assert code_of(error) == "InvalidInstanceID.NotFound"
+    assert until(ec2, "running", ident)
+
+
+def test_tags_are_still_shown(ec2: Any) -> None:
+    ident = ids(
+        started(ec2, TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "a", "Value": ""}]}])
+    )[0]
+    ec2.terminate_instances(InstanceIds=[ident])
+    assert until(ec2, "terminated", ident)[0]["Tags"] == [{"Key": "a", "Value": ""}]
+
+
+def test_a_termination_whose_bridge_died_is_taken_up_by_another(
+    make_place: Callable[..., Place], tmp_path: Any
+) -> None:
+    place = make_place({"store": str(tmp_path / "store.sqlite")})
+    ec2 = place.client()
+    ident = ids(started(ec2))[0]
+
+    async def die() -> None:
+        site = place.bridge.site
+        await background.stop(site)
+        for entry in await site.store.list(owner, KIND):
+            await site.store.put(owner, KIND, entry.key, {**entry.value, "beat": 0.0})
+
+    owner = place.store_owner()
+    with place.holding("destroyVirtualMachine"):
+        ec2.terminate_instances(InstanceIds=[ident])
+        place.run(die())
+        assert described(ec2)[0]["State"]["Name"] == "shutting-down"
+    until(ec2, "terminated", ident)
+
+
+def test_a_launch_that_is_still_attaching_volumes_gives_way(place: Place, ec2: Any) -> None:
+    volumes = [
+        {"DeviceName": f"/dev/sd{letter}", "Ebs": {"VolumeSize": 5, "DeleteOnTermination": True}}
+        for letter in "fgh"
+    ]
+    with place.holding("attachVolume"):
+        ident = ids(launch(ec2, BlockDeviceMappings=volumes))[0]
+        while not any(volume["Size"] == 5 for volume in ec2.describe_volumes()["Volumes"]):
+            assert described(ec2)[0]["State"]["Name"] == "pending"
+        ec2.terminate_instances(InstanceIds=[ident])
+    states = set()
+    while "terminated" not in states:
+        states.add(described(ec2, InstanceIds=[ident])[0]["State"]["Name"])
+    assert states == {"shutting-down", "terminated"}
+    assert ec2.describe_volumes()["Volumes"] == []
+
+
+def test_a_termination_waits_for_a_snapshot_of_the_root_volume(place: Place, ec2: Any) -> None:
+    machine = started(ec2)[0]
+    volume = machine["BlockDeviceMappings"][0]["Ebs"]["VolumeId"]
+    ec2.create_snapshot(VolumeId=volume)
+    place.run(place.sim.settle())
+    (snapshot,) = place.sim.cloud.tables["snapshots"]
+    snapshot["state"] = "BackingUp"  # it takes its time
+
+    ec2.terminate_instances(InstanceIds=ids([machine]))
+
+    while place.sim.calls["destroyVirtualMachine"] < 2:
+        assert described(ec2, InstanceIds=ids([machine]))[0]["State"]["Name"] == "shutting-down"
+    snapshot["state"] = "BackedUp"
+    until(ec2, "terminated", machine["InstanceId"])
