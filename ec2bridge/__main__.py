@@ -171,10 +171,10 @@ def demo(
 )
 def simulator(listen: str, data: Path | None) -> None:
     """Serve the embedded CloudStack alone."""
-    from ec2bridge.simulator import alone
+    from ec2bridge import simulator_process
 
     log_to_stderr("INFO", "%(asctime)s %(levelname)s %(name)s: %(message)s")
-    run(alone.serve(listen, data))
+    run(simulator_process.serve(listen, data))
 
 
 @main.command()

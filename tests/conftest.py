@@ -30,7 +30,7 @@ hypothesis_settings.load_profile("patient")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Here and not in the laboratory: pytest asks only the outermost conftest for options."""
+    """Here and not in the compatibility suite: pytest asks only the outermost conftest for options."""
     group = parser.getgroup("compat", "the endpoint that clients are driven against")
     for name, (variable, what) in OPTIONS.items():
         group.addoption(f"--{name}", help=f"{what} ({variable})")

@@ -8,7 +8,7 @@ from ec2bridge.ec2 import filters
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.describe import Ids, Item, describe
 from ec2bridge.ec2.filters import TAGS
-from ec2bridge.ec2.registry import Request, action
+from ec2bridge.ec2.registry import Answer, Request, action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.resources.enforcement import rule_jobs
 from ec2bridge.resources.groups import security_groups
@@ -57,7 +57,7 @@ async def describe_security_group_rules(ctx: Context, request: Request) -> list[
     honours=(*_HONOURED, "TagSpecifications"),
     native=("authorizeSecurityGroupIngress",),
 )
-async def authorize_ingress(ctx: Context, request: Request) -> Request:
+async def authorize_ingress(ctx: Context, request: Request) -> Answer:
     """Let traffic in."""
     return await _authorize(ctx, request, egress=False)
 
@@ -67,12 +67,12 @@ async def authorize_ingress(ctx: Context, request: Request) -> Request:
     honours=(*_HONOURED, "TagSpecifications"),
     native=("authorizeSecurityGroupEgress",),
 )
-async def authorize_egress(ctx: Context, request: Request) -> Request:
+async def authorize_egress(ctx: Context, request: Request) -> Answer:
     """Let traffic out."""
     return await _authorize(ctx, request, egress=True)
 
 
-async def _authorize(ctx: Context, request: Request, *, egress: bool) -> Request:
+async def _authorize(ctx: Context, request: Request, *, egress: bool) -> Answer:
     tags = resource_tags.specified(request, "security-group-rule")
     known = await security_groups.groups(ctx)
     group = known.find(request.get("GroupId"), request.get("GroupName"))
@@ -112,7 +112,7 @@ def _flat_permissions(request: Request) -> list[Request]:
     honours=(*_HONOURED, "SecurityGroupRuleIds"),
     native=("revokeSecurityGroupIngress",),
 )
-async def revoke_ingress(ctx: Context, request: Request) -> Request:
+async def revoke_ingress(ctx: Context, request: Request) -> Answer:
     """No longer let traffic in."""
     return await _revoke(ctx, request, egress=False)
 
@@ -122,12 +122,12 @@ async def revoke_ingress(ctx: Context, request: Request) -> Request:
     honours=(*_HONOURED, "SecurityGroupRuleIds"),
     native=("revokeSecurityGroupEgress",),
 )
-async def revoke_egress(ctx: Context, request: Request) -> Request:
+async def revoke_egress(ctx: Context, request: Request) -> Answer:
     """No longer let traffic out."""
     return await _revoke(ctx, request, egress=True)
 
 
-async def _revoke(ctx: Context, request: Request, *, egress: bool) -> Request:
+async def _revoke(ctx: Context, request: Request, *, egress: bool) -> Answer:
     known = await security_groups.groups(ctx)
     group = known.find(request.get("GroupId"), request.get("GroupName"))
     present = [rule for rule in known.rules(group) if rule.egress == egress]

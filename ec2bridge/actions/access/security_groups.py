@@ -13,7 +13,7 @@ from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.describe import Ids, Item, describe
 from ec2bridge.ec2.filters import TAGS
-from ec2bridge.ec2.registry import Request, action
+from ec2bridge.ec2.registry import Answer, Request, action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
 from ec2bridge.resources.enforcement import firewall, group_removal
@@ -113,7 +113,7 @@ async def get_security_groups_for_vpc(ctx: Context, request: Request) -> list[It
     honours=("GroupName", "Description", "VpcId", "TagSpecifications"),
     native=("createSecurityGroup",),
 )
-async def create_security_group(ctx: Context, request: Request) -> Request:
+async def create_security_group(ctx: Context, request: Request) -> Answer:
     """Make an empty group in a VPC (by default the default one)."""
     name = _checked(request, "GroupName")
     description = _checked(request, "Description", "GroupDescription")
@@ -179,7 +179,7 @@ async def _create(
 
 
 @action("DeleteSecurityGroup", honours=("GroupId", "GroupName"), native=("deleteSecurityGroup",))
-async def delete_security_group(ctx: Context, request: Request) -> Request:
+async def delete_security_group(ctx: Context, request: Request) -> Answer:
     """Delete a group that no machine and no other group's rule uses."""
     known = await security_groups.groups(ctx)
     group = known.find(request.get("GroupId"), request.get("GroupName"))

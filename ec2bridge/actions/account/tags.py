@@ -11,9 +11,9 @@ from typing import Any
 
 from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2.context import Context
-from ec2bridge.ec2.describe import describe
+from ec2bridge.ec2.describe import Item, describe
 from ec2bridge.ec2.filters import wanted
-from ec2bridge.ec2.registry import Request, action
+from ec2bridge.ec2.registry import Answer, Request, action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, Kind, ec2_id, kind_of
 from ec2bridge.resources.groups import security_groups
@@ -71,7 +71,7 @@ async def delete_tags(ctx: Context, request: Request) -> None:
         await resource_tags.remove(ctx, kind, held, tags)
 
 
-def _flat(items: list[Request]) -> Request:
+def _flat(items: list[Item]) -> Answer:
     members = ("Key", "ResourceId", "ResourceType", "Value")
     return {"Tags": [{member: item[member] for member in members} for item in items]}
 
@@ -117,7 +117,7 @@ def _shown_ids(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     return {**rules, **groups}
 
 
-def _item(shown: Mapping[str, str], kind: Kind, ident: str, key: str, value: str) -> Request:
+def _item(shown: Mapping[str, str], kind: Kind, ident: str, key: str, value: str) -> Item:
     resource = shown.get(ident) or ec2_id(kind.prefix, ident)
     return {
         "Key": key,

@@ -11,7 +11,7 @@ from typing import Any
 
 from ec2bridge.ec2 import quotas
 from ec2bridge.ec2.context import Context, owner_of
-from ec2bridge.ec2.registry import Request, action
+from ec2bridge.ec2.registry import Answer, Request, action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id
 from ec2bridge.resources.addresses import nat_gateways
@@ -29,7 +29,7 @@ _NATIVE = ("listVPCs", "createStaticRoute", "deleteStaticRoute")
 
 
 @action("CreateRoute", honours=_HONOURED, native=_NATIVE)
-async def create_route(ctx: Context, request: Request) -> Request:
+async def create_route(ctx: Context, request: Request) -> Answer:
     """Add a route to a table."""
     table, to = await _place(ctx, request)
     if to in table.routes:

@@ -11,7 +11,7 @@ from typing import Any
 
 from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2.context import Context
-from ec2bridge.ec2.registry import Request, action
+from ec2bridge.ec2.registry import Answer, Request, action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
 from ec2bridge.resources.addresses import nat_gateways
@@ -47,7 +47,7 @@ _DESTROYED = ("Destroyed", "Expunging")
     defaults={"Ipv6Native": (False,)},
     native=("createNetwork", "listNetworkOfferings", "createTags"),
 )
-async def create_subnet(ctx: Context, request: Request) -> Request:
+async def create_subnet(ctx: Context, request: Request) -> Answer:
     """Make a tier of a VPC, or a network of one's own in the default VPC."""
     if not request.get("VpcId"):
         raise Ec2Error("MissingParameter", "The request must contain the parameter vpcId")
@@ -141,7 +141,7 @@ async def _create(
     defaults={"Ipv6Native": (False,)},
     native=("createNetwork", "listNetworks"),
 )
-async def create_default_subnet(ctx: Context, request: Request) -> Request:
+async def create_default_subnet(ctx: Context, request: Request) -> Answer:
     """Make the network that launches into a zone use, where there is none yet."""
     name = request.get("AvailabilityZone") or request.get("AvailabilityZoneId")
     if not name:

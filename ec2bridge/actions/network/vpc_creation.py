@@ -10,7 +10,7 @@ import itertools
 from typing import Any
 
 from ec2bridge.ec2.context import Context
-from ec2bridge.ec2.registry import Request, action
+from ec2bridge.ec2.registry import Answer, Request, action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
 from ec2bridge.resources.enforcement import group_removal
@@ -34,7 +34,7 @@ Row = dict[str, Any]
     defaults={"InstanceTenancy": ("default",), "AmazonProvidedIpv6CidrBlock": (False,)},
     native=("createVPC", "listVPCOfferings", "createTags"),
 )
-async def create_vpc(ctx: Context, request: Request) -> Request:
+async def create_vpc(ctx: Context, request: Request) -> Answer:
     """Make a VPC in one zone."""
     block = cidr_block(request.get("CidrBlock") or "", "InvalidVpc.Range")
     tags = resource_tags.specified(request, "vpc")
@@ -60,7 +60,7 @@ async def create_vpc(ctx: Context, request: Request) -> Request:
 
 
 @action("CreateDefaultVpc")
-async def create_default_vpc(ctx: Context, request: Request) -> Request:
+async def create_default_vpc(ctx: Context, request: Request) -> Answer:
     """Refuse, since every account has its default VPC from the start."""
     raise Ec2Error("DefaultVpcAlreadyExists", "A Default VPC already exists for this account in this region.")
 

@@ -194,7 +194,7 @@ async def _end(ctx: Context, gateway: Gateway, failure: str = "") -> None:
     """Have the address be an Elastic IP like any other, and remember the gateway as deleted or failed."""
     if gateway.row:
         await _unmark(ctx, gateway.row)
-    await tombstones.bury(ctx, KIND, gateway.key, {**gateway.record, "failure": failure})
+    await tombstones.keep(ctx, KIND, gateway.key, {**gateway.record, "failure": failure})
     await resource_tags.forget(ctx, KIND, gateway.key)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2.batches import AT_ONCE
 from ec2bridge.ec2.context import Context
-from ec2bridge.ec2.locks import turn
+from ec2bridge.ec2.locks import account_lock
 from ec2bridge.errors import Ec2Error
 from ec2bridge.resources.enforcement import tiers
 from ec2bridge.resources.launches.plan import Launch
@@ -108,7 +108,7 @@ def _turn(ctx: Context, launch: Launch) -> AbstractAsyncContextManager[None]:
     """
     if all(row.get("type") != "Isolated" for row in launch.nics.rows):
         return nullcontext()
-    return turn(ctx, "deploy")
+    return account_lock(ctx, "deploy")
 
 
 async def _acquire(ctx: Context, launch: Launch) -> Row:

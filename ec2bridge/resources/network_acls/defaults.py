@@ -3,7 +3,7 @@
 import uuid
 
 from ec2bridge.ec2.context import Context
-from ec2bridge.ec2.locks import turn
+from ec2bridge.ec2.locks import account_lock
 from ec2bridge.resources.network_acls import lists as acl_lists
 from ec2bridge.resources.network_acls.lists import LAST, MADE_DEFAULT, Acl
 
@@ -46,7 +46,7 @@ async def own(ctx: Context, acl: Acl) -> Acl:
     """
     if acl.own or not acl.default or acl.vpc.get("default"):
         return acl
-    async with turn(ctx, "default-acl", acl.vpc["id"]):
+    async with account_lock(ctx, "default-acl", acl.vpc["id"]):
         found = acl_lists.find(await acl_lists.acls(ctx), acl.id)
         if found.own:
             return found
