@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
 
-.PHONY: demo test lint format bench compat docs lock clean
+.PHONY: demo test lint format bench compat docs drawings lock clean
 
 $(VENV)/.installed: requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed (set PYTHON=…)"; exit 1; }
@@ -38,6 +38,9 @@ compat: $(VENV)/.installed  ## every client that is installed, against a bridge 
 
 docs: $(VENV)/.installed  ## write the generated pages again
 	$(BIN)/python -m tests.test_docs
+
+drawings:  ## draw the documentation's pictures from their text again (needs Graphviz)
+	$(BIN)/python -m tests.drawings
 
 PIN := pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
