@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Iterable
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from ec2bridge.simulator.apis import Api
+from ec2bridge.simulator.caller import Caller
+from ec2bridge.simulator.cloud import Cloud
 from ec2bridge.simulator.errors import ApiError, internal, invalid, malformed, no_permission
 from ec2bridge.simulator.tables import Row, Table
-
-if TYPE_CHECKING:
-    from ec2bridge.simulator.cloud import Cloud
 
 MAX_PAGE_SIZE = 500
 
@@ -57,25 +54,6 @@ _MAP = re.compile(r"^(?P<name>[^\[\]]+)\[(?P<index>\d+)\](?:\.(?P<key>.+))?$", r
 _IGNORED = frozenset(
     {"command", "response", "apikey", "signature", "signatureversion", "expires", "sessionkey", "_"}
 )
-
-
-class Caller:
-    """The user behind the key, with the account, domain and role."""
-
-    def __init__(self, user: Row, account: Row, domain: Row, role: Row) -> None:
-        self.user = user
-        self.account = account
-        self.domain = domain
-        self.role = role
-
-    @property
-    def name(self) -> str:
-        return str(self.account["name"])
-
-    @property
-    def is_admin(self) -> bool:
-        """By role type: a look-up account with few rules is an admin too."""
-        return bool(self.role["type"] == "Admin")
 
 
 def account_label(account: Row) -> str:
@@ -369,10 +347,6 @@ class Call:
 def public(row: Row) -> Row:
     """The row without the simulator's own fields."""
     return {key: value for key, value in row.items() if not key.startswith("_")}
-
-
-def now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S+0000")
 
 
 def _text(value: object) -> str:

@@ -13,6 +13,7 @@ from xml.sax.saxutils import escape
 from aiohttp import web
 
 from ec2bridge.simulator.cloud import Cloud
+from ec2bridge.simulator.dispatcher import Dispatcher
 from ec2bridge.simulator.errors import ApiError
 from ec2bridge.simulator.populate import populate
 from ec2bridge.simulator.seed import DEFAULT_SEED, Seed
@@ -52,6 +53,7 @@ class Simulator:
         self.cloud = Cloud(
             seed=seed, path=path, job_time=job_time, settings=settings, strict=strict, version=version
         )
+        self.dispatcher = Dispatcher(self.cloud)
         self.calls: Counter[str] = Counter()
         self.url = ""
         self._runner: web.AppRunner | None = None
@@ -105,7 +107,7 @@ class Simulator:
         self.calls[lowered.get("command", "")] += 1
         status = 200
         try:
-            envelope, answer = self.cloud.perform(params)
+            envelope, answer = self.dispatcher.perform(params)
         except ApiError as error:
             status, envelope, answer = error.status, error.envelope or "errorresponse", error.body()
         return _respond(status, envelope, answer, lowered.get("response") == "json", self.cloud.version)

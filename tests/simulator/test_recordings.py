@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 
 import aiohttp
 
-from ec2bridge.simulator.cloud import sign
+from ec2bridge.simulator.dispatcher import sign
 from ec2bridge.simulator.server import Simulator
 from tests.simulator.replay import Comparison, Pairs, account_of, calls, inner, recorded_seed, unsubmitted
 

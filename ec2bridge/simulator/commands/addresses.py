@@ -10,14 +10,14 @@ from ipaddress import IPv4Network
 from uuid import NAMESPACE_URL, uuid5
 
 from ec2bridge.simulator import machines
-from ec2bridge.simulator.call import Call, now, public
+from ec2bridge.simulator.call import Call, public
 from ec2bridge.simulator.cloud import Cloud
 from ec2bridge.simulator.commands import tags
 from ec2bridge.simulator.entities import address_text
 from ec2bridge.simulator.errors import ApiError, invalid, no_capacity
 from ec2bridge.simulator.registry import Answer, command
 from ec2bridge.simulator.seed import PUBLIC_RANGE
-from ec2bridge.simulator.tables import Row
+from ec2bridge.simulator.tables import Row, now
 
 # The first two of the range are the system machines' (console proxy, secondary storage).
 SYSTEM_ADDRESSES = 2

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ec2bridge.simulator import machines
-from ec2bridge.simulator.call import Call, now, public
+from ec2bridge.simulator.call import Call, public
 from ec2bridge.simulator.cloud import Cloud
 from ec2bridge.simulator.commands import snapshots, tags
 from ec2bridge.simulator.entities import volume_text
 from ec2bridge.simulator.errors import ApiError, invalid
 from ec2bridge.simulator.registry import Answer, command
-from ec2bridge.simulator.tables import Row
+from ec2bridge.simulator.tables import Row, now
 
 GIB = 1 << 30
 NOT_FREE = "Please specify a volume that is not attached to any VM."

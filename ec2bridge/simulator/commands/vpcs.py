@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network
 
-from ec2bridge.simulator.call import Call, now, public
+from ec2bridge.simulator.call import Call, public
 from ec2bridge.simulator.cloud import Cloud
 from ec2bridge.simulator.commands import addresses, networks, tags
 from ec2bridge.simulator.entities import account_number, vpc_text
 from ec2bridge.simulator.errors import ApiError, invalid
 from ec2bridge.simulator.registry import Answer, command
-from ec2bridge.simulator.tables import Row
+from ec2bridge.simulator.tables import Row, now
 
 
 def shown(cloud: Cloud, vpc: Row) -> Row:
