@@ -212,6 +212,12 @@ class Store:
         """Remove a value; False when there was none."""
         return await self._execute(delete(_entries).where(_at(account, kind, key)))
 
+    async def count_kinds(self) -> dict[str, int]:
+        """How many entries there are of each kind, of all accounts together."""
+        query = select(_entries.c.kind, func.count()).where(_alive()).group_by(_entries.c.kind)
+        counted = await self._run(lambda connection: connection.execute(query).all())
+        return {str(kind): int(count) for kind, count in counted}
+
     async def purge(self, most: int = MOST_PASSING) -> int:
         """Remove what has expired, and of what will the oldest where there is too much; return how many that were."""
 

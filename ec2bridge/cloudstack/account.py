@@ -101,7 +101,14 @@ class Account:
 
         `timeout` is in seconds; past it CloudStackUnavailable is raised and the job goes on.
         """
-        limit = self.cloudstack.job_timeout if timeout is None else timeout
+        jobs = self.cloudstack.jobs
+        jobs.waiting += 1
+        try:
+            return await self._end_of(jobid, self.cloudstack.job_timeout if timeout is None else timeout)
+        finally:
+            jobs.waiting -= 1
+
+    async def _end_of(self, jobid: str, limit: float) -> Row:
         deadline = time.monotonic() + limit
         pause = 0.05
         while True:

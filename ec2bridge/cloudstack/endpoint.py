@@ -4,11 +4,11 @@ Only reads are tried again: a write whose answer did not come may have had its e
 """
 
 import logging
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import aiohttp
@@ -20,6 +20,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from ec2bridge.cloudstack import clock
 from ec2bridge.cloudstack.answers import Reader, is_read, read
 from ec2bridge.cloudstack.cache import Cached
 from ec2bridge.cloudstack.calls import SECRETS, NativeCall, Observer, collected
@@ -27,6 +28,7 @@ from ec2bridge.cloudstack.credentials import Credentials
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.cloudstack.jobs import Jobs
 from ec2bridge.cloudstack.pages import Pages
+from ec2bridge.cloudstack.reaching import may_pass, reason
 from ec2bridge.cloudstack.signing import signed_form
 from ec2bridge.cloudstack.unchanged import Unchanged
 
@@ -35,8 +37,6 @@ log = logging.getLogger(__name__)
 Row = dict[str, Any]
 RowObserver = Callable[[Any, str, list[Row]], None]
 """Called with the account, the command and the rows of each answer that has any."""
-
-CLOCK_TOLERANCE = 30.0  # seconds: the Date header counts whole seconds and has travelled
 
 
 @dataclass(slots=True, eq=False)
@@ -51,7 +51,8 @@ class CloudStack:
     attempts: int = 3
     expires: float = 600.0
     cache_ttl: float = 600.0
-    verify_tls: bool = True
+    tls: ssl.SSLContext | bool = True
+    """What its certificate is held against; True: the system's CAs."""
     observers: list[Observer] = field(default_factory=list)
     row_observers: list[RowObserver] = field(default_factory=list)
     pages: Pages = field(default_factory=Pages)
@@ -76,7 +77,7 @@ class CloudStack:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=self.connections,
-                ssl=self.verify_tls,
+                ssl=self.tls,
                 # Shorter than the server's own 30 s: a write sent over a connection that the server has just
                 # closed could not be told from one that was lost on its way.
                 keepalive_timeout=15,
@@ -165,7 +166,7 @@ class CloudStack:
     ) -> Row:
         offset = self.clock_offset
         status, body = await self._post(command, params, credentials)
-        if status == 401 and abs(self.clock_offset - offset) > CLOCK_TOLERANCE:
+        if status == 401 and self.clock_offset != offset:
             # The signature had expired by CloudStack's clock: nothing was done, and now that clock is known.
             status, body = await self._post(command, params, credentials)
         return reader(command, status, body)
@@ -177,16 +178,20 @@ class CloudStack:
         if self._session is None:
             raise RuntimeError("CloudStack.start() has not been awaited")
         body = self._body(command, params, credentials)
+        sent = time.time()
         try:
             async with self._session.post(self.url, data=body, allow_redirects=False) as response:
-                self._learn_clock(response.headers.get("Date"))
+                self._learn_clock(response.headers.get("Date"), sent, time.time())
                 return response.status, await response.read()
+        except aiohttp.ConnectionTimeoutError:
+            text = f"CloudStack could not be reached: no connection within {self.connect_timeout:g} seconds"
+            raise CloudStackUnavailable(command, text, retry=False) from None
         except TimeoutError:
             text = f"CloudStack did not answer within {self.timeout:g} seconds"
             raise CloudStackUnavailable(command, text, retry=False) from None
         except aiohttp.ClientError as error:
-            text = f"CloudStack could not be reached ({type(error).__name__})"
-            raise CloudStackUnavailable(command, text) from None
+            text = f"CloudStack could not be reached: {reason(error)}"
+            raise CloudStackUnavailable(command, text, retry=may_pass(error)) from None
 
     def _body(self, command: str, params: Mapping[str, str], credentials: Credentials) -> bytes:
         signed = {
@@ -207,15 +212,12 @@ class CloudStack:
             self._expiry = minute, until.strftime("%Y-%m-%dT%H:%M:%S+0000")
         return self._expiry[1]
 
-    def _learn_clock(self, date: str | None) -> None:
+    def _learn_clock(self, date: str | None, sent: float, received: float) -> None:
         if date == self._date:
             return
         self._date = date
-        try:
-            offset = parsedate_to_datetime(date).timestamp() - time.time() if date else 0.0
-        except ValueError:
-            return
-        if abs(offset - self.clock_offset) > CLOCK_TOLERANCE:
+        offset = clock.offset(self.clock_offset, date, sent, received)
+        if offset != self.clock_offset:
             log.warning("CloudStack's clock differs from this one by %s", timedelta(seconds=round(offset)))
             self.clock_offset = offset
 

@@ -17,6 +17,8 @@ class Jobs:
 
     def __init__(self) -> None:
         self._commands: OrderedDict[str, str] = OrderedDict()
+        self.waiting = 0
+        """How many are waited for at the moment."""
 
     def remember(self, jobid: str, command: str) -> None:
         """Note which command a job belongs to."""
