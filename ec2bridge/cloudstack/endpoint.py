@@ -5,7 +5,7 @@ Only reads are tried again: a write whose answer did not come may have had its e
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 Row = dict[str, Any]
 RowObserver = Callable[[Any, str, list[Row]], None]
 """Called with the account, the command and the rows of each answer that has any."""
+ChangeObserver = Callable[[str, str | None], Awaitable[None]]
+"""Called with the command of a change, and for tags the kind of object: when it was sent, and at its job's end."""
 
 CLOCK_TOLERANCE = 30.0  # seconds: the Date header counts whole seconds and has travelled
 
@@ -62,6 +64,7 @@ class CloudStack:
     verify_tls: bool = True
     observers: list[Observer] = field(default_factory=list)
     row_observers: list[RowObserver] = field(default_factory=list)
+    change_observers: list[ChangeObserver] = field(default_factory=list)
     pages: Pages = field(default_factory=Pages)
     jobs: Jobs = field(default_factory=Jobs)
     clock_offset: float = 0.0
