@@ -27,6 +27,7 @@ from ec2bridge.config import Settings, SettingsError, host_and_port
 from ec2bridge.ec2 import background, registry
 from ec2bridge.ec2.context import Site
 from ec2bridge.mapping import MappingError, load_mappings
+from ec2bridge.resources.machines import volumes as machine_volumes
 from ec2bridge.serving.access_log import count_native_call
 from ec2bridge.serving.announcements import tell_start, tell_stop
 from ec2bridge.serving.application import application
@@ -92,6 +93,7 @@ async def bridge(
     try:
         service = Account(cloud, service_credentials(settings)) if settings.service_api_key else None
         site = Site(settings=settings, cloud=cloud, mappings=mappings, store=store, service=service)
+        machine_volumes.watch_changes(site)
         ignored = (lambda action, path: metrics.ignored.labels(action, path).inc()) if metrics else None
         stopping = asyncio.Event()
         purging = asyncio.create_task(purge(store, stopping), name="purge")

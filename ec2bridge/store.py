@@ -89,6 +89,11 @@ class Store:
         self._writes = 0
         self._lists: OrderedDict[tuple[str, str], tuple[Any, Rows]] = OrderedDict()
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes may have the same store open."""
+        return not self.database.is_sqlite or bool(self.url.database)
+
     async def start(self) -> None:
         """Open the store and make its table; raises StoreError with a sentence when that cannot be."""
         try:

@@ -6,7 +6,7 @@ Only reads are tried again: a write whose answer did not come may have had its e
 import logging
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -29,6 +29,7 @@ from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.cloudstack.jobs import Jobs
 from ec2bridge.cloudstack.pages import Pages
 from ec2bridge.cloudstack.reaching import may_pass, reason
+from ec2bridge.cloudstack.sharing import Shared
 from ec2bridge.cloudstack.signing import signed_form
 from ec2bridge.cloudstack.unchanged import Unchanged
 
@@ -37,6 +38,15 @@ log = logging.getLogger(__name__)
 Row = dict[str, Any]
 RowObserver = Callable[[Any, str, list[Row]], None]
 """Called with the account, the command and the rows of each answer that has any."""
+ChangeObserver = Callable[[str, str | None], Awaitable[None]]
+"""Called with the command of a change, and for tags the kind of object: when it was sent, and at its job's end."""
+
+
+@dataclass(slots=True)
+class Sent:
+    """Whether a call was sent on behalf of the one who asked, who else shares another's."""
+
+    by_us: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -55,6 +65,7 @@ class CloudStack:
     """What its certificate is held against; True: the system's CAs."""
     observers: list[Observer] = field(default_factory=list)
     row_observers: list[RowObserver] = field(default_factory=list)
+    change_observers: list[ChangeObserver] = field(default_factory=list)
     pages: Pages = field(default_factory=Pages)
     jobs: Jobs = field(default_factory=Jobs)
     clock_offset: float = 0.0
@@ -66,6 +77,7 @@ class CloudStack:
     _parameters: Cached = field(init=False)
     _capabilities: Cached = field(init=False)
     unchanged: Unchanged = field(default_factory=Unchanged)
+    shared: Shared = field(default_factory=Shared)
 
     def __post_init__(self) -> None:
         self._apis = Cached(self.cache_ttl)
@@ -119,25 +131,26 @@ class CloudStack:
         """Sign and send one call, return the one value of its envelope; only reads are tried again."""
         started = time.monotonic()
         error: CloudStackError | None = None
+        sent = Sent()
         try:
-            return await self._attempt(command, params, credentials, reader or read)
+            return await self._attempt(command, params, credentials, reader or read, sent)
         except CloudStackError as failure:
             error = failure
             raise
         finally:
-            self._observe(command, params, time.monotonic() - started, error)
+            self._observe(command, params, time.monotonic() - started, error, sent.by_us)
 
     async def _attempt(
-        self, command: str, params: Mapping[str, str], credentials: Credentials, reader: Reader
+        self, command: str, params: Mapping[str, str], credentials: Credentials, reader: Reader, sent: Sent
     ) -> Row:
         try:
-            return await self._exchange(command, params, credentials, reader)
+            return await self._exchange(command, params, credentials, reader, sent)
         except CloudStackUnavailable as error:
             if not error.retry or not is_read(command) or self.attempts < 2:
                 raise
             log.info("%s; trying again", error)
         # Only now: going through a Retrying costs as much as signing does.
-        return await self._retrying()(self._exchange, command, params, credentials, reader)
+        return await self._retrying()(self._exchange, command, params, credentials, reader, sent)
 
     def _retrying(self) -> AsyncRetrying:
         return AsyncRetrying(
@@ -149,10 +162,15 @@ class CloudStack:
         )
 
     def _observe(
-        self, command: str, params: Mapping[str, str], seconds: float, error: CloudStackError | None
+        self,
+        command: str,
+        params: Mapping[str, str],
+        seconds: float,
+        error: CloudStackError | None,
+        by_us: bool,
     ) -> None:
         calls = collected.get()
-        if calls is None and not self.observers:
+        if not by_us or (calls is None and not self.observers):
             return
         shown = {name: "***" if name in SECRETS else value for name, value in params.items()}
         call = NativeCall(command, shown, seconds, error)
@@ -162,14 +180,29 @@ class CloudStack:
             observer(call)
 
     async def _exchange(
-        self, command: str, params: Mapping[str, str], credentials: Credentials, reader: Reader
+        self, command: str, params: Mapping[str, str], credentials: Credentials, reader: Reader, sent: Sent
     ) -> Row:
+
+        async def ask() -> tuple[int, bytes]:
+            sent.by_us = True
+            return await self._ask(command, params, credentials)
+
+        if is_read(command):
+            question = (credentials.api_key, credentials.secret_key, command, *params.items())
+            status, body = await self.shared.ask(question, ask)
+        else:
+            status, body = await ask()
+        return reader(command, status, body)
+
+    async def _ask(
+        self, command: str, params: Mapping[str, str], credentials: Credentials
+    ) -> tuple[int, bytes]:
         offset = self.clock_offset
         status, body = await self._post(command, params, credentials)
         if status == 401 and self.clock_offset != offset:
             # The signature had expired by CloudStack's clock: nothing was done, and now that clock is known.
             status, body = await self._post(command, params, credentials)
-        return reader(command, status, body)
+        return status, body
 
     async def _post(
         self, command: str, params: Mapping[str, str], credentials: Credentials
