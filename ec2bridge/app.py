@@ -9,6 +9,7 @@ and knows neither XML nor HTTP.
 import asyncio
 import logging
 import re
+import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
@@ -74,8 +75,8 @@ class Bridge:
     """Called with action and parameter when a lenient bridge lets an unsupported parameter pass."""
     throttle: Callable[[str, str, Request], None] | None = None
     """Called with access key, action and parameters of a verified request; raises RequestLimitExceeded."""
-    trace: Callable[[list[NativeCall]], None] | None = None
-    """Called after each answer with the native calls that it took, for whoever wants to see them."""
+    trace: Callable[[Exchange, float, list[NativeCall]], None] | None = None
+    """Called after each answer with the request, the seconds and the native calls that it took: the demo shows them."""
 
     async def handle(self, http: web.Request) -> web.Response:
         """Answer one HTTP request; the access log reads `exchange` from the request."""
@@ -84,9 +85,10 @@ class Bridge:
         if self.trace is None:
             status, body = await self.answer(http, exchange)
         else:
+            started = time.perf_counter()
             with collect_calls() as calls:
                 status, body = await self.answer(http, exchange)
-            self.trace(list(calls))
+            self.trace(exchange, time.perf_counter() - started, list(calls))
         return web.Response(
             status=status,
             body=body,

@@ -75,6 +75,9 @@ class Settings(BaseSettings):
     call_timeout: float = Field(60, gt=0, description="seconds to wait for one CloudStack call")
     max_body: int = Field(2 * 1024 * 1024, gt=0, description="largest request in bytes")
     metrics_listen: str | None = Field(None, description="HOST:PORT for Prometheus metrics; off by default")
+    browser_page: bool = Field(
+        True, description="show a browser at / how to use this endpoint, and what it serves"
+    )
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
     log_format: str = Field("text", description="text, or json: one object a line")
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = Field(

@@ -12,6 +12,7 @@ import signal
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from importlib.metadata import version
 
 from aiohttp import web
 from sqlalchemy.exc import SQLAlchemyError
@@ -27,6 +28,7 @@ from ec2bridge.config import Settings, SettingsError, host_and_port
 from ec2bridge.ec2 import background, registry
 from ec2bridge.ec2.context import Site
 from ec2bridge.mapping import MappingError, load_mappings
+from ec2bridge.page.browser import History, Page
 from ec2bridge.resources.machines import volumes as machine_volumes
 from ec2bridge.serving.access_log import count_native_call
 from ec2bridge.serving.announcements import tell_start, tell_stop
@@ -124,8 +126,8 @@ async def purge(store: Store, stopping: asyncio.Event) -> None:
 
 
 @asynccontextmanager
-async def listening(settings: Settings) -> AsyncIterator[tuple[str, Bridge]]:
-    """Serve the bridge while the context is open; yields its URL and itself."""
+async def listening(settings: Settings, history: History | None = None) -> AsyncIterator[tuple[str, Bridge]]:
+    """Serve the bridge while the context is open; yields its URL and itself. The page shows a `history` where given."""
     metrics = Metrics()
     certificate = server_certificate(settings)
     tracing = exporting(settings.traces) if settings.traces else None
@@ -140,7 +142,9 @@ async def listening(settings: Settings) -> AsyncIterator[tuple[str, Bridge]]:
         served = await stack.enter_async_context(bridge(settings, metrics, observers))
         health = Health(served)
         metrics.watch(served, health, certificate)
-        runner = await _runner(stack, application(served, metrics, health, tracing), settings.idle_timeout)
+        page = Page(settings, version("ec2bridge"), history) if settings.browser_page else None
+        app = application(served, metrics, health, tracing, page)
+        runner = await _runner(stack, app, settings.idle_timeout)
         context = certificate.context if certificate else None
         port = await _open(runner, settings.listen, context)
         if settings.metrics_listen:

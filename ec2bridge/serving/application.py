@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from ec2bridge.app import EXCHANGE, Bridge
+from ec2bridge.page.browser import CALLS, Page, is_browser
 from ec2bridge.serving import access_log
 from ec2bridge.serving.access_log import Tally, client_address, tally
 from ec2bridge.serving.health import Health
@@ -21,7 +22,9 @@ SLOWEST_READER = 60
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def application(served: Bridge, metrics: Metrics, health: Health, tracing: Tracing | None) -> web.Application:
+def application(
+    served: Bridge, metrics: Metrics, health: Health, tracing: Tracing | None, page: Page | None
+) -> web.Application:
     """Return the aiohttp application: any path is the EC2 endpoint, since old clients sign paths of their own."""
     proxies = served.site.settings.trusted_proxies
 
@@ -53,7 +56,13 @@ def application(served: Bridge, metrics: Metrics, health: Health, tracing: Traci
     app = web.Application(middlewares=[observe], client_max_size=served.site.settings.max_body)
     app.router.add_get("/health", health.live)
     app.router.add_get("/readyz", health.ready)
-    app.router.add_route("*", "/{path:.*}", served.handle)
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return await (page.show if page and is_browser(request) else served.handle)(request)
+
+    if page and page.history is not None:
+        app.router.add_get(CALLS, page.calls)
+    app.router.add_route("*", "/{path:.*}", answer)
     return app
 
 
