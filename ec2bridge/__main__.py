@@ -14,6 +14,7 @@ from aiohttp.http import HttpProcessingError
 
 from ec2bridge import config, server
 from ec2bridge.config import Settings, SettingsError
+from ec2bridge.simulator.releases import NAMED
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -119,6 +120,15 @@ def serve(config_file: Path | None, **flags: Any) -> None:
     run(work())
 
 
+release_option = click.option(
+    "--release",
+    type=click.Choice(list(NAMED)),
+    default=list(NAMED)[-1],
+    show_default=True,
+    help="the release of CloudStack to play",
+)
+
+
 @main.command()
 @click.option(
     "--listen",
@@ -142,8 +152,15 @@ def serve(config_file: Path | None, **flags: Any) -> None:
 @click.option(
     "--data", type=click.Path(path_type=Path), help="keep the embedded CloudStack's data in this SQLite file"
 )
+@release_option
 def demo(
-    listen: str, cloudstack_listen: str, once: bool, no_tour: bool, env_file: Path | None, data: Path | None
+    listen: str,
+    cloudstack_listen: str,
+    once: bool,
+    no_tour: bool,
+    env_file: Path | None,
+    data: Path | None,
+    release: str,
 ) -> None:
     """Try it: an embedded CloudStack, a bridge, a tour."""
     try:
@@ -157,7 +174,13 @@ def demo(
 
     log_to_stderr("WARNING", "%(levelname)s %(name)s: %(message)s")
     options = show.Options(
-        listen, cloudstack_listen, tour=not no_tour, stay=not once, env_file=env_file, data=data
+        listen,
+        cloudstack_listen,
+        tour=not no_tour,
+        stay=not once,
+        env_file=env_file,
+        data=data,
+        release=release,
     )
     run(show.play(options))
 
@@ -169,12 +192,13 @@ def demo(
 @click.option(
     "--data", type=click.Path(path_type=Path), help="keep the data in this SQLite file; in memory without"
 )
-def simulator(listen: str, data: Path | None) -> None:
+@release_option
+def simulator(listen: str, data: Path | None, release: str) -> None:
     """Serve the embedded CloudStack alone."""
     from ec2bridge import simulator_process
 
     log_to_stderr("INFO", "%(asctime)s %(levelname)s %(name)s: %(message)s")
-    run(simulator_process.serve(listen, data))
+    run(simulator_process.serve(listen, data, release))
 
 
 @main.command()
