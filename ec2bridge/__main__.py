@@ -2,21 +2,17 @@
 
 import asyncio
 import json
-import logging
-import re
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from aiohttp.http import HttpProcessingError
 
 from ec2bridge import config, server
 from ec2bridge.config import Settings, SettingsError
+from ec2bridge.serving import logs
 from ec2bridge.simulator.releases import NAMED
-
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 Command = Callable[..., Any]
 Result = TypeVar("Result")
@@ -48,31 +44,8 @@ def load(config_file: Path | None, flags: dict[str, Any]) -> Settings:
         settings = config.load(config_file, **flags)
     except SettingsError as error:
         raise click.ClickException(str(error)) from None
-    log_to_stderr(settings.log_level, "%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logs.to_stderr(settings.log_level, as_json=settings.log_format == "json")
     return settings
-
-
-class OneLine(logging.Formatter):
-    """Log records on one line each: what a client sent must not pretend to be further lines, or move the cursor."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:
-        """Return the line; a traceback follows behind it as always."""
-        text = super().formatMessage(record)
-        return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
-
-
-def log_to_stderr(level: str, line: str) -> None:
-    """Have everything logged to standard error."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(OneLine(line))
-    logging.basicConfig(level=level, handlers=[handler])
-    handler.addFilter(_worth_logging)
-    # Its statements hold what users keep in the store.
-
-
-def _worth_logging(record: logging.LogRecord) -> bool:
-    """Whether a record is more than a traceback of bytes that are no HTTP, which any scanner of ports sends."""
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 def finish(work: Coroutine[Any, Any, Result]) -> Result:
@@ -172,7 +145,7 @@ def demo(
             "The demo plays its tour with boto3: pip install '.[demo]', or make demo in a checkout."
         ) from None
 
-    log_to_stderr("WARNING", "%(levelname)s %(name)s: %(message)s")
+    logs.to_stderr("WARNING", "%(levelname)s %(name)s: %(message)s")
     options = show.Options(
         listen,
         cloudstack_listen,
@@ -197,7 +170,7 @@ def simulator(listen: str, data: Path | None, release: str) -> None:
     """Serve the embedded CloudStack alone."""
     from ec2bridge import simulator_process
 
-    log_to_stderr("INFO", "%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logs.to_stderr("INFO")
     run(simulator_process.serve(listen, data, release))
 
 

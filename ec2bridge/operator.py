@@ -13,7 +13,6 @@ from ec2bridge import server
 from ec2bridge.auth.profiles import read_profiles
 from ec2bridge.cloudstack.account import Account
 from ec2bridge.cloudstack.credentials import Credentials
-from ec2bridge.cloudstack.endpoint import CloudStack
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.config import Settings, SettingsError
 
@@ -28,7 +27,7 @@ class Finding(Exception):
 @asynccontextmanager
 async def looking(settings: Settings) -> AsyncIterator[Account]:
     """Yield the account that `init` and `check` see the cloud with: the look-up account, else the file's first."""
-    cloud = CloudStack(settings.cloudstack_url, timeout=settings.call_timeout)
+    cloud = server.cloudstack(settings)
     await cloud.start()
     try:
         yield Account(cloud, _credentials(settings))

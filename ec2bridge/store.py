@@ -89,6 +89,11 @@ class Store:
         self._writes = 0
         self._lists: OrderedDict[tuple[str, str], tuple[Any, Rows]] = OrderedDict()
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes may have the same store open."""
+        return not self.database.is_sqlite or bool(self.url.database)
+
     async def start(self) -> None:
         """Open the store and make its table; raises StoreError with a sentence when that cannot be."""
         try:
@@ -211,6 +216,12 @@ class Store:
     async def delete(self, account: str, kind: str, key: str) -> bool:
         """Remove a value; False when there was none."""
         return await self._execute(delete(_entries).where(_at(account, kind, key)))
+
+    async def count_kinds(self) -> dict[str, int]:
+        """How many entries there are of each kind, of all accounts together."""
+        query = select(_entries.c.kind, func.count()).where(_alive()).group_by(_entries.c.kind)
+        counted = await self._run(lambda connection: connection.execute(query).all())
+        return {str(kind): int(count) for kind, count in counted}
 
     async def purge(self, most: int = MOST_PASSING) -> int:
         """Remove what has expired, and of what will the oldest where there is too much; return how many that were."""

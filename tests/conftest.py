@@ -110,6 +110,11 @@ class Place:
         work()
         return [call.command for call in self.native[before:]]
 
+    def another_bridge(self) -> tuple[str, Bridge]:
+        """Start a second bridge with the same settings, in front of the same CloudStack; return its URL and itself."""
+        settings = self.bridge.site.settings
+        return self.run(self.stack.enter_async_context(server.listening(settings)))  # type: ignore[no-any-return]
+
     @contextmanager
     def holding(self, *commands: str) -> Iterator[None]:
         """Have no job of these commands end in the block, so that what is seen in it rests on no time."""

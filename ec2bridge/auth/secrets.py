@@ -56,6 +56,9 @@ class _Shelf(Generic[T]):
         while len(self._entries) > self._size:
             self._entries.popitem(last=False)
 
+    def __len__(self) -> int:
+        return len(self._entries)
+
     def pop(self, key: str) -> None:
         self._entries.pop(key, None)
 
@@ -112,6 +115,9 @@ class CloudStackSecrets:
     async def identify(self, credentials: Credentials, account: Account) -> Identity:
         """Return whom verified credentials stand for: mostly known since the look-up."""
         return await self._identities.get(credentials.access_key, lambda: identify(account))
+
+    def __len__(self) -> int:
+        return len(self._known)
 
     async def _credentials(self, key: str) -> Credentials | None:
         now = self._clock()

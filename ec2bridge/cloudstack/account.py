@@ -40,10 +40,20 @@ class Account:
 
     async def call(self, command: str, **params: Any) -> Row:
         """Call `command` and return the inner object of its answer; raises CloudStackError."""
-        answer = await self.cloudstack.send(command, await self._flat(command, params), self.credentials)
-        if not is_read(command):
-            self._saw(command, created(answer))
+        flat = await self._flat(command, params)
+        if is_read(command):
+            return await self.cloudstack.send(command, flat, self.credentials)
+        try:
+            answer = await self.cloudstack.send(command, flat, self.credentials)
+        finally:
+            # Also after a failure: one whose answer was lost may have had its effect.
+            await self._changed(command, flat.get("resourcetype"))
+        self._saw(command, created(answer))
         return answer
+
+    async def _changed(self, command: str, kind: str | None) -> None:
+        for observer in self.cloudstack.change_observers:
+            await observer(command, kind)
 
     async def _flat(self, command: str, params: Mapping[str, Any]) -> dict[str, str]:
         flat = flatten(params)
@@ -93,7 +103,7 @@ class Account:
         """Start a job; the answer has `jobid`, and `id` where the command creates something."""
         answer = await self.call(command, **params)
         if "jobid" in answer:
-            self.cloudstack.jobs.remember(str(answer["jobid"]), command)
+            self.cloudstack.jobs.remember(str(answer["jobid"]), command, params.get("resourcetype"))
         return answer
 
     async def wait(self, jobid: str, timeout: float | None = None) -> Row:  # noqa: ASYNC109 - the job outlives the wait
@@ -101,13 +111,22 @@ class Account:
 
         `timeout` is in seconds; past it CloudStackUnavailable is raised and the job goes on.
         """
-        limit = self.cloudstack.job_timeout if timeout is None else timeout
+        jobs = self.cloudstack.jobs
+        jobs.waiting += 1
+        try:
+            return await self._end_of(jobid, self.cloudstack.job_timeout if timeout is None else timeout)
+        finally:
+            jobs.waiting -= 1
+
+    async def _end_of(self, jobid: str, limit: float) -> Row:
         deadline = time.monotonic() + limit
         pause = 0.05
         while True:
             answer = await self._poll(jobid)
             if answer.get("jobstatus") != 0:
-                return job_result(self.cloudstack.jobs.command(jobid, answer), answer)
+                command = self.cloudstack.jobs.command(jobid, answer)
+                await self._changed(command, self.cloudstack.jobs.kind(jobid))
+                return job_result(command, answer)
             if time.monotonic() + pause > deadline:
                 command = self.cloudstack.jobs.command(jobid, answer)
                 text = f"CloudStack's job for {command} is still running after {limit:g} seconds"
