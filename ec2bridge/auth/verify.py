@@ -45,6 +45,7 @@ from ec2bridge.auth.query import Pairs, parse
 from ec2bridge.auth.secrets import SecretProvider
 from ec2bridge.cloudstack.credentials import Credentials
 from ec2bridge.errors import Ec2Error
+from ec2bridge.wire.model import redact_query
 
 log = logging.getLogger(__name__)
 
@@ -419,7 +420,7 @@ def _v4_signatures(
             request.method, request.path, pairs, headers, claim.signed_headers, payload_hash
         )
         text = sigv4.string_to_sign(claim.timestamp, "/".join(scope), canonical)
-        log.debug("canonical request %r, string to sign %r", canonical, text)
+        _show(reading, "canonical request %r, string to sign %r", canonical, text)
         yield sigv4.signature(key, text)
 
 
@@ -437,8 +438,14 @@ def _v2_signatures(claim: Claim, reading: Reading, secret_key: str) -> Iterator[
     canonical = sigv2.canonical_query(reading.form)
     for name in dict.fromkeys((host.lower(), _PORT.sub("", host.lower()), host)):
         text = sigv2.with_host(request.method, name, request.path, canonical)
-        log.debug("string to sign %r", text)
+        _show(reading, "string to sign %r", text)
         yield sigv2.signature(secret_key, text, claim.method)
+
+
+def _show(reading: Reading, line: str, *texts: str) -> None:
+    if log.isEnabledFor(logging.DEBUG):
+        action = dict(reading.form).get("Action", "")
+        log.debug(line, *(redact_query(action, text) for text in texts))
 
 
 def _mismatch(message: str) -> NoReturn:

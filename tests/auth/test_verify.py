@@ -450,6 +450,16 @@ async def test_bytes_that_are_no_text_in_a_header_are_refused_like_any_others(na
     assert code in ("SignatureDoesNotMatch", "IncompleteSignature")
 
 
+@all_signers
+@pytest.mark.parametrize("name", ["UserData", "LaunchTemplateData.UserData"])
+async def test_what_the_model_calls_sensitive_is_not_logged(sign, name, caplog):
+    caplog.set_level(logging.DEBUG, logger="ec2bridge")
+    action = "CreateLaunchTemplate" if "." in name else "RunInstances"
+    await check(sign({"Action": action, name: "aGlkZGVu", "KeyName": "shown", "Version": "2016-11-15"}))
+    assert "aGlkZGVu" not in caplog.text
+    assert ("KeyName=shown" in caplog.text) == (f"{name}=***" in caplog.text)
+
+
 async def test_others_are_served_while_a_large_request_is_checked():
     """Two megabytes under a known key take a tenth of a second, whatever comes of them."""
     filling = "&".join(f"Filter.{number}.Value={'%20a' * 19}" for number in range(20_000))
