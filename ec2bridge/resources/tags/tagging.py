@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from types import MappingProxyType
 
-from ec2bridge.cloudstack.errors import CloudStackError
+from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.ec2.context import Context
 from ec2bridge.ids import is_own
 
@@ -34,14 +34,18 @@ NATIVE = MappingProxyType(
     }
 )
 
+PAUSES = (0.0, 0.2, 0.8)
+"""Seconds between looks for what became of a change whose answer was lost."""
 WIDEST = 255
 """The longest key and value that CloudStack keeps; it cuts off what is longer and says nothing."""
 
 Tags = Mapping[str, str]
 
 
-async def assign(ctx: Context, kind: str, current: Mapping[str, Tags], tags: Tags) -> None:
-    """Set tags on several objects of one kind, given what CloudStack holds of each now.
+async def assign(
+    ctx: Context, kind: str, current: Mapping[str, Tags], tags: Tags, *, again: bool = False
+) -> None:
+    """Set tags on several objects of one kind, given what CloudStack holds of each now; may be repeated.
 
     At most one job deletes and one creates natively, whatever the number of objects and tags (more only where the
     objects' other keys decide differently which of the tags CloudStack can hold).
@@ -62,11 +66,16 @@ async def assign(ctx: Context, kind: str, current: Mapping[str, Tags], tags: Tag
             ctx, kind, {i: {k: tags[k] for k in keys if k in changed} for i, keys in places.items()}
         )
     except CloudStackError as error:
-        if not _is_anothers(error):
+        if _is_taken(error) and not again:
+            # Another request was faster, or this one was, and its answer was lost.
+            await assign(ctx, kind, await held_natively(ctx, kind, current), tags, again=True)
+            return
+        if not _is_anothers(error) and not _is_taken(error):
             with suppress(CloudStackError):
                 await _create(ctx, kind, old)
             raise
-        # A public image: as on AWS, everyone has tags of their own on it, which the owner does not see.
+        # A public image: as on AWS, everyone has tags of their own on it, which the owner does not see. Or a key that
+        # an earlier holder of an address has left there, and nobody but that account may take off.
         places = {ident: set() for ident in places}
     for ident, keys in places.items():
         rest = {key: value for key, value in tags.items() if key not in keys}
@@ -174,7 +183,25 @@ async def _create(ctx: Context, kind: str, wanted: Mapping[str, Tags]) -> None:
 async def _create_alike(ctx: Context, kind: str, idents: list[str], tags: Tags) -> None:
     """Set the same tags on objects; the native call is one transaction, which sets all of them or none."""
     params = {"resourceids": idents, "resourcetype": NATIVE[kind]}
-    await ctx.account.job("createTags", **params, tags=_pairs(tags))
+    try:
+        await ctx.account.job("createTags", **params, tags=_pairs(tags))
+    except CloudStackUnavailable:
+        if not await _are_set(ctx, kind, idents, tags):
+            raise
+
+
+async def _are_set(ctx: Context, kind: str, idents: list[str], tags: Tags) -> bool:
+    """Whether tags are on objects whose answer was lost; their job may still be on its way."""
+    for pause in PAUSES:
+        await asyncio.sleep(pause)
+        held = await held_natively(ctx, kind, idents)
+        if all(tags.items() <= held[ident].items() for ident in idents):
+            return True
+    return False
+
+
+def _is_taken(error: CloudStackError) -> bool:
+    return " already on " in error.errortext
 
 
 def _is_anothers(error: Exception) -> bool:
