@@ -19,6 +19,7 @@ from ec2bridge import config, server
 from ec2bridge.app import Bridge
 from ec2bridge.cloudstack.account import Account
 from ec2bridge.cloudstack.calls import NativeCall
+from ec2bridge.simulator.releases import NAMED, NEWEST, Version, version_of
 from ec2bridge.simulator.server import Simulator
 from tests.compat.options import OPTIONS
 
@@ -35,6 +36,30 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     for name, (variable, what) in OPTIONS.items():
         group.addoption(f"--{name}", help=f"{what} ({variable})")
     group.addoption("--only", default="", help="run these clients alone, separated by commas")
+    parser.addoption(
+        "--release",
+        choices=list(NAMED),
+        help="run what drives the bridge, against that release of CloudStack",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "since(release): needs what came with that release of CloudStack")
+    Place.release = config.getoption("--release") or NEWEST
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With `--release`, leave what drives no bridge, and what tests a thing that the release has not got."""
+    if config.getoption("--release") is None:
+        return
+    left = [item for item in items if not _is_for(item, version_of(Place.release))]
+    config.hook.pytest_deselected(items=left)
+    items[:] = [item for item in items if item not in set(left)]
+
+
+def _is_for(item: pytest.Item, release: Version) -> bool:
+    drives = "make_place" in getattr(item, "fixturenames", ())
+    return drives and all(version_of(mark.args[0]) <= release for mark in item.iter_markers("since"))
 
 
 _session = boto3.session.Session()
@@ -42,6 +67,9 @@ _session = boto3.session.Session()
 
 class Place:
     """A running embedded CloudStack and bridge."""
+
+    release = NEWEST
+    """The release of CloudStack to play, where a test does not ask for one."""
 
     def __init__(self, settings: dict[str, Any] | None = None, **cloud: Any) -> None:
         self.loop = asyncio.new_event_loop()
@@ -53,7 +81,7 @@ class Place:
 
     async def _start(self, changed: dict[str, Any], cloud: dict[str, Any]) -> None:
         # Strict: a misspelt native parameter fails, where a real server would ignore it.
-        self.sim = Simulator(**{"job_time": 0.02, "strict": True, **cloud})
+        self.sim = Simulator(**{"job_time": 0.02, "strict": True, "version": self.release, **cloud})
         await self.sim.start("127.0.0.1", 0)
         self.stack.push_async_callback(self.sim.close)
         service = self.sim.accounts["keylookup"]
