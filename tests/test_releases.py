@@ -99,6 +99,7 @@ def test_a_machine_has_its_images_architecture(old: Old, release: str) -> None:
     assert machine["Architecture"] == image["Architecture"] == "x86_64"
 
 
+@pytest.mark.since("4.20")
 @pytest.mark.parametrize("arch", ["x86_64", "i686", "aarch64"])
 def test_architectures_have_ec2s_names(place: Place, ec2: Any, arch: str) -> None:
     template = place.sim.cloud.tables["templates"].first(isfeatured=True)
