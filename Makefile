@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
 
-.PHONY: demo test lint format bench compat docs drawings lock clean
+.PHONY: demo test test-releases release-table lint format bench compat docs drawings lock clean
 
 $(VENV)/.installed: requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed (set PYTHON=…)"; exit 1; }
@@ -19,6 +19,18 @@ demo: $(VENV)/.installed  ## start the embedded CloudStack and the bridge, play 
 
 test: $(VENV)/.installed  ## the whole suite but for clients as processes, which `make compat` plays
 	$(BIN)/pytest -n 2 --dist loadgroup --ignore=tests/compat/test_clients.py $(ARGS)
+
+RELEASES ?= 4.18 4.20 4.22
+
+test-releases: $(VENV)/.installed  ## what drives the bridge, against older releases of CloudStack as played
+	@for release in $(RELEASES); do echo "CloudStack $$release"; \
+	  $(BIN)/pytest -n 2 --dist loadgroup --ignore=tests/compat --release $$release $(ARGS) || exit 1; done
+
+release-table: $(VENV)/.installed  ## which action works on which release, seen in runs: docs/releases.md
+	rm -rf build/releases
+	@for release in $(RELEASES) 4.23; do \
+	  $(BIN)/pytest -q -n 2 --dist loadgroup --ignore=tests/compat --release $$release --record build/releases; done; true
+	$(BIN)/python -m tests.release_runs build/releases
 
 lint: $(VENV)/.installed  ## what CI runs
 	$(BIN)/ruff check .

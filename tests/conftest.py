@@ -8,6 +8,7 @@ import json
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -22,6 +23,7 @@ from ec2bridge.cloudstack.calls import NativeCall
 from ec2bridge.simulator.releases import NAMED, NEWEST, Version, version_of
 from ec2bridge.simulator.server import Simulator
 from tests.compat.options import OPTIONS
+from tests.release_runs import Recorder, line
 
 REGION = "cloudstack"
 
@@ -41,18 +43,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=list(NAMED),
         help="run what drives the bridge, against that release of CloudStack",
     )
+    parser.addoption(
+        "--record", help="with --release: a folder for what each action came to (release_runs.py)"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "since(release): needs what came with that release of CloudStack")
     Place.release = config.getoption("--release") or NEWEST
+    if folder := config.getoption("--record"):
+        Place.recorder = Recorder(Path(folder))
+        config.pluginmanager.register(Place.recorder)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """With `--release`, leave what drives no bridge, and what tests a thing that the release has not got."""
     if config.getoption("--release") is None:
         return
-    left = [item for item in items if not _is_for(item, version_of(Place.release))]
+    # What is recorded is also what a release lacks.
+    release = NEWEST if config.getoption("--record") else Place.release
+    left = [item for item in items if not _is_for(item, version_of(release))]
     config.hook.pytest_deselected(items=left)
     items[:] = [item for item in items if item not in set(left)]
 
@@ -70,6 +80,7 @@ class Place:
 
     release = NEWEST
     """The release of CloudStack to play, where a test does not ask for one."""
+    recorder: Recorder | None = None
 
     def __init__(self, settings: dict[str, Any] | None = None, **cloud: Any) -> None:
         self.loop = asyncio.new_event_loop()
@@ -118,7 +129,10 @@ class Place:
             "config": Config(retries={"total_max_attempts": 1}),
             **changed,
         }
-        return _session.client(service, **options)
+        client = _session.client(service, **options)
+        if self.recorder and service == "ec2":
+            self.recorder.watch(client, line(self.sim.cloud.version))
+        return client
 
     def store_owner(self, account: str = "alice") -> str:
         """Return the name under which the store holds what the bridge keeps for an account."""
