@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -198,6 +199,39 @@ def check(config_file: Path | None, **flags: Any) -> None:
 
     settings = load(config_file, flags)
     run(operator.check(settings))
+
+
+@main.command()
+@settings_options
+@click.option("--pid", type=int, metavar="PID", help="ask the bridge that runs as this process instead")
+def health(config_file: Path | None, pid: int | None, **flags: Any) -> None:
+    """Ask the bridge that runs with these settings whether it is well; exit code 1 when it is not."""
+    from ec2bridge.serving import probe
+
+    if pid is None:
+        settings = load(config_file, flags)
+        listen, tls = settings.listen, settings.tls_certificate is not None
+    else:
+        listen, tls = listens(pid)
+    if wrong := probe.answer(listen, tls=tls):
+        raise click.ClickException(wrong)
+    click.echo("ok")
+
+
+def listens(pid: int) -> tuple[str, bool]:
+    """Return where a process of ours listens, and whether with TLS."""
+    from ec2bridge.serving import probe
+
+    try:
+        words, environment = probe.command_of(pid)
+    except (OSError, ValueError) as error:
+        raise click.ClickException(str(error)) from None
+    os.environ.update(environment)
+    flags = main.commands[words[0]].make_context(words[0], list(words[1:])).params
+    if words[0] != "serve":
+        return str(flags["listen"]), False
+    settings = load(flags.pop("config_file"), flags)
+    return settings.listen, settings.tls_certificate is not None
 
 
 @main.command()

@@ -2,7 +2,7 @@
 
 Associating is static NAT. AWS allocates an address before anyone knows which machine it will serve; CloudStack wants
 the network or VPC. So an address is acquired for the account's default network (or, without one, its oldest VPC) of a
-zone, and moves when it is associated elsewhere (`_addresses.move`). NetworkBorderGroup chooses the zone.
+zone, and moves when it is associated elsewhere (`elastic_ips.move`). NetworkBorderGroup chooses the zone.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS
 from ec2bridge.resources.addresses import elastic_ips, nat_gateways, nat_items
 from ec2bridge.resources.addresses.elastic_ips import Row, Target
+from ec2bridge.resources.addresses.listing import acquire
 from ec2bridge.resources.enforcement import firewall
 from ec2bridge.resources.places.networks import default_network, has_static_nat, networks, vpc_rows
 from ec2bridge.resources.places.zones import Zone, resolve_zone, zones
@@ -41,7 +42,7 @@ async def allocate_address(ctx: Context, request: dict[str, Any]) -> dict[str, A
     wanted = request.get("Address")
     try:
         await source_nat.ensure(ctx, place)
-        row = await ctx.account.job("associateIpAddress", ipaddress=wanted, **place)
+        row = await acquire(ctx, wanted, place)
     except CloudStackError as error:
         if error.errorcode == 533 and wanted:
             raise Ec2Error(

@@ -22,6 +22,7 @@ from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id, own_uuid
 from ec2bridge.resources.addresses import elastic_ips
 from ec2bridge.resources.addresses.elastic_ips import NAT_MARK, OWN_MARK
+from ec2bridge.resources.addresses.listing import acquire, addresses
 from ec2bridge.resources.tags import resource_tags
 from ec2bridge.resources.vpcs import source_nat
 
@@ -34,8 +35,6 @@ PENDING, AVAILABLE, DELETING, FAILED = "pending", "available", "deleting", "fail
 LEASE = 300.0
 """Seconds that a gateway without a job has to get one: then whoever was at it has died."""
 _FORGOTTEN = 431
-_UUID = r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
-_MARK = re.compile(rf"({_UUID}) ({_UUID}) ([0-9]{{1,11}}(?:\.[0-9]+)?)")
 _NOT_STARTED = "CloudStack could not start the VPC's router anew."
 _NOT_TAKEN = "CloudStack did not take the address as the VPC's source NAT address."
 
@@ -82,9 +81,8 @@ async def gateways(ctx: Context) -> list[Gateway]:
     records = {entry.key: entry.value for entry in await ctx.store.list(ctx.owner_id, KIND)}
     rows = {row["id"]: row for row in await elastic_ips.held(ctx)}
     for row in rows.values():
-        # Who owns the address can write anything there in CloudStack's own interface.
-        marked = _MARK.fullmatch(resource_tags.hidden(row).get(NAT_MARK, ""))
-        if marked and row.get("vpcid") and marked[1] not in records:
+        marked = elastic_ips.nat_mark(row)
+        if marked and marked[1] not in records:
             records[marked[1]] = await _found(ctx, marked, row)
     found = []
     for key, record in records.items():
@@ -96,7 +94,7 @@ async def gateways(ctx: Context) -> list[Gateway]:
 
 async def _found(ctx: Context, marked: re.Match[str], row: Row) -> Row:
     """Return the record of a gateway that the store does not know, or did not a moment ago."""
-    key, subnet, created = marked.groups()
+    key, subnet, created, _ = marked.groups()
     record = _record(row, subnet, float(created), "")
     await ctx.store.put_new(ctx.owner_id, KIND, key, record)
     return dict(await ctx.store.get(ctx.owner_id, KIND, key) or {"gone": created})
@@ -127,8 +125,8 @@ def find(found: list[Gateway], ident: str | None) -> Gateway:
 
 
 async def _current(ctx: Context, key: str, record: Row, row: Row | None) -> Gateway | None:
-    if row is None:
-        # The address went without EC2's doing.
+    if row is None or row.get("vpcid") != record["vpc"]:
+        # The address went without EC2's doing, or came back in another life.
         await _end(ctx, Gateway(key, record, {}))
         return None
     gateway = Gateway(key, record, row)
@@ -150,7 +148,7 @@ async def _settle(ctx: Context, gateway: Gateway) -> Gateway | None:
     gateway.state = FAILED if record.get("failure") else record["phase"]
     if job["jobstatus"] == 0:
         return gateway
-    rows = await ctx.account.list("listPublicIpAddresses", id=gateway.row["id"])
+    rows = await addresses(ctx, id=gateway.row["id"])
     gateway.row = rows[0] if rows else {}
     if not gateway.row.get("issourcenat"):
         failure = (_failure(job) or _NOT_TAKEN) if record["phase"] == PENDING else ""
@@ -203,7 +201,7 @@ async def _unmark(ctx: Context, row: Row) -> None:
         await resource_tags.mark(ctx, "allocation", row, {NAT_MARK: None})
     except CloudStackError:
         # Another request was faster, or the address is gone.
-        rows = await ctx.account.list("listPublicIpAddresses", id=row["id"])
+        rows = await addresses(ctx, id=row["id"])
         if any(NAT_MARK in resource_tags.hidden(now) for now in rows):
             raise
 
@@ -217,10 +215,10 @@ async def make(ctx: Context, subnet: Row, row: Row, tags: Mapping[str, str]) -> 
     if not elastic_ips.serves(row, subnet):
         await elastic_ips.move(ctx, row, subnet)
     await source_nat.ensure(ctx, place)
-    rows = await ctx.account.list("listPublicIpAddresses", **place)
+    rows = await addresses(ctx, **place)
     own = next((other for other in rows if other.get("issourcenat")), None)
     row = next(other for other in rows if other["id"] == row["id"])
-    if own is None or own is row or NAT_MARK in resource_tags.hidden(own):
+    if own is None or own is row or elastic_ips.nat_mark(own):
         sentence = f"The address {row['ipaddress']} cannot be the NAT of {ec2_id('vpc', subnet['vpcid'])}."
         raise Ec2Error("UnsupportedOperation", sentence)
     gateway = Gateway(
@@ -228,8 +226,8 @@ async def make(ctx: Context, subnet: Row, row: Row, tags: Mapping[str, str]) -> 
     )
     await _put(ctx, gateway)
     try:
-        await resource_tags.mark(ctx, "allocation", own, {OWN_MARK: "true"})
-        mark = f"{gateway.key} {gateway.subnet} {gateway.record['created']}"
+        await resource_tags.mark(ctx, "allocation", own, {OWN_MARK: gateway.vpc})
+        mark = f"{gateway.key} {gateway.subnet} {gateway.record['created']} {gateway.vpc}"
         await resource_tags.mark(ctx, "allocation", row, {NAT_MARK: mark})
         await resource_tags.attach(ctx, KIND, gateway.key, tags)
         await _put(ctx, gateway, job=await _become(ctx, gateway.vpc, row))
@@ -240,7 +238,7 @@ async def make(ctx: Context, subnet: Row, row: Row, tags: Mapping[str, str]) -> 
 
 
 async def _take_back(ctx: Context, gateway: Gateway) -> None:
-    rows = await ctx.account.list("listPublicIpAddresses", id=gateway.row["id"])
+    rows = await addresses(ctx, id=gateway.row["id"])
     for row in rows:
         await _unmark(ctx, row)
     await ctx.store.delete(ctx.owner_id, KIND, gateway.key)
@@ -249,13 +247,11 @@ async def _take_back(ctx: Context, gateway: Gateway) -> None:
 
 async def give_back(ctx: Context, gateway: Gateway, failure: str = "") -> None:
     """Have the VPC's own address become its source NAT address again; the job goes on after the answer."""
-    rows = await ctx.account.list("listPublicIpAddresses", vpcid=gateway.vpc)
-    own = next(
-        (row for row in rows if OWN_MARK in resource_tags.hidden(row) and not row.get("issourcenat")), None
-    )
+    rows = await addresses(ctx, vpcid=gateway.vpc)
+    own = next((row for row in rows if elastic_ips.is_own_way_out(row) and not row.get("issourcenat")), None)
     if own is None:
-        own = await ctx.account.job("associateIpAddress", vpcid=gateway.vpc)
-        await resource_tags.mark(ctx, "allocation", own, {OWN_MARK: "true"})
+        own = await acquire(ctx, None, {"vpcid": gateway.vpc})
+        await resource_tags.mark(ctx, "allocation", own, {OWN_MARK: gateway.vpc})
     job = await _become(ctx, gateway.vpc, own)
     await _put(ctx, gateway, phase=DELETING, job=job, failure=failure)
     gateway.state = FAILED if failure else DELETING
@@ -280,7 +276,7 @@ async def made(ctx: Context, gateway: Gateway) -> Gateway:
 
 async def holder(ctx: Context, row: Row) -> Gateway | None:
     """Return the gateway that has an Elastic IP."""
-    if NAT_MARK not in resource_tags.hidden(row):
+    if not elastic_ips.nat_mark(row):
         return None
     return next((gateway for gateway in await gateways(ctx) if gateway.row["id"] == row["id"]), None)
 
