@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from ec2bridge.ec2.releases import NEEDS, short
+from ec2bridge.ec2 import registry
+from ec2bridge.ec2.releases import NEEDS, needed_by, short
 from ec2bridge.ids import ec2_id
 from ec2bridge.simulator import releases
 from tests.conftest import REGION, Place
@@ -32,6 +33,18 @@ def refusal(work: Callable[[], Any]) -> tuple[str, str]:
 @pytest.mark.parametrize("need", NEEDS, ids=lambda need: f"{need.command} {need.parameter}")
 def test_what_needs_a_younger_release_is_known_as_cloudstacks_source_has_it(need: Any) -> None:
     assert releases.since(need.command, need.parameter) == ".".join(need.since.split(".")[:2])
+
+
+def test_what_an_action_needs_is_told_by_action() -> None:
+    registry.load()
+    named = {action for need in NEEDS for action in need.actions}
+    assert named <= {entry.name for entry in registry.served()}
+    for action in named:
+        entry = registry.find(action, "ec2")
+        assert entry is not None
+        members = {path.partition(".")[0] for path in entry.honours}
+        for need in needed_by(action):
+            assert set(need.actions[action]) <= members, (action, need.what)
 
 
 def test_a_version_is_spoken_of_in_short() -> None:

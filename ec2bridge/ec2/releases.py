@@ -4,6 +4,7 @@ CloudStack ignores a parameter that it does not know, so one that came after 4.1
 `listApis` before anything rests on it; where it is missing the request is refused by name, never answered as if done.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ec2bridge.ec2.context import Context
@@ -20,59 +21,68 @@ class Need:
     """As the refusal names it."""
     since: str
     command: str
-    parameter: str = ""
-    actions: tuple[str, ...] = ()
-    """The actions of which it is a part."""
-    member: str = ""
-    """The member of their requests that needs it; "" for the whole action."""
+    parameter: str
+    actions: Mapping[str, tuple[str, ...]]
+    """The actions of which it is a part, each with the members of its requests that need it; none for the whole."""
 
 
-COPY = Need("CopySnapshot", "4.19", "copySnapshot", actions=("CopySnapshot",))
+COPY = Need("CopySnapshot", "4.19", "copySnapshot", "", {"CopySnapshot": ()})
 NAT_GATEWAY = Need(
-    "A NAT gateway", "4.19", "updateVPC", "sourcenatipaddress", ("CreateNatGateway", "DeleteNatGateway")
+    "A NAT gateway",
+    "4.19",
+    "updateVPC",
+    "sourcenatipaddress",
+    {"CreateNatGateway": (), "DeleteNatGateway": ()},
 )
 PROTECTION = Need(
     "The parameter DisableApiTermination",
     "4.20",
     "updateVirtualMachine",
     "deleteprotection",
-    ("RunInstances", "ModifyInstanceAttribute", "CreateFleet"),
-    "DisableApiTermination",
+    {"RunInstances": ("DisableApiTermination",), "ModifyInstanceAttribute": ("DisableApiTermination",)},
 )
-IMAGE_ARM = Need(
+ARM_IMAGE = Need(
     "The parameter Architecture with the value 'arm64'",
     "4.20",
     "registerTemplate",
     "arch",
-    ("RegisterImage",),
-    "Architecture",
+    {"RegisterImage": ("Architecture",)},
 )
-SNAPSHOT_ARM = Need(
+ARM_SNAPSHOT = Need(
     "The parameter Architecture with the value 'arm64' for an image of a snapshot",
     "4.20.2",
     "createTemplate",
     "arch",
-    ("RegisterImage",),
-    "Architecture",
+    {"RegisterImage": ("Architecture",)},
 )
 LEASE = Need(
     "A spot instance",
     "4.21",
     "deployVirtualMachine",
     "leaseduration",
-    ("RunInstances", "RequestSpotInstances", "RequestSpotFleet", "CreateFleet"),
-    "InstanceMarketOptions",
+    {
+        "RunInstances": ("InstanceMarketOptions",),
+        "RequestSpotInstances": (),
+        "CreateFleet": ("TargetCapacitySpecification",),
+    },
 )
 ROUTE = Need(
     "A route to an instance or a network interface",
     "4.21",
     "createStaticRoute",
     "nexthop",
-    ("CreateRoute", "ReplaceRoute"),
-    "InstanceId, NetworkInterfaceId",
+    {
+        "CreateRoute": ("InstanceId", "NetworkInterfaceId"),
+        "ReplaceRoute": ("InstanceId", "NetworkInterfaceId"),
+    },
 )
 
-NEEDS = (COPY, NAT_GATEWAY, PROTECTION, IMAGE_ARM, SNAPSHOT_ARM, LEASE, ROUTE)
+NEEDS = (COPY, NAT_GATEWAY, PROTECTION, ARM_IMAGE, ARM_SNAPSHOT, LEASE, ROUTE)
+
+
+def needed_by(action: str) -> tuple[Need, ...]:
+    """What of an action needs a younger release than the oldest."""
+    return tuple(need for need in NEEDS if action in need.actions)
 
 
 async def has(ctx: Context, need: Need) -> bool:

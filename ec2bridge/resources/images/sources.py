@@ -73,7 +73,7 @@ async def from_snapshot(ctx: Context, request: dict[str, Any]) -> tuple[dict[str
         "ostypeid": os_type,
         "requireshvm": request.get("VirtualizationType") != "paravirtual",
     }
-    return {**params, **await _native_architecture(ctx, releases.SNAPSHOT_ARM, request)}, Root(
+    return {**params, **await _native_architecture(ctx, releases.ARM_SNAPSHOT, request)}, Root(
         row["id"], size, kind
     )
 
@@ -130,7 +130,7 @@ async def from_url(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
         # An image is the region's: without a list of zones CloudStack lets administrators register it alone.
         "zoneids": [zone.uuid for zone in await zones(ctx)],
         "requireshvm": request.get("VirtualizationType") != "paravirtual",
-        **await _native_architecture(ctx, releases.IMAGE_ARM, request),
+        **await _native_architecture(ctx, releases.ARM_IMAGE, request),
     }
 
 
