@@ -13,6 +13,7 @@ import click
 from ec2bridge import config, server
 from ec2bridge.config import Settings, SettingsError
 from ec2bridge.serving import logs
+from ec2bridge.simulator.releases import NAMED
 
 Command = Callable[..., Any]
 Result = TypeVar("Result")
@@ -93,6 +94,15 @@ def serve(config_file: Path | None, **flags: Any) -> None:
     run(work())
 
 
+release_option = click.option(
+    "--release",
+    type=click.Choice(list(NAMED)),
+    default=list(NAMED)[-1],
+    show_default=True,
+    help="the release of CloudStack to play",
+)
+
+
 @main.command()
 @click.option(
     "--listen",
@@ -116,8 +126,15 @@ def serve(config_file: Path | None, **flags: Any) -> None:
 @click.option(
     "--data", type=click.Path(path_type=Path), help="keep the embedded CloudStack's data in this SQLite file"
 )
+@release_option
 def demo(
-    listen: str, cloudstack_listen: str, once: bool, no_tour: bool, env_file: Path | None, data: Path | None
+    listen: str,
+    cloudstack_listen: str,
+    once: bool,
+    no_tour: bool,
+    env_file: Path | None,
+    data: Path | None,
+    release: str,
 ) -> None:
     """Try it: an embedded CloudStack, a bridge, a tour."""
     try:
@@ -131,7 +148,13 @@ def demo(
 
     logs.to_stderr("WARNING", "%(levelname)s %(name)s: %(message)s")
     options = show.Options(
-        listen, cloudstack_listen, tour=not no_tour, stay=not once, env_file=env_file, data=data
+        listen,
+        cloudstack_listen,
+        tour=not no_tour,
+        stay=not once,
+        env_file=env_file,
+        data=data,
+        release=release,
     )
     run(show.play(options))
 
@@ -143,12 +166,13 @@ def demo(
 @click.option(
     "--data", type=click.Path(path_type=Path), help="keep the data in this SQLite file; in memory without"
 )
-def simulator(listen: str, data: Path | None) -> None:
+@release_option
+def simulator(listen: str, data: Path | None, release: str) -> None:
     """Serve the embedded CloudStack alone."""
     from ec2bridge import simulator_process
 
     logs.to_stderr("INFO")
-    run(simulator_process.serve(listen, data))
+    run(simulator_process.serve(listen, data, release))
 
 
 @main.command()

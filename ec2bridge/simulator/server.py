@@ -16,6 +16,7 @@ from ec2bridge.simulator.cloud import Cloud
 from ec2bridge.simulator.dispatcher import Dispatcher
 from ec2bridge.simulator.errors import ApiError
 from ec2bridge.simulator.populate import populate
+from ec2bridge.simulator.releases import NEWEST
 from ec2bridge.simulator.seed import DEFAULT_SEED, Seed
 from ec2bridge.simulator.tables import Row
 
@@ -48,7 +49,7 @@ class Simulator:
         job_time: float = 0.5,
         settings: dict[str, Any] | None = None,
         strict: bool = False,
-        version: str = "4.23.0.0-SNAPSHOT",
+        version: str = NEWEST,
     ) -> None:
         self.cloud = Cloud(
             seed=seed, path=path, job_time=job_time, settings=settings, strict=strict, version=version
