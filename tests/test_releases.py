@@ -135,10 +135,10 @@ def test_an_interface_has_its_elastic_ip_before_4_19(old: Old) -> None:
     native.do("enableStaticNat", ipaddressid=address["id"], virtualmachineid=machine["id"], networkid=second)
     assert not any("publicip" in nic for nic in native.list("listVirtualMachines")[0]["nic"])
 
-    told = {
-        item["SubnetId"]: item.get("Association", {}).get("PublicIp")
-        for item in ec2.describe_network_interfaces()["NetworkInterfaces"]
-    }
+    found = ec2.describe_network_interfaces()["NetworkInterfaces"]
+    told = {item["SubnetId"]: item.get("Association", {}).get("PublicIp") for item in found}
+    [held] = [item for item in found if "Association" in item]
+    assert held["Association"]["AllocationId"] == ec2_id("eipalloc", address["id"])
 
     assert told.pop(ec2_id("subnet", nic["networkid"])) == address["ipaddress"]
     assert list(told.values()) == [None]
