@@ -56,12 +56,16 @@ def test_a_version_is_spoken_of_in_short() -> None:
     ]
 
 
-def copy_snapshot(place: Place, ec2: Any) -> Any:
+def snapshot_of_a_root(place: Place, ec2: Any) -> str:
     Native(place).machine("host")
     volume = ec2.describe_volumes()["Volumes"][0]["VolumeId"]
     snapshot = ec2.create_snapshot(VolumeId=volume)["SnapshotId"]
     place.run(place.sim.settle())
-    request = {"SourceRegion": REGION, "SourceSnapshotId": snapshot}
+    return str(snapshot)
+
+
+def copy_snapshot(place: Place, ec2: Any) -> Any:
+    request = {"SourceRegion": REGION, "SourceSnapshotId": snapshot_of_a_root(place, ec2)}
     return lambda: ec2.copy_snapshot(**request, DestinationAvailabilityZone=f"{REGION}a")
 
 
@@ -85,16 +89,33 @@ def register_arm(place: Place, ec2: Any) -> Any:
     return lambda: ec2.register_image(Name="arm", ImageLocation=location, Architecture="arm64")
 
 
+def register_arm_snapshot(place: Place, ec2: Any) -> Any:
+    disk = {"DeviceName": "/dev/sda1", "Ebs": {"SnapshotId": snapshot_of_a_root(place, ec2)}}
+    return lambda: ec2.register_image(
+        Name="arm", RootDeviceName="/dev/sda1", BlockDeviceMappings=[disk], Architecture="arm64"
+    )
+
+
 @pytest.mark.parametrize(
     ("release", "prepare", "sentence"),
     [
-        ("4.18", copy_snapshot, "CopySnapshot needs CloudStack 4.19; this is 4.18.2."),
+        (
+            "4.18",
+            copy_snapshot,
+            "A copy of a snapshot in another zone needs CloudStack 4.19; this is 4.18.2.",
+        ),
         ("4.18", make_nat_gateway, "A NAT gateway needs CloudStack 4.19; this is 4.18.2."),
         ("4.19", protect, "The parameter DisableApiTermination needs CloudStack 4.20; this is 4.19.3."),
         (
             "4.19",
             register_arm,
             "The parameter Architecture with the value 'arm64' needs CloudStack 4.20; this is 4.19.3.",
+        ),
+        (
+            "4.20.0.0",
+            register_arm_snapshot,
+            "The parameter Architecture with the value 'arm64' for an image of a snapshot needs CloudStack 4.20.2;"
+            " this is 4.20.",
         ),
         ("4.20", ask_for_spot, "A spot instance needs CloudStack 4.21; this is 4.20.3."),
     ],

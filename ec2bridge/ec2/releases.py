@@ -26,7 +26,7 @@ class Need:
     """The actions of which it is a part, each with the members of its requests that need it; none for the whole."""
 
 
-COPY = Need("CopySnapshot", "4.19", "copySnapshot", "", {"CopySnapshot": ()})
+COPY = Need("A copy of a snapshot in another zone", "4.19", "copySnapshot", "", {"CopySnapshot": ()})
 NAT_GATEWAY = Need(
     "A NAT gateway",
     "4.19",
