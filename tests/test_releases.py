@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from click.testing import CliRunner
 
+from ec2bridge.__main__ import main
 from ec2bridge.ec2 import registry
 from ec2bridge.ec2.releases import NEEDS, needed_by, short
 from ec2bridge.ids import ec2_id
@@ -196,3 +198,21 @@ def test_a_gpu_that_only_an_offerings_details_tell_serves_no_ordinary_type(old: 
     launch(ec2, InstanceType="m5.large")
     [machine] = Native(place).list("listVirtualMachines")
     assert machine["serviceofferingname"] != "gpu-large"
+
+
+def test_check_tells_an_operator_what_the_release_lacks(old: Old) -> None:
+    outputs = {}
+    for release in ("4.18", "4.23"):
+        place = old(release)
+        keys = place.sim.accounts["keylookup"]
+        environment = {
+            "EC2BRIDGE_CLOUDSTACK_URL": place.sim.url,
+            "EC2BRIDGE_SERVICE_API_KEY": keys.api_key,
+            "EC2BRIDGE_SERVICE_SECRET_KEY": keys.secret_key,
+        }
+        done = CliRunner().invoke(main, ["check"], env=environment, catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        outputs[release] = done.output
+    assert "A NAT gateway (4.19)" in outputs["4.18"]
+    assert "the look-up account reads users' keys: getUser and getUserKeys" in outputs["4.18"]
+    assert "refused" not in outputs["4.23"]

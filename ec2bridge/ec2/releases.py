@@ -80,6 +80,11 @@ ROUTE = Need(
 NEEDS = (COPY, NAT_GATEWAY, PROTECTION, ARM_IMAGE, ARM_SNAPSHOT, LEASE, ROUTE)
 
 
+def missing(version: str) -> list[Need]:
+    """What a release lacks."""
+    return [need for need in NEEDS if _numbers(version) < _numbers(need.since)]
+
+
 def needed_by(action: str) -> tuple[Need, ...]:
     """What of an action needs a younger release than the oldest."""
     return tuple(need for need in NEEDS if action in need.actions)
