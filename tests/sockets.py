@@ -1,9 +1,20 @@
-"""What the system knows of connections: a transport that was not closed shows only there."""
+"""What the system knows of ports and connections: a transport that was not closed shows only there."""
 
+import random
+import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 
 ESTABLISHED, CLOSE_WAIT = "01", "08"
+
+
+def free_port() -> int:
+    """A port that nobody listens on, and that the system gives to no connection meanwhile."""
+    while True:
+        port = random.randrange(15_000, 32_000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def open_connections(port: int) -> set[int]:

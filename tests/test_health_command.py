@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ import pytest
 
 from tests.conftest import Place
 from tests.serving.test_certificates import Authority
+from tests.sockets import free_port
 
 
 def health(*words: str, **environment: str) -> tuple[int, str]:
@@ -57,8 +57,7 @@ def serving(place: Place) -> dict[str, str]:
 @pytest.fixture
 def port() -> int:
     """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
+    return free_port()
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "[::]", "127.0.0.2", "[::1]"])
