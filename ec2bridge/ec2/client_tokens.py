@@ -124,6 +124,7 @@ async def _take(ctx: Context, kind: str, token: str, digest: str) -> _Lease | En
         if not abandoned or known.value["digest"] != digest:
             return known
         if await ctx.store.replace(*place, record, known.version, ttl=KEEP):
+            ctx.again = True
             return _Lease(ctx, kind, token, digest, known.version + 1)
 
 

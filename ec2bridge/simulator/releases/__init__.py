@@ -64,14 +64,14 @@ def _life(row: dict[str, str]) -> Life:
 
 
 @lru_cache(maxsize=1)
-def _rewordings() -> list[tuple[Life, re.Pattern[str], str]]:
+def rewordings() -> list[tuple[Life, re.Pattern[str], str]]:
     """The releases that have a text as it is in the newest, the text, and how it was put before."""
     return [(_life(row), re.compile(row["text"]), row["before"]) for row in _table("texts.tsv")]
 
 
 def worded(text: str, version: Version) -> str:
     """An error text of the newest release in the words of another."""
-    for life, newest, before in _rewordings():
+    for life, newest, before in rewordings():
         if not life.has(version):
             text = newest.sub(before, text)
     return text
