@@ -142,12 +142,17 @@ def demo(
 @click.option(
     "--data", type=click.Path(path_type=Path), help="keep the data in this SQLite file; in memory without"
 )
-def simulator(listen: str, data: Path | None) -> None:
+@click.option(
+    "--faults",
+    type=click.Path(path_type=Path, exists=True),
+    help="have calls go wrong as the [[fault]] tables of this TOML file say: mode, command, number, account, seconds",
+)
+def simulator(listen: str, data: Path | None, faults: Path | None) -> None:
     """Serve the embedded CloudStack alone."""
     from ec2bridge import simulator_process
 
     logs.to_stderr("INFO")
-    run(simulator_process.serve(listen, data))
+    run(simulator_process.serve(listen, data, faults))
 
 
 @main.command()
