@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -12,6 +13,7 @@ import click
 from ec2bridge import config, server
 from ec2bridge.config import Settings, SettingsError
 from ec2bridge.serving import logs
+from ec2bridge.simulator.releases import NAMED
 
 Command = Callable[..., Any]
 Result = TypeVar("Result")
@@ -92,6 +94,15 @@ def serve(config_file: Path | None, **flags: Any) -> None:
     run(work())
 
 
+release_option = click.option(
+    "--release",
+    type=click.Choice(list(NAMED)),
+    default=list(NAMED)[-1],
+    show_default=True,
+    help="the release of CloudStack to play",
+)
+
+
 @main.command()
 @click.option(
     "--listen",
@@ -115,8 +126,15 @@ def serve(config_file: Path | None, **flags: Any) -> None:
 @click.option(
     "--data", type=click.Path(path_type=Path), help="keep the embedded CloudStack's data in this SQLite file"
 )
+@release_option
 def demo(
-    listen: str, cloudstack_listen: str, once: bool, no_tour: bool, env_file: Path | None, data: Path | None
+    listen: str,
+    cloudstack_listen: str,
+    once: bool,
+    no_tour: bool,
+    env_file: Path | None,
+    data: Path | None,
+    release: str,
 ) -> None:
     """Try it: an embedded CloudStack, a bridge, a tour."""
     try:
@@ -130,7 +148,13 @@ def demo(
 
     logs.to_stderr("WARNING", "%(levelname)s %(name)s: %(message)s")
     options = show.Options(
-        listen, cloudstack_listen, tour=not no_tour, stay=not once, env_file=env_file, data=data
+        listen,
+        cloudstack_listen,
+        tour=not no_tour,
+        stay=not once,
+        env_file=env_file,
+        data=data,
+        release=release,
     )
     run(show.play(options))
 
@@ -147,12 +171,13 @@ def demo(
     type=click.Path(path_type=Path, exists=True),
     help="have calls go wrong as the [[fault]] tables of this TOML file say: mode, command, number, account, seconds",
 )
-def simulator(listen: str, data: Path | None, faults: Path | None) -> None:
+@release_option
+def simulator(listen: str, data: Path | None, release: str, faults: Path | None) -> None:
     """Serve the embedded CloudStack alone."""
     from ec2bridge import simulator_process
 
     logs.to_stderr("INFO")
-    run(simulator_process.serve(listen, data, faults))
+    run(simulator_process.serve(listen, data, release, faults))
 
 
 @main.command()
@@ -179,6 +204,39 @@ def check(config_file: Path | None, **flags: Any) -> None:
 
     settings = load(config_file, flags)
     run(operator.check(settings))
+
+
+@main.command()
+@settings_options
+@click.option("--pid", type=int, metavar="PID", help="ask the bridge that runs as this process instead")
+def health(config_file: Path | None, pid: int | None, **flags: Any) -> None:
+    """Ask the bridge that runs with these settings whether it is well; exit code 1 when it is not."""
+    from ec2bridge.serving import probe
+
+    if pid is None:
+        settings = load(config_file, flags)
+        listen, tls = settings.listen, settings.tls_certificate is not None
+    else:
+        listen, tls = listens(pid)
+    if wrong := probe.answer(listen, tls=tls):
+        raise click.ClickException(wrong)
+    click.echo("ok")
+
+
+def listens(pid: int) -> tuple[str, bool]:
+    """Return where a process of ours listens, and whether with TLS."""
+    from ec2bridge.serving import probe
+
+    try:
+        words, environment = probe.command_of(pid)
+    except (OSError, ValueError) as error:
+        raise click.ClickException(str(error)) from None
+    os.environ.update(environment)
+    flags = main.commands[words[0]].make_context(words[0], list(words[1:])).params
+    if words[0] != "serve":
+        return str(flags["listen"]), False
+    settings = load(flags.pop("config_file"), flags)
+    return settings.listen, settings.tls_certificate is not None
 
 
 @main.command()

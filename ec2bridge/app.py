@@ -35,6 +35,7 @@ from ec2bridge.ec2.context import (
     Site,
     account_id,
 )
+from ec2bridge.ec2.recovery import Recovery
 from ec2bridge.ec2.registry import Action, Request
 from ec2bridge.errors import Ec2Error
 from ec2bridge.exchange import STS_VERSION, VERSION, Exchange, read_claims
@@ -75,6 +76,8 @@ class Bridge:
     """Called with action and parameter when a lenient bridge lets an unsupported parameter pass."""
     throttle: Callable[[str, str, Request], None] | None = None
     """Called with access key, action and parameters of a verified request; raises RequestLimitExceeded."""
+    recovery: Recovery | None = None
+    """What takes up records whose keys were gone, with those of their account's next request."""
     trace: Callable[[Exchange, float, list[NativeCall]], None] | None = None
     """Called after each answer with the request, the seconds and the native calls that it took: the demo shows them."""
 
@@ -135,6 +138,8 @@ class Bridge:
         account = Account(self.site.cloud, verified.credentials)
         try:
             ctx = await self.context(op, request, verified, exchange, endpoint, account)
+            if self.recovery:
+                self.recovery.notice(ctx)
             if ctx.dry_run:
                 return await dry_run(entry, ctx, request)
             return await client_tokens.once(entry.handler, op, ctx, request)

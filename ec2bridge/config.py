@@ -73,6 +73,9 @@ class Settings(BaseSettings):
         300, gt=0, description="seconds to wait for a CloudStack job that EC2 answers after"
     )
     call_timeout: float = Field(60, gt=0, description="seconds to wait for one CloudStack call")
+    recovery_interval: float = Field(
+        180, gt=0, description="seconds between two looks for what a bridge that died has left unfinished"
+    )
     max_body: int = Field(2 * 1024 * 1024, gt=0, description="largest request in bytes")
     metrics_listen: str | None = Field(None, description="HOST:PORT for Prometheus metrics; off by default")
     browser_page: bool = Field(

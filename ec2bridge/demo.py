@@ -40,6 +40,7 @@ class Options:
     stay: bool
     env_file: Path | None
     data: Path | None
+    release: str
 
 
 class TourFailed(Exception):
@@ -50,7 +51,7 @@ async def play(options: Options) -> int:
     """Serve, show, tour, and stay until Ctrl-C; the exit code says whether the tour held."""
     async with AsyncExitStack() as stack:
         host, port = config.host_and_port(options.cloudstack_listen)
-        simulator = Simulator(path=str(options.data) if options.data else None)
+        simulator = Simulator(path=str(options.data) if options.data else None, version=options.release)
         try:
             await simulator.start(host, port)
         except OSError as error:

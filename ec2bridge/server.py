@@ -27,6 +27,7 @@ from ec2bridge.cloudstack.endpoint import CloudStack
 from ec2bridge.config import Settings, SettingsError, host_and_port
 from ec2bridge.ec2 import background, registry
 from ec2bridge.ec2.context import Site
+from ec2bridge.ec2.recovery import Recovery
 from ec2bridge.mapping import MappingError, load_mappings
 from ec2bridge.page.browser import History, Page
 from ec2bridge.resources.machines import volumes as machine_volumes
@@ -103,12 +104,14 @@ async def bridge(
             served = Bridge(site, provider(settings, cloud), Directories(cloud), on_ignored=ignored)
             if settings.throttle:
                 served.throttle = Throttle(mappings.throttling, settings.throttle).take
+            served.recovery = Recovery(site, served.secrets, served.directories, settings.recovery_interval)
+            recovering = asyncio.create_task(served.recovery.run(stopping), name="recovery")
             yield served
         finally:
             # Never cancelled: a statement cut off in SQLite leaves a connection that cannot be closed.
             stopping.set()
             await background.stop(site)
-            await purging
+            await asyncio.gather(purging, recovering)
     finally:
         await cloud.close()
         await store.close()

@@ -1,13 +1,12 @@
 """The generated pages are as the code is now; `make docs` writes them again."""
 
 import re
-import tomllib
 from pathlib import Path
 
 import pytest
 
 from ec2bridge import config, coverage
-from tests import drawings
+from tests import drawings, manual
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -102,15 +101,11 @@ def test_nothing_in_the_lock_files_names_a_host() -> None:
         assert "://" not in lock.read_text(encoding="utf-8"), lock
 
 
-def test_the_wheel_carries_the_mappings() -> None:
-    build = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]
-    assert build["targets"]["wheel"]["force-include"] == {"mappings": "ec2bridge/mappings"}
-
-
 def write() -> None:
     """Write the generated pages."""
     (DOCS / "coverage.md").write_text(coverage.markdown(coverage.rows()) + "\n", encoding="utf-8")
     operators = DOCS / "operators.md"
+    manual.write()
     operators.write_text(with_settings(operators.read_text(encoding="utf-8")), encoding="utf-8")
 
 

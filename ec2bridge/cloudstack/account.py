@@ -22,6 +22,8 @@ from ec2bridge.cloudstack.params import flatten
 log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
+NO_SUCH_API = "unable to find an api by that name"
+"""What listApis says of a command that the server does not have or the caller may not use (4.18 to 4.23)."""
 Rows = list[Row]
 Asker = Callable[[str, Mapping[str, Any]], Awaitable[Page]]
 
@@ -185,7 +187,9 @@ class Account:
         except CloudStackError as error:
             if error.errorcode not in (431, 530):
                 raise
-            # So before 4.23, and where rules with a star allow what the server has not; but also what fails for once.
+            if NO_SUCH_API in error.errortext:
+                return None
+            # Any other refusal may be for once; the whole list tells.
             return (await self.apis()).get(command)
         # From 4.23 on the whole list comes for one that the caller may not use.
         return self.cloudstack.apis(answer).get(command)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.trace import Span
 
+PATIENCE = 5.0
+"""Seconds that a collector may take; at the stop nobody waits longer for one that is away."""
+
 
 def exporting(url: str) -> "Tracing":
     """Return what sends spans to an OTLP collector; raise SettingsError without the packages for it."""
@@ -35,7 +38,7 @@ def exporting(url: str) -> "Tracing":
     resource = Resource.create({"service.name": "ec2bridge", "service.version": version("ec2bridge")})
     provider = TracerProvider(resource=resource)
     endpoint = url if url.rstrip("/").endswith("/v1/traces") else f"{url.rstrip('/')}/v1/traces"
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint)))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint, timeout=PATIENCE)))
     return Tracing(provider)
 
 
@@ -53,7 +56,9 @@ class Tracing:
         from opentelemetry.trace import SpanKind
 
         with self._tracer.start_as_current_span(
-            "ec2", context=extract(dict(http.headers)), kind=SpanKind.SERVER
+            "ec2",
+            context=extract({name.lower(): text for name, text in http.headers.items()}),
+            kind=SpanKind.SERVER,
         ) as span:
             yield span
 

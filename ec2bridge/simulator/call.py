@@ -63,8 +63,15 @@ def account_label(account: Row) -> str:
     )
 
 
+# What a release that does not know it ignores without harm, also in strict mode: there is no more to tell.
+ASK_FOR_MORE = frozenset({"showunique"})
+
+
 class Call:
-    """A checked call. `params` has lower-case names; `maps` the `name[0].key=value` ones by name."""
+    """A checked call.
+
+    `params` has lower-case names, those that this release knows; `maps` the `name[0].key=value` ones by name.
+    """
 
     def __init__(
         self, cloud: Cloud, caller: Caller, api: Api, params: dict[str, str], tables: dict[str, str]
@@ -72,9 +79,14 @@ class Call:
         self.cloud = cloud
         self.caller = caller
         self.api = api
-        self.params = params
+        self.given = params
+        # What this release does not know it ignores, as everything that nobody knows.
+        self.params = {name: value for name, value in params.items() if self._is_known(name)}
         self._tables = {**TABLES, **tables}
-        self._maps = _read_maps(params)
+        self._maps = _read_maps(self.params)
+
+    def _is_known(self, name: str) -> bool:
+        return name.partition("[")[0] in self.api.params or name in _IGNORED
 
     # Reading parameters
 
@@ -184,8 +196,8 @@ class Call:
             raise invalid(f"Page size can't exceed max allowed page size value: {MAX_PAGE_SIZE}")
 
     def _refuse_unknown_names(self) -> None:
-        for name in self.params:
-            if name.partition("[")[0] not in self.api.params and name not in _IGNORED:
+        for name in self.given.keys() - ASK_FOR_MORE:
+            if not self._is_known(name):
                 raise malformed(
                     f"Unknown parameter {name} for command {self.api.name} (strict mode of the simulator)"
                 )

@@ -11,6 +11,7 @@ from ec2bridge.simulator.caller import Caller
 from ec2bridge.simulator.errors import unauthenticated
 from ec2bridge.simulator.jobs import Jobs
 from ec2bridge.simulator.limits import Limits
+from ec2bridge.simulator.releases import NAMED, NEWEST, version_of, worded
 from ec2bridge.simulator.seed import DEFAULT_SEED, Seed, plant
 from ec2bridge.simulator.tables import Row, Tables
 
@@ -52,15 +53,15 @@ class Cloud:
         job_time: float = 0.5,
         settings: dict[str, Any] | None = None,
         strict: bool = False,
-        version: str = "4.23.0.0-SNAPSHOT",
+        version: str = NEWEST,
     ) -> None:
         self.settings = {**SETTINGS, **(settings or {})}
         self.job_time = job_time
         self.strict = strict
-        self.version = version
-        self.release = apis.version_of(version)
+        self.version = NAMED.get(version, version)
+        self.release = version_of(self.version)
         self.tables = Tables(path)
-        self.jobs = Jobs(self.tables, self.pause)
+        self.jobs = Jobs(self.tables, self.pause, lambda text: worded(text, self.release))
         self.default_limits = {row["resourcetypename"]: row["max"] for row in seed.facts["limits"]}
         self.unlimited_accounts = {account.name for account in seed.accounts if account.role == "Root Admin"}
         self.limits = Limits(self.tables, self.default_limits, self.unlimited_accounts)
@@ -80,6 +81,10 @@ class Cloud:
         for machine in self.tables["machines"]:
             if machine["state"] in ("Starting", "Stopping"):
                 self.tables["machines"].update(machine, state="Stopped")
+
+    def since(self, release: str) -> bool:
+        """Whether this cloud is of that release or a later one."""
+        return self.release >= version_of(release)
 
     async def pause(self, weight: float) -> None:
         """Let `weight` × the job time pass; at least one turn of the loop."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from urllib.parse import quote
 
-from ec2bridge.simulator import apis
+from ec2bridge.simulator import apis, releases
 from ec2bridge.simulator.apis import Api
 from ec2bridge.simulator.call import Call
 from ec2bridge.simulator.caller import Caller
@@ -43,9 +43,10 @@ class Dispatcher:
             command = self._authorize(api, caller)
             call = Call(self.cloud, caller, api, lowered, command.tables)
             call.check()
-            answer = command.handler(call)
+            answer = apis.tell(api, command.handler(call))
         except ApiError as error:
             error.envelope = error.envelope or envelope
+            error.text = releases.worded(error.text, self.cloud.release)
             raise
         except Exception as error:
             log.exception("%s broke", name)
@@ -79,7 +80,8 @@ class Dispatcher:
         # What the simulator has not got is refused as what the role may not call: listApis names neither.
         command = commands().get(api.name.lower())
         if command is None or api.name not in self.cloud.rules(caller.role):
-            raise unavailable(api.name, caller.name)
+            by_id = releases.NAMES_THE_USER.has(self.cloud.release)
+            raise unavailable(api.name, f"for user id [{caller.user['id']}]" if by_id else caller.name)
         return command
 
 

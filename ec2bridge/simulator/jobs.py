@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 from uuid import uuid4
 
+from ec2bridge.simulator import apis
 from ec2bridge.simulator.apis import Api
 from ec2bridge.simulator.caller import Caller
 from ec2bridge.simulator.errors import INTERNAL, ApiError
@@ -44,9 +45,11 @@ class Submitter(Protocol):
 class Jobs:
     """Runs them as tasks; the rows live in the table `jobs`."""
 
-    def __init__(self, tables: Tables, pause: Pause) -> None:
+    def __init__(self, tables: Tables, pause: Pause, worded: Callable[[str], str]) -> None:
         self.tables = tables
         self.pause = pause
+        self.worded = worded
+        """Puts an error text as the cloud's release does."""
         self.held: dict[str, asyncio.Event] = {}
         """Commands whose jobs wait, each for its event."""
         self.fates: dict[str, Callable[[str], Awaitable[None]]] = {}
@@ -101,10 +104,11 @@ class Jobs:
             result = work()
             if inspect.isawaitable(result):
                 result = await result
-            self._finish(job, DONE, 0, result)
+            self._finish(job, DONE, 0, apis.tell(call.api, result))
         except ApiError as error:
             # A user reads the masked text here too; the handler has chosen it already.
-            self._finish(job, FAILED, error.status, {"errorcode": error.status, "errortext": error.text})
+            text = self.worded(error.text)
+            self._finish(job, FAILED, error.status, {"errorcode": error.status, "errortext": text})
         except Exception as error:
             log.exception("job %s (%s) broke", job["id"], job["cmd"])
             text = repr(error) if call.caller.is_admin else INTERNAL

@@ -17,6 +17,7 @@ from ec2bridge.simulator.dispatcher import Dispatcher
 from ec2bridge.simulator.errors import ApiError
 from ec2bridge.simulator.faults import Plan, Reply
 from ec2bridge.simulator.populate import populate
+from ec2bridge.simulator.releases import NEWEST
 from ec2bridge.simulator.seed import DEFAULT_SEED, Seed
 from ec2bridge.simulator.tables import Row
 
@@ -38,8 +39,8 @@ class Simulator:
     """A running CloudStack.
 
     `async with Simulator(job_time=0.02) as sim:` serves at `sim.url` until the block ends. `sim.accounts["alice"]`
-    has the keys; `sim.calls` counts the commands received, also those that were refused; `sim.cloud` is the state, `sim.faults`
-    what is to go wrong.
+    has the keys; `sim.calls` counts the commands received, also those that were refused; `sim.cloud` is the state,
+    `sim.faults` what is to go wrong.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class Simulator:
         job_time: float = 0.5,
         settings: dict[str, Any] | None = None,
         strict: bool = False,
-        version: str = "4.23.0.0-SNAPSHOT",
+        version: str = NEWEST,
     ) -> None:
         self.cloud = Cloud(
             seed=seed, path=path, job_time=job_time, settings=settings, strict=strict, version=version

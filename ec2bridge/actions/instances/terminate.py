@@ -7,9 +7,10 @@ not, the look-up account expunges; where neither may, the machine is stopped and
 destroyed. It shows as shutting-down until all of that is done, and as terminated for an hour after.
 """
 
+import logging
 from typing import Any
 
-from ec2bridge.cloudstack.errors import CloudStackError
+from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.ec2.batches import for_each
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import action
@@ -18,6 +19,8 @@ from ec2bridge.resources.machines.lookup import Machine, machines, volumes_of
 from ec2bridge.resources.machines.records import ENDED, ENDING, Record, carry_on, supersede
 from ec2bridge.resources.machines.states import moving, state_item
 from ec2bridge.resources.termination.process import destroy, end, ending
+
+log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 
@@ -70,6 +73,9 @@ async def _begin(ctx: Context, machine: Machine, volumes: list[Row]) -> None:
     if machine.record is None and not data["careful"]:
         try:
             data["job"], data["destroying"] = (await destroy(ctx, machine.uuid, data))["jobid"], True
+        except CloudStackUnavailable:
+            # Whether it is on its way is not known: the record stays, and the work behind it finds out.
+            log.warning("machine %s: no answer to its destruction", machine.uuid)
         except CloudStackError:
             await record.close()
             raise

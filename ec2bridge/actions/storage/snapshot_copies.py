@@ -6,6 +6,7 @@ in another zone is the same snapshot with the same id.
 
 from typing import Any
 
+from ec2bridge.ec2 import releases
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import action
 from ec2bridge.ec2.values import native_time
@@ -50,10 +51,7 @@ async def copy_snapshot(ctx: Context, request: dict[str, Any]) -> dict[str, Any]
             f"The snapshot '{ec2_id('snap', row['id'])}' is in {zone.name} already.",
         )
     require_completed(row)
-    if not await ctx.account.may_call("copySnapshot"):
-        raise Ec2Error(
-            "UnsupportedOperation", "CopySnapshot is not supported: CloudStack has it from 4.19 on."
-        )
+    await releases.require(ctx, releases.COPY)
     await ctx.account.submit("copySnapshot", id=row["id"], destzoneids=[zone.uuid])
     if tags:
         await resource_tags.assign(ctx, "snapshot", {row["id"]: resource_tags.native(row)}, tags)

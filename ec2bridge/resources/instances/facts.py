@@ -9,7 +9,7 @@ from typing import Any
 
 from ec2bridge.ec2.context import Context
 from ec2bridge.resources.groups import security_groups
-from ec2bridge.resources.instance_types import TypeTable, type_table
+from ec2bridge.resources.instance_types import TypeTable, architecture, type_table
 from ec2bridge.resources.interfaces import network_interfaces
 from ec2bridge.resources.machines.lookup import group_uuids
 from ec2bridge.resources.machines.states import STOP_KIND, moving
@@ -37,6 +37,8 @@ class Facts:
     stops: Mapping[str, dict[str, str]]
     interfaces: Mapping[str, dict[str, Any]]
     """CloudStack's uuid of a NIC → the record of its interface, of those that have one."""
+    addresses: Mapping[tuple[Any, ...], Row]
+    """Machine, network and private address → the Elastic IP, where NICs' own rows do not tell (before 4.19)."""
     owners: dict[tuple[Any, ...], str]
 
 
@@ -60,8 +62,26 @@ async def gather_facts(
         moving=moving(ctx),
         stops={entry.key: entry.value for entry in await ctx.store.list(ctx.owner_id, STOP_KIND)},
         interfaces=network_interfaces.by_nic(await network_interfaces.records(ctx)),
+        addresses=await _untold_addresses(ctx, rows),
         owners={},
     )
+
+
+async def _untold_addresses(ctx: Context, rows: list[Row]) -> Mapping[tuple[Any, ...], Row]:
+    untold = any(
+        row.get("publicip") and not any(nic.get("publicip") for nic in row.get("nic", ())) for row in rows
+    )
+    if not untold:
+        return {}
+    mapped = await ctx.account.list("listPublicIpAddresses", isstaticnat=True)
+    return {
+        (row["virtualmachineid"], row.get("associatednetworkid"), row.get("vmipaddress")): {
+            "publicip": row["ipaddress"],
+            "publicipid": row["id"],
+        }
+        for row in mapped
+        if row.get("virtualmachineid")
+    }
 
 
 async def _architectures(ctx: Context, templates: set[str | None]) -> Mapping[str, str | None]:
@@ -72,7 +92,7 @@ async def _architectures(ctx: Context, templates: set[str | None]) -> Mapping[st
         if wanted <= known.keys():
             return known
         for row in await ctx.account.list("listTemplates", templatefilter=sort, details="min"):
-            known[row["id"]] = row.get("arch")
+            known[row["id"]] = architecture(row)
     # One that is gone, or was never the caller's to see, will not turn up later either.
     known.update(dict.fromkeys(wanted - known.keys()))
     return known

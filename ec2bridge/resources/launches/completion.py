@@ -10,6 +10,7 @@ from typing import Any
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.cloudstack.jobs import POLL
 from ec2bridge.ec2.context import Context
+from ec2bridge.ec2.unknown import surely
 from ec2bridge.errors import Ec2Error
 from ec2bridge.resources.enforcement import firewall, tiers
 from ec2bridge.resources.machines import devices
@@ -123,15 +124,9 @@ async def _add_volumes(record: Record) -> None:
     while data["todo"]["volumes"]:
         first, *rest = data["todo"]["volumes"]
         if "made" not in first:
-            name = f"{data['row'].get('name', 'ec2')}-{first['number'] or 'data'}"
-            answer = await ctx.account.submit(
-                "createVolume", name=name, zoneid=data["row"]["zoneid"], **first["params"]
-            )
-            first = {**first, "made": answer["id"], "job": answer["jobid"]}
-            await record.save(
-                made=[*data["made"], answer["id"]], todo={**data["todo"], "volumes": [first, *rest]}
-            )
-        await _ended(ctx, first["job"])
+            first = await _make_volume(record, first)
+        if first["job"]:
+            await _ended(ctx, first["job"])
         marks = {
             KEEP_MARK: first["goes"] and "true",
             TYPE_MARK: first["type"],
@@ -145,6 +140,31 @@ async def _add_volumes(record: Record) -> None:
             await tagging.assign(ctx, "volume", held, wanted)
         await _attach(ctx, record.uuid, first)
         await record.save(todo={**data["todo"], "volumes": rest})
+
+
+async def _make_volume(record: Record, wanted: Row) -> Row:
+    """Create a volume under a name of the launch's own, by which it is found again if no answer tells of it."""
+    ctx, data = record.ctx, record.data
+    rest = data["todo"]["volumes"][1:]
+    name = f"{data['row'].get('name', 'ec2')}-{wanted['number'] or 'data'}"
+
+    async def look() -> Row | None:
+        rows = await ctx.account.list("listVolumes", name=name, zoneid=data["row"]["zoneid"])
+        return next((row for row in rows if row["id"] not in data["made"]), None)
+
+    async def create() -> Row | None:
+        made: Row = await ctx.account.submit(
+            "createVolume", name=name, zoneid=data["row"]["zoneid"], **wanted["params"]
+        )
+        return made
+
+    found = await look() if wanted.get("begun") else None
+    if found is None:
+        await record.save(todo={**data["todo"], "volumes": [{**wanted, "begun": True}, *rest]})
+        found = await surely(create, look) or {}
+    now = {**wanted, "made": found["id"], "job": found.get("jobid")}
+    await record.save(made=[*data["made"], found["id"]], todo={**data["todo"], "volumes": [now, *rest]})
+    return now
 
 
 async def _attach(ctx: Context, uuid: str, volume: Row) -> None:

@@ -15,7 +15,9 @@ from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2.batches import AT_ONCE
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.locks import account_lock
+from ec2bridge.ec2.unknown import surely
 from ec2bridge.errors import Ec2Error
+from ec2bridge.resources.addresses.listing import associate
 from ec2bridge.resources.enforcement import tiers
 from ec2bridge.resources.launches.plan import Launch
 from ec2bridge.resources.machines.lookup import DETAILS, list_rows
@@ -85,14 +87,20 @@ async def _deploy(ctx: Context, launch: Launch, index: int) -> Row:
     }
     try:
         async with _turn(ctx, launch):
-            answer = await ctx.account.submit(
-                "deployVirtualMachine", name=launch.name(index), details=details, **launch.params
+            answer = await surely(
+                lambda: ctx.account.submit(
+                    "deployVirtualMachine", name=launch.name(index), details=details, **launch.params
+                ),
+                lambda: _adopted(ctx, launch, index),
             )
+        if "known" in answer:
+            return await _with_one_address(ctx, answer, acquired)
     except BaseException as error:
+        machine = await asyncio.shield(_made(ctx, launch, index, error))
+        if machine is not None:
+            return await asyncio.shield(_with_one_address(ctx, machine, acquired))
         if acquired:
             await asyncio.shield(_release(ctx, acquired["address"]))
-        if isinstance(error, CloudStackError) and any(text in error.errortext for text in NAME_TAKEN):
-            return await _adopt(ctx, launch, index, error)
         if isinstance(error, CloudStackError) and error.errorcode == 530 and launch.nics.address:
             # CloudStack hides from users that this is why.
             raise Ec2Error("InvalidIPAddress.InUse", f"Address {launch.nics.address} is in use.") from error
@@ -115,8 +123,8 @@ async def _acquire(ctx: Context, launch: Launch) -> Row:
     """Acquire the public address of a machine, so that a lack of addresses refuses the launch."""
     if not launch.nics.public:
         return {}
-    answer = await ctx.account.submit("associateIpAddress", **_scope(launch))
-    return {"address": answer["id"], "address_job": answer["jobid"]}
+    answer = await associate(ctx, None, _scope(launch))
+    return {"address": answer["id"], "address_job": answer.get("jobid")}
 
 
 def _scope(launch: Launch) -> dict[str, str]:
@@ -131,8 +139,22 @@ async def _release(ctx: Context, address: str) -> None:
         log.warning("the address %s of a launch that was refused could not be released: %s", address, error)
 
 
-async def _adopt(ctx: Context, launch: Launch, index: int, error: CloudStackError) -> Row:
-    """Take the machine that already has the name for ours: the answer to its launch was lost."""
+async def _made(ctx: Context, launch: Launch, index: int, error: BaseException) -> Row | None:
+    """Return the machine of an earlier attempt, which has the name that CloudStack says is taken."""
+    if isinstance(error, CloudStackError) and any(text in error.errortext for text in NAME_TAKEN):
+        return await _adopted(ctx, launch, index)
+    return None
+
+
+async def _with_one_address(ctx: Context, machine: Row, acquired: Row) -> Row:
+    """Return an adopted machine, which keeps the address that it was made with; another one goes back."""
+    if acquired and machine["details"].get(ADDRESS) != acquired["address"]:
+        await _release(ctx, acquired["address"])
+    return machine
+
+
+async def _adopted(ctx: Context, launch: Launch, index: int) -> Row | None:
+    """Return the machine that already has the name, if it is this launch's: the answer that told of it was lost."""
     rows = await ctx.account.list("listVirtualMachines", name=launch.name(index), details=DETAILS)
     for row in rows:
         details = row.get("details") or {}
@@ -142,7 +164,7 @@ async def _adopt(ctx: Context, launch: Launch, index: int, error: CloudStackErro
             if details.get(ADDRESS) and not row.get("publicipid"):
                 adopted |= {"address": details[ADDRESS], "address_job": None}
             return adopted
-    raise error
+    return None
 
 
 async def equip(ctx: Context, launch: Launch, accepted: list[Row]) -> None:
@@ -188,5 +210,6 @@ async def take_back(ctx: Context, launch: Launch, accepted: list[Row]) -> None:
     """Destroy what was accepted of a launch that fails as a whole."""
     for entry in accepted:
         row = {"id": entry["id"], "details": entry["details"], "tags": []}
-        todo = {"vpcs": tiers.vpcs_of(launch.nics.rows)}
+        # The mark on its address is the last that a launch makes, so none is there yet.
+        todo = {"vpcs": tiers.vpcs_of(launch.nics.rows), "address": "address" in entry}
         await undo(ctx, row, {"job": entry["jobid"], "address": entry.get("address"), "todo": todo})

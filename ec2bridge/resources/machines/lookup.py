@@ -15,7 +15,7 @@ from ec2bridge.resources.machines import volumes as machine_volumes
 from ec2bridge.resources.machines.states import GROUPS, LAUNCH_KIND, RESERVATION
 from ec2bridge.resources.machines.states import moving as moving
 from ec2bridge.resources.machines.states import state_of as state_of
-from ec2bridge.resources.machines.volumes import Volumes, by_machine
+from ec2bridge.resources.machines.volumes import FEW, Volumes, by_machine
 from ec2bridge.resources.tags import resource_tags
 
 Row = dict[str, Any]
@@ -23,8 +23,6 @@ Row = dict[str, Any]
 DETAILS = ["nics", "secgrp", "tmpl", "servoff", "affgrp"]
 """What listVirtualMachines is asked for: the statistics and volumes that it adds otherwise cost it most of its time."""
 _OVER = frozenset({"Destroyed", "Error"})
-FEW = 4
-"""Up to that many machines are asked for their volumes one by one; for more, all volumes are listed."""
 
 
 @dataclass(slots=True)
@@ -148,15 +146,10 @@ async def _listed_with_volumes(ctx: Context) -> tuple[dict[str, dict[str, Any]],
     last = await machine_volumes.kept(ctx)
     if last is not None:
         known, listed = await _listed(ctx)
-        if listed == last.machines:
-            return known, listed, last.volumes
-        ground, volumes = await machine_volumes.list_volumes(ctx)
-    else:
-        (known, listed), (ground, volumes) = await asyncio.gather(
-            _listed(ctx), machine_volumes.list_volumes(ctx)
-        )
-    machine_volumes.keep(ctx, ground, listed, volumes)
-    return known, listed, volumes
+        return known, listed, await machine_volumes.brought_up(ctx, last, listed)
+    (known, listed), listing = await asyncio.gather(_listed(ctx), machine_volumes.list_volumes(ctx))
+    machine_volumes.keep(ctx, listing, listed)
+    return known, listed, listing.volumes
 
 
 async def _joined(

@@ -6,10 +6,11 @@ seconds, as long as the machines are what they were with it, and no volume was c
 each bridge tells the others in the store that they share. Machines are never kept.
 """
 
+import asyncio
 import re
 import time
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ec2bridge.ec2.context import Context, Site
@@ -22,6 +23,8 @@ Volumes = dict[str, list[Row]]
 
 KEEP = 2.0
 """Seconds for which a change made outside any bridge may not be seen."""
+FEW = 4
+"""Up to that many machines are asked for their volumes one by one; for more, all volumes are listed."""
 MOST = 1_000
 """Callers whose listings are kept."""
 EVERYONE, KIND, MARK = "", "volumes-changed", "mark"
@@ -68,19 +71,37 @@ async def kept(ctx: Context) -> Listing | None:
     return listing if listing.ground == await _ground(ctx) else None
 
 
-async def list_volumes(ctx: Context) -> tuple[Any, Volumes]:
-    """Return all the caller's volumes that machines have, to be looked at alone, and on what they rest."""
+async def list_volumes(ctx: Context) -> Listing:
+    """Return all the caller's volumes that machines have, to be looked at alone."""
     ground = await _ground(ctx)
     rows: list[Row] = await ctx.account.watch("listVolumes")
-    return ground, by_machine(rows)
+    return Listing(time.monotonic() + KEEP, ground, [], by_machine(rows))
 
 
-def keep(ctx: Context, ground: Any, machines: list[Row], volumes: Volumes) -> None:
+async def brought_up(ctx: Context, last: Listing, machines: list[Row]) -> Volumes:
+    """Return the volumes of the machines as they are now; of few that have changed, theirs alone are asked for."""
+    if machines == last.machines:
+        return last.volumes
+    before = {row["id"]: row for row in last.machines}
+    changed = [row["id"] for row in machines if before.get(row["id"]) != row]
+    if len(changed) > FEW:
+        listing = await list_volumes(ctx)
+    else:
+        lists = await asyncio.gather(
+            *(ctx.account.list("listVolumes", virtualmachineid=uuid) for uuid in changed)
+        )
+        volumes = {**last.volumes, **dict(zip(changed, lists, strict=True))}
+        listing = replace(last, volumes=volumes)
+    keep(ctx, listing, machines)
+    return listing.volumes
+
+
+def keep(ctx: Context, listing: Listing, machines: list[Row]) -> None:
     """Have a listing serve the polls of the next seconds that find the same machines."""
     lists, now = _lists(ctx.site), time.monotonic()
     if len(lists.kept) >= MOST:
         lists.kept = {key: entry for key, entry in lists.kept.items() if entry.until > now}
-    lists.kept[ctx.account.cache_key] = Listing(now + KEEP, ground, machines, volumes)
+    lists.kept[ctx.account.cache_key] = replace(listing, machines=machines)
 
 
 async def _ground(ctx: Context) -> Any:

@@ -1,8 +1,9 @@
 """CloudStack's volume snapshots as EC2 has them.
 
 A snapshot is in one zone here and in a region there: one that was copied to other zones keeps its id and is listed
-once a zone. CloudStack names a snapshot and EC2 describes it, so what the bridge makes has a name that says so and
-its description in a reserved tag; any other snapshot is described by its name.
+once for each storage that it lies on, to who asks for it (`showunique=false`, 4.19 and later; before, none is copied).
+CloudStack names a snapshot and EC2 describes it, so what the bridge makes has a name that says so and its description
+in a reserved tag; any other snapshot is described by its name.
 """
 
 from collections.abc import Mapping
@@ -53,7 +54,9 @@ async def _native_rows(ctx: Context, ids: list[str] | None, empty: Mapping[str, 
     """Return the rows of CloudStack's own snapshots that are named, or all."""
     known_here = {name for uuid in empty for name in (uuid, ec2_id("snap", uuid))}
     wanted = ids and [ident for ident in ids if ident not in known_here]
-    rows = [] if ids and not wanted else await named(ctx, "listSnapshots", "snapshot", wanted)
+    if ids and not wanted:
+        return []
+    rows = await named(ctx, "listSnapshots", "snapshot", wanted, showunique=False)
     return await _with_all_tags(ctx, rows)
 
 

@@ -91,11 +91,11 @@ def has_source_nat(cloud: Cloud, **place: str) -> bool:
     return bool(cloud.tables["addresses"].where(issourcenat=True, **place))
 
 
-def release(cloud: Cloud, address: Row, *, keeps_tags: bool = False) -> None:
-    """Back to the pool, with its rules gone, and its tags but when it goes with its VPC (recorded on 4.20.3)."""
+def release(cloud: Cloud, address: Row, *, tagged: bool = False) -> None:
+    """Back to the pool, with its rules gone; `tagged` leaves its tags behind, as the end of a VPC does."""
     for rule in cloud.tables["firewallrules"].where(ipaddressid=address["id"]):
         cloud.tables["firewallrules"].erase(rule)
-    if not keeps_tags:
+    if not tagged:
         tags.forget(cloud, address["id"])
     for field in _HELD:
         address.pop(field, None)

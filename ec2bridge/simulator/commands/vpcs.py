@@ -156,7 +156,7 @@ def delete_vpc(call: Call) -> Answer:
 def _release(cloud: Cloud, vpc: Row) -> None:
     """A VPC's end takes its addresses, lists, routes and gateways along."""
     for address in cloud.tables["addresses"].where(vpcid=vpc["id"]):
-        addresses.release(cloud, address, keeps_tags=True)
+        addresses.release(cloud, address, tagged=True)
     for acl in cloud.tables["acls"].where(vpcid=vpc["id"]):
         for rule in cloud.tables["aclrules"].where(aclid=acl["id"]):
             cloud.tables["aclrules"].erase(rule)

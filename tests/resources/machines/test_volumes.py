@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ec2bridge.cloudstack.calls import NativeCall
 from ec2bridge.resources.machines import volumes as machine_volumes
 from tests.conftest import Place
 from tests.launching import described, started
@@ -73,3 +74,21 @@ def test_machines_that_changed_have_their_volumes_listed_anew(place: Place, ec2:
     place.sim.populate("alice", 1)
     assert sorted(place.commands(lambda: described(ec2))) == ["listVirtualMachines", "listVolumes"]
     assert place.commands(lambda: described(ec2)) == ["listVirtualMachines"]
+
+
+def test_one_machine_of_many_that_changed_is_asked_for_its_own(place: Place, ec2: Any) -> None:
+    place.sim.populate("alice", 20)
+    described(ec2)
+    [changed] = place.sim.populate("alice", 1)
+    calls = [call for call in calls_of(place, lambda: described(ec2)) if call.command == "listVolumes"]
+    assert [call.params.get("virtualmachineid") for call in calls] == [changed["id"]]
+    assert {mapping["DeviceName"] for one in described(ec2) for mapping in one["BlockDeviceMappings"]} == {
+        "/dev/sda1"
+    }
+
+
+def calls_of(place: Place, work: Callable[[], Any]) -> list[NativeCall]:
+    """Return the native calls that the work became."""
+    before = len(place.native)
+    work()
+    return place.native[before:]
