@@ -168,13 +168,18 @@ def demo(
 @click.option(
     "--data", type=click.Path(path_type=Path), help="keep the data in this SQLite file; in memory without"
 )
+@click.option(
+    "--faults",
+    type=click.Path(path_type=Path, exists=True),
+    help="have calls go wrong as the [[fault]] tables of this TOML file say: mode, command, number, account, seconds",
+)
 @release_option
-def simulator(listen: str, data: Path | None, release: str) -> None:
+def simulator(listen: str, data: Path | None, release: str, faults: Path | None) -> None:
     """Serve the embedded CloudStack alone."""
     from ec2bridge import simulator_process
 
     logs.to_stderr("INFO")
-    run(simulator_process.serve(listen, data, release))
+    run(simulator_process.serve(listen, data, release, faults))
 
 
 @main.command()
