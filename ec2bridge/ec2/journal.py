@@ -128,6 +128,11 @@ def key_of(ctx: Context, name: str, token: str | None) -> str:
     return hashlib.sha256(f"{ctx.owner_id}/{name}/{token or ctx.request_id}".encode()).hexdigest()[:32]
 
 
+async def is_begun(ctx: Context, name: str, token: str) -> bool:
+    """Whether a plan is under way under a token, or has been left there by a bearer that died."""
+    return await ctx.store.entry(ctx.owner_id, KIND, key_of(ctx, name, token)) is not None
+
+
 async def perform(
     ctx: Context, name: str, given: Given, token: str | None = None, live: Any = None
 ) -> dict[str, Made]:
