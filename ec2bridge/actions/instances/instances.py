@@ -15,7 +15,6 @@ from ec2bridge.resources.instances.facts import gather_facts
 from ec2bridge.resources.instances.filters import FILTERS
 from ec2bridge.resources.launches import completion
 from ec2bridge.resources.machines.lookup import survey
-from ec2bridge.resources.termination import process as termination
 
 
 def reservations(items: Iterable[Item]) -> dict[str, Any]:
@@ -48,8 +47,7 @@ def _reservation(together: list[Item]) -> Item:
 async def describe_instances(ctx: Context, request: dict[str, Any]) -> list[Item]:
     """Return the caller's instances, those terminated within the last hour among them."""
     rows, known, volumes = await survey(ctx, _named(request))
-    completion.take_up(ctx, known)
-    termination.take_up(ctx, known)
+    await completion.take_up(ctx, known)
     return instances(ctx, await gather_facts(ctx, rows, known, volumes), rows)
 
 

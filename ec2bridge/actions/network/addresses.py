@@ -5,7 +5,6 @@ the network or VPC. So an address is acquired for the account's default network 
 zone, and moves when it is associated elsewhere (`elastic_ips.move`). NetworkBorderGroup chooses the zone.
 """
 
-import asyncio
 from typing import Any
 
 from ec2bridge.cloudstack.errors import CloudStackError
@@ -15,9 +14,8 @@ from ec2bridge.ec2.filters import TAGS
 from ec2bridge.ec2.registry import action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS
-from ec2bridge.resources.addresses import elastic_ips, nat_gateways, nat_items
+from ec2bridge.resources.addresses import acquisition, elastic_ips, nat_gateways, nat_items
 from ec2bridge.resources.addresses.elastic_ips import Row, Target
-from ec2bridge.resources.addresses.listing import acquire
 from ec2bridge.resources.enforcement import firewall
 from ec2bridge.resources.places.networks import default_network, has_static_nat, networks, vpc_rows
 from ec2bridge.resources.places.zones import Zone, resolve_zone, zones
@@ -40,21 +38,16 @@ async def allocate_address(ctx: Context, request: dict[str, Any]) -> dict[str, A
     zone, named = await _zone(ctx, request.get("NetworkBorderGroup"))
     place = await _place(ctx, zone)
     wanted = request.get("Address")
+    if named:
+        tags[resource_tags.RESERVED + elastic_ips.BORDER_MARK] = zone.name
     try:
         await source_nat.ensure(ctx, place)
-        row = await acquire(ctx, wanted, place)
+        row = await acquisition.allocate(ctx, wanted, place, tags)
     except CloudStackError as error:
         if error.errorcode == 533 and wanted:
             raise Ec2Error(
                 "InvalidAddress.NotFound", f"Address '{wanted}' is not free in {zone.name}."
             ) from error
-        raise
-    if named:
-        tags[resource_tags.RESERVED + elastic_ips.BORDER_MARK] = zone.name
-    try:
-        await resource_tags.attach(ctx, "allocation", row["id"], tags)
-    except BaseException:
-        await asyncio.shield(ctx.account.job("disassociateIpAddress", id=row["id"]))
         raise
     return {
         "PublicIp": row["ipaddress"],

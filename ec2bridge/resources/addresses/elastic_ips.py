@@ -18,13 +18,14 @@ from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2.context import Context, owner_of
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id, is_uuid
-from ec2bridge.resources.addresses.listing import acquire, addresses
+from ec2bridge.resources.addresses import acquisition
+from ec2bridge.resources.addresses.listing import addresses
 from ec2bridge.resources.interfaces import network_interfaces
 from ec2bridge.resources.machines import lookup as machine_lookup
 from ec2bridge.resources.machines.states import LAUNCH_MARK
 from ec2bridge.resources.places.networks import has_static_nat, networks
 from ec2bridge.resources.places.zones import resolve_zone
-from ec2bridge.resources.tags import resource_tags, tagging
+from ec2bridge.resources.tags import resource_tags
 from ec2bridge.resources.vpcs import source_nat
 
 Row = dict[str, Any]
@@ -296,9 +297,8 @@ async def move(ctx: Context, row: Row, network: Row) -> None:
     """Have an address serve another network of its zone: given back, and acquired there under the same number."""
     tags = {**resource_tags.native(row), **(await resource_tags.stored(ctx, "allocation")).get(row["id"], {})}
     await source_nat.ensure(ctx, scope(network))
-    await ctx.account.job("disassociateIpAddress", id=row["id"])
     try:
-        made = await acquire(ctx, row["ipaddress"], scope(network))
+        await acquisition.move(ctx, row, scope(network), tags)
     except CloudStackError as error:
         if error.errorcode != 533:
             raise
@@ -307,4 +307,3 @@ async def move(ctx: Context, row: Row, network: Row) -> None:
             f"The address {row['ipaddress']} had to move to another subnet, and another account acquired it"
             " meanwhile.",
         ) from error
-    await tagging.assign(ctx, "allocation", {made["id"]: {}}, tags)
