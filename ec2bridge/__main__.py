@@ -86,9 +86,11 @@ def serve(config_file: Path | None, **flags: Any) -> None:
     settings = load(config_file, flags)
 
     async def work() -> int:
+        stopped = server.told_to_stop()  # while it starts, too
         async with server.listening(settings) as (url, _):
-            click.echo(f"ec2bridge serves region {settings.region} at {url}")
-            await server.until_stopped()
+            if settings.log_format == "text":  # who collects JSON finds it in the log
+                click.echo(f"ec2bridge serves region {settings.region} at {url}")
+            await stopped.wait()
         return 0
 
     run(work())

@@ -18,6 +18,7 @@ from ec2bridge.ec2.registry import Answer, Request, action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, Kind, ec2_id, is_uuid, kind_of
 from ec2bridge.resources.groups import security_groups
+from ec2bridge.resources.leftovers import left_behind
 from ec2bridge.resources.snapshots import empty as empty_snapshots
 from ec2bridge.resources.tags import resource_tags
 from ec2bridge.resources.tags.tagging import NATIVE
@@ -88,22 +89,27 @@ def _flat(items: list[Item]) -> Answer:
         "tag:*": None,
         "value": "Value",
     },
-    native=("listTags",),
+    native=("listTags", "listSnapshots", "listVolumes", "listPublicIpAddresses", "listSecurityGroups"),
     wrap=_flat,
 )
 async def describe_tags(ctx: Context, request: Request) -> list[Request]:
     """List the tags of everything the caller has."""
     rows = await ctx.account.list("listTags", **await _narrowed(ctx, dict(wanted(request))))
     shown = _shown_ids(rows)
-    items = []
+    told = []
     for tag in rows:
         kind = _KIND_OF_NATIVE.get(tag["resourcetype"])
         if kind and not tag["key"].startswith(resource_tags.RESERVED):
-            items.append(_item(shown, KINDS[kind], tag["resourceid"], tag["key"], tag.get("value") or ""))
+            told.append((kind, tag["resourceid"], tag["key"], tag.get("value") or ""))
     for place, tags in (await resource_tags.stored(ctx)).items():
         kind, _, ident = place.partition("/")
-        items += [_item(shown, KINDS[kind], ident, key, value) for key, value in tags.items()]
-    return items
+        told += [(kind, ident, key, value) for key, value in tags.items()]
+    gone = await left_behind(ctx, {(kind, ident) for kind, ident, _, _ in told})
+    return [
+        _item(shown, KINDS[kind], ident, key, value)
+        for kind, ident, key, value in told
+        if (kind, ident) not in gone
+    ]
 
 
 def _shown_ids(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:

@@ -19,11 +19,7 @@ def add_network(item: Item, facts: Facts, row: Row, owner: str, launched: dateti
         {"GroupId": ec2_id("sg", uuid), "GroupName": facts.groups.get(uuid, "")} for uuid in group_uuids(row)
     ]
     checked = not has_mark(row, SOURCE_CHECK, "false")
-    told = [
-        {**facts.addresses.get((row["id"], nic["networkid"], nic.get("ipaddress")), {}), **nic}
-        for nic in row["nic"]
-    ]
-    nics = sorted(told, key=lambda nic: (not nic.get("isdefault"), int(nic.get("deviceid", 0))))
+    nics = sorted(row["nic"], key=lambda nic: (not nic.get("isdefault"), int(nic.get("deviceid", 0))))
     held = [facts.interfaces.get(nic["id"]) or {} for nic in nics]
     first = nics[0]
     item["SubnetId"] = ec2_id("subnet", first["networkid"])
