@@ -44,6 +44,8 @@ _TIME = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:[+-]\d\d:?\d\d|Z| GMT)?|\b1[789]\d{8}(?:\.\d+)?\b"
 )
 _TOKEN = re.compile(r"\btoken-\d\b")
+_SUFFIX = re.compile(r"(?<=[-~])[0-9a-f]{8}(?![-0-9a-f*])")
+"""What makes a name one of its own."""
 _ROOT = re.compile(r"\bROOT-\d+\b")
 _ADDRESS = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b(?!/)")
 
@@ -115,7 +117,7 @@ def _bare(value: Any) -> Any:
 
 
 def _plain(text: str) -> str:
-    text = _ROOT.sub("ROOT-n", text)
+    text = _SUFFIX.sub("<hex>", _ROOT.sub("ROOT-n", text))
     return _ADDRESS.sub("<ip>", _TIME.sub("<time>", _TOKEN.sub("<token>", text)))
 
 
@@ -162,7 +164,42 @@ def of_store(rows: list[Mapping[str, Any]]) -> Iterator[tuple[str, Any]]:
 
 
 def difference(found: Counter[str], wanted: Counter[str]) -> list[str]:
-    """What there is too much (+) and too little (-)."""
-    more = [f"+ {line}" for line in (found - wanted).elements()]
-    less = [f"- {line}" for line in (wanted - found).elements()]
-    return more + less
+    """What there is too much (+) and too little (-), and of the same kind of thing what is other than wanted (~)."""
+    more, less = list((found - wanted).elements()), list((wanted - found).elements())
+    told = []
+    for line in more:
+        twin = min(
+            (other for other in less if _alike(line, other)),
+            key=lambda other: _far(line, other),
+            default=None,
+        )
+        if twin is None:
+            told.append(f"+ {line}")
+        else:
+            less.remove(twin)
+            told.append(f"~ {_kind(line)} {_other(line, twin)}")
+    return told + [f"- {line}" for line in less]
+
+
+def _kind(line: str) -> str:
+    return line.partition(" ")[0]
+
+
+def _alike(one: str, other: str) -> bool:
+    """Two things of one kind that share more than they differ in."""
+    return _kind(one) == _kind(other) and _kind(one) not in ("answer", "tag") and _far(one, other) <= 4
+
+
+def _far(one: str, other: str) -> int:
+    return len(_other(one, other).split(", "))
+
+
+def _other(one: str, other: str) -> str:
+    found, wanted = _fields(one), _fields(other)
+    names = sorted(name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name))
+    return ", ".join(f"{name}={found.get(name)} not {wanted.get(name)}" for name in names)
+
+
+def _fields(line: str) -> dict[str, Any]:
+    fields: dict[str, Any] = json.loads(line.partition(" ")[2])
+    return fields

@@ -128,7 +128,8 @@ async def _create(
     answer = await ctx.account.call(
         "createNetwork",
         name=name,
-        displaytext=name,
+        # By the request's id the network is found again when the answer is lost.
+        displaytext=f"{name} {ctx.request_id}",
         zoneid=zone.uuid,
         gateway=str(block.network_address + 1),
         netmask=str(block.netmask),

@@ -44,7 +44,8 @@ async def create_vpc(ctx: Context, request: Request) -> Answer:
     row = await ctx.account.job(
         "createVPC",
         name=name,
-        displaytext=name,
+        # By the request's id the VPC is found again when the answer is lost.
+        displaytext=f"{name} {ctx.request_id}",
         cidr=str(block),
         zoneid=zone.uuid,
         vpcofferingid=offering,
