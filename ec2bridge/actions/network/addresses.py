@@ -119,7 +119,7 @@ async def associate_address(ctx: Context, request: dict[str, Any]) -> dict[str, 
     if not target.is_served_by(row):
         await _check_free(ctx, request, row)
         await elastic_ips.check_move(ctx, row, target.network)
-        await _map(ctx, rows, row, target)
+        row = await _map(ctx, rows, row, target)
     return {"AssociationId": elastic_ips.association_id(row)}
 
 
@@ -134,7 +134,7 @@ async def _check_free(ctx: Context, request: dict[str, Any], row: Row) -> None:
         )
 
 
-async def _map(ctx: Context, rows: list[Row], row: Row, target: Target) -> None:
+async def _map(ctx: Context, rows: list[Row], row: Row, target: Target) -> Row:
     if row.get("isstaticnat"):
         await ctx.account.job("disableStaticNat", ipaddressid=row["id"])
     for other in rows:
@@ -142,6 +142,7 @@ async def _map(ctx: Context, rows: list[Row], row: Row, target: Target) -> None:
             await _make_way(ctx, other)
     if not elastic_ips.serves(row, target.network):
         await elastic_ips.move(ctx, row, target.network)
+    row = await elastic_ips.begin_association(ctx, row)
     await ctx.account.call(
         "enableStaticNat",
         ipaddressid=row["id"],
@@ -150,6 +151,7 @@ async def _map(ctx: Context, rows: list[Row], row: Row, target: Target) -> None:
         vmguestip=target.address if target.address != target.nic.get("ipaddress") else None,
     )
     await firewall.settle(ctx, machines=[target.machine["id"]])
+    return elastic_ips.associated(row, target)
 
 
 async def _make_way(ctx: Context, other: Row) -> None:
@@ -170,7 +172,7 @@ async def disassociate_address(ctx: Context, request: dict[str, Any]) -> None:
     ident, address = request.get("AssociationId"), request.get("PublicIp")
     if ident:
         mapped = [row for row in rows if row.get("isstaticnat") or await nat_gateways.holder(ctx, row)]
-        row = elastic_ips.by_id(mapped, "address-association", ident)
+        row = elastic_ips.by_id(mapped, elastic_ips.ASSOCIATION, ident)
     elif address:
         row = elastic_ips.by_address(rows, address)
     else:
