@@ -191,12 +191,16 @@ async def disassociate_address(ctx: Context, request: dict[str, Any]) -> None:
 @action(
     "ReleaseAddress",
     honours=("AllocationId", "PublicIp", "NetworkBorderGroup"),
-    native=("disassociateIpAddress", "listPublicIpAddresses"),
+    native=("disassociateIpAddress", "disableStaticNat", "listPublicIpAddresses"),
 )
 async def release_address(ctx: Context, request: dict[str, Any]) -> None:
-    """Give an Elastic IP back to the cloud."""
+    """Give an Elastic IP back to the cloud; in the default VPC it may be associated."""
     row = elastic_ips.find(await elastic_ips.held(ctx), request)
-    if row.get("isstaticnat"):
+    if request.get("PublicIp"):
+        # Every address here is one of a VPC's, which AWS releases by its allocation alone.
+        sentence = "You must specify an allocation id when releasing a VPC elastic IP address"
+        raise Ec2Error("InvalidParameterValue", sentence)
+    if row.get("isstaticnat") and row.get("vpcid"):
         raise Ec2Error(
             "InvalidIPAddress.InUse",
             f"The address '{row['ipaddress']}' is associated with an instance: disassociate it first.",
@@ -205,6 +209,9 @@ async def release_address(ctx: Context, request: dict[str, Any]) -> None:
     if gateway:
         sentence = f"The address '{row['ipaddress']}' is that of {gateway.id}: delete the NAT gateway first."
         raise Ec2Error("InvalidIPAddress.InUse", sentence)
+    if row.get("isstaticnat"):
+        # AWS: in the default VPC, an address that is released is disassociated by that.
+        await ctx.account.job("disableStaticNat", ipaddressid=row["id"])
     try:
         await ctx.account.job("disassociateIpAddress", id=row["id"])
     except CloudStackError as error:

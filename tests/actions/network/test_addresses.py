@@ -72,7 +72,6 @@ def test_allocate_associate_describe_and_release(ec2: Any) -> None:
         for spelling in (name, f"network-interface.{name}"):
             assert described(ec2, Filters=[{"Name": spelling, "Values": [value]}]), spelling
             assert not described(ec2, Filters=[{"Name": spelling, "Values": ["nothing"]}]), spelling
-    refused("InvalidIPAddress.InUse", ec2.release_address, AllocationId=ident)
     ec2.disassociate_address(AssociationId=association)
     refused("InvalidAssociationID.NotFound", ec2.disassociate_address, AssociationId=association)
     assert "PublicIpAddress" not in described(ec2)[0]
@@ -109,6 +108,24 @@ def test_reassociation_is_automatic_unless_refused(ec2: Any) -> None:
     ec2.associate_address(AllocationId=one, InstanceId=second)
     ec2.associate_address(AllocationId=two, InstanceId=second)
     assert {a["AllocationId"]: a.get("InstanceId") for a in addresses(ec2)} == {one: None, two: second}
+
+
+def test_releasing_disassociates_in_the_default_vpc_alone(place: Place) -> None:
+    ec2 = place.client()
+    machine = started(ec2, **placed(ADVANCED))[0]["InstanceId"]
+    made = ec2.allocate_address()["AllocationId"]
+    ec2.associate_address(AllocationId=made, InstanceId=machine)
+    ec2.release_address(AllocationId=made)
+    assert addresses(ec2) == []
+    assert "PublicIpAddress" not in described(ec2)[0]
+
+    vpc = ec2.create_vpc(CidrBlock="10.60.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.60.1.0/24")["Subnet"]["SubnetId"]
+    inside = started(ec2, SubnetId=subnet)[0]["InstanceId"]
+    made = ec2.allocate_address()["AllocationId"]
+    ec2.associate_address(AllocationId=made, InstanceId=inside)
+    refused("InvalidIPAddress.InUse", ec2.release_address, AllocationId=made)
+    assert addresses(ec2)[0]["InstanceId"] == inside
 
 
 def test_an_old_association_ends_nothing_new(place: Place) -> None:
@@ -190,9 +207,12 @@ def test_a_zone_may_be_named(ec2: Any) -> None:
 
 
 def test_a_certain_address(ec2: Any) -> None:
-    number = ec2.allocate_address()["PublicIp"]
+    made = ec2.allocate_address()
+    number = made["PublicIp"]
     refused("InvalidAddress.NotFound", ec2.allocate_address, Address=number)
-    ec2.release_address(PublicIp=number)
+    refused("InvalidAddress.NotFound", ec2.release_address, PublicIp="192.0.2.1")
+    refused("InvalidParameterValue", ec2.release_address, PublicIp=number)
+    ec2.release_address(AllocationId=made["AllocationId"])
     assert ec2.allocate_address(Address=number)["PublicIp"] == number
 
 
