@@ -22,11 +22,17 @@ from ec2bridge.ids import ec2_id
 from ec2bridge.resources.images.lookup import ENA, MACHINE, SNAPSHOT, SRIOV, Root, check_name, image_rows
 from ec2bridge.resources.images.records import keep
 from ec2bridge.resources.images.sources import from_snapshot, from_url
+from ec2bridge.resources.instance_types import TYPE_DETAIL
+from ec2bridge.resources.key_pairs.records import KEY_DETAIL
 from ec2bridge.resources.machines.devices import is_root
 from ec2bridge.resources.machines.lookup import Machine, machine, moving, refuse_unless, volumes_of
+from ec2bridge.resources.machines.states import ADDRESS, INDEX, KEY_NAMES, PUBLIC_KEY, RESERVATION, TOKEN
 from ec2bridge.resources.snapshots import lookup as snapshots
 from ec2bridge.resources.snapshots.lookup import take
 from ec2bridge.resources.tags import resource_tags
+
+OF_ONE_MACHINE = (RESERVATION, INDEX, TOKEN, ADDRESS, TYPE_DETAIL, KEY_DETAIL, KEY_NAMES, PUBLIC_KEY)
+"""Details that are nothing to the machines that are made of an image of this one."""
 
 log = logging.getLogger(__name__)
 
@@ -174,7 +180,9 @@ async def submit_template(
     ctx: Context, params: dict[str, Any], tags: dict[str, str], marks: dict[str, str]
 ) -> str:
     """Begin a template and return its image's id; what becomes of it is seen when images are described."""
-    made = await ctx.account.submit("createTemplate", **params)
+    # CloudStack gives the image its machine's details, and those to the machines that are made of the image.
+    blank = dict.fromkeys(OF_ONE_MACHINE, "")
+    made = await ctx.account.submit("createTemplate", **params, details=blank)
     ctx.directory.remember("image", [made])
     await keep(ctx, made["id"], made["jobid"], params["name"])
     await finish(ctx, made["id"], tags, marks)
