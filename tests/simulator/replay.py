@@ -150,8 +150,8 @@ def recorded_seed_4_20(recorded: list[dict[str, Any]]) -> Seed:
     )
 
 
-def recorded_seed_tags(recorded: list[dict[str, Any]]) -> Seed:
-    """The accounts between which an address goes on the recorded 4.20.3; all else is paired by its name."""
+def recorded_seed_named(recorded: list[dict[str, Any]]) -> Seed:
+    """The accounts of a recorded 4.20.3 of which nothing more is known; all else is paired by its name."""
     by_case = {call["case"]: call for call in recorded}
     return Seed(
         accounts=(

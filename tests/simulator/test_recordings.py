@@ -57,12 +57,11 @@ RECORDINGS = (
         watched=(range(258, 263), range(1021, 1037)),
     ),
     Recording("recordings-4.20.3", "4.20.3.0", replay.recorded_seed_4_20, "not_yet-4.20.3.txt", keys=False),
-    Recording(
-        "recordings-4.20.3-tags",
-        "4.20.3.0",
-        replay.recorded_seed_tags,
-        "not_yet-4.20.3-tags.txt",
-        keys=False,
+    *(
+        Recording(
+            f"recordings-{name}", "4.20.3.0", replay.recorded_seed_named, f"not_yet-{name}.txt", keys=False
+        )
+        for name in ("4.20.3-tags", "4.20.3-image")
     ),
 )
 

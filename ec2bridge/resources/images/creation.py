@@ -17,7 +17,17 @@ from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
 from ec2bridge.resources.images.lookup import SNAPSHOT, Root, image_rows, own_templates
 from ec2bridge.resources.images.records import keep
-from ec2bridge.resources.machines.states import moving
+from ec2bridge.resources.instance_types import TYPE_DETAIL
+from ec2bridge.resources.key_pairs.records import KEY_DETAIL
+from ec2bridge.resources.machines.states import (
+    ADDRESS,
+    INDEX,
+    KEY_NAMES,
+    PUBLIC_KEY,
+    RESERVATION,
+    TOKEN,
+    moving,
+)
 from ec2bridge.resources.snapshots import creation as snapshots
 from ec2bridge.resources.snapshots.lookup import DESCRIPTION, snapshot_rows
 from ec2bridge.resources.snapshots.lookup import state as snapshot_state
@@ -27,6 +37,8 @@ log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 
+OF_ONE_MACHINE = (RESERVATION, INDEX, TOKEN, ADDRESS, TYPE_DETAIL, KEY_DETAIL, KEY_NAMES, PUBLIC_KEY)
+"""Details that are nothing to the machines that are made of an image of this one."""
 PLAN = "CreateImage"
 PATIENCE = 6 * 3600.0
 """Seconds that a snapshot may take; nobody has to wait for it so long but the task that makes the image."""
@@ -157,7 +169,9 @@ async def _make_template(work: Work) -> Made:
         answer = (await ctx.account.call("registerTemplate", **given["params"]))["template"][0]
     else:
         source = {"snapshotid": work.made["snapshot 0"]["id"]} if given.get("snapshot") else {}
-        answer = await ctx.account.submit("createTemplate", **given["params"], **source)
+        # CloudStack gives the image its machine's details, and those to the machines that are made of the image.
+        blank = dict.fromkeys(OF_ONE_MACHINE, "")
+        answer = await ctx.account.submit("createTemplate", **given["params"], **source, details=blank)
     ctx.directory.remember("image", [answer])
     return {"id": answer["id"], "jobid": answer.get("jobid")}
 

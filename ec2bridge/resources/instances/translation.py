@@ -15,7 +15,7 @@ from ec2bridge.resources.instance_types import ARCHITECTURES, platform, type_of
 from ec2bridge.resources.instances import metadata_options
 from ec2bridge.resources.instances.facts import Facts
 from ec2bridge.resources.instances.network import add_network, has_mark
-from ec2bridge.resources.key_pairs.records import KEY_DETAIL
+from ec2bridge.resources.key_pairs.records import KEY_DETAIL, SAME_KEY
 from ec2bridge.resources.machines.devices import ROOT_DEVICE, device_name
 from ec2bridge.resources.machines.states import (
     EBS_OPTIMIZED,
@@ -26,6 +26,7 @@ from ec2bridge.resources.machines.states import (
     NO_RESERVATION,
     RESERVATION,
     TOKEN,
+    made_by_ec2,
     state_item,
     state_of,
 )
@@ -55,7 +56,7 @@ def instance(facts: Facts, row: Row) -> Item:
         "PrivateDnsName": "" if gone else row["name"],
         "PublicDnsName": "",
         "StateTransitionReason": "",
-        "AmiLaunchIndex": int(details.get(INDEX, 0)),
+        "AmiLaunchIndex": int(details.get(INDEX) or 0),
         "ProductCodes": [],
         "InstanceType": type_of(facts.types, row),
         "LaunchTime": launched,
@@ -99,7 +100,9 @@ def instance(facts: Facts, row: Row) -> Item:
 def _add_optional(item: Item, facts: Facts, row: Row) -> None:
     """Add what some machines have and AWS leaves out otherwise."""
     details = row.get("details") or {}
-    key = details.get(KEY_DETAIL) or row.get("keypairs") or row.get("keypair") or details.get(KEY_NAMES)
+    key = details.get(KEY_DETAIL, SAME_KEY)
+    if key == SAME_KEY:
+        key = row.get("keypairs") or row.get("keypair") or details.get(KEY_NAMES)
     if key:
         item["KeyName"] = str(key).partition(",")[0]
     # The image's, as DescribeImages tells it; CloudStack tells a machine's own to administrators, from 4.20.3 on.
@@ -162,8 +165,12 @@ def tags_of(facts: Facts, row: Row) -> list[dict[str, str]]:
     native, stored = row.get("tags"), facts.tags.get(row["id"])
     tags = resource_tags.as_list({**resource_tags.native(row), **(stored or {})}) if native or stored else []
     named = row.get("displayname")
-    outside = RESERVATION not in (row.get("details") or ())
-    if outside and named and named != row.get("name") and all(tag["Key"] != "Name" for tag in tags):
+    if (
+        not made_by_ec2(row)
+        and named
+        and named != row.get("name")
+        and all(tag["Key"] != "Name" for tag in tags)
+    ):
         tags.append({"Key": "Name", "Value": named})
     return tags
 

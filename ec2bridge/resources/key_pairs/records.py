@@ -23,7 +23,16 @@ Row = dict[str, Any]
 
 RECORDS, ALIASES = "key-pairs", "key-pair-names"
 KEY_DETAIL = "ec2bridge.key"
-"""The detail of a machine that was launched with a further name of its key."""
+"""The detail of a machine with what a launch chose: a further name of its key, or one of these two."""
+SAME_KEY, NO_KEY = "=", ""
+"""The key pair goes by the name that CloudStack tells; none. Without a word a machine would inherit its image's."""
+
+
+def told(wanted: str | None, native: str | None) -> str:
+    """Return what a machine's detail tells of its key pair, of what was asked for and what CloudStack is given."""
+    if not wanted:
+        return NO_KEY
+    return SAME_KEY if wanted == native else wanted
 
 
 async def rows(ctx: Context) -> list[Row]:

@@ -93,8 +93,9 @@ async def plan(ctx: Context, request: dict[str, Any]) -> Launch:
         details={TYPE_DETAIL: request.get("InstanceType") or DEFAULT_TYPE, **custom},
         tags=tags,
     )
-    if launch.params["keypair"] != (request.get("KeyName") or None):
-        launch.details[key_records.KEY_DETAIL] = request["KeyName"]
+    launch.details[key_records.KEY_DETAIL] = key_records.told(
+        request.get("KeyName"), launch.params["keypair"]
+    )
     if placed.zone.security_groups:
         launch.params["securitygroupids"] = groups
     elif groups:

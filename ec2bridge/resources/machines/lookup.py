@@ -13,7 +13,7 @@ from ec2bridge.ids import KINDS, ec2_id
 from ec2bridge.resources.machines import records as machine_records
 from ec2bridge.resources.machines import volumes as machine_volumes
 from ec2bridge.resources.machines.public_addresses import on_nics
-from ec2bridge.resources.machines.states import GROUPS, LAUNCH_KIND, RESERVATION
+from ec2bridge.resources.machines.states import GROUPS, LAUNCH_KIND, made_by_ec2
 from ec2bridge.resources.machines.states import moving as moving
 from ec2bridge.resources.machines.states import state_of as state_of
 from ec2bridge.resources.machines.volumes import FEW, Volumes, by_machine
@@ -198,12 +198,12 @@ async def _known_uuids(ctx: Context, ids: list[str], known: Mapping[str, Any]) -
 
 async def _with_details(ctx: Context, rows: list[Row]) -> list[Row]:
     """Give back to machines the launch's details that a change made outside EC2 has erased."""
-    if all(RESERVATION in (row.get("details") or ()) for row in rows):
+    if all(made_by_ec2(row) for row in rows):
         return rows
     copies = {entry.key: entry.value for entry in await ctx.store.list(ctx.owner_id, LAUNCH_KIND)}
     return [
         {**row, "details": {**copies[row["id"]], **(row.get("details") or {})}}
-        if row["id"] in copies and RESERVATION not in (row.get("details") or ())
+        if row["id"] in copies and not made_by_ec2(row)
         else row
         for row in rows
     ]

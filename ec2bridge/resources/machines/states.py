@@ -19,6 +19,8 @@ RESERVATION, INDEX, TOKEN, ADDRESS = (
 """Machine details, written once at deploy."""
 KEY_NAMES = "SSH.KeyPairNames"
 """CloudStack's own detail with the key pair's name."""
+PUBLIC_KEY = "SSH.PublicKey"
+"""CloudStack's own detail with the key itself, which it hands to the machine."""
 LAUNCH_KIND = "launch"
 """Kind of the store's copies of those details."""
 STOP_KIND = "stop"
@@ -103,3 +105,8 @@ def moving(ctx: Context) -> dict[str, str]:
     """Return uuid → state of machines that this process has asked to start or stop, until their job ends."""
     states: dict[str, str] = ctx.site.caches.setdefault("machines-moving", {})
     return states
+
+
+def made_by_ec2(row: Row) -> bool:
+    """Whether the bridge launched the machine; one made of its image outside EC2 inherits the details, blank."""
+    return bool((row.get("details") or {}).get(RESERVATION))

@@ -31,6 +31,8 @@ BAD_NAME = (
     "ASCII letters 'a' through 'z', the digits '0' through '9', and the hyphen ('-'), must be between 1 and 63 "
     "characters long, and can't start or end with \"-\" and can't start with digit"
 )
+KEY_NAMES = "SSH.KeyPairNames"
+KEPT_BACK = ("cpuOvercommitRatio", "memoryOvercommitRatio")
 NEED_SIZE = "Need to specify custom parameter values cpu, cpu speed and memory when using custom offering"
 NO_GROUPS = "Can't create vm with security groups; security group feature is not enabled per zone"
 
@@ -280,6 +282,7 @@ def _make(
     machine_id = str(uuid4())
     name = call.text("name") or f"VM-{machine_id}"
     table = call.cloud.tables["machines"]
+    details = {**_inherited(template), **call.details(), **key_details(pairs), "deployvm": "true"}
     return table.add(
         {
             "id": machine_id,
@@ -300,8 +303,8 @@ def _make(
             "serviceofferingname": offering["name"],
             **size,
             **_group(call),
-            "details": {**call.details(), **key_details(pairs), "deployvm": "true"},
-            **({"keypairs": ",".join(pair["name"] for pair in pairs)} if pairs else {}),
+            "details": details,
+            **({"keypairs": details[KEY_NAMES]} if KEY_NAMES in details else {}),
             "deleteprotection": call.flag("deleteprotection"),
             "_custom": offering["iscustomized"],
             "_userdata": call.text("userdata"),
@@ -311,11 +314,17 @@ def _make(
     )
 
 
+def _inherited(template: Row) -> dict[str, str]:
+    """A template made of a machine hands its details on, but those that the server keeps from users."""
+    held = template.get("details") or {}
+    return {key: value for key, value in held.items() if key not in KEPT_BACK}
+
+
 def key_details(pairs: list[Row]) -> dict[str, str]:
     if not pairs:
         return {}
     names = ",".join(pair["name"] for pair in pairs)
-    return {"SSH.PublicKey": "\n".join(pair["_publickey"] for pair in pairs), "SSH.KeyPairNames": names}
+    return {"SSH.PublicKey": "\n".join(pair["_publickey"] for pair in pairs), KEY_NAMES: names}
 
 
 def _group(call: Call) -> Row:

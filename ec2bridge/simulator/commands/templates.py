@@ -145,12 +145,12 @@ def _from(call: Call, volume: Row | None, snapshot: Row | None) -> Row:
 
 
 def _origin(call: Call, volume: Row) -> Row:
-    """The template of a root disk, and the sizes of a machine whose offering has none of its own."""
+    """The template of a root disk, and the details of the machine that it is in, its key pair's among them."""
     if "templateid" not in volume:
         return {}
     machine = call.cloud.tables["machines"].get(volume.get("virtualmachineid"))
-    details = {**machine["details"], **OVERCOMMIT} if machine and machine["_custom"] else call.details()
-    return {"sourcetemplateid": volume["templateid"], "details": details}
+    own = {**machine["details"], **(OVERCOMMIT if machine["_custom"] else {})} if machine else {}
+    return {"sourcetemplateid": volume["templateid"], "details": {**own, **call.details()}}
 
 
 # Changing them

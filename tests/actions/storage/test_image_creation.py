@@ -491,3 +491,56 @@ def test_native_calls_do_not_grow_with_images(place: Place, ec2: Any, image: str
     assert "listTemplatePermissions" not in place.commands(
         lambda: ec2.describe_images(ExecutableUsers=["self"])
     )
+
+
+def launched_from(ec2: Any, image: str, **members: Any) -> dict[str, Any]:
+    """The instance that a launch of an image answers, once it runs."""
+    answer = ec2.run_instances(ImageId=image, InstanceType="t2.micro", MinCount=1, MaxCount=1, **members)
+    ident = answer["Instances"][0]["InstanceId"]
+    until(ec2, "running", ident)
+    [entry] = ec2.describe_instances(InstanceIds=[ident])["Reservations"]
+    return {**entry["Instances"][0], "ReservationId": entry["ReservationId"]}
+
+
+def test_an_image_hands_nothing_on_that_was_its_machines_alone(place: Place, ec2: Any) -> None:
+    """CloudStack gives a template its machine's details, and a machine its template's."""
+    native = Native(place)
+    for name in ("old", "new"):
+        ec2.create_key_pair(KeyName=name)
+    public = native.template()
+    first = launched_from(ec2, "ami-" + public.replace("-", "")[:17], KeyName="old", ClientToken="first")
+    image = ec2.create_image(InstanceId=first["InstanceId"], Name="golden")["ImageId"]
+    assert settled(ec2, image)["State"] == "available"
+
+    assert "KeyName" not in launched_from(ec2, image)
+    assert launched_from(ec2, image, KeyName="new")["KeyName"] == "new"
+    [template] = native.list("listTemplates", templatefilter="self")
+    outside = native.do(
+        "deployVirtualMachine",
+        name="outside",
+        zoneid=template["zoneid"],
+        templateid=template["id"],
+        serviceofferingid=native.offering("listServiceOfferings", "t2.micro"),
+    )
+    shown = {
+        instance["InstanceId"]: {**instance, "ReservationId": entry["ReservationId"]}
+        for entry in ec2.describe_instances()["Reservations"]
+        for instance in entry["Instances"]
+    }["i-" + outside["id"].replace("-", "")[:17]]
+    assert "KeyName" not in shown
+    assert shown["ReservationId"] != first["ReservationId"]
+    assert shown.get("ClientToken", "") == ""
+
+
+def test_an_image_made_outside_ec2_lends_its_key_pair_to_no_launch(place: Place, ec2: Any) -> None:
+    native = Native(place)
+    ec2.create_key_pair(KeyName="old")
+    machine = native.machine("host", keypair="old")
+    native.do("stopVirtualMachine", id=machine["id"])
+    [root] = native.list("listVolumes", virtualmachineid=machine["id"])
+    os_type = native.list("listOsTypes")[0]["id"]
+    template = native.do("createTemplate", name="t", displaytext="t", volumeid=root["id"], ostypeid=os_type)
+    assert template["details"]["SSH.KeyPairNames"] == "old"
+    image = "ami-" + template["id"].replace("-", "")[:17]
+    assert "KeyName" not in launched_from(ec2, image)
+    assert launched_from(ec2, image, KeyName="old")["KeyName"] == "old"
