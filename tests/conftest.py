@@ -130,7 +130,8 @@ class Place:
             **changed,
         }
         client = _session.client(service, **options)
-        if self.recorder and service == "ec2":
+        # The last of each line stands for it.
+        if self.recorder and service == "ec2" and self.sim.cloud.version in NAMED.values():
             self.recorder.watch(client, line(self.sim.cloud.version))
         return client
 
