@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench compat docs drawings deploy-test image-test replicas-test release lock clean
+.PHONY: help demo test test-releases release-table lint format bench compat docs drawings deploy-test image-test replicas-test release lock clean
 
 help:  ## say what can be made
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -24,6 +24,18 @@ demo: $(VENV)/.installed  ## start the embedded CloudStack and the bridge, play 
 test: $(VENV)/.installed  ## the whole suite but for clients as processes, which `make compat` plays
 	$(BIN)/pytest -n 2 --dist loadgroup --ignore=tests/compat/test_clients.py --ignore=tests/deploy $(ARGS)
 
+RELEASES ?= 4.18 4.20 4.22
+
+test-releases: $(VENV)/.installed  ## what drives the bridge, against older releases of CloudStack as played
+	@for release in $(RELEASES); do echo "CloudStack $$release"; \
+	  $(BIN)/pytest -n 2 --dist loadgroup --ignore=tests/compat --ignore=tests/deploy --release $$release $(ARGS) || exit 1; done
+
+release-table: $(VENV)/.installed  ## which action works on which release, seen in runs: docs/releases.md
+	rm -rf build/releases
+	@for release in $(RELEASES) 4.23; do \
+	  $(BIN)/pytest -q -n 2 --dist loadgroup --ignore=tests/compat --ignore=tests/deploy --release $$release --record build/releases; done; true
+	$(BIN)/python -m tests.release_runs build/releases
+
 lint: $(VENV)/.installed  ## what CI runs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -39,6 +51,9 @@ bench: $(VENV)/.installed  ## the ratios that the speed claims rest on
 
 compat: $(VENV)/.installed  ## every client that is installed, against a bridge of its own
 	$(BIN)/python -m tests.compat $(ARGS)
+
+faults: $(VENV)/.installed  ## every action with every native call going wrong in every way; writes docs/faults.md
+	$(BIN)/python -m tests.faults $(ARGS)
 
 docs: $(VENV)/.installed  ## write the generated pages again
 	$(BIN)/python -m tests.test_docs

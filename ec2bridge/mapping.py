@@ -132,7 +132,7 @@ def _pattern(value: Any) -> Any:
     if value is None or isinstance(value, re.Pattern):
         return value
     try:
-        return re.compile(value, re.DOTALL)
+        return re.compile(value, re.DOTALL | re.IGNORECASE)
     except (re.error, TypeError) as error:
         raise ValueError(f"the text {value!r} is no regular expression: {error}") from None
 

@@ -33,11 +33,13 @@ from ec2bridge.resources.interfaces import network_interfaces
 from ec2bridge.resources.launches import plan
 from ec2bridge.resources.machines.records import ENDING, KIND
 from ec2bridge.resources.network_acls import tier_rules
+from ec2bridge.serving import application
 from ec2bridge.serving.logs import OneLine
 from tests.actions.access.test_key_pairs import ssh_line
 from tests.conftest import REGION, Place
 from tests.launching import ADVANCED, ids, launch, placed, started, until
 from tests.native import Native
+from tests.sockets import until_closed
 
 
 def code_of(work: Callable[[], Any]) -> str:
@@ -497,3 +499,24 @@ def test_who_sends_no_headers_is_hung_up_on(make_place: Callable[..., Place]) ->
         assert silent.recv(1) == b""
         assert slow.recv(1) == b""
     assert place.client().describe_regions()["Regions"]
+
+
+def test_who_takes_nothing_of_an_answer_is_hung_up_on(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(application, "SLOWEST_READER", 1)
+    client = place.client()
+    signed: list[AWSRequest] = []
+    client.meta.events.register("before-send.ec2.*", lambda request, **_: signed.append(request))
+    client.describe_instance_types()
+    [request] = signed
+    head = "".join(
+        f"{name}: {value.decode() if isinstance(value, bytes) else value}\r\n"
+        for name, value in request.headers.items()
+    )
+    host, port = place.url.removeprefix("http://").split(":")
+    asked = f"POST / HTTP/1.1\r\nHost: {host}:{port}\r\n{head}\r\n{request.body}".encode()
+    with socket.socket() as lazy:
+        lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        lazy.connect((host, int(port)))
+        lazy.sendall(asked * 40)
+        until_closed(int(port), lazy.getsockname()[1])
+    assert client.describe_regions()["Regions"]

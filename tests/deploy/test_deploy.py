@@ -113,6 +113,7 @@ def test_the_charts_settings_are_ours(case: str) -> None:
     [
         ([PLAIN[0]], "several replicas share a PostgreSQL"),
         ([*PLAIN, "persistence.enabled=true"], "persistence is for one replica"),
+        ([PLAIN[0], "replicas=1"], "the store would be lost with the pod"),
         (["replicas=1"], "cloudstack_url"),
         ([*PLAIN, "secrets.AWS_KEY=x"], "AWS_KEY"),
         ([*PLAIN, "replica=1"], "replica"),

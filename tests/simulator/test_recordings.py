@@ -57,6 +57,13 @@ RECORDINGS = (
         watched=(range(258, 263), range(1021, 1037)),
     ),
     Recording("recordings-4.20.3", "4.20.3.0", replay.recorded_seed_4_20, "not_yet-4.20.3.txt", keys=False),
+    Recording(
+        "recordings-4.20.3-tags",
+        "4.20.3.0",
+        replay.recorded_seed_tags,
+        "not_yet-4.20.3-tags.txt",
+        keys=False,
+    ),
 )
 
 
@@ -189,7 +196,7 @@ async def replay_all(recording: Recording) -> dict[int, list[str]]:
     return differences
 
 
-@pytest.mark.parametrize("recording", RECORDINGS, ids=lambda recording: recording.version)
+@pytest.mark.parametrize("recording", RECORDINGS, ids=lambda recording: recording.folder)
 def test_recorded_calls_agree_or_are_named(recording: Recording) -> None:
     differences = asyncio.run(replay_all(recording))
     lines = (HERE / recording.named).read_text("utf-8").splitlines()

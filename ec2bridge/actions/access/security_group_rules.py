@@ -10,6 +10,7 @@ from ec2bridge.ec2.describe import Ids, Item, describe
 from ec2bridge.ec2.filters import TAGS
 from ec2bridge.ec2.registry import Answer, Request, action
 from ec2bridge.errors import Ec2Error
+from ec2bridge.ids import is_uuid
 from ec2bridge.resources.enforcement import rule_jobs
 from ec2bridge.resources.groups import security_groups
 from ec2bridge.resources.groups.items import revoked_item, rule_item
@@ -43,8 +44,10 @@ _EVERYTHING = (
 )
 async def describe_security_group_rules(ctx: Context, request: Request) -> list[Item]:
     """List the rules of the caller's groups, one by one."""
-    for ident in filters.wanted(request).get("group-id", ()):
-        if not ident.startswith("sg-"):
+    for ident in (
+        value for name, values in filters.wanted(request) if name == "group-id" for value in values
+    ):
+        if not ident.startswith("sg-") and not is_uuid(ident):
             raise Ec2Error("InvalidGroupId.Malformed", f"The security group ID '{ident}' is malformed")
     known = await security_groups.groups(ctx)
     found = [(group, rule) for group in known for rule in known.rules(group)]

@@ -113,7 +113,7 @@ async def associate_address(ctx: Context, request: dict[str, Any]) -> dict[str, 
     if not target.is_served_by(row):
         await _check_free(ctx, request, row)
         await elastic_ips.check_move(ctx, row, target.network)
-        await _map(ctx, rows, row, target)
+        row = await _map(ctx, rows, row, target)
     return {"AssociationId": elastic_ips.association_id(row)}
 
 
@@ -128,7 +128,7 @@ async def _check_free(ctx: Context, request: dict[str, Any], row: Row) -> None:
         )
 
 
-async def _map(ctx: Context, rows: list[Row], row: Row, target: Target) -> None:
+async def _map(ctx: Context, rows: list[Row], row: Row, target: Target) -> Row:
     if row.get("isstaticnat"):
         await ctx.account.job("disableStaticNat", ipaddressid=row["id"])
     for other in rows:
@@ -136,6 +136,7 @@ async def _map(ctx: Context, rows: list[Row], row: Row, target: Target) -> None:
             await _make_way(ctx, other)
     if not elastic_ips.serves(row, target.network):
         await elastic_ips.move(ctx, row, target.network)
+    row = await elastic_ips.begin_association(ctx, row)
     await ctx.account.call(
         "enableStaticNat",
         ipaddressid=row["id"],
@@ -144,6 +145,7 @@ async def _map(ctx: Context, rows: list[Row], row: Row, target: Target) -> None:
         vmguestip=target.address if target.address != target.nic.get("ipaddress") else None,
     )
     await firewall.settle(ctx, machines=[target.machine["id"]])
+    return elastic_ips.associated(row, target)
 
 
 async def _make_way(ctx: Context, other: Row) -> None:
@@ -164,7 +166,7 @@ async def disassociate_address(ctx: Context, request: dict[str, Any]) -> None:
     ident, address = request.get("AssociationId"), request.get("PublicIp")
     if ident:
         mapped = [row for row in rows if row.get("isstaticnat") or await nat_gateways.holder(ctx, row)]
-        row = elastic_ips.by_id(mapped, "address-association", ident)
+        row = elastic_ips.by_id(mapped, elastic_ips.ASSOCIATION, ident)
     elif address:
         row = elastic_ips.by_address(rows, address)
     else:
@@ -183,12 +185,16 @@ async def disassociate_address(ctx: Context, request: dict[str, Any]) -> None:
 @action(
     "ReleaseAddress",
     honours=("AllocationId", "PublicIp", "NetworkBorderGroup"),
-    native=("disassociateIpAddress", "listPublicIpAddresses"),
+    native=("disassociateIpAddress", "disableStaticNat", "listPublicIpAddresses"),
 )
 async def release_address(ctx: Context, request: dict[str, Any]) -> None:
-    """Give an Elastic IP back to the cloud."""
+    """Give an Elastic IP back to the cloud; in the default VPC it may be associated."""
     row = elastic_ips.find(await elastic_ips.held(ctx), request)
-    if row.get("isstaticnat"):
+    if request.get("PublicIp"):
+        # Every address here is one of a VPC's, which AWS releases by its allocation alone.
+        sentence = "You must specify an allocation id when releasing a VPC elastic IP address"
+        raise Ec2Error("InvalidParameterValue", sentence)
+    if row.get("isstaticnat") and row.get("vpcid"):
         raise Ec2Error(
             "InvalidIPAddress.InUse",
             f"The address '{row['ipaddress']}' is associated with an instance: disassociate it first.",
@@ -197,6 +203,9 @@ async def release_address(ctx: Context, request: dict[str, Any]) -> None:
     if gateway:
         sentence = f"The address '{row['ipaddress']}' is that of {gateway.id}: delete the NAT gateway first."
         raise Ec2Error("InvalidIPAddress.InUse", sentence)
+    if row.get("isstaticnat"):
+        # AWS: in the default VPC, an address that is released is disassociated by that.
+        await ctx.account.job("disableStaticNat", ipaddressid=row["id"])
     try:
         await acquisition.give_up(ctx, row)
     except CloudStackError as error:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ec2bridge.ec2 import journal, quotas
+from ec2bridge.ec2 import journal, quotas, releases
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.describe import Ids, Item, describe
 from ec2bridge.ec2.filters import TAGS
@@ -92,10 +92,7 @@ async def _check_subnet(ctx: Context, subnet: Row, private: str | None) -> None:
     if not subnet.get("vpcid"):
         sentence = f"A NAT gateway cannot be in {ident}: each subnet of the default VPC has a NAT of its own."
         raise Ec2Error("UnsupportedOperation", sentence)
-    if "sourcenatipaddress" not in (await ctx.account.apis()).get("updateVPC", ()):
-        raise Ec2Error(
-            "UnsupportedOperation", "NAT gateways need CloudStack 4.19, and the right to updateVPC."
-        )
+    await releases.require(ctx, releases.NAT_GATEWAY)
     if private and private != subnet.get("gateway"):
         sentence = (
             f"The parameter PrivateIpAddress with the value '{private}' is not supported: in {ident} the"

@@ -9,7 +9,7 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
-from ec2bridge.ec2 import quotas
+from ec2bridge.ec2 import quotas, releases
 from ec2bridge.ec2.context import Context, owner_of
 from ec2bridge.ec2.registry import Answer, Request, action
 from ec2bridge.errors import Ec2Error
@@ -143,9 +143,9 @@ async def _to_vpn_gateway(ctx: Context, ident: str, table: Table, to: str) -> Ro
 
 
 async def _to_machine(ctx: Context, request: Request, table: Table) -> Row:
-    lead = await ctx.account.takes("createStaticRoute", "nexthop")
-    if not table.main or table.vpc.get("default") or not lead:
-        sentence = "Routes to instances need CloudStack 4.21, and hold for a whole VPC: they can be in its main table."
+    await releases.require(ctx, releases.ROUTE)
+    if not table.main or table.vpc.get("default"):
+        sentence = "Routes to instances hold for a whole VPC: they can be in its main table alone."
         raise Ec2Error("UnsupportedOperation", sentence)
     wanted = request.get("NetworkInterfaceId") or request["InstanceId"]
     held = network_interfaces.by_nic(await network_interfaces.records(ctx))

@@ -6,6 +6,7 @@ in another zone is the same snapshot with the same id.
 
 from typing import Any
 
+from ec2bridge.ec2 import releases
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import action
 from ec2bridge.ec2.values import native_time
@@ -51,10 +52,7 @@ async def copy_snapshot(ctx: Context, request: dict[str, Any]) -> dict[str, Any]
             f"The snapshot '{ec2_id('snap', row['id'])}' is in {zone.name} already.",
         )
     require_completed(row)
-    if not await ctx.account.may_call("copySnapshot"):
-        raise Ec2Error(
-            "UnsupportedOperation", "CopySnapshot is not supported: CloudStack has it from 4.19 on."
-        )
+    await releases.require(ctx, releases.COPY)
     await creation.copy(ctx, row, zone.uuid, tags)
     return {"SnapshotId": ec2_id("snap", row["id"]), "Tags": resource_tags.as_list(tags)}
 

@@ -17,7 +17,7 @@ from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.ec2 import journal, leases
 from ec2bridge.ec2.context import Context
 from ec2bridge.resources.machines import records as machine_records
-from ec2bridge.resources.tags import tagging
+from ec2bridge.resources.tags import resource_tags, tagging
 
 log = logging.getLogger(__name__)
 
@@ -32,11 +32,13 @@ RIVALS_PAUSE, RIVALS_LOOKS = 0.5, 60
 async def addresses(ctx: Context, **params: Any) -> list[Row]:
     """Return the caller's public addresses, with those tags alone that are the caller's."""
     rows: list[Row] = await ctx.account.list("listPublicIpAddresses", **params)
-    if not any(row.get("tags") for row in rows):
-        return rows
-    tags = await ctx.account.list("listTags", resourcetype=NATIVE)
-    own = {(tag["resourceid"], tag["key"], tag.get("value") or "") for tag in tags}
-    return [_believed(row, own) for row in rows]
+    if any(row.get("tags") for row in rows):
+        tags = await ctx.account.list("listTags", resourcetype=NATIVE)
+        own = {(tag["resourceid"], tag["key"], tag.get("value") or "") for tag in tags}
+        rows = [_believed(row, own) for row in rows]
+    held = await resource_tags.stored(ctx, KIND)
+    # CloudStack holds a key once: where an earlier holder's is, the caller's own is in the store.
+    return [{**row, resource_tags.HELD: held[row["id"]]} if row["id"] in held else row for row in rows]
 
 
 def _believed(row: Row, own: set[tuple[str, str, str]]) -> Row:

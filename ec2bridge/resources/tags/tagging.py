@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from types import MappingProxyType
 
-from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
+from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2.context import Context
+from ec2bridge.ec2.unknown import surely
 from ec2bridge.ids import is_own
 
 log = logging.getLogger(__name__)
@@ -34,8 +35,6 @@ NATIVE = MappingProxyType(
     }
 )
 
-PAUSES = (0.0, 0.2, 0.8)
-"""Seconds between looks for what became of a change whose answer was lost."""
 WIDEST = 255
 """The longest key and value that CloudStack keeps; it cuts off what is longer and says nothing."""
 
@@ -183,21 +182,12 @@ async def _create(ctx: Context, kind: str, wanted: Mapping[str, Tags]) -> None:
 async def _create_alike(ctx: Context, kind: str, idents: list[str], tags: Tags) -> None:
     """Set the same tags on objects; the native call is one transaction, which sets all of them or none."""
     params = {"resourceids": idents, "resourcetype": NATIVE[kind]}
-    try:
-        await ctx.account.job("createTags", **params, tags=_pairs(tags))
-    except CloudStackUnavailable:
-        if not await _are_set(ctx, kind, idents, tags):
-            raise
 
-
-async def _are_set(ctx: Context, kind: str, idents: list[str], tags: Tags) -> bool:
-    """Whether tags are on objects whose answer was lost; their job may still be on its way."""
-    for pause in PAUSES:
-        await asyncio.sleep(pause)
+    async def look() -> bool | None:
         held = await held_natively(ctx, kind, idents)
-        if all(tags.items() <= held[ident].items() for ident in idents):
-            return True
-    return False
+        return all(tags.items() <= held[ident].items() for ident in idents) or None
+
+    await surely(lambda: ctx.account.job("createTags", **params, tags=_pairs(tags)), look)
 
 
 def _is_taken(error: CloudStackError) -> bool:

@@ -91,10 +91,19 @@ def has_source_nat(cloud: Cloud, **place: str) -> bool:
     return bool(cloud.tables["addresses"].where(issourcenat=True, **place))
 
 
+def erase_rule(cloud: Cloud, rule: Row) -> None:
+    """A firewall or port forwarding rule goes, whatever took it along, and its tags with it."""
+    tags.forget(cloud, rule["id"])
+    cloud.tables["firewallrules"].erase(rule)
+
+
 def release(cloud: Cloud, address: Row, *, tagged: bool = False) -> None:
-    """Back to the pool, with its rules gone; `tagged` leaves its tags behind, as the end of a VPC does."""
+    """Back to the pool, with its rules gone; `tagged` leaves its tags, as the end of a VPC or a network does."""
     for rule in cloud.tables["firewallrules"].where(ipaddressid=address["id"]):
-        cloud.tables["firewallrules"].erase(rule)
+        erase_rule(cloud, rule)
+    for balancer in cloud.tables["loadbalancers"].where(publicipid=address["id"]):
+        # Nobody deletes the tags of a load balancer's rule.
+        cloud.tables["loadbalancers"].erase(balancer)
     if not tagged:
         tags.forget(cloud, address["id"])
     for field in _HELD:
@@ -107,7 +116,7 @@ def leave_network(cloud: Cloud, address: Row) -> None:
     if "vpcid" in address:
         stop_static_nat(cloud, address)
     else:
-        release(cloud, address)
+        release(cloud, address, tagged=True)
 
 
 def stop_static_nat(cloud: Cloud, address: Row) -> None:

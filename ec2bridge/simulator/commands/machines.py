@@ -190,7 +190,7 @@ def destroy(call: Call) -> Answer:
         _refuse_while_copied(call, machine)
         await power_off(call, machine)
         for volume in volumes:
-            volume_commands.remove(call.cloud, volume)
+            volume_commands.leave_for_dead(call.cloud, volume)
         if machine["state"] not in GONE:
             _detach_data(call, machine)
             change(call, machine, state="Destroyed")

@@ -317,7 +317,7 @@ def remove(cloud: Cloud, network: Row) -> None:
     for address in cloud.tables["addresses"].where(associatednetworkid=network["id"]):
         addresses.leave_network(cloud, address)
     for rule in cloud.tables["firewallrules"].where(networkid=network["id"]):
-        cloud.tables["firewallrules"].erase(rule)
+        addresses.erase_rule(cloud, rule)
     tags.forget(cloud, network["id"])
     cloud.tables["networks"].remove(network)
 

@@ -188,6 +188,13 @@ def _from_snapshot(call: Call, snapshot: Row) -> Row:
     }
 
 
+def leave_for_dead(cloud: Cloud, volume: Row) -> None:
+    """A data disk that is destroyed with its machine is there, with its tags, until a clean-up thread has been by."""
+    for key in ("virtualmachineid", "deviceid", "attached"):
+        volume.pop(key, None)
+    cloud.tables["volumes"].update(volume, state="Destroy")
+
+
 def remove(cloud: Cloud, volume: Row) -> None:
     tags.forget(cloud, volume["id"])
     cloud.tables["volumes"].remove(volume)
@@ -212,6 +219,7 @@ def destroy_volume(call: Call) -> Answer:
         if "virtualmachineid" in volume:
             raise invalid(NOT_FREE)
         if call.flag("expunge"):
+            call.cloud.tables["volumes"].update(volume, state="Expunged")
             remove(call.cloud, volume)
         else:
             call.cloud.tables["volumes"].update(volume, state="Destroy")

@@ -64,14 +64,14 @@ def _life(row: dict[str, str]) -> Life:
 
 
 @lru_cache(maxsize=1)
-def _rewordings() -> list[tuple[Life, re.Pattern[str], str]]:
+def rewordings() -> list[tuple[Life, re.Pattern[str], str]]:
     """The releases that have a text as it is in the newest, the text, and how it was put before."""
     return [(_life(row), re.compile(row["text"]), row["before"]) for row in _table("texts.tsv")]
 
 
 def worded(text: str, version: Version) -> str:
     """An error text of the newest release in the words of another."""
-    for life, newest, before in _rewordings():
+    for life, newest, before in rewordings():
         if not life.has(version):
             text = newest.sub(before, text)
     return text
@@ -104,6 +104,11 @@ def requires(command: str, name: str, version: Version, newest: bool) -> bool:
     """Whether a parameter is required; `newest` is what the newest release says."""
     life = _facts().get((command, "required"), {}).get(name)
     return newest if life is None else life.has(version)
+
+
+def is_job(command: str, version: Version) -> bool:
+    """Whether a command that the newest release works off in a job is one here, too."""
+    return _facts().get((command, "job"), {}).get("", ALWAYS).has(version)
 
 
 def untold(command: str, version: Version) -> Iterator[str]:

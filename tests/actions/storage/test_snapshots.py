@@ -202,6 +202,7 @@ def test_a_volume_is_made_of_a_snapshot(ec2: Any, root: str) -> None:
     ]
 
 
+@pytest.mark.since("4.19")
 def test_a_copy_has_the_same_id_in_another_zone(ec2: Any, root: str) -> None:
     snapshot = take(ec2, root)
     elsewhere = f"{REGION}a"
@@ -346,6 +347,7 @@ def test_a_quota_is_a_limit(place: Place, ec2: Any, root: str) -> None:
     assert refusal(lambda: ec2.create_snapshot(VolumeId=root)) == "SnapshotLimitExceeded"
 
 
+@pytest.mark.since("4.19")
 def test_native_calls_do_not_grow_with_snapshots(place: Place, ec2: Any, root: str) -> None:
     first = take(ec2, root)
     table = place.sim.cloud.tables["snapshots"]

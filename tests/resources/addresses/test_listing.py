@@ -38,6 +38,7 @@ def shown(ec2: Any) -> list[dict[str, Any]]:
     return list(ec2.describe_addresses()["Addresses"])
 
 
+@pytest.mark.since("4.19")
 @pytest.mark.parametrize("heir", ["bob", "alice"])
 @pytest.mark.parametrize("through", ["ec2", "cloudstack"])
 def test_an_address_that_went_with_its_vpc_begins_anew(place: Place, heir: str, through: str) -> None:
@@ -65,6 +66,7 @@ def test_an_address_that_went_with_its_vpc_begins_anew(place: Place, heir: str, 
     assert number not in [one["PublicIp"] for one in shown(ec2)]
 
 
+@pytest.mark.since("4.19")
 def test_it_can_be_a_nat_gateways_again(place: Place) -> None:
     alice = place.client()
     _, number = vpc_with_gateway(alice)
@@ -92,6 +94,7 @@ def test_tags_in_the_store_end_with_the_life_of_the_address(place: Place) -> Non
     assert network["id"] == native.list("listPublicIpAddresses", id=row["id"])[0]["associatednetworkid"]
 
 
+@pytest.mark.since("4.19")
 def test_who_writes_the_bridges_marks_in_another_account_changes_nothing_here(place: Place) -> None:
     alice, native = place.client(), Native(place)
     _, number = vpc_with_gateway(alice)
@@ -107,3 +110,24 @@ def test_who_writes_the_bridges_marks_in_another_account_changes_nothing_here(pl
     ec2 = place.client("bob")
     assert [one["PublicIp"] for one in shown(ec2)] == [number]
     assert ec2.describe_nat_gateways()["NatGateways"] == []
+
+
+def test_a_vpc_whose_own_way_out_has_anothers_mark_gets_it_back_from_its_nat_gateway(place: Place) -> None:
+    vpc_with_gateway(place.client("bob"))
+    end_natively(Native(place, "bob"))
+    ec2 = place.client()
+    vpc, number = vpc_with_gateway(ec2)
+    [gateway] = ec2.describe_nat_gateways()["NatGateways"]
+    ec2.delete_nat_gateway(NatGatewayId=gateway["NatGatewayId"])
+    ec2.get_waiter("nat_gateway_deleted").wait(
+        NatGatewayIds=[gateway["NatGatewayId"]], WaiterConfig={"Delay": 0.1, "MaxAttempts": 100}
+    )
+    [address] = shown(ec2)
+    assert address["PublicIp"] == number
+    ec2.release_address(AllocationId=address["AllocationId"])
+    assert len(Native(place).list("listPublicIpAddresses")) == 1, (
+        "no address besides the VPC's own was acquired"
+    )
+    [subnet] = ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["Subnets"]
+    ec2.delete_subnet(SubnetId=subnet["SubnetId"])
+    ec2.delete_vpc(VpcId=vpc)
