@@ -255,8 +255,9 @@ class Store:
         return await self._execute(statement)
 
     async def everywhere(self, kind: str) -> Sequence[tuple[str, Entry]]:
-        """All entries of a kind, of all accounts, each with its account."""
-        rows = await self._rows(select(_entries).where(_entries.c.kind == kind, _alive()).order_by("created"))
+        """All entries of a kind that do not end by themselves, of all accounts, each with its account."""
+        lasting = (_entries.c.kind == kind) & _entries.c.expires.is_(None)
+        rows = await self._rows(select(_entries).where(lasting).order_by("created"))
         return [(row["account"], _entry(row)) for row in rows]
 
     async def count_kinds(self) -> dict[str, int]:

@@ -316,6 +316,7 @@ async def test_a_kind_is_read_of_all_accounts(store: Store, account: str) -> Non
     kind = f"kind-of-{account}"
     await store.put(account, kind, "a", 1)
     await store.put(f"{account}-2", kind, "b", 2)
+    await store.put(account, kind, "passing", 3, ttl=60)
     found = [(owner, entry.key, entry.value) for owner, entry in await store.everywhere(kind)]
     assert found == [(account, "a", 1), (f"{account}-2", "b", 2)]
 

@@ -21,7 +21,11 @@ async def remove(ctx: Context, uuid: str, snapshot: str | None) -> str | None:
 @journal.plan(PLAN, forward=True)
 def _steps(given: Given) -> list[Step]:
     gone = [Step("deleted", _is_gone, _delete, _nothing), Step("told", _unseen, _tell, _nothing)]
-    return [*gone, Step("snapshot", _is_snapshot_gone, _delete_snapshot, _nothing)] if given["snapshot"] else gone
+    return (
+        [*gone, Step("snapshot", _is_snapshot_gone, _delete_snapshot, _nothing)]
+        if given["snapshot"]
+        else gone
+    )
 
 
 async def _is_gone(work: Work) -> Made | None:

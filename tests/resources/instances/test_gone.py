@@ -41,5 +41,5 @@ def test_no_more_is_kept_of_them_than_is_shown(place: Place, ec2: Any) -> None:
     ec2.terminate_instances(InstanceIds=[gone])
     [machine] = until(ec2, "terminated", gone)
     assert machine["StateReason"]["Code"] == "Client.UserInitiatedShutdown"
-    [(_, entry)] = place.run(place.bridge.site.store.everywhere(records.KIND))
+    [entry] = place.run(place.bridge.site.store.list(place.store_owner(), records.KIND))
     assert set(entry.value) == {"phase", "row", "reason", "at"}
