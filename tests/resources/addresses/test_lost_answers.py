@@ -51,7 +51,8 @@ def test_a_gateway_is_made_or_its_address_is_free(
     ec2 = front.client()
     scene = Scene(ec2)
     way.next(command, mode)
-    if mode != LOST_ANSWER:
+    # A tag whose call did not arrive is simply written once more.
+    if mode == REFUSAL or (mode == LOST_CALL and command != "createTags"):
         with pytest.raises(ClientError):
             scene.make(ec2)
         assert gateways(ec2) == []
