@@ -44,6 +44,8 @@ Rows = list[Mapping[Any, Any]]
 SCHEMA = 1
 MOST_LISTS = 4096
 """Listings kept in memory."""
+MOST_KEYS = 500
+"""Keys that one query names."""
 MOST_PASSING = 10_000
 """Values of an account and kind that end by themselves, as tokens of requests do."""
 
@@ -88,6 +90,8 @@ class Store:
         self.url = self.database.url
         self._writes = 0
         self._lists: OrderedDict[tuple[str, str], tuple[Any, Rows]] = OrderedDict()
+        self._heads: OrderedDict[tuple[str, str], tuple[Any, Rows, float]] = OrderedDict()
+        self._watched: OrderedDict[tuple[str, str], dict[str, Entry]] = OrderedDict()
 
     @property
     def is_shared(self) -> bool:
@@ -138,6 +142,36 @@ class Store:
                 self._lists.popitem(last=False)
         now = time.time()
         return [_entry(row) for row in rows if row["expires"] is None or row["expires"] > now]
+
+    async def watch(self, account: str, kind: str) -> Sequence[Entry]:
+        """`list`, for what is asked again and again and not changed by who asked.
+
+        An entry that is as it was the last time is the same object: neither read nor parsed again.
+        """
+        before = self._watched.get((account, kind), {})
+        columns = (_entries.c.key, _entries.c.version, _entries.c.created)
+        place = (_of(account, kind), _alive())
+        stamp, now = self._stamp(), time.time()
+        known = self._heads.get((account, kind))
+        if known is None or stamp is None or known[0] != stamp or known[2] <= now:
+            until = func.min(_entries.c.expires).over()
+            heads = await self._rows(
+                select(*columns, until.label("until")).where(*place).order_by("created", "key")
+            )
+            soonest = heads[0]["until"] if heads else None
+            known = self._heads[account, kind] = stamp, heads, soonest or float("inf")
+        same = {h["key"]: e for h in known[1] if (e := before.get(h["key"])) and _is_as(e, h)}
+        fresh = [head["key"] for head in known[1] if head["key"] not in same]
+        for start in range(0, len(fresh), MOST_KEYS):
+            some = _entries.c.key.in_(fresh[start : start + MOST_KEYS])
+            rows = await self._rows(select(_entries).where(*place, some))
+            same |= {row["key"]: _entry(row) for row in rows}
+        self._watched[account, kind] = same
+        for memory in (self._heads, self._watched):
+            memory.move_to_end((account, kind))
+            if len(memory) > MOST_LISTS:
+                memory.popitem(last=False)
+        return [same[head["key"]] for head in known[1] if head["key"] in same]
 
     async def _list(self, account: str, kind: str) -> Rows:
         return await self._rows(
@@ -221,8 +255,9 @@ class Store:
         return await self._execute(statement)
 
     async def everywhere(self, kind: str) -> Sequence[tuple[str, Entry]]:
-        """All entries of a kind, of all accounts, each with its account."""
-        rows = await self._rows(select(_entries).where(_entries.c.kind == kind, _alive()).order_by("created"))
+        """All entries of a kind that do not end by themselves, of all accounts, each with its account."""
+        lasting = (_entries.c.kind == kind) & _entries.c.expires.is_(None)
+        rows = await self._rows(select(_entries).where(lasting).order_by("created"))
         return [(row["account"], _entry(row)) for row in rows]
 
     async def count_kinds(self) -> dict[str, int]:
@@ -248,6 +283,10 @@ class Store:
         rows = await self._run(lambda connection: connection.execute(statement).rowcount)
         self._writes += 1
         return rows > 0
+
+
+def _is_as(entry: Entry, head: Mapping[Any, Any]) -> bool:
+    return (entry.version, entry.created) == (head["version"], head["created"])
 
 
 def _file_stamp(path: str) -> tuple[int, int]:

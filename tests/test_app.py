@@ -186,3 +186,19 @@ async def test_two_hundred_requests_at_once_are_all_answered(place: Place) -> No
     client = place.client()
     answers = await asyncio.gather(*(asyncio.to_thread(client.describe_regions) for _ in range(200)))
     assert len({answer["ResponseMetadata"]["RequestId"] for answer in answers}) == 200
+
+
+@pytest.mark.parametrize("version", ["2006-10-01", "2013-02-01", "2016-11-15", "2099-12-31"])
+def test_an_answer_is_in_the_namespace_of_the_clients_version(place: Place, version: str) -> None:
+    status, body = send(place, {"Action": "DescribeRegions", "Version": version})
+    assert status == 200
+    assert f'xmlns="http://ec2.amazonaws.com/doc/{version}/"' in body
+
+
+@pytest.mark.parametrize(
+    "version", ["1999-01-01", "2016-11-1", "2016-11-155", "2016-1a-15", "2016-11-15\n", '2016-11-15"']
+)
+def test_what_is_no_version_is_refused_and_not_repeated_as_one(place: Place, version: str) -> None:
+    status, body = send(place, {"Action": "DescribeRegions", "Version": version})
+    assert (status, code_of(body)) == (400, "NoSuchVersion")
+    assert "/doc/" not in body

@@ -1,13 +1,13 @@
 """Ids have AWS's shape, are the same everywhere, and are refused in AWS's words."""
 
 import re
-from uuid import UUID
+from uuid import RFC_4122, UUID, uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ec2bridge.ids import KINDS, Kind, ec2_id, is_uuid, kind_of, long_digits
+from ec2bridge.ids import KINDS, Kind, ec2_id, is_own, is_uuid, kind_of, long_digits, own_uuid
 
 UUID_TEXT = "0357db1e-e8dc-48b8-a730-af6b774d9c06"
 
@@ -91,3 +91,17 @@ def test_uuids_are_known_by_their_shape() -> None:
     assert is_uuid(UUID_TEXT)
     assert not is_uuid("7")
     assert not is_uuid(UUID_TEXT.replace("-", ""))
+
+
+def test_what_the_bridge_alone_has_is_of_version_8() -> None:
+    own = own_uuid()
+    assert (UUID(own).version, UUID(own).variant) == (8, RFC_4122)
+    assert own != own_uuid()
+    assert is_own(own)
+
+
+@pytest.mark.parametrize(
+    "other", [str(uuid4()), "0357db1e-e8dc-18b8-a730-af6b774d9c06", "00000000000000800000", "7", ""]
+)
+def test_nothing_of_cloudstacks_is_taken_for_that(other: str) -> None:
+    assert not is_own(other)

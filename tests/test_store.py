@@ -6,12 +6,14 @@ import os
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from sqlalchemy.dialects import postgresql
 
-from ec2bridge.store import Store, StoreError
+from ec2bridge.store import Store, StoreError, _entries, _insert_of
 
 KINDS = ["memory", "file", *(["postgresql"] if "EC2BRIDGE_TEST_POSTGRESQL" in os.environ else [])]
 
@@ -278,3 +280,57 @@ async def test_a_listing_kept_in_memory_sees_every_write(tmp_path: Path) -> None
     finally:
         await one.close()
         await other.close()
+
+
+async def test_what_is_as_it_was_is_the_same_object(store: Store, account: str) -> None:
+    for key in "abc":
+        await store.put(account, "k", key, {"key": key})
+    before = await store.watch(account, "k")
+    assert [entry.value for entry in before] == [{"key": key} for key in "abc"]
+    await store.put(account, "other", "x", 1)
+    await store.put(account, "k", "b", {"key": "new"})
+    after = await store.watch(account, "k")
+    assert (after[0].value is before[0].value, after[2].value is before[2].value) == (True, True)
+    assert after[1].value == {"key": "new"}
+    await store.delete(account, "k", "a")
+    await store.put(account, "k", "a", {"key": "again"})
+    assert [entry.value["key"] for entry in await store.watch(account, "k")] == ["new", "c", "again"]
+
+
+async def test_what_has_expired_is_not_watched(store: Store, account: str) -> None:
+    await store.put(account, "k", "a", 1)
+    await store.put(account, "k", "b", 2, ttl=0.05)
+    assert [entry.key for entry in await store.watch(account, "k")] == ["a", "b"]
+    await asyncio.sleep(0.1)
+    assert [entry.key for entry in await store.watch(account, "k")] == ["a"]
+
+
+async def test_only_the_version_that_was_read_is_deleted(store: Store, account: str) -> None:
+    await store.put(account, "k", "a", 1)
+    await store.put(account, "k", "a", 2)
+    assert not await store.delete(account, "k", "a", version=1)
+    assert await store.delete(account, "k", "a", version=2)
+
+
+async def test_a_kind_is_read_of_all_accounts(store: Store, account: str) -> None:
+    kind = f"kind-of-{account}"
+    await store.put(account, kind, "a", 1)
+    await store.put(f"{account}-2", kind, "b", 2)
+    await store.put(account, kind, "passing", 3, ttl=60)
+    found = [(owner, entry.key, entry.value) for owner, entry in await store.everywhere(kind)]
+    assert found == [(account, "a", 1), (f"{account}-2", "b", 2)]
+
+
+@pytest.mark.parametrize("url", ["postgresql://bridge@db/ec2", "postgres://bridge@db/ec2"])
+def test_postgresql_is_spoken_to_in_its_own_words(url: str) -> None:
+    store = Store(url)
+    assert store.url.drivername == "postgresql+asyncpg"
+    assert store.is_shared
+    # Others write there unseen: what it told last may not be what it would tell now.
+    assert store._stamp() is None
+    connection = SimpleNamespace(dialect=postgresql.dialect())
+    statement = (
+        _insert_of(connection)(_entries).values(account="a", kind="k", key="k").on_conflict_do_nothing()
+    )  # type: ignore[arg-type]
+    assert "ON CONFLICT DO NOTHING" in str(statement.compile(dialect=connection.dialect))
+    assert type(statement) is postgresql.Insert

@@ -138,6 +138,6 @@ class DryRunStore:
     real: OwnStore
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("get", "entry", "list"):
+        if name in ("get", "entry", "list", "watch"):
             return getattr(self.real, name)
         raise DryRunReached

@@ -194,7 +194,8 @@ async def _played(work: Work) -> dict[str, Made]:
     except Exception as error:
         if not work.plan.forward:
             await _taken_back(work, unknown=isinstance(error, CloudStackUnavailable))
-        elif not isinstance(error, CloudStackUnavailable):
+        elif not (made and isinstance(error, CloudStackUnavailable)):
+            # Refused, or not begun.
             await work.lease.end()
         else:
             await work.lease.write(beat=0.0)

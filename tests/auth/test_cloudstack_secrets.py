@@ -209,6 +209,19 @@ class TestMemory:
         clock.now = 20
         assert await provider.lookup(KEY)
 
+    async def test_a_refusal_is_remembered_as_long(self):
+        disabled = {"count": 1, "userapikey": [{**KEY_ROW, "state": "disabled"}]}
+        clock, service = Clock(), Service({"listUserKeys": disabled})
+        provider = secrets(service, clock=clock, ttl=300, negative_ttl=10)
+        for now, calls in ((0, 1), (9, 1), (10, 2)):
+            clock.now = now
+            with pytest.raises(Ec2Error, match="disabled or locked"):
+                await provider.lookup(KEY)
+            assert len(service.calls) == calls
+        provider.forget(KEY)
+        service.answers["listUserKeys"] = key_list
+        assert await provider.lookup(KEY)
+
     async def test_one_asks_for_all(self):
         service = Service({"listUserKeys": key_list})
         provider = secrets(service)

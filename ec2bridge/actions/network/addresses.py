@@ -207,13 +207,12 @@ async def release_address(ctx: Context, request: dict[str, Any]) -> None:
         # AWS: in the default VPC, an address that is released is disassociated by that.
         await ctx.account.job("disableStaticNat", ipaddressid=row["id"])
     try:
-        await ctx.account.job("disassociateIpAddress", id=row["id"])
+        await acquisition.give_up(ctx, row)
     except CloudStackError as error:
         # CloudStack masks from users why: someone else has just released it.
         if error.errorcode == 530 and not error.in_job:
             raise KINDS["allocation"].missing(elastic_ips.allocation_id(row)) from error
         raise
-    await resource_tags.forget(ctx, "allocation", row["id"])
 
 
 @describe(

@@ -6,21 +6,19 @@ template that is in use only when forced; its machines keep what they have.
 
 from typing import Any
 
-from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
 from ec2bridge.resources.images import records as image_records
+from ec2bridge.resources.images import removal
 from ec2bridge.resources.images.lookup import (
     PROTECTED,
     UNPROTECTED,
     cooling_until,
-    images_of_snapshot,
     resolve_image,
     root_of,
 )
-from ec2bridge.resources.snapshots import lookup as snapshots
 from ec2bridge.resources.tags import resource_tags
 
 Row = dict[str, Any]
@@ -43,12 +41,12 @@ async def deregister_image(ctx: Context, request: dict[str, Any]) -> dict[str, A
         await image_records.bury(ctx, uuid)
         return {"Return": True}
     _refuse_protected(row)
-    await ctx.account.job("deleteTemplate", id=row["id"], forced=True)
-    await resource_tags.forget(ctx, "image", row["id"])
-    await image_records.bury(ctx, row["id"])
+    source = root_of(row) if request.get("DeleteAssociatedSnapshots") else None
+    code = await removal.remove(ctx, row["id"], source.snapshot if source else None)
     answer: dict[str, Any] = {"Return": True}
     if request.get("DeleteAssociatedSnapshots"):
-        answer["DeleteSnapshotResults"] = await _delete_snapshot(ctx, row)
+        results = [{"SnapshotId": ec2_id("snap", source.snapshot), "ReturnCode": code}] if source else []
+        answer["DeleteSnapshotResults"] = results
     return answer
 
 
@@ -60,19 +58,3 @@ def _refuse_protected(row: Row) -> None:
             "OperationNotPermitted",
             f"The image '{ec2_id('ami', row['id'])}' may not be deregistered: its deregistration protection is {held}.",
         )
-
-
-async def _delete_snapshot(ctx: Context, row: Row) -> list[dict[str, str]]:
-    """Delete the snapshot that an image was made of; EC2 tells what became of it in words of its own."""
-    source = root_of(row)
-    if source is None:
-        return []
-    if await images_of_snapshot(ctx, source.snapshot):
-        code = "skipped"
-    else:
-        try:
-            await snapshots.delete(ctx, source.snapshot)
-            code = "success"
-        except CloudStackError:
-            code = "client-error"
-    return [{"SnapshotId": ec2_id("snap", source.snapshot), "ReturnCode": code}]

@@ -15,7 +15,7 @@ from ec2bridge.resources.tags import resource_tags, tagging
 
 Row = dict[str, Any]
 
-ALLOCATE, MOVE = "AllocateAddress", "MoveAddress"
+ALLOCATE, MOVE, RELEASE = "AllocateAddress", "MoveAddress", "ReleaseAddress"
 ALLOCATED_MARK = "allocated"
 """Reserved tag on an address that was allocated: the stem of the request."""
 
@@ -115,4 +115,34 @@ async def _retag(work: Work) -> Made:
     uuid = work.made["address"]["id"]
     held = await tagging.held_natively(work.ctx, KIND, [uuid]) if work.again else {uuid: {}}
     await tagging.assign(work.ctx, KIND, held, work.given["tags"])
+    return {}
+
+
+# --- releasing -------------------------------------------------------------------------------------------------------
+
+
+async def give_up(ctx: Context, row: Row) -> None:
+    """Give an Elastic IP back to the cloud, with what the store has of it."""
+    await journal.perform(ctx, RELEASE, {"id": row["id"]}, token=row["id"])
+
+
+@journal.plan(RELEASE, forward=True)
+def _releasing(given: Given) -> list[Step]:
+    return [
+        Step("released", _is_released, _do_release, _nothing),
+        Step("forgotten", _unseen, _forget, _nothing),
+    ]
+
+
+async def _is_released(work: Work) -> Made | None:
+    return None if any(row["id"] == work.given["id"] for row in await addresses(work.ctx)) else {}
+
+
+async def _do_release(work: Work) -> Made:
+    await work.ctx.account.job("disassociateIpAddress", id=work.given["id"])
+    return {}
+
+
+async def _forget(work: Work) -> Made:
+    await resource_tags.forget(work.ctx, KIND, work.given["id"])
     return {}

@@ -21,9 +21,9 @@ from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.journal import Given, Made, Step, Work
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id, own_uuid
-from ec2bridge.resources.addresses import elastic_ips
+from ec2bridge.resources.addresses import acquisition, elastic_ips
 from ec2bridge.resources.addresses.elastic_ips import NAT_MARK, OWN_MARK
-from ec2bridge.resources.addresses.listing import acquire, addresses
+from ec2bridge.resources.addresses.listing import addresses
 from ec2bridge.resources.tags import resource_tags
 from ec2bridge.resources.vpcs import source_nat
 
@@ -312,8 +312,8 @@ async def give_back(ctx: Context, gateway: Gateway, failure: str = "") -> None:
     rows = await addresses(ctx, vpcid=gateway.vpc)
     own = next((row for row in rows if elastic_ips.is_own_way_out(row) and not row.get("issourcenat")), None)
     if own is None:
-        own = await acquire(ctx, None, {"vpcid": gateway.vpc})
-        await resource_tags.mark(ctx, "allocation", own, {OWN_MARK: gateway.vpc})
+        mark = {resource_tags.RESERVED + OWN_MARK: gateway.vpc}
+        own = await acquisition.allocate(ctx, None, {"vpcid": gateway.vpc}, mark)
     try:
         job = await _become(ctx, gateway.vpc, own)
     except CloudStackUnavailable:

@@ -5,12 +5,14 @@ a tenth of translating and rendering it. CloudStack is still asked each time: on
 """
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ec2bridge.ec2.context import Context
 from ec2bridge.resources.instances.facts import Facts
 from ec2bridge.resources.instances.translation import Item, instance
+from ec2bridge.resources.machines.records import ENDED
 from ec2bridge.wire.render import Kept
 
 Row = dict[str, Any]
@@ -44,8 +46,8 @@ def instances(ctx: Context, facts: Facts, rows: list[Row]) -> list[Item]:
     grounds = (facts.zones, facts.types, facts.vpcs, facts.groups, dict(facts.architectures))
     if memory.grounds != grounds:
         memory.grounds, memory.seen, memory.whole = grounds, {}, None
-    settled = not facts.records and not facts.moving
-    asked = rows, facts.volumes, facts.tags, facts.stops, facts.interfaces
+    settled = not facts.moving and not any(map(_goes_on, facts.records.values()))
+    asked = rows, facts.volumes, facts.tags, facts.stops, facts.interfaces, facts.records
     # Most rows are the very objects of the last time, so that comparing them all costs hardly anything.
     if settled and memory.whole is not None and memory.whole[0] == asked:
         return memory.whole[1]
@@ -58,11 +60,13 @@ def _instances(memory: Memory, facts: Facts, rows: list[Row]) -> list[Item]:
     found, fresh, held = [], {}, facts.interfaces
     for row in rows:
         uuid = row["id"]
-        if uuid in facts.records or uuid in facts.moving:
+        record = facts.records.get(uuid)
+        if uuid in facts.moving or (record is not None and _goes_on(record)):
             found.append(_translated(facts, row))
             continue
         rests_on = (
             row,
+            record,
             facts.volumes.get(uuid),
             facts.tags.get(uuid),
             facts.stops.get(uuid),
@@ -79,6 +83,11 @@ def _instances(memory: Memory, facts: Facts, rows: list[Row]) -> list[Item]:
         # A look at one machine says nothing of the others.
         memory.seen.update(fresh)
     return found
+
+
+def _goes_on(record: Mapping[str, Any]) -> bool:
+    """Whether a launch or a termination is under way; of one that has ended nothing changes any more."""
+    return bool(record["phase"] != ENDED)
 
 
 def reservation(item: Item, machines: list[Item]) -> Item:

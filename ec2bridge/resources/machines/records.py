@@ -98,8 +98,10 @@ class Record:
     async def bury(self, reason: tuple[str, str]) -> None:
         """Show the machine as terminated for an hour; `reason` is the code and sentence of EC2's StateReason."""
         async with self._lock:
-            self.data |= {"phase": ENDED, "reason": reason, "at": timestamp()}
-            await self._held().leave(self.data, SHOWN)
+            self.data |= {"phase": ENDED, "reason": list(reason), "at": timestamp()}
+            # No more than what is shown: a busy account has thousands.
+            shown = {name: self.data[name] for name in ("phase", "row", "reason", "at")}
+            await self._held().leave(shown, SHOWN)
 
     async def give_way(self) -> None:
         """Write nothing more, and end the work at its next step."""
@@ -122,8 +124,8 @@ class Record:
 
 
 async def records(ctx: Context) -> dict[str, dict[str, Any]]:
-    """Return uuid → record of every machine of the caller that has one."""
-    return {entry.key: entry.value for entry in await ctx.store.list(ctx.owner_id, KIND)}
+    """Return uuid → record of every machine of the caller that has one, to be looked at alone."""
+    return {entry.key: entry.value for entry in await ctx.store.watch(ctx.owner_id, KIND)}
 
 
 def timestamp() -> str:

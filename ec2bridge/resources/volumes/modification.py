@@ -140,8 +140,9 @@ async def _submit(work: Work) -> Made:
         except CloudStackUnavailable as error:
             found = await journal.sought(work, Step("submitted", _is_submitted, _submit, _nothing))
             if found is None:
+                # Not to be made later, when the client may have asked for another change.
                 await _forget(work)
-                raise error
+                raise Ec2Error("Unavailable", f"{error.errortext}. Try again later.") from error
             answer = {"jobid": found["job"]}
         except CloudStackError:
             await _forget(work)

@@ -86,3 +86,26 @@ def test_a_gateway_of_a_bridge_that_died(
         eventually(lambda: gateways(ec2) == [(ident, "available")])
     else:
         eventually(lambda: not gateways(ec2) and is_free(heir, ec2, scene))
+
+
+@pytest.mark.parametrize("command", ["associateIpAddress", "updateVPC"])
+def test_a_gateway_is_deleted_though_an_answer_is_lost(
+    make_place: Callable[..., Place], command: str
+) -> None:
+    front, way = behind(make_place)
+    ec2, native = front.client(), Native(front)
+    scene = Scene(ec2)
+    ident = scene.make(ec2)
+    eventually(lambda: gateways(ec2) == [(ident, "available")])
+    [own] = [row for row in native.list("listPublicIpAddresses") if "own-source-nat" in str(row["tags"])]
+    if command == "associateIpAddress":
+        # Then the VPC needs another address of its own.
+        native.do("disassociateIpAddress", id=own["id"])
+    way.next(command, LOST_ANSWER)
+    ec2.delete_nat_gateway(NatGatewayId=ident)
+    eventually(lambda: not gateways(ec2))
+    of_vpc = [row for row in native.list("listPublicIpAddresses") if row.get("vpcid") == own["vpcid"]]
+    assert len([row for row in of_vpc if row["issourcenat"]]) == 1
+    shown = [one["AllocationId"] for one in ec2.describe_addresses()["Addresses"]]
+    assert shown == [scene.address]
+    assert len(of_vpc) == len({row["id"] for row in of_vpc}) <= 2

@@ -170,3 +170,18 @@ def test_an_address_of_a_bridge_that_died_is_given_back(
     monkeypatch.setattr(journal, "LEASE", 0.1)
     behind(make_place, cloud, store=store, recovery_interval=0.2)
     eventually(lambda: allocated(way) == before)
+
+
+@pytest.mark.parametrize("mode", [LOST_ANSWER, LOST_CALL])
+def test_an_address_is_released_or_stays(make_place: Callable[..., Place], mode: str) -> None:
+    front, way = behind(make_place)
+    ec2 = front.client()
+    address = ec2.allocate_address()["AllocationId"]
+    way.next("disassociateIpAddress", mode)
+    if mode == LOST_CALL:
+        with pytest.raises(ClientError):
+            ec2.release_address(AllocationId=address)
+        assert [one["AllocationId"] for one in ec2.describe_addresses()["Addresses"]] == [address]
+    ec2.release_address(AllocationId=address)
+    assert ec2.describe_addresses()["Addresses"] == []
+    assert allocated(way) == []

@@ -107,3 +107,15 @@ def test_of_several_snapshots_all_are_made_or_none(make_place: Callable[..., Pla
     way.next("createSnapshot", LOST_ANSWER, LOST_ANSWER)
     assert len(ec2.create_snapshots(InstanceSpecification={"InstanceId": ident})["Snapshots"]) == 2
     assert len(snapshots(ec2)) == 2
+
+
+@pytest.mark.parametrize("command", ["deleteTemplate", "deleteSnapshot"])
+def test_an_image_whose_removal_has_no_answer_is_gone(make_place: Callable[..., Place], command: str) -> None:
+    front, way = behind(make_place)
+    ec2 = front.client()
+    image = ec2.create_image(InstanceId=machine(ec2), Name="golden", NoReboot=True)["ImageId"]
+    ec2.get_waiter("image_available").wait(ImageIds=[image], WaiterConfig={"Delay": 0.1, "MaxAttempts": 100})
+    way.next(command, LOST_ANSWER)
+    answer = ec2.deregister_image(ImageId=image, DeleteAssociatedSnapshots=True)
+    assert answer["Return"] is True
+    eventually(lambda: not images(ec2) and not snapshots(ec2))

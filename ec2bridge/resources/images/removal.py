@@ -1,0 +1,71 @@
+"""An image deregistered, as the journal's steps: it goes from all zones, and then the snapshot that it was made of."""
+
+from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
+from ec2bridge.ec2 import journal
+from ec2bridge.ec2.context import Context
+from ec2bridge.ec2.journal import Given, Made, Step, Work
+from ec2bridge.resources.images.lookup import image_rows, images_of_snapshot
+from ec2bridge.resources.images.records import bury
+from ec2bridge.resources.snapshots import lookup as snapshots
+from ec2bridge.resources.tags import resource_tags
+
+PLAN = "DeregisterImage"
+
+
+async def remove(ctx: Context, uuid: str, snapshot: str | None) -> str | None:
+    """Remove an image, and its snapshot if that is named; returns EC2's word for what became of the snapshot."""
+    made = await journal.perform(ctx, PLAN, {"image": uuid, "snapshot": snapshot}, token=uuid)
+    return made["snapshot"]["code"] if snapshot else None
+
+
+@journal.plan(PLAN, forward=True)
+def _steps(given: Given) -> list[Step]:
+    gone = [Step("deleted", _is_gone, _delete, _nothing), Step("told", _unseen, _tell, _nothing)]
+    return (
+        [*gone, Step("snapshot", _is_snapshot_gone, _delete_snapshot, _nothing)]
+        if given["snapshot"]
+        else gone
+    )
+
+
+async def _is_gone(work: Work) -> Made | None:
+    return None if await image_rows(work.ctx, work.given["image"]) else {}
+
+
+async def _delete(work: Work) -> Made:
+    await work.ctx.account.job("deleteTemplate", id=work.given["image"], forced=True)
+    return {}
+
+
+async def _tell(work: Work) -> Made:
+    await resource_tags.forget(work.ctx, "image", work.given["image"])
+    await bury(work.ctx, work.given["image"])
+    return {}
+
+
+async def _delete_snapshot(work: Work) -> Made:
+    ctx, uuid = work.ctx, work.given["snapshot"]
+    if await images_of_snapshot(ctx, uuid):
+        return {"code": "skipped"}
+    try:
+        await snapshots.delete(ctx, uuid)
+    except CloudStackUnavailable:
+        raise
+    except CloudStackError:
+        return {"code": "client-error"}
+    return {"code": "success"}
+
+
+async def _is_snapshot_gone(work: Work) -> Made | None:
+    uuid = work.given["snapshot"]
+    there = any(row["id"] == uuid for row in await snapshots.snapshot_rows(work.ctx, [uuid]))
+    return None if there else {"code": "success"}
+
+
+async def _unseen(work: Work) -> Made | None:
+    """It may be done again."""
+    return None
+
+
+async def _nothing(work: Work, made: Made) -> None:
+    """What is deleted does not come back."""
