@@ -82,6 +82,23 @@ def protect(place: Place, ec2: Any) -> Any:
     return lambda: launch(ec2, DisableApiTermination=True)
 
 
+def protect_later(place: Place, ec2: Any) -> Any:
+    [machine] = started(ec2)
+    return lambda: ec2.modify_instance_attribute(
+        InstanceId=machine["InstanceId"], DisableApiTermination={"Value": True}
+    )
+
+
+def lead_to_a_machine(place: Place, ec2: Any) -> Any:
+    vpc = ec2.create_vpc(CidrBlock="10.42.0.0/16")["Vpc"]["VpcId"]
+    [table] = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["RouteTables"]
+    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
+    to = {"RouteTableId": table["RouteTableId"], "DestinationCidrBlock": "0.0.0.0/0"}
+    ec2.create_route(**to, GatewayId=gateway)
+    return lambda: ec2.replace_route(**to, InstanceId="i-0123456789abcdef0")
+
+
 def ask_for_spot(place: Place, ec2: Any) -> Any:
     return lambda: launch(ec2, InstanceMarketOptions={"MarketType": "spot"})
 
@@ -108,6 +125,17 @@ def register_arm_snapshot(place: Place, ec2: Any) -> Any:
         ),
         ("4.18", make_nat_gateway, "A NAT gateway needs CloudStack 4.19; this is 4.18.2."),
         ("4.19", protect, "The parameter DisableApiTermination needs CloudStack 4.20; this is 4.19.3."),
+        ("4.18", protect_later, "The parameter DisableApiTermination needs CloudStack 4.20; this is 4.18.2."),
+        (
+            "4.18",
+            lead_to_a_machine,
+            "A route to an instance or a network interface needs CloudStack 4.21; this is 4.18.2.",
+        ),
+        (
+            "4.20",
+            lead_to_a_machine,
+            "A route to an instance or a network interface needs CloudStack 4.21; this is 4.20.3.",
+        ),
         (
             "4.19",
             register_arm,

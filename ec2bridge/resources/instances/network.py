@@ -5,6 +5,7 @@ from typing import Any
 
 from ec2bridge.ids import ec2_id
 from ec2bridge.resources.instances.facts import Facts
+from ec2bridge.resources.interfaces.network_interfaces import attachment_id
 from ec2bridge.resources.machines.lookup import group_uuids
 from ec2bridge.resources.machines.states import SOURCE_CHECK
 from ec2bridge.resources.tags import resource_tags
@@ -84,7 +85,7 @@ def _nic(nic: Row, record: Row, owner: str) -> Item:
 def _attachment(nic: Row, record: Row, place: int, launched: datetime) -> Item:
     at = record.get("at")
     return {
-        "AttachmentId": ec2_id("eni-attach", record.get("id") or nic["id"]),
+        "AttachmentId": attachment_id(record, nic),
         "DeviceIndex": record.get("index", place),
         "NetworkCardIndex": 0,
         "Status": "attached",

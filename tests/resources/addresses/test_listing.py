@@ -110,3 +110,24 @@ def test_who_writes_the_bridges_marks_in_another_account_changes_nothing_here(pl
     ec2 = place.client("bob")
     assert [one["PublicIp"] for one in shown(ec2)] == [number]
     assert ec2.describe_nat_gateways()["NatGateways"] == []
+
+
+def test_a_vpc_whose_own_way_out_has_anothers_mark_gets_it_back_from_its_nat_gateway(place: Place) -> None:
+    vpc_with_gateway(place.client("bob"))
+    end_natively(Native(place, "bob"))
+    ec2 = place.client()
+    vpc, number = vpc_with_gateway(ec2)
+    [gateway] = ec2.describe_nat_gateways()["NatGateways"]
+    ec2.delete_nat_gateway(NatGatewayId=gateway["NatGatewayId"])
+    ec2.get_waiter("nat_gateway_deleted").wait(
+        NatGatewayIds=[gateway["NatGatewayId"]], WaiterConfig={"Delay": 0.1, "MaxAttempts": 100}
+    )
+    [address] = shown(ec2)
+    assert address["PublicIp"] == number
+    ec2.release_address(AllocationId=address["AllocationId"])
+    assert len(Native(place).list("listPublicIpAddresses")) == 1, (
+        "no address besides the VPC's own was acquired"
+    )
+    [subnet] = ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["Subnets"]
+    ec2.delete_subnet(SubnetId=subnet["SubnetId"])
+    ec2.delete_vpc(VpcId=vpc)
