@@ -24,7 +24,7 @@ Params = Mapping[str, str]
 Lister = Callable[..., Awaitable[list[Row]]]
 """Lists the rows of a command for the caller."""
 
-PAUSES = (0.0, 0.2, 0.8, 2.0, 5.0)
+PAUSES = (0.0, 0.2, 0.8, 2.0)
 """Seconds between looks: the change may still be on its way, or in its job."""
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -17,7 +18,7 @@ Row = dict[str, Any]
 
 def now() -> str:
     """The time as rows write it."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S+0000")
+    return datetime.fromtimestamp(time.time(), UTC).strftime("%Y-%m-%dT%H:%M:%S+0000")
 
 
 # Fields that rows are looked up by often enough to keep them by value.

@@ -41,8 +41,8 @@ THERE_ALREADY = re.compile(r"InUse|Already|Duplicate|Conflict")
 """Codes by which a request that is sent again is told that nothing is left to do."""
 FAILURES = frozenset({"terminated", "failed", "error", "deleted"})
 ENDING = (
-    "Cancel", "Delete", "Deregister", "Detach", "Disable", "Disassociate", "Release", "Replace", "Revoke", "Terminate",
-    "Unassign",
+    "Cancel", "Delete", "Deregister", "Detach", "Disable", "Disassociate", "Release", "Replace", "Revoke",
+    "Terminate", "Unassign",
 )  # fmt: skip
 
 

@@ -36,7 +36,9 @@ NUMBERS = frozenset(
     {"_number", "_sequence", "version", "created", "expires", "beat", "at", "lastupdated", "jobid"}
 )
 """Fields that differ from run to run, or only tell when."""
-SECRETS = frozenset({"password", "privatekey", "fingerprint", "ipsecpsk", "macaddress", "line", "_publickey"})
+SECRETS = frozenset(
+    {"password", "privatekey", "fingerprint", "ipsecpsk", "macaddress", "mac", "line", "_publickey"}
+)
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _EC2 = re.compile(r"\b([a-z]{1,10}(?:-[a-z]{1,8})*)-([0-9a-f]{17})\b")
 _HEX = re.compile(r"(?<![0-9a-f])[0-9a-f]{16,40}(?![0-9a-f])")

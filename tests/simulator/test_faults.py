@@ -33,7 +33,8 @@ async def groups(alice: Account) -> list[str]:
 
 
 async def make(alice: Account, name: str) -> Any:
-    return await alice.call("createSecurityGroup", name=name)
+    """The bare call: an account would look for what became of it."""
+    return await alice.cloudstack.send("createSecurityGroup", {"name": name}, alice.credentials)
 
 
 async def test_a_refused_call_has_no_effect(sim: Simulator, alice: Account) -> None:
