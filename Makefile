@@ -52,6 +52,9 @@ bench: $(VENV)/.installed  ## the ratios that the speed claims rest on
 compat: $(VENV)/.installed  ## every client that is installed, against a bridge of its own
 	$(BIN)/python -m tests.compat $(ARGS)
 
+faults: $(VENV)/.installed  ## every action with every native call going wrong in every way; writes docs/faults.md
+	$(BIN)/python -m tests.faults $(ARGS)
+
 docs: $(VENV)/.installed  ## write the generated pages again
 	$(BIN)/python -m tests.test_docs
 

@@ -86,9 +86,11 @@ def serve(config_file: Path | None, **flags: Any) -> None:
     settings = load(config_file, flags)
 
     async def work() -> int:
+        stopped = server.told_to_stop()  # while it starts, too
         async with server.listening(settings) as (url, _):
-            click.echo(f"ec2bridge serves region {settings.region} at {url}")
-            await server.until_stopped()
+            if settings.log_format == "text":  # who collects JSON finds it in the log
+                click.echo(f"ec2bridge serves region {settings.region} at {url}")
+            await stopped.wait()
         return 0
 
     run(work())
@@ -166,13 +168,18 @@ def demo(
 @click.option(
     "--data", type=click.Path(path_type=Path), help="keep the data in this SQLite file; in memory without"
 )
+@click.option(
+    "--faults",
+    type=click.Path(path_type=Path, exists=True),
+    help="have calls go wrong as the [[fault]] tables of this TOML file say: mode, command, number, account, seconds",
+)
 @release_option
-def simulator(listen: str, data: Path | None, release: str) -> None:
+def simulator(listen: str, data: Path | None, release: str, faults: Path | None) -> None:
     """Serve the embedded CloudStack alone."""
     from ec2bridge import simulator_process
 
     logs.to_stderr("INFO")
-    run(simulator_process.serve(listen, data, release))
+    run(simulator_process.serve(listen, data, release, faults))
 
 
 @main.command()

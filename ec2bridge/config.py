@@ -7,7 +7,7 @@ setting and where it came from, so that an operator never has to read a tracebac
 import difflib
 import tomllib
 from collections.abc import Mapping
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
@@ -129,11 +129,20 @@ class Settings(BaseSettings):
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod
-    def _listed(cls, value: Any) -> Any:
-        """Accept `a,b` from the environment where the file has a list."""
-        return (
-            [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-        )
+    def _networks(cls, value: Any) -> Any:
+        """Accept `a,b` from the environment where the file has a list, and a host's address with its network's bits."""
+        named = value.split(",") if isinstance(value, str) else value
+        try:
+            return tuple(ip_network(str(name).strip(), strict=False) for name in named if str(name).strip())
+        except ValueError as error:
+            raise ValueError(f"{error}; write addresses or networks, such as 10.0.0.0/8") from None
+
+    @field_validator("traces")
+    @classmethod
+    def _is_collector(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("write the collector's whole URL, such as http://collector:4318")
+        return value
 
     @field_validator("log_format")
     @classmethod

@@ -57,6 +57,7 @@ async def play(options: Options) -> int:
         except OSError as error:
             raise config.SettingsError(server.cannot_listen(options.cloudstack_listen, error)) from None
         stack.push_async_callback(simulator.close)
+        simulator.cloud.settings["network.guest.cidr.limit"] = 16  # AWS's own largest subnet
         service = simulator.accounts["keylookup"]
         settings = config.load(
             cloudstack_url=simulator.url,

@@ -15,6 +15,7 @@ from ec2bridge.cloudstack.account import Account
 from ec2bridge.cloudstack.credentials import Credentials
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.config import Settings, SettingsError
+from ec2bridge.ec2 import releases
 
 LEAST_VERSION = (4, 18)
 UNVERIFIED = 401
@@ -123,7 +124,8 @@ async def _version(settings: Settings, account: Account) -> str:
     parts = tuple(int(part) for part in version.split("-")[0].split(".")[:2] if part.isdigit())
     if parts < LEAST_VERSION:
         raise Finding(f"{version} is older than 4.18, the oldest that ec2bridge supports")
-    return version
+    lacking = [f"{need.what} ({need.since})" for need in releases.missing(version)]
+    return f"{version}, where what needs a later one is refused: {', '.join(lacking)}" if lacking else version
 
 
 async def _reads_keys(settings: Settings, account: Account) -> str:

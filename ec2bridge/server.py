@@ -219,8 +219,13 @@ def cannot_listen(address: str, error: OSError) -> str:
 
 async def until_stopped() -> None:
     """Return at the first SIGINT or SIGTERM."""
+    await told_to_stop().wait()
+
+
+def told_to_stop() -> asyncio.Event:
+    """Return what SIGINT and SIGTERM set from now on."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
-    await stopped.wait()
+    return stopped

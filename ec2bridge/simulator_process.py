@@ -8,10 +8,15 @@ from ec2bridge import config, server
 from ec2bridge.simulator.server import Simulator
 
 
-async def serve(listen: str, data: Path | None, release: str) -> int:
+async def serve(listen: str, data: Path | None, release: str, faults: Path | None = None) -> int:
     """Serve until Ctrl-C, after showing the keys of the accounts that are there from the start."""
     host, port = config.host_and_port(listen)
     simulator = Simulator(path=str(data) if data else None, version=release)
+    if faults:
+        try:
+            simulator.faults.read(faults)
+        except (OSError, ValueError, TypeError) as error:
+            raise config.SettingsError(f"The faults in {faults} cannot be read: {error}.") from None
     try:
         await simulator.start(host, port)
     except OSError as error:

@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestServer
 from ec2bridge.ec2 import background
 from tests.conftest import Place
 
-LOST_CALL, LOST_ANSWER, SILENCE = "lost call", "lost answer", "silence"
+LOST_CALL, LOST_ANSWER, SILENCE, FAILED_JOB = "lost call", "lost answer", "silence", "failed job"
 
 
 class Way:
@@ -53,6 +53,12 @@ class Way:
             answer = web.Response(status=got.status, body=await got.read(), headers=got.headers)
         if mode == LOST_ANSWER:
             return self._hang_up(request)
+        if mode == FAILED_JOB and modes is not None and b'"jobstatus":0' in (answer.body or b""):
+            modes.insert(0, mode)
+        elif mode == FAILED_JOB:
+            failure = {"errorcode": 431, "errortext": "Invalid size, out of allowed range."}
+            told = {"jobstatus": 2, "jobresultcode": 530, "jobresult": failure}
+            return web.json_response({"queryasyncjobresultresponse": told})
         if mode == SILENCE:
             self.silent.set()
             await asyncio.sleep(3600)

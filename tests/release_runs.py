@@ -12,26 +12,46 @@ from pathlib import Path
 from typing import Any
 
 from ec2bridge.coverage import SERVED, rows
+from ec2bridge.ec2.releases import NEEDS as NEEDED
 from ec2bridge.ec2.releases import short
 
 HERE = Path(__file__).parent
 RUNS = HERE / "release_runs.json"
 PAGE = HERE.parent / "docs" / "releases.md"
 NEEDS = " needs CloudStack"
-WORKS, REFUSED = "works", "refused"
+WORKS, REFUSED, UNUSED = "works", "refused", "—"
+
+FEWEST = 100
+"""Tests of a release that was run whole; some tests ask for other releases themselves."""
 
 HEAD = """# What works on which CloudStack
 
-Made from runs of the suite against the embedded CloudStack as each release (`make release-table`), whose commands,
-parameters, fields and texts are read from CloudStack's source and held against recordings of a real 4.20.3 and 4.23.
-**{tests}** is how many tests drove the bridge on each.
+CloudStack 4.18 and later are supported. This page is made from runs of the suite against the embedded CloudStack as
+each release (`make release-table`), whose commands, parameters, fields and texts are read from CloudStack's source and
+held against recordings of a real 4.20.3 and a real 4.23. Tests that drove the bridge on each and held: {tests}.
 
 - *works*: clients got what they asked for, in tests that hold the answers
-- *in part*: so, but for what is named, which needs the release that the refusal tells
-- *refused*: answered with `UnsupportedOperation`, which names the release that the action needs
-- *—*: no test asks for it
+- *in part*: so, but for what is named, which is refused
+- *refused*: answered with `UnsupportedOperation`, whose sentence names the release that it needs
+- *—*: there is nothing on that release that it could be used on
+"""
+TAIL = """
+## What needs a younger release
 
-Actions that are as good as on the newest on all of these stand in one line below the table.
+CloudStack ignores a parameter that it does not know, so each of these is looked up in the caller's own `listApis`
+first, and refused where it is missing: "A spot instance needs CloudStack 4.21; this is 4.18.2."
+
+{needs}
+
+## What else differs
+
+- Before 4.23 a user has one key pair, found with `getUser` and `getUserKeys`; before 4.19.3 the look-up account reads
+  every user's, of whatever rights. From 4.19.3 on a key whose owner may do more than the look-up account is refused,
+  as `AuthFailure`.
+- Before 4.19.1 CloudStack does not tell whether a volume is encrypted: its offering does.
+- Before 4.19 a machine's public address is told without its NIC: the bridge reads the addresses as well.
+- Before 4.20 images have no architecture but x86's, and before 4.21 only an offering's details tell of its GPU.
+- Refusals are worded otherwise from release to release, and have the same EC2 code on all.
 """
 
 
@@ -92,6 +112,7 @@ def together(folder: Path) -> dict[str, Any]:
             "actions": {name: _outcome(seen[release][name]) for name in sorted(seen[release])},
         }
         for release in sorted(passed)
+        if passed[release] >= FEWEST
     }
 
 
@@ -104,20 +125,30 @@ def _outcome(found: set[str]) -> str:
 
 def page(runs: dict[str, Any]) -> str:
     """The page of the documentation."""
-    releases = list(runs)
+    columns = list(runs)
     table, same = [], []
     for row in rows():
-        if row.effect not in SERVED:
+        if row.effect not in SERVED or row.service != "ec2":
             continue
-        cells = [runs[release]["actions"].get(row.action, "—") for release in releases]
+        cells = [runs[release]["actions"].get(row.action, UNUSED) for release in columns]
         if set(cells) == {WORKS}:
             same.append(f"`{row.action}`")
-        else:
+        elif set(cells) != {UNUSED}:
             table.append((row.action, cells))
-    tests = ", ".join(f"{runs[release]['tests']} on {release}" for release in releases)
-    return "\n".join(
-        (HEAD.format(tests=tests), *_table(releases, table), "", f"**On all of them**: {', '.join(same)}", "")
-    )
+    tests = ", ".join(f"{runs[release]['tests']} on {release}" for release in columns)
+    rest = f"**Works on all of them**: {', '.join(same)}"
+    needs = "\n".join(_needs())
+    return "\n".join((HEAD.format(tests=tests), *_table(columns, table), "", rest, TAIL.format(needs=needs)))
+
+
+def _needs() -> Iterator[str]:
+    yield "| | from | in |"
+    yield "| --- | --- | --- |"
+    for need in NEEDED:
+        parts = [
+            f"`{action}`" + "".join(f" `{m}`" for m in members) for action, members in need.actions.items()
+        ]
+        yield f"| {need.what} | {need.since} | {', '.join(parts)} |"
 
 
 def _table(releases: list[str], table: list[tuple[str, list[str]]]) -> Iterator[str]:
@@ -132,6 +163,11 @@ def line(version: str) -> str:
     return ".".join(short(version).split(".")[:2])
 
 
+def write() -> None:
+    """Write the page of what the runs on record came to."""
+    PAGE.write_text(page(json.loads(RUNS.read_text(encoding="utf-8"))), encoding="utf-8")
+
+
 if __name__ == "__main__":
     RUNS.write_text(json.dumps(together(Path(sys.argv[1])), indent=1) + "\n", encoding="utf-8")
-    PAGE.write_text(page(json.loads(RUNS.read_text(encoding="utf-8"))), encoding="utf-8")
+    write()

@@ -7,7 +7,6 @@ import socket
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
@@ -40,6 +39,7 @@ from tests.actions.access.test_key_pairs import ssh_line
 from tests.conftest import REGION, Place
 from tests.launching import ADVANCED, ids, launch, placed, started, until
 from tests.native import Native
+from tests.sockets import until_closed
 
 
 def code_of(work: Callable[[], Any]) -> str:
@@ -518,15 +518,5 @@ def test_who_takes_nothing_of_an_answer_is_hung_up_on(place: Place, monkeypatch:
         lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         lazy.connect((host, int(port)))
         lazy.sendall(asked * 40)
-        deadline = time.monotonic() + 60
-        while is_open(int(port), lazy.getsockname()[1]):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        until_closed(int(port), lazy.getsockname()[1])
     assert client.describe_regions()["Regions"]
-
-
-def is_open(here: int, there: int) -> bool:
-    """Whether the system has a connection between two ports, seen from the first."""
-    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    ports = {tuple(int(end.rpartition(":")[2], 16) for end in row[1:3]) for row in rows}
-    return (here, there) in ports

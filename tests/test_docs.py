@@ -1,12 +1,13 @@
 """The generated pages are as the code is now; `make docs` writes them again."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
 from ec2bridge import config, coverage
-from tests import drawings, manual
+from tests import drawings, manual, release_runs
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -21,6 +22,11 @@ def with_settings(page: str) -> str:
 def test_the_coverage_page_is_fresh() -> None:
     page = (DOCS / "coverage.md").read_text(encoding="utf-8")
     assert page == coverage.markdown(coverage.rows()) + "\n", "stale: run `make docs`"
+
+
+def test_the_page_of_releases_is_fresh() -> None:
+    runs = json.loads(release_runs.RUNS.read_text(encoding="utf-8"))
+    assert release_runs.PAGE.read_text(encoding="utf-8") == release_runs.page(runs), "stale: run `make docs`"
 
 
 def test_the_table_of_settings_is_fresh() -> None:
@@ -106,6 +112,7 @@ def write() -> None:
     (DOCS / "coverage.md").write_text(coverage.markdown(coverage.rows()) + "\n", encoding="utf-8")
     operators = DOCS / "operators.md"
     manual.write()
+    release_runs.write()
     operators.write_text(with_settings(operators.read_text(encoding="utf-8")), encoding="utf-8")
 
 

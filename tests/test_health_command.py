@@ -1,7 +1,7 @@
 """`ec2bridge health`, as a container's health check asks: right whatever the bridge was told to listen on."""
 
+import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +13,7 @@ import pytest
 
 from tests.conftest import Place
 from tests.serving.test_certificates import Authority
+from tests.sockets import free_port
 
 
 def health(*words: str, **environment: str) -> tuple[int, str]:
@@ -56,8 +57,7 @@ def serving(place: Place) -> dict[str, str]:
 @pytest.fixture
 def port() -> int:
     """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
+    return free_port()
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "[::]", "127.0.0.2", "[::1]"])
@@ -96,3 +96,26 @@ def test_a_bridge_is_asked_by_the_settings_that_it_has(make_place: Callable[...,
     place = make_place()
     named = {**serving(place), "EC2BRIDGE_LISTEN": f"127.0.0.1:{urlsplit(place.url).port}"}
     assert health(**named) == (0, "ok\n")
+
+
+def test_all_that_a_process_writes_is_json_where_json_is_asked_for(place: Place, port: int) -> None:
+    words = [sys.executable, "-m", "ec2bridge", "serve", "--log-format", "json"]
+    with subprocess.Popen(
+        [*words, "--listen", f"127.0.0.1:{port}"],
+        env={**os.environ, **serving(place)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        lines = []
+        for line in process.stdout:
+            lines.append(json.loads(line))
+            if "zones: " in lines[-1]["message"]:
+                process.terminate()
+    assert process.returncode == 0
+    assert [line["message"] for line in lines[-2:]] == [
+        "ec2bridge is stopping in 0 seconds, with 0 tasks under way",
+        "ec2bridge has stopped",
+    ]
+    assert {line["level"] for line in lines} == {"INFO"}

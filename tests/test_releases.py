@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from click.testing import CliRunner
 
+from ec2bridge.__main__ import main
 from ec2bridge.ec2 import registry
 from ec2bridge.ec2.releases import NEEDS, needed_by, short
 from ec2bridge.ids import ec2_id
@@ -56,12 +58,16 @@ def test_a_version_is_spoken_of_in_short() -> None:
     ]
 
 
-def copy_snapshot(place: Place, ec2: Any) -> Any:
+def snapshot_of_a_root(place: Place, ec2: Any) -> str:
     Native(place).machine("host")
     volume = ec2.describe_volumes()["Volumes"][0]["VolumeId"]
     snapshot = ec2.create_snapshot(VolumeId=volume)["SnapshotId"]
     place.run(place.sim.settle())
-    request = {"SourceRegion": REGION, "SourceSnapshotId": snapshot}
+    return str(snapshot)
+
+
+def copy_snapshot(place: Place, ec2: Any) -> Any:
+    request = {"SourceRegion": REGION, "SourceSnapshotId": snapshot_of_a_root(place, ec2)}
     return lambda: ec2.copy_snapshot(**request, DestinationAvailabilityZone=f"{REGION}a")
 
 
@@ -76,6 +82,23 @@ def protect(place: Place, ec2: Any) -> Any:
     return lambda: launch(ec2, DisableApiTermination=True)
 
 
+def protect_later(place: Place, ec2: Any) -> Any:
+    [machine] = started(ec2)
+    return lambda: ec2.modify_instance_attribute(
+        InstanceId=machine["InstanceId"], DisableApiTermination={"Value": True}
+    )
+
+
+def lead_to_a_machine(place: Place, ec2: Any) -> Any:
+    vpc = ec2.create_vpc(CidrBlock="10.42.0.0/16")["Vpc"]["VpcId"]
+    [table] = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["RouteTables"]
+    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
+    to = {"RouteTableId": table["RouteTableId"], "DestinationCidrBlock": "0.0.0.0/0"}
+    ec2.create_route(**to, GatewayId=gateway)
+    return lambda: ec2.replace_route(**to, InstanceId="i-0123456789abcdef0")
+
+
 def ask_for_spot(place: Place, ec2: Any) -> Any:
     return lambda: launch(ec2, InstanceMarketOptions={"MarketType": "spot"})
 
@@ -85,16 +108,44 @@ def register_arm(place: Place, ec2: Any) -> Any:
     return lambda: ec2.register_image(Name="arm", ImageLocation=location, Architecture="arm64")
 
 
+def register_arm_snapshot(place: Place, ec2: Any) -> Any:
+    disk = {"DeviceName": "/dev/sda1", "Ebs": {"SnapshotId": snapshot_of_a_root(place, ec2)}}
+    return lambda: ec2.register_image(
+        Name="arm", RootDeviceName="/dev/sda1", BlockDeviceMappings=[disk], Architecture="arm64"
+    )
+
+
 @pytest.mark.parametrize(
     ("release", "prepare", "sentence"),
     [
-        ("4.18", copy_snapshot, "CopySnapshot needs CloudStack 4.19; this is 4.18.2."),
+        (
+            "4.18",
+            copy_snapshot,
+            "A copy of a snapshot in another zone needs CloudStack 4.19; this is 4.18.2.",
+        ),
         ("4.18", make_nat_gateway, "A NAT gateway needs CloudStack 4.19; this is 4.18.2."),
         ("4.19", protect, "The parameter DisableApiTermination needs CloudStack 4.20; this is 4.19.3."),
+        ("4.18", protect_later, "The parameter DisableApiTermination needs CloudStack 4.20; this is 4.18.2."),
+        (
+            "4.18",
+            lead_to_a_machine,
+            "A route to an instance or a network interface needs CloudStack 4.21; this is 4.18.2.",
+        ),
+        (
+            "4.20",
+            lead_to_a_machine,
+            "A route to an instance or a network interface needs CloudStack 4.21; this is 4.20.3.",
+        ),
         (
             "4.19",
             register_arm,
             "The parameter Architecture with the value 'arm64' needs CloudStack 4.20; this is 4.19.3.",
+        ),
+        (
+            "4.20.0.0",
+            register_arm_snapshot,
+            "The parameter Architecture with the value 'arm64' for an image of a snapshot needs CloudStack 4.20.2;"
+            " this is 4.20.",
         ),
         ("4.20", ask_for_spot, "A spot instance needs CloudStack 4.21; this is 4.20.3."),
     ],
@@ -135,10 +186,10 @@ def test_an_interface_has_its_elastic_ip_before_4_19(old: Old) -> None:
     native.do("enableStaticNat", ipaddressid=address["id"], virtualmachineid=machine["id"], networkid=second)
     assert not any("publicip" in nic for nic in native.list("listVirtualMachines")[0]["nic"])
 
-    told = {
-        item["SubnetId"]: item.get("Association", {}).get("PublicIp")
-        for item in ec2.describe_network_interfaces()["NetworkInterfaces"]
-    }
+    found = ec2.describe_network_interfaces()["NetworkInterfaces"]
+    told = {item["SubnetId"]: item.get("Association", {}).get("PublicIp") for item in found}
+    [held] = [item for item in found if "Association" in item]
+    assert held["Association"]["AllocationId"] == ec2_id("eipalloc", address["id"])
 
     assert told.pop(ec2_id("subnet", nic["networkid"])) == address["ipaddress"]
     assert list(told.values()) == [None]
@@ -175,3 +226,21 @@ def test_a_gpu_that_only_an_offerings_details_tell_serves_no_ordinary_type(old: 
     launch(ec2, InstanceType="m5.large")
     [machine] = Native(place).list("listVirtualMachines")
     assert machine["serviceofferingname"] != "gpu-large"
+
+
+def test_check_tells_an_operator_what_the_release_lacks(old: Old) -> None:
+    outputs = {}
+    for release in ("4.18", "4.23"):
+        place = old(release)
+        keys = place.sim.accounts["keylookup"]
+        environment = {
+            "EC2BRIDGE_CLOUDSTACK_URL": place.sim.url,
+            "EC2BRIDGE_SERVICE_API_KEY": keys.api_key,
+            "EC2BRIDGE_SERVICE_SECRET_KEY": keys.secret_key,
+        }
+        done = CliRunner().invoke(main, ["check"], env=environment, catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        outputs[release] = done.output
+    assert "A NAT gateway (4.19)" in outputs["4.18"]
+    assert "the look-up account reads users' keys: getUser and getUserKeys" in outputs["4.18"]
+    assert "refused" not in outputs["4.23"]

@@ -125,7 +125,10 @@ class Source:
             if not java.command:
                 continue
             yield java.command, "command", ""
-            for ancestor in self.line(java.name):
+            line = list(self.line(java.name))
+            if any(ancestor.parent == "BaseAsyncCmd" for ancestor in line):
+                yield java.command, "job", ""
+            for ancestor in line:
                 for name, required in ancestor.parameters.items():
                     yield java.command, "parameter", name.lower()
                     if required:

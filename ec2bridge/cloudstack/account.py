@@ -16,10 +16,14 @@ from ec2bridge.cloudstack.credentials import Credentials
 from ec2bridge.cloudstack.endpoint import CloudStack
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.cloudstack.jobs import POLL
+from ec2bridge.cloudstack.outcomes import learn
 from ec2bridge.cloudstack.pages import Page, distinct, page_of
 from ec2bridge.cloudstack.params import flatten
 
 log = logging.getLogger(__name__)
+
+INTERNAL = 530
+"""Something went wrong inside CloudStack."""
 
 Row = dict[str, Any]
 NO_SUCH_API = "unable to find an api by that name"
@@ -47,10 +51,20 @@ class Account:
             return await self.cloudstack.send(command, flat, self.credentials)
         try:
             answer = await self.cloudstack.send(command, flat, self.credentials)
+        except CloudStackUnavailable as error:
+            answer = await self._learn(command, flat, error)
         finally:
             # Also after a failure: one whose answer was lost may have had its effect.
             await self._changed(command, flat.get("resourcetype"))
         self._saw(command, created(answer))
+        return answer
+
+    async def _learn(self, command: str, flat: Mapping[str, str], error: CloudStackUnavailable) -> Row:
+        """What became of a change whose answer did not come; raises the error where that cannot be seen."""
+        answer = await learn(self.list, command, flat)
+        if answer is None:
+            raise error
+        log.info("%s; it was done", error)
         return answer
 
     async def _changed(self, command: str, kind: str | None) -> None:
@@ -140,8 +154,8 @@ class Account:
         try:
             return await self.call(POLL, jobid=jobid)
         except CloudStackError as error:
-            # A question that CloudStack was too busy for says nothing about the job: it is asked again.
-            if not error.passes:
+            # A question that CloudStack did not answer says nothing about the job: it is asked again.
+            if not (error.passes or isinstance(error, CloudStackUnavailable) or error.errorcode == INTERNAL):
                 raise
             log.info("job %s: %s; asking again", jobid, error)
             return {"jobstatus": 0}
@@ -153,7 +167,10 @@ class Account:
         """
         answer = await self.submit(command, **params)
         if "jobid" in answer:
-            answer = await self.wait(str(answer["jobid"]), timeout)
+            try:
+                answer = await self.wait(str(answer["jobid"]), timeout)
+            except CloudStackUnavailable as error:
+                answer = await self._learn(command, await self._flat(command, params), error)
         objects = [value for value in answer.values() if isinstance(value, dict)]
         return objects[0] if len(objects) == 1 else answer
 

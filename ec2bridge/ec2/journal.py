@@ -30,6 +30,7 @@ Made = dict[str, Any]
 Given = dict[str, Any]
 
 KIND = "journal"
+DOING, UNDOING = "doing", "undoing"
 BEAT = 5.0
 LEASE = 20.0
 """Seconds of silence after which the bearer of a record is taken to have died with its process."""
@@ -68,6 +69,8 @@ class Work:
     ctx: Context
     plan: Plan
     lease: Lease
+    live: Any = None
+    """What the request has in memory beyond what it was given; nothing for who takes a record up."""
     again: bool = False
     """Whether somebody may have done the next step before, unseen."""
 
@@ -78,6 +81,11 @@ class Work:
     @property
     def made(self) -> dict[str, Made]:
         return dict(self.lease.value["made"])
+
+    @property
+    def is_undone(self) -> bool:
+        """Whether it is being taken back: then `find` tells of anything that there is."""
+        return bool(self.lease.value["phase"] == UNDOING)
 
     @property
     def stem(self) -> str:
@@ -120,12 +128,20 @@ def key_of(ctx: Context, name: str, token: str | None) -> str:
     return hashlib.sha256(f"{ctx.owner_id}/{name}/{token or ctx.request_id}".encode()).hexdigest()[:32]
 
 
-async def perform(ctx: Context, name: str, given: Given, token: str | None = None) -> dict[str, Made]:
+async def is_begun(ctx: Context, name: str, token: str) -> bool:
+    """Whether a plan is under way under a token, or has been left there by a bearer that died."""
+    return await ctx.store.entry(ctx.owner_id, KIND, key_of(ctx, name, token)) is not None
+
+
+async def perform(
+    ctx: Context, name: str, given: Given, token: str | None = None, live: Any = None
+) -> dict[str, Made]:
     """Do a plan to its end and return what each step made; raises what refused it, when all is taken back.
 
     It goes on although the client hangs up.
     """
     work = await _begun(ctx, _plans[name], given, key_of(ctx, name, token))
+    work.live = live
     return await asyncio.shield(background.start(ctx.site, _borne(work, _played), f"{name} {work.lease.key}"))
 
 
@@ -134,6 +150,7 @@ async def _begun(ctx: Context, chosen: Plan, given: Given, key: str) -> Work:
         "plan": chosen.name,
         "given": given,
         "made": {},
+        "phase": DOING,
         "began": time.time(),
         "access_key": ctx.credentials.access_key,
     }
@@ -145,6 +162,7 @@ async def _begun(ctx: Context, chosen: Plan, given: Given, key: str) -> Work:
         entry = await ctx.store.entry(ctx.owner_id, KIND, key)
         lease = entry and await leases.take(ctx, KIND, entry, LEASE)
         if lease:
+            await lease.write(phase=DOING)
             return Work(ctx, chosen, lease, again=True)
         if entry is not None:
             await asyncio.sleep(POLL)
@@ -227,6 +245,7 @@ async def _taken_back(work: Work, *, unknown: bool = False) -> None:
 
 
 async def _undone(work: Work) -> None:
+    await work.lease.write(phase=UNDOING)
     steps, made = list(work.plan.steps(work.given)), work.made
     count = next((place for place, step in enumerate(steps) if step.name not in made), len(steps))
     # What was refused may have left something, too, and so may what has no answer.

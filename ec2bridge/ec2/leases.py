@@ -41,17 +41,30 @@ class Lease:
             place = (self.ctx.owner_id, self.kind, self.key)
             self.lost = not await self.ctx.store.replace(*place, value, self.version)
             self._check()
-            self.value, self.version = value, self.version + 1
+            self.value.update(value)
+            self.version += 1
 
     async def end(self) -> None:
         """Remove the record; raises LostError."""
         async with self._lock:
             self._check()
             place = (self.ctx.owner_id, self.kind, self.key)
-            removed = await self.ctx.store.delete(*place, version=self.version)
             self.lost = True
-            if not removed:
+            if not await self.ctx.store.delete(*place, version=self.version):
                 raise LostError(self.key)
+
+    async def leave(self, value: Mapping[str, Any], ttl: float) -> None:
+        """Have another value stand in the record's place, for so many seconds, that nobody bears; raises LostError."""
+        async with self._lock:
+            self._check()
+            place = (self.ctx.owner_id, self.kind, self.key)
+            self.lost = True
+            if not await self.ctx.store.replace(*place, value, self.version, ttl=ttl):
+                raise LostError(self.key)
+
+    def give_way(self) -> None:
+        """Write nothing more."""
+        self.lost = True
 
     async def beat(self, every: float) -> None:
         """Tell every few seconds that the bearer lives, until the lease is lost."""
@@ -70,12 +83,27 @@ class Lease:
             raise LostError(self.key)
 
 
-async def begin(ctx: Context, kind: str, key: str, value: Mapping[str, Any]) -> Lease | None:
+async def begin(ctx: Context, kind: str, key: str, value: dict[str, Any]) -> Lease | None:
     """Return the lease of a record that was not there; None where it is."""
     fresh = {**value, "beat": time.time()}
     return (
         Lease(ctx, kind, key, fresh, 1) if await ctx.store.put_new(ctx.owner_id, kind, key, fresh) else None
     )
+
+
+async def seize(ctx: Context, kind: str, key: str, value: dict[str, Any]) -> Lease:
+    """Return the lease of a record whoever bore it before: they find out at their next write."""
+    while True:
+        if lease := await begin(ctx, kind, key, value):
+            return lease
+        entry = await ctx.store.entry(ctx.owner_id, kind, key)
+        if entry is not None:
+            lease = Lease(ctx, kind, key, value, entry.version)
+            try:
+                await lease.write()
+            except LostError:
+                continue
+            return lease
 
 
 async def take(ctx: Context, kind: str, entry: Entry, length: float) -> Lease | None:

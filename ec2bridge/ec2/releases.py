@@ -26,7 +26,7 @@ class Need:
     """The actions of which it is a part, each with the members of its requests that need it; none for the whole."""
 
 
-COPY = Need("CopySnapshot", "4.19", "copySnapshot", "", {"CopySnapshot": ()})
+COPY = Need("A copy of a snapshot in another zone", "4.19", "copySnapshot", "", {"CopySnapshot": ()})
 NAT_GATEWAY = Need(
     "A NAT gateway",
     "4.19",
@@ -78,6 +78,11 @@ ROUTE = Need(
 )
 
 NEEDS = (COPY, NAT_GATEWAY, PROTECTION, ARM_IMAGE, ARM_SNAPSHOT, LEASE, ROUTE)
+
+
+def missing(version: str) -> list[Need]:
+    """What a release lacks."""
+    return [need for need in NEEDS if _numbers(version) < _numbers(need.since)]
 
 
 def needed_by(action: str) -> tuple[Need, ...]:

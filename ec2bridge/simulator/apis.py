@@ -77,7 +77,7 @@ def find(command: str, version: Version = FULL_VERSION) -> Api | None:
     untold = frozenset(releases.untold(name, version))
     return Api(
         name=name,
-        asynchronous=entry.get("async", False),
+        asynchronous=entry.get("async", False) and releases.is_job(name, version),
         user=entry.get("user", False),
         since=entry.get("since", ""),
         envelope=entry.get("envelope", f"{name.lower()}response"),

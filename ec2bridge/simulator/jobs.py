@@ -52,6 +52,8 @@ class Jobs:
         """Puts an error text as the cloud's release does."""
         self.held: dict[str, asyncio.Event] = {}
         """Commands whose jobs wait, each for its event."""
+        self.fates: dict[str, Callable[[str], Awaitable[None]]] = {}
+        """What a plan of faults has come over single jobs, by id."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._queues: dict[str, asyncio.Lock] = {}
         self._latest: dict[str, str] = {}
@@ -97,6 +99,8 @@ class Jobs:
             await self.pause(weight)
             if call.api.name in self.held:
                 await self.held[call.api.name].wait()
+            if job["id"] in self.fates:
+                await self.fates.pop(job["id"])(call.api.name)
             result = work()
             if inspect.isawaitable(result):
                 result = await result

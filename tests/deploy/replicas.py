@@ -10,7 +10,6 @@ was lost. It needs Debian's postgresql and haproxy, and root to become the datab
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -31,17 +30,13 @@ import yaml
 from botocore.config import Config
 
 from ec2bridge.simulator.seed import demo_key
+from tests.sockets import free_port
 
 ROOT = Path(__file__).parent.parent.parent
 COMPOSE = ROOT / "deploy/compose"
 REGION = "us-east-1"
 CLIENTS = 6
 ROUNDS = 12
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 @dataclass

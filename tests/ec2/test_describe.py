@@ -28,7 +28,9 @@ def with_lists_of_ids() -> list[tuple[str, str]]:
 def _lists(entry: Action) -> list[str]:
     ends = ("Ids", "Names", "PublicIps", "InstanceTypes")
     left = {"OwnerIds", "RestorableByUserIds"}  # accounts, which are no objects of their own
-    return [name for name in entry.honours if name.endswith(ends) and "." not in name and name not in left]
+    return [
+        name for name in sorted(entry.honours) if name.endswith(ends) and "." not in name and name not in left
+    ]
 
 
 @pytest.mark.parametrize(("name", "member"), with_lists_of_ids())

@@ -80,6 +80,16 @@ def test_the_look_up_of_a_key() -> None:
     assert "secretkey" not in ask(Cloud(version="4.23"), "getUserKeys", "keylookup", id=admin)["userkeys"]
 
 
+async def test_keys_are_made_at_once_before_4_23_and_in_a_job_since() -> None:
+    for release in ("4.22", "4.23"):
+        cloud = Cloud(version=release, job_time=0.01)
+        user = ask(cloud, "listUsers")["user"][0]["id"]
+        answer = ask(cloud, "registerUserKeys", id=user)
+        keys = answer if "userkeys" in answer else (await settled(cloud, answer))["jobresult"]
+        assert ("jobid" in answer, "secretkey" in keys["userkeys"]) == (release == "4.23", True)
+        await cloud.close()
+
+
 async def test_a_copied_snapshot_shows_its_zones_to_who_asks_from_4_19_on() -> None:
     shown = {}
     for release in ("4.18", "4.19", "4.23"):

@@ -4,7 +4,7 @@ Clients name rules by permissions that nest ranges and groups, by flat members o
 come down to `Rule`; everything is checked before CloudStack is asked to change anything.
 """
 
-from ec2bridge.ec2 import filters
+from ec2bridge.ec2 import filters, journal
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.describe import Ids, Item, describe
 from ec2bridge.ec2.filters import TAGS
@@ -82,7 +82,9 @@ async def _authorize(ctx: Context, request: Request, *, egress: bool) -> Answer:
     rules = requested(ctx, known, group, request, egress)
     if not rules:
         raise Ec2Error("MissingParameter", "The request must contain the parameter ipPermissions")
-    rule_jobs.check_new(known, group, rules)
+    # Those that this very request has left, sent before, are taken for its own.
+    if not await journal.is_begun(ctx, rule_jobs.PLAN, rule_jobs.place_of(group, rules)):
+        rule_jobs.check_new(known, group, rules)
     made = await rule_jobs.authorize(ctx, known, group, rules, tags)
     shown = [rule_item(ctx, known, group, rule, resource_tags.as_list(tags)) for rule in made]
     return {"Return": True, "SecurityGroupRules": shown}

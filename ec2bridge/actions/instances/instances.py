@@ -10,12 +10,14 @@ from typing import Any
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.describe import Ids, Item, describe
 from ec2bridge.ids import KINDS
+from ec2bridge.resources.addresses import elastic_ips
 from ec2bridge.resources.instances.cache import instances, reservation
 from ec2bridge.resources.instances.facts import gather_facts
-from ec2bridge.resources.instances.filters import FILTERS
+from ec2bridge.resources.instances.filters import ASSOCIATIONS, FILTERS
 from ec2bridge.resources.launches import completion
 from ec2bridge.resources.machines.lookup import survey
-from ec2bridge.resources.termination import process as termination
+
+Row = dict[str, Any]
 
 
 def reservations(items: Iterable[Item]) -> dict[str, Any]:
@@ -48,9 +50,22 @@ def _reservation(together: list[Item]) -> Item:
 async def describe_instances(ctx: Context, request: dict[str, Any]) -> list[Item]:
     """Return the caller's instances, those terminated within the last hour among them."""
     rows, known, volumes = await survey(ctx, _named(request))
-    completion.take_up(ctx, known)
-    termination.take_up(ctx, known)
-    return instances(ctx, await gather_facts(ctx, rows, known, volumes), rows)
+    await completion.take_up(ctx, known)
+    found = instances(ctx, await gather_facts(ctx, rows, known, volumes), rows)
+    return await _with_associations(ctx, found, rows) if _asks_for_associations(request) else found
+
+
+def _asks_for_associations(request: dict[str, Any]) -> bool:
+    return any(FILTERS.get(entry.get("Name")) == ASSOCIATIONS for entry in request.get("Filters") or ())
+
+
+async def _with_associations(ctx: Context, found: list[Item], rows: list[Row]) -> list[Item]:
+    """Return the instances with what the filters on associations look at, which costs a listing of its own."""
+    ids = await elastic_ips.associations(ctx, rows)
+    return [
+        {**item, ASSOCIATIONS: [ids[uuid] for uuid in item.get("_AddressUuids", ()) if uuid in ids]}
+        for item in found
+    ]
 
 
 def _named(request: dict[str, Any]) -> list[str] | None:

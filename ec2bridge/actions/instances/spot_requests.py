@@ -55,6 +55,7 @@ _STATUS = {
                 "SecurityGroups",
                 "SubnetId",
                 "UserData",
+                "Monitoring.Enabled",
                 "BlockDeviceMappings",
                 "NetworkInterfaces",
                 "EbsOptimized",
@@ -68,7 +69,6 @@ _STATUS = {
     },
     defaults={
         "Type": ("one-time",),
-        f"{_SPEC}.Monitoring.Enabled": (False,),
         f"{_SPEC}.Placement.Tenancy": ("default",),
     },
     native=("deployVirtualMachine", "listVirtualMachines", "listTemplates", "listNetworks"),

@@ -7,7 +7,6 @@ not, the look-up account expunges; where neither may, the machine is stopped and
 destroyed. It shows as shutting-down until all of that is done, and as terminated for an hour after.
 """
 
-import logging
 from typing import Any
 
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
@@ -19,8 +18,6 @@ from ec2bridge.resources.machines.lookup import Machine, machines, volumes_of
 from ec2bridge.resources.machines.records import ENDED, ENDING, Record, carry_on, supersede
 from ec2bridge.resources.machines.states import moving, state_item
 from ec2bridge.resources.termination.process import destroy, end, ending
-
-log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 
@@ -74,8 +71,8 @@ async def _begin(ctx: Context, machine: Machine, volumes: list[Row]) -> None:
         try:
             data["job"], data["destroying"] = (await destroy(ctx, machine.uuid, data))["jobid"], True
         except CloudStackUnavailable:
-            # Whether it is on its way is not known: the record stays, and the work behind it finds out.
-            log.warning("machine %s: no answer to its destruction", machine.uuid)
+            # Whether it goes already or not yet: the record sees to its end.
+            record.again = True
         except CloudStackError:
             await record.close()
             raise

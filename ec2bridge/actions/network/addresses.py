@@ -5,7 +5,6 @@ the network or VPC. So an address is acquired for the account's default network 
 zone, and moves when it is associated elsewhere (`elastic_ips.move`). NetworkBorderGroup chooses the zone.
 """
 
-import asyncio
 from typing import Any
 
 from ec2bridge.cloudstack.errors import CloudStackError
@@ -15,9 +14,8 @@ from ec2bridge.ec2.filters import TAGS
 from ec2bridge.ec2.registry import action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS
-from ec2bridge.resources.addresses import elastic_ips, nat_gateways, nat_items
+from ec2bridge.resources.addresses import acquisition, elastic_ips, nat_gateways, nat_items
 from ec2bridge.resources.addresses.elastic_ips import Row, Target
-from ec2bridge.resources.addresses.listing import acquire
 from ec2bridge.resources.enforcement import firewall
 from ec2bridge.resources.places.networks import default_network, has_static_nat, networks, vpc_rows
 from ec2bridge.resources.places.zones import Zone, resolve_zone, zones
@@ -40,21 +38,16 @@ async def allocate_address(ctx: Context, request: dict[str, Any]) -> dict[str, A
     zone, named = await _zone(ctx, request.get("NetworkBorderGroup"))
     place = await _place(ctx, zone)
     wanted = request.get("Address")
+    if named:
+        tags[resource_tags.RESERVED + elastic_ips.BORDER_MARK] = zone.name
     try:
         await source_nat.ensure(ctx, place)
-        row = await acquire(ctx, wanted, place)
+        row = await acquisition.allocate(ctx, wanted, place, tags)
     except CloudStackError as error:
         if error.errorcode == 533 and wanted:
             raise Ec2Error(
                 "InvalidAddress.NotFound", f"Address '{wanted}' is not free in {zone.name}."
             ) from error
-        raise
-    if named:
-        tags[resource_tags.RESERVED + elastic_ips.BORDER_MARK] = zone.name
-    try:
-        await resource_tags.attach(ctx, "allocation", row["id"], tags)
-    except BaseException:
-        await asyncio.shield(ctx.account.job("disassociateIpAddress", id=row["id"]))
         raise
     return {
         "PublicIp": row["ipaddress"],
@@ -120,7 +113,7 @@ async def associate_address(ctx: Context, request: dict[str, Any]) -> dict[str, 
     if not target.is_served_by(row):
         await _check_free(ctx, request, row)
         await elastic_ips.check_move(ctx, row, target.network)
-        await _map(ctx, rows, row, target)
+        row = await _map(ctx, rows, row, target)
     return {"AssociationId": elastic_ips.association_id(row)}
 
 
@@ -135,7 +128,7 @@ async def _check_free(ctx: Context, request: dict[str, Any], row: Row) -> None:
         )
 
 
-async def _map(ctx: Context, rows: list[Row], row: Row, target: Target) -> None:
+async def _map(ctx: Context, rows: list[Row], row: Row, target: Target) -> Row:
     if row.get("isstaticnat"):
         await ctx.account.job("disableStaticNat", ipaddressid=row["id"])
     for other in rows:
@@ -143,6 +136,7 @@ async def _map(ctx: Context, rows: list[Row], row: Row, target: Target) -> None:
             await _make_way(ctx, other)
     if not elastic_ips.serves(row, target.network):
         await elastic_ips.move(ctx, row, target.network)
+    row = await elastic_ips.begin_association(ctx, row)
     await ctx.account.call(
         "enableStaticNat",
         ipaddressid=row["id"],
@@ -151,6 +145,7 @@ async def _map(ctx: Context, rows: list[Row], row: Row, target: Target) -> None:
         vmguestip=target.address if target.address != target.nic.get("ipaddress") else None,
     )
     await firewall.settle(ctx, machines=[target.machine["id"]])
+    return elastic_ips.associated(row, target)
 
 
 async def _make_way(ctx: Context, other: Row) -> None:
@@ -171,7 +166,7 @@ async def disassociate_address(ctx: Context, request: dict[str, Any]) -> None:
     ident, address = request.get("AssociationId"), request.get("PublicIp")
     if ident:
         mapped = [row for row in rows if row.get("isstaticnat") or await nat_gateways.holder(ctx, row)]
-        row = elastic_ips.by_id(mapped, "address-association", ident)
+        row = elastic_ips.by_id(mapped, elastic_ips.ASSOCIATION, ident)
     elif address:
         row = elastic_ips.by_address(rows, address)
     else:
@@ -190,12 +185,16 @@ async def disassociate_address(ctx: Context, request: dict[str, Any]) -> None:
 @action(
     "ReleaseAddress",
     honours=("AllocationId", "PublicIp", "NetworkBorderGroup"),
-    native=("disassociateIpAddress", "listPublicIpAddresses"),
+    native=("disassociateIpAddress", "disableStaticNat", "listPublicIpAddresses"),
 )
 async def release_address(ctx: Context, request: dict[str, Any]) -> None:
-    """Give an Elastic IP back to the cloud."""
+    """Give an Elastic IP back to the cloud; in the default VPC it may be associated."""
     row = elastic_ips.find(await elastic_ips.held(ctx), request)
-    if row.get("isstaticnat"):
+    if request.get("PublicIp"):
+        # Every address here is one of a VPC's, which AWS releases by its allocation alone.
+        sentence = "You must specify an allocation id when releasing a VPC elastic IP address"
+        raise Ec2Error("InvalidParameterValue", sentence)
+    if row.get("isstaticnat") and row.get("vpcid"):
         raise Ec2Error(
             "InvalidIPAddress.InUse",
             f"The address '{row['ipaddress']}' is associated with an instance: disassociate it first.",
@@ -204,6 +203,9 @@ async def release_address(ctx: Context, request: dict[str, Any]) -> None:
     if gateway:
         sentence = f"The address '{row['ipaddress']}' is that of {gateway.id}: delete the NAT gateway first."
         raise Ec2Error("InvalidIPAddress.InUse", sentence)
+    if row.get("isstaticnat"):
+        # AWS: in the default VPC, an address that is released is disassociated by that.
+        await ctx.account.job("disableStaticNat", ipaddressid=row["id"])
     try:
         await ctx.account.job("disassociateIpAddress", id=row["id"])
     except CloudStackError as error:

@@ -4,6 +4,7 @@ A subnet with machines has a list made of its ACL's entries and their groups' ru
 """
 
 from contextlib import suppress
+from typing import Any
 
 from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2.context import Context
@@ -41,15 +42,30 @@ async def create_network_acl_entry(ctx: Context, request: Request) -> None:
 @action(
     "ReplaceNetworkAclEntry",
     honours=(*_WHERE, *_WHAT),
-    native=("createNetworkACL", "deleteNetworkACL", "createNetworkACLList"),
+    native=("createNetworkACL", "deleteNetworkACL", "createNetworkACLList", "updateNetworkACLItem"),
 )
 async def replace_network_acl_entry(ctx: Context, request: Request) -> None:
     """Put another entry in the place of one."""
     acl, number, egress = await _place(ctx, request)
     params = acl_lists.rule_params(request)
-    await _remove(ctx, acl, number, egress)
-    await _create(ctx, acl, number, egress, params)
+    found = [rule for rule in acl.rules if rule["id"] in _rules(acl, number, egress)]
+    if len(found) == 1 and _is_like(found[0], params):
+        # In one call, so that no moment is without the entry, and no refusal leaves none.
+        await ctx.account.job("updateNetworkACLItem", id=found[0]["id"], **params)
+    else:
+        await _remove(ctx, acl, number, egress)
+        await _create(ctx, acl, number, egress, params)
     await _settle(ctx, acl)
+
+
+_PORTS = ("startport", "endport", "icmptype", "icmpcode")
+
+
+def _is_like(rule: dict[str, Any], params: Request) -> bool:
+    """Whether a rule can become another in place: CloudStack keeps what a change does not name."""
+    if str(rule.get("protocol", "")).lower() != str(params.get("protocol", "")).lower():
+        return False
+    return all((rule.get(name) is None) == (params.get(name) is None) for name in _PORTS)
 
 
 @action("DeleteNetworkAclEntry", honours=_WHERE, native=("deleteNetworkACL", "createNetworkACLList"))

@@ -45,7 +45,7 @@ async def attach_network_interface(ctx: Context, request: dict[str, Any]) -> dic
     except BaseException:
         await network_interfaces.release(ctx, record)
         raise
-    return {"AttachmentId": ec2_id("eni-attach", record["id"]), "NetworkCardIndex": 0}
+    return {"AttachmentId": ec2_id("eni-attach", record["attachment"]), "NetworkCardIndex": 0}
 
 
 async def _check(ctx: Context, record: Record, found: Machine, network: Row, index: int | None) -> int:

@@ -19,7 +19,7 @@ from ec2bridge.resources.network_acls.lists import MADE_DEFAULT
 from ec2bridge.resources.places import pending_deletion
 from ec2bridge.resources.places.networks import networks, resolve_vpc
 from ec2bridge.resources.tags import resource_tags
-from ec2bridge.resources.vpcs import route_tables
+from ec2bridge.resources.vpcs import creation, route_tables
 from ec2bridge.resources.vpcs.items import ATTRIBUTES, attribute_value, vpc_item
 from ec2bridge.resources.vpcs.offerings import vpc_offering, vpc_zone
 from ec2bridge.resources.vpcs.ranges import cidr_block
@@ -41,20 +41,14 @@ async def create_vpc(ctx: Context, request: Request) -> Answer:
     zone = await vpc_zone(ctx, tags)
     offering = await vpc_offering(ctx, zone)
     name = tags.get("Name") or "vpc"
-    row = await ctx.account.job(
-        "createVPC",
-        name=name,
-        displaytext=name,
-        cidr=str(block),
-        zoneid=zone.uuid,
-        vpcofferingid=offering,
-        start=False,
-    )
-    try:
-        await resource_tags.attach(ctx, "vpc", row["id"], tags)
-    except BaseException:
-        await ctx.account.job("deleteVPC", id=row["id"])
-        raise
+    params = {
+        "name": name,
+        "cidr": str(block),
+        "zoneid": zone.uuid,
+        "vpcofferingid": offering,
+        "start": False,
+    }
+    row = await creation.make(ctx, {"params": params, "tags": tags})
     item = vpc_item(ctx, row, resource_tags.as_list(tags))
     return {"Vpc": {**item, "State": "pending"}}
 

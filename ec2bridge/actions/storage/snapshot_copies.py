@@ -13,6 +13,7 @@ from ec2bridge.ec2.values import native_time
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id, own_uuid
 from ec2bridge.resources.places.zones import require_region, resolve_zone
+from ec2bridge.resources.snapshots import creation
 from ec2bridge.resources.snapshots import empty as empty_snapshots
 from ec2bridge.resources.snapshots.lookup import describe_with, require_completed, resolve_snapshot
 from ec2bridge.resources.tags import resource_tags
@@ -32,7 +33,7 @@ Row = dict[str, Any]
     native=("copySnapshot", "listSnapshots", "listZones"),
 )
 async def copy_snapshot(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Begin to copy a snapshot to another zone; it keeps its id there."""
+    """Copy a snapshot to another zone; it keeps its id there."""
     tags = resource_tags.specified(request, "snapshot")
     require_region(ctx, request.get("SourceRegion"))
     row = await resolve_snapshot(ctx, request.get("SourceSnapshotId"))
@@ -52,9 +53,7 @@ async def copy_snapshot(ctx: Context, request: dict[str, Any]) -> dict[str, Any]
         )
     require_completed(row)
     await releases.require(ctx, releases.COPY)
-    await ctx.account.submit("copySnapshot", id=row["id"], destzoneids=[zone.uuid])
-    if tags:
-        await resource_tags.assign(ctx, "snapshot", {row["id"]: resource_tags.native(row)}, tags)
+    await creation.copy(ctx, row, zone.uuid, tags)
     return {"SnapshotId": ec2_id("snap", row["id"]), "Tags": resource_tags.as_list(tags)}
 
 

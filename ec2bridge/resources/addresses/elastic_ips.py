@@ -13,23 +13,27 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2.context import Context, owner_of
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id, is_uuid
-from ec2bridge.resources.addresses.listing import acquire, addresses
+from ec2bridge.resources.addresses import acquisition
+from ec2bridge.resources.addresses.listing import addresses
 from ec2bridge.resources.interfaces import network_interfaces
 from ec2bridge.resources.machines import lookup as machine_lookup
 from ec2bridge.resources.machines.states import LAUNCH_MARK
 from ec2bridge.resources.places.networks import has_static_nat, networks
 from ec2bridge.resources.places.zones import resolve_zone
-from ec2bridge.resources.tags import resource_tags, tagging
+from ec2bridge.resources.tags import resource_tags
 from ec2bridge.resources.vpcs import source_nat
 
 Row = dict[str, Any]
 Item = dict[str, Any]
 
+ASSOCIATION = "address-association"
+"""The kind (of ids.KINDS) of what maps an address."""
 BORDER_MARK = "network-border-group"
 """Reserved tag on an address that was allocated in a named zone; without it the border group is the region."""
 
@@ -38,6 +42,8 @@ _UUID = r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
 _NAT = re.compile(rf"({_UUID}) ({_UUID}) ([0-9]{{1,11}}(?:\.[0-9]+)?) ({_UUID})")
 NAT_MARK = "nat-gateway"
 """Reserved tag on an address that is a NAT gateway's, or is becoming one's: see `nat_gateways`."""
+ASSOCIATION_MARK = "association"
+"""Reserved tag on an address, written anew at each association: what its association's id is made of."""
 OWN_MARK = "own-source-nat"
 """Reserved tag, with the VPC's uuid, on the address that is its way out while it has no NAT gateway."""
 
@@ -80,8 +86,28 @@ def allocation_id(row: Row) -> str:
 
 
 def association_id(row: Row) -> str:
-    """Return the id of an address's association: there is at most one, so it has the address's digits."""
-    return ec2_id("eipassoc", row["id"])
+    """Return the id of an address's association: another one each time, so that an old id ends nothing new."""
+    marks = resource_tags.hidden(row)
+    told = next((marks[name] for name in (NAT_MARK, ASSOCIATION_MARK, LAUNCH_MARK) if name in marks), None)
+    if told is None:
+        # Associated before there was the tag, or in CloudStack: Terraform's states hold the address's digits.
+        return ec2_id("eipassoc", row["id"])
+    return ec2_id("eipassoc", "/".join([row["id"], told, *_mapped_to(row)]))
+
+
+def _mapped_to(row: Row) -> list[str]:
+    """What else may change without EC2: static NAT can be turned to another machine in CloudStack."""
+    if not row.get("isstaticnat"):
+        return []
+    return [str(row.get(name)) for name in ("virtualmachineid", "vmipaddress")]
+
+
+async def associations(ctx: Context, machines: Iterable[Row]) -> dict[str, str]:
+    """Return uuid → association's id of the addresses that machines have; asked for only if they have any."""
+    holders = [holder for row in machines for holder in (row, *(row.get("nic") or ()))]
+    if not any(holder.get("publicipid") for holder in holders):
+        return {}
+    return {row["id"]: association_id(row) for row in await held(ctx)}
 
 
 def find(rows: Iterable[Row], request: dict[str, Any]) -> Row:
@@ -121,7 +147,8 @@ def by_id(rows: Iterable[Row], kind: str, ident: str) -> Row:
     known = KINDS[kind]
     if not is_uuid(ident) and not known.is_id(ident):
         raise known.refused(ident)
-    found = next((row for row in rows if ident in (row["id"], ec2_id(known.prefix, row["id"]))), None)
+    id_of = association_id if kind == ASSOCIATION else allocation_id
+    found = next((row for row in rows if ident in (row["id"], id_of(row))), None)
     if found is None:
         raise known.missing(ident)
     return found
@@ -292,13 +319,26 @@ async def check_rules(ctx: Context, row: Row) -> None:
         )
 
 
+async def begin_association(ctx: Context, row: Row) -> Row:
+    """Give an address what makes the id of its next association, and return its row with that."""
+    marks = {ASSOCIATION_MARK: uuid4().hex}
+    await resource_tags.mark(ctx, "allocation", row, marks)
+    now = resource_tags.native(row) | {resource_tags.RESERVED + name: mark for name, mark in marks.items()}
+    return {**row, "tags": [{"key": key, "value": value} for key, value in now.items()]}
+
+
+def associated(row: Row, target: Target) -> Row:
+    """Return the row of an address as it is once it is mapped."""
+    mapped = {"virtualmachineid": target.machine["id"], "vmipaddress": target.address}
+    return {**row, "isstaticnat": True, **mapped}
+
+
 async def move(ctx: Context, row: Row, network: Row) -> None:
     """Have an address serve another network of its zone: given back, and acquired there under the same number."""
     tags = {**resource_tags.native(row), **(await resource_tags.stored(ctx, "allocation")).get(row["id"], {})}
     await source_nat.ensure(ctx, scope(network))
-    await ctx.account.job("disassociateIpAddress", id=row["id"])
     try:
-        made = await acquire(ctx, row["ipaddress"], scope(network))
+        await acquisition.move(ctx, row, scope(network), tags)
     except CloudStackError as error:
         if error.errorcode != 533:
             raise
@@ -307,4 +347,3 @@ async def move(ctx: Context, row: Row, network: Row) -> None:
             f"The address {row['ipaddress']} had to move to another subnet, and another account acquired it"
             " meanwhile.",
         ) from error
-    await tagging.assign(ctx, "allocation", {made["id"]: {}}, tags)

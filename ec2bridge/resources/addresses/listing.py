@@ -7,15 +7,16 @@ of what stands on an address only that is believed which the caller's own listin
 comes with tags is given back, which takes them off, and acquired again.
 """
 
+import asyncio
 import logging
-import time
+from collections.abc import Mapping
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
+from ec2bridge.ec2 import journal, leases
 from ec2bridge.ec2.context import Context
-from ec2bridge.ec2.unknown import found_out, surely
+from ec2bridge.resources.machines import records as machine_records
 from ec2bridge.resources.tags import resource_tags, tagging
 
 log = logging.getLogger(__name__)
@@ -23,11 +24,9 @@ log = logging.getLogger(__name__)
 Row = dict[str, Any]
 
 KIND, NATIVE = "allocation", "PublicIpAddress"
-CLAIM, CLAIMED = "address-claim", 600.0
-"""The store's kind for addresses that were acquired a short while ago, and how many seconds that is."""
-MARGIN = 2.0
-"""Seconds by which CloudStack's clock, which counts whole ones, may be behind what was learnt of it."""
 _NOT_FREE = 533
+RIVALS_PAUSE, RIVALS_LOOKS = 0.5, 60
+"""Seconds between looks whether others of the account still acquire addresses, and how often it is looked."""
 
 
 async def addresses(ctx: Context, **params: Any) -> list[Row]:
@@ -49,70 +48,65 @@ def _believed(row: Row, own: set[tuple[str, str, str]]) -> Row:
 
 async def acquire(ctx: Context, number: str | None, place: dict[str, str]) -> Row:
     """Acquire a public address for a network or VPC, a certain one if its number is given; it comes without tags."""
-    row = await _acquired(ctx, number, place)
+    row: Row = await ctx.account.job("associateIpAddress", ipaddress=number, **place)
     if row.get("tags"):
         log.info("the address %s still has tags of an earlier life; it is acquired anew", row["ipaddress"])
         await ctx.account.job("disassociateIpAddress", id=row["id"])
         try:
-            row = await _acquired(ctx, row["ipaddress"], place)
+            row = await ctx.account.job("associateIpAddress", ipaddress=row["ipaddress"], **place)
         except CloudStackError as error:
             if error.errorcode != _NOT_FREE or number:
                 raise
-            row = await _acquired(ctx, None, place)
+            row = await ctx.account.job("associateIpAddress", **place)
     # What CloudStack cannot hold lies in the store, where nobody hears of an address that was released natively.
     await tagging.forget(ctx, KIND, row["id"])
     return row
 
 
-async def _acquired(ctx: Context, number: str | None, place: dict[str, str]) -> Row:
-    answer = await associate(ctx, number, place)
-    if answer.get("jobid"):
-        await ctx.account.wait(str(answer["jobid"]))
-    rows: list[Row] = await ctx.account.list("listPublicIpAddresses", id=answer["id"])
-    return rows[0]
+async def strays(ctx: Context, own: str, place: dict[str, str], since: float) -> list[Row]:
+    """Return the addresses that were acquired for a place `since`, and that neither a tag nor a record tells of.
 
-
-async def associate(ctx: Context, number: str | None, place: dict[str, str]) -> Row:
-    """Have CloudStack begin to acquire an address; its uuid as `id`, and the job if it is known.
-
-    An address has no name by which it could be found again when the answer is lost. So whoever gets one claims it in
-    the store, and whoever lost an answer takes one that is new, bare and unclaimed: if two meet, each has one.
+    They are those whose answer was lost, or whose request died before it wrote them down. `own` is the key of the
+    journal's record that looks for its own. What others of the account acquire at the same time is not told apart from
+    them before it is written down: they are waited for, and CloudStackUnavailable is raised if that takes too long.
     """
-    began = time.time()
-    look = partial(_unclaimed, ctx, number, place, began)
-    answer: Row = await surely(
-        lambda: ctx.account.submit("associateIpAddress", ipaddress=number, **place), look
+    for _ in range(RIVALS_LOOKS):
+        # First the addresses: of each there is a record that is older.
+        rows = await addresses(ctx, **_listed(place))
+        records = [entry for entry in await ctx.store.list(ctx.owner_id, journal.KIND) if entry.key != own]
+        if not any(_is_acquiring(entry.value) for entry in records):
+            told = {made.get("id") for entry in records for made in entry.value["made"].values()}
+            told |= {data.get("address") for data in (await machine_records.records(ctx)).values()}
+            # CloudStack's clock, to the second.
+            earliest = since + ctx.site.cloud.clock_offset - 1
+            return [row for row in rows if row["id"] not in told and _is_bare(row, earliest)]
+        await asyncio.sleep(RIVALS_PAUSE)
+    raise CloudStackUnavailable("listPublicIpAddresses", "Other requests of the account acquire addresses")
+
+
+def _listed(place: dict[str, str]) -> dict[str, str]:
+    return {"vpcid": place["vpcid"]} if "vpcid" in place else {"associatednetworkid": place["networkid"]}
+
+
+def _is_acquiring(record: Mapping[str, Any]) -> bool:
+    acquires = bool(record["given"].get("acquires")) and not record["made"].get("address")
+    return acquires and record["phase"] == journal.DOING and not leases.is_free(record, journal.LEASE)
+
+
+def _is_bare(row: Row, earliest: float) -> bool:
+    used = any(
+        row.get(flag) for flag in ("issourcenat", "isstaticnat", "issystem", "virtualmachineid", "tags")
     )
-    if "claimed" in answer or await _claim(ctx, answer["id"], began):
-        return answer
-    other = await found_out(look)
-    if other is None:
-        raise CloudStackUnavailable("associateIpAddress", "Another request has the address that was acquired")
-    return other
+    allocated = row.get("allocated")
+    return not used and (not allocated or datetime.fromisoformat(allocated).timestamp() >= earliest)
 
 
-async def _unclaimed(ctx: Context, number: str | None, place: dict[str, str], began: float) -> Row | None:
-    """Claim and return an address that was acquired for the place since then, and that nobody uses or knows of."""
-    rows: list[Row] = await ctx.account.list("listPublicIpAddresses", **_where(place))
-    since = began + ctx.site.cloud.clock_offset - MARGIN
-    for row in rows:
-        new = datetime.fromisoformat(row["allocated"]).timestamp() >= since
-        bare = not (row.get("issourcenat") or row.get("isstaticnat"))
-        if new and bare and number in (None, row["ipaddress"]) and await _claim(ctx, row["id"], began):
-            return {"id": row["id"], "claimed": True}
-    return None
-
-
-def _where(place: dict[str, str]) -> dict[str, str]:
-    return {"associatednetworkid" if name == "networkid" else name: uuid for name, uuid in place.items()}
-
-
-async def _claim(ctx: Context, uuid: str, began: float) -> bool:
-    """Have an address be this request's; False if another one has it that was not over when this one began."""
-    place, now = (ctx.owner_id, CLAIM, uuid), time.time()
-    if await ctx.store.put_new(*place, now, ttl=CLAIMED):
-        return True
-    known = await ctx.store.entry(*place)
-    # Claimed before this request asked, and given out since: that was an earlier life of the address.
-    over = known is not None and known.value < began
-    return over and bool(await ctx.store.replace(*place, now, known.version, ttl=CLAIMED))
+async def release(ctx: Context, uuid: str) -> None:
+    """Give an address back that a request has acquired and gives up; one that is gone is as good."""
+    try:
+        await ctx.account.job("disassociateIpAddress", id=uuid)
+    except CloudStackUnavailable:
+        raise
+    except CloudStackError:
+        if any(row["id"] == uuid for row in await ctx.account.list("listPublicIpAddresses")):
+            raise

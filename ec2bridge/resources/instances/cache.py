@@ -41,8 +41,7 @@ class Memory:
 def instances(ctx: Context, facts: Facts, rows: list[Row]) -> list[Item]:
     """Translate machines; `_Public` is what clients see of an item, `_Alone` its reservation if it has no other."""
     memory = _memory(ctx)
-    seen_by_all = (facts.zones, facts.types, facts.vpcs, facts.groups)
-    grounds = (*seen_by_all, facts.addresses, dict(facts.architectures))
+    grounds = (facts.zones, facts.types, facts.vpcs, facts.groups, dict(facts.architectures))
     if memory.grounds != grounds:
         memory.grounds, memory.seen, memory.whole = grounds, {}, None
     settled = not facts.records and not facts.moving

@@ -37,8 +37,6 @@ class Facts:
     stops: Mapping[str, dict[str, str]]
     interfaces: Mapping[str, dict[str, Any]]
     """CloudStack's uuid of a NIC → the record of its interface, of those that have one."""
-    addresses: Mapping[tuple[Any, ...], Row]
-    """Machine, network and private address → the Elastic IP, where NICs' own rows do not tell (before 4.19)."""
     owners: dict[tuple[Any, ...], str]
 
 
@@ -62,26 +60,8 @@ async def gather_facts(
         moving=moving(ctx),
         stops={entry.key: entry.value for entry in await ctx.store.list(ctx.owner_id, STOP_KIND)},
         interfaces=network_interfaces.by_nic(await network_interfaces.records(ctx)),
-        addresses=await _untold_addresses(ctx, rows),
         owners={},
     )
-
-
-async def _untold_addresses(ctx: Context, rows: list[Row]) -> Mapping[tuple[Any, ...], Row]:
-    untold = any(
-        row.get("publicip") and not any(nic.get("publicip") for nic in row.get("nic", ())) for row in rows
-    )
-    if not untold:
-        return {}
-    mapped = await ctx.account.list("listPublicIpAddresses", isstaticnat=True)
-    return {
-        (row["virtualmachineid"], row.get("associatednetworkid"), row.get("vmipaddress")): {
-            "publicip": row["ipaddress"],
-            "publicipid": row["id"],
-        }
-        for row in mapped
-        if row.get("virtualmachineid")
-    }
 
 
 async def _architectures(ctx: Context, templates: set[str | None]) -> Mapping[str, str | None]:

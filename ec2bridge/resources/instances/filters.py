@@ -3,7 +3,6 @@
 Filters on data that CloudStack lacks are None: they are known, and match nothing.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from ec2bridge.ec2.filters import TAGS, Filters
@@ -15,12 +14,14 @@ _NIC = "NetworkInterfaces"
 _BLOCK = "BlockDeviceMappings"
 
 
-def _of_addresses(prefix: str) -> Callable[[dict[str, Any]], list[str]]:
-    """The ids that a machine's public addresses give, as allocations or as associations."""
-    return lambda item: [ec2_id(prefix, uuid) for uuid in item.get("_AddressUuids", ())]
+def _allocations(item: dict[str, Any]) -> list[str]:
+    """The ids of a machine's public addresses."""
+    return [ec2_id("eipalloc", uuid) for uuid in item.get("_AddressUuids", ())]
 
 
-_ALLOCATION, _ASSOCIATION = _of_addresses("eipalloc"), _of_addresses("eipassoc")
+ASSOCIATIONS = "_Associations"
+"""The member with the ids of a machine's associations, which only their filters look at."""
+_ALLOCATION, _ASSOCIATION = _allocations, ASSOCIATIONS
 
 FILTERS: Filters = {
     **TAGS,

@@ -7,7 +7,7 @@ from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.describe import Item
 from ec2bridge.ec2.values import known
 from ec2bridge.ids import ec2_id
-from ec2bridge.resources.addresses import nat_items
+from ec2bridge.resources.addresses import elastic_ips, nat_items
 from ec2bridge.resources.groups import security_groups
 from ec2bridge.resources.instances import facts as instance_facts
 from ec2bridge.resources.instances import translation
@@ -31,7 +31,10 @@ async def every(ctx: Context) -> list[Item]:
     rows = [row for row in rows if machine_lookup.state_of(row) != "terminated"]
     facts = await instance_facts.gather_facts(ctx, rows, {})
     held = network_interfaces.by_nic(records)
-    found = [item for row in rows for item in interfaces(row, translation.instance(facts, row), held)]
+    addresses = await elastic_ips.associations(ctx, rows)
+    found = [
+        item for row in rows for item in interfaces(row, translation.instance(facts, row), held, addresses)
+    ]
     found += await free_items(ctx, [record for record in records.values() if not record["nic"]])
     found += await nat_items.interfaces(ctx)
     tags = await resource_tags.stored(ctx, network_interfaces.KIND)
@@ -83,16 +86,25 @@ def _free_item(
     return {**item, "_Zone": zone, "_Uuid": record["id"]}
 
 
-def interfaces(row: Row, machine: Item, held: Mapping[str, Record]) -> list[Item]:
+def interfaces(
+    row: Row, machine: Item, held: Mapping[str, Record], addresses: Mapping[str, str]
+) -> list[Item]:
     """Return the interfaces of one machine, with what a machine's own listing of them leaves out."""
     nics = network_interfaces.nics_of(row, held)
     return [
-        _interface(nics[item["NetworkInterfaceId"]], row, item, machine, held)
+        _interface(nics[item["NetworkInterfaceId"]], row, item, machine, held, addresses)
         for item in machine["NetworkInterfaces"]
     ]
 
 
-def _interface(nic: Row, row: Row, item: Item, machine: Item, held: Mapping[str, Record]) -> Item:
+def _interface(
+    nic: Row,
+    row: Row,
+    item: Item,
+    machine: Item,
+    held: Mapping[str, Record],
+    addresses: Mapping[str, str],
+) -> Item:
     placement = machine["Placement"]
     attachment = {
         **item["Attachment"],
@@ -107,11 +119,11 @@ def _interface(nic: Row, row: Row, item: Item, machine: Item, held: Mapping[str,
         "_Uuid": held.get(nic["id"], nic)["id"],
     }
     found |= {key: placement[key] for key in ("AvailabilityZone", "AvailabilityZoneId") if key in placement}
-    address = nic.get("publicipid") or (row.get("publicipid") if nic.get("isdefault") else None)
-    if address and "Association" in found:
+    address = str(nic.get("publicipid") or (row.get("publicipid") if nic.get("isdefault") else ""))
+    if address in addresses and "Association" in found:
         found["Association"] = {
             **found["Association"],
             "AllocationId": ec2_id("eipalloc", address),
-            "AssociationId": ec2_id("eipassoc", address),
+            "AssociationId": addresses[address],
         }
     return found

@@ -5,6 +5,7 @@ from typing import Any
 
 from ec2bridge.ids import ec2_id
 from ec2bridge.resources.instances.facts import Facts
+from ec2bridge.resources.interfaces.network_interfaces import attachment_id
 from ec2bridge.resources.machines.lookup import group_uuids
 from ec2bridge.resources.machines.states import SOURCE_CHECK
 from ec2bridge.resources.tags import resource_tags
@@ -19,11 +20,7 @@ def add_network(item: Item, facts: Facts, row: Row, owner: str, launched: dateti
         {"GroupId": ec2_id("sg", uuid), "GroupName": facts.groups.get(uuid, "")} for uuid in group_uuids(row)
     ]
     checked = not has_mark(row, SOURCE_CHECK, "false")
-    told = [
-        {**facts.addresses.get((row["id"], nic["networkid"], nic.get("ipaddress")), {}), **nic}
-        for nic in row["nic"]
-    ]
-    nics = sorted(told, key=lambda nic: (not nic.get("isdefault"), int(nic.get("deviceid", 0))))
+    nics = sorted(row["nic"], key=lambda nic: (not nic.get("isdefault"), int(nic.get("deviceid", 0))))
     held = [facts.interfaces.get(nic["id"]) or {} for nic in nics]
     first = nics[0]
     item["SubnetId"] = ec2_id("subnet", first["networkid"])
@@ -88,7 +85,7 @@ def _nic(nic: Row, record: Row, owner: str) -> Item:
 def _attachment(nic: Row, record: Row, place: int, launched: datetime) -> Item:
     at = record.get("at")
     return {
-        "AttachmentId": ec2_id("eni-attach", record.get("id") or nic["id"]),
+        "AttachmentId": attachment_id(record, nic),
         "DeviceIndex": record.get("index", place),
         "NetworkCardIndex": 0,
         "Status": "attached",

@@ -22,6 +22,7 @@ from ec2bridge.resources.machines.states import (
     HOST_NAMES,
     INDEX,
     KEY_NAMES,
+    MONITORING,
     NO_RESERVATION,
     RESERVATION,
     TOKEN,
@@ -60,7 +61,8 @@ def instance(facts: Facts, row: Row) -> Item:
         "InstanceType": type_of(facts.types, row),
         "LaunchTime": launched,
         "Placement": _placement(zone, row),
-        "Monitoring": {"State": "disabled"},
+        # CloudStack measures every machine each minute, which is what AWS calls detailed: the client's word stands.
+        "Monitoring": {"State": "enabled" if has_mark(row, MONITORING, "true") else "disabled"},
         "ClientToken": details.get(TOKEN, ""),
         "EbsOptimized": has_mark(row, EBS_OPTIMIZED, "true"),
         "CapacityReservationSpecification": {

@@ -20,13 +20,13 @@ from ec2bridge.resources.tags import resource_tags
 Row = dict[str, Any]
 Record = dict[str, Any]
 """`id`, `subnet` (a network's uuid), `address`, `mac`, `secondary`, `description`, `groups` (EC2 ids), `check`;
-`machine`, `nic` (CloudStack's uuid of it), `index`, `at` and `keep` while it is attached."""
+`machine`, `nic` (CloudStack's uuid of it), `attachment`, `index`, `at` and `keep` while it is attached."""
 
 KIND = "network-interface"
 PATIENCE = 900.0
 """Seconds after which an attachment that never came about is taken to have died with its process."""
 _GONE = ("Destroyed", "Expunging", "Error")
-_FREE: Record = {"machine": None, "nic": None, "index": None, "at": None}
+_FREE: Record = {"machine": None, "nic": None, "attachment": None, "index": None, "at": None}
 
 
 async def records(ctx: Context) -> dict[str, Record]:
@@ -37,6 +37,14 @@ async def records(ctx: Context) -> dict[str, Record]:
 def by_nic(known: Mapping[str, Record]) -> dict[str, Record]:
     """Return CloudStack's uuid of a NIC → record, of those that are attached."""
     return {record["nic"]: record for record in known.values() if record["nic"]}
+
+
+def attachment_id(record: Mapping[str, Any], nic: Row) -> str:
+    """Return the id of an attachment: CloudStack's NIC is another one each time, so that an old id detaches nothing.
+
+    A record that was written before knows of none: there it was the interface's.
+    """
+    return ec2_id("eni-attach", record.get("attachment") or record.get("id") or nic["id"])
 
 
 def nics_of(row: Row, held: Mapping[str, Record]) -> dict[str, Row]:
@@ -93,6 +101,7 @@ def attached(record: Record, nic: Row, machine: str, index: int) -> Record:
         **record,
         "machine": machine,
         "nic": nic["id"],
+        "attachment": nic["id"],
         "address": address,
         "index": index,
         "at": time.time(),

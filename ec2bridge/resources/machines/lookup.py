@@ -12,6 +12,7 @@ from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id
 from ec2bridge.resources.machines import records as machine_records
 from ec2bridge.resources.machines import volumes as machine_volumes
+from ec2bridge.resources.machines.public_addresses import on_nics
 from ec2bridge.resources.machines.states import GROUPS, LAUNCH_KIND, made_by_ec2
 from ec2bridge.resources.machines.states import moving as moving
 from ec2bridge.resources.machines.states import state_of as state_of
@@ -39,11 +40,15 @@ class Machine:
 async def watched_rows(ctx: Context) -> list[Row]:
     """Return all of the caller's machines, to be looked at alone: most are the same objects as the last time."""
     rows: list[Row] = await ctx.account.watch("listVirtualMachines", details=DETAILS)
-    return rows
+    return await on_nics(ctx, rows)
 
 
 async def list_rows(ctx: Context, uuids: Iterable[str] | None = None) -> list[Row]:
     """Return the caller's machines, or those of them that are named; an unknown uuid is no error."""
+    return await on_nics(ctx, await _native_rows(ctx, uuids))
+
+
+async def _native_rows(ctx: Context, uuids: Iterable[str] | None) -> list[Row]:
     if uuids is None:
         return list(await ctx.account.list("listVirtualMachines", details=DETAILS))
     wanted = set(uuids)

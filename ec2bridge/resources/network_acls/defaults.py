@@ -14,7 +14,11 @@ DEFAULT_RULE = 100
 async def make(ctx: Context, vpc: str, description: str, name: str = "") -> str:
     """Make a list that lets nothing pass, as AWS's ACLs do, and return its uuid; half a list is taken away."""
     row = await ctx.account.job(
-        "createNetworkACLList", name=name or f"acl-{uuid.uuid4().hex[:8]}", description=description, vpcid=vpc
+        "createNetworkACLList",
+        # A name of its own, by which it is found again when the answer is lost.
+        name=f"{name or 'acl'}-{uuid.uuid4().hex[:8]}",
+        description=description,
+        vpcid=vpc,
     )
     try:
         # What a list does not name comes not in, but goes out; AWS denies both.

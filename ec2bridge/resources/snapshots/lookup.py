@@ -154,20 +154,6 @@ def description(row: Row) -> str:
     return "" if name.startswith(NAMED) else name
 
 
-async def take(ctx: Context, volume: Row, text: str | None, tags: dict[str, str]) -> tuple[Row, str | None]:
-    """Begin a snapshot of a volume; return its row, with the tags it has been given, and its job's id if it has one."""
-    check_volume(volume)
-    title = tags.get("Name") or text or ec2_id("vol", volume["id"])
-    name = f"{NAMED}{title}"[:MOST_NAMED]
-    if empty_snapshots.is_empty(volume):
-        made = await empty_snapshots.take(ctx, volume, name)
-    else:
-        made = await ctx.account.submit("createSnapshot", volumeid=volume["id"], name=name)
-        ctx.directory.remember("snapshot", [made])
-    await describe_with(ctx, made, text, tags)
-    return await resolve_snapshot(ctx, made["id"]), made.get("jobid")
-
-
 async def describe_with(ctx: Context, made: Row, text: str | None, tags: dict[str, str]) -> None:
     """Give a new snapshot its description and tags."""
     marks = {resource_tags.RESERVED + DESCRIPTION: text} if text else {}

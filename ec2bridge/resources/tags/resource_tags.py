@@ -141,8 +141,10 @@ def requested(tags: Iterable[Mapping[str, Any]] | None) -> dict[str, str]:
     """Check a request's tags against AWS's limits and return them as key → value."""
     found: dict[str, str] = {}
     for tag in tags or ():
-        key, value = tag.get("Key") or "", tag.get("Value") or ""
+        key, value = tag.get("Key") or "", tag.get("Value")
         check_key(key)
+        if value is None:
+            raise Ec2Error("InvalidParameterValue", "Tag value cannot be null. Use empty string instead.")
         if len(value) > 256:
             sentence = f"Tag value exceeds the maximum length of 256 characters: '{value[:40]}…'"
             raise Ec2Error("InvalidParameterValue", sentence)

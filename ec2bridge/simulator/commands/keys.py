@@ -120,6 +120,8 @@ def register_user_keys(call: Call) -> Answer:
         key = plant_key(call.cloud.tables, user, secrets.token_urlsafe(64), secrets.token_urlsafe(64))
         return {"userkeys": {"apikey": key["apikey"], "secretkey": key["secretkey"]}}
 
+    if not call.api.asynchronous:
+        return work()
     return call.submit(work, kind="User", instance=user["id"], weight=0.1)
 
 

@@ -106,6 +106,11 @@ def requires(command: str, name: str, version: Version, newest: bool) -> bool:
     return newest if life is None else life.has(version)
 
 
+def is_job(command: str, version: Version) -> bool:
+    """Whether a command that the newest release works off in a job is one here, too."""
+    return _facts().get((command, "job"), {}).get("", ALWAYS).has(version)
+
+
 def untold(command: str, version: Version) -> Iterator[str]:
     """The fields that this release does not tell; those of a row inside a row as `nic.publicip`."""
     return (name for name, life in _facts().get((command, "field"), {}).items() if not life.has(version))

@@ -298,3 +298,11 @@ def test_requests_at_the_same_moment_leave_one_of_the_values_or_are_told_to_come
     found = of(ec2, sg)
     assert found.keys() == {"env", "n"}
     assert found["env"] == found["n"]
+
+
+def test_a_tag_without_a_value_is_refused_and_an_empty_one_is_not(ec2: Any) -> None:
+    ident = group(ec2, "valueless")
+    assert refused(ec2.create_tags, Resources=[ident], Tags=[{"Key": "Name"}]) == "InvalidParameterValue"
+    ec2.create_tags(Resources=[ident], Tags=[{"Key": "Name", "Value": ""}])
+    [found] = ec2.describe_security_groups(GroupIds=[ident])["SecurityGroups"]
+    assert found["Tags"] == [{"Key": "Name", "Value": ""}]

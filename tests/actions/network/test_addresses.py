@@ -72,7 +72,6 @@ def test_allocate_associate_describe_and_release(ec2: Any) -> None:
         for spelling in (name, f"network-interface.{name}"):
             assert described(ec2, Filters=[{"Name": spelling, "Values": [value]}]), spelling
             assert not described(ec2, Filters=[{"Name": spelling, "Values": ["nothing"]}]), spelling
-    refused("InvalidIPAddress.InUse", ec2.release_address, AllocationId=ident)
     ec2.disassociate_address(AssociationId=association)
     refused("InvalidAssociationID.NotFound", ec2.disassociate_address, AssociationId=association)
     assert "PublicIpAddress" not in described(ec2)[0]
@@ -109,6 +108,65 @@ def test_reassociation_is_automatic_unless_refused(ec2: Any) -> None:
     ec2.associate_address(AllocationId=one, InstanceId=second)
     ec2.associate_address(AllocationId=two, InstanceId=second)
     assert {a["AllocationId"]: a.get("InstanceId") for a in addresses(ec2)} == {one: None, two: second}
+
+
+def test_releasing_disassociates_in_the_default_vpc_alone(place: Place) -> None:
+    ec2 = place.client()
+    machine = started(ec2, **placed(ADVANCED))[0]["InstanceId"]
+    made = ec2.allocate_address()["AllocationId"]
+    ec2.associate_address(AllocationId=made, InstanceId=machine)
+    ec2.release_address(AllocationId=made)
+    assert addresses(ec2) == []
+    assert "PublicIpAddress" not in described(ec2)[0]
+
+    vpc = ec2.create_vpc(CidrBlock="10.60.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.60.1.0/24")["Subnet"]["SubnetId"]
+    inside = started(ec2, SubnetId=subnet)[0]["InstanceId"]
+    made = ec2.allocate_address()["AllocationId"]
+    ec2.associate_address(AllocationId=made, InstanceId=inside)
+    refused("InvalidIPAddress.InUse", ec2.release_address, AllocationId=made)
+    assert addresses(ec2)[0]["InstanceId"] == inside
+
+
+def test_an_old_association_ends_nothing_new(place: Place) -> None:
+    ec2 = place.client()
+    first, second = (m["InstanceId"] for m in started(ec2, 2, **placed(ADVANCED)))
+    made = ec2.allocate_address()["AllocationId"]
+    old = ec2.associate_address(AllocationId=made, InstanceId=first)["AssociationId"]
+    new = ec2.associate_address(AllocationId=made, InstanceId=second)["AssociationId"]
+    assert new != old
+    refused("InvalidAssociationID.NotFound", ec2.disassociate_address, AssociationId=old)
+    assert [(a["InstanceId"], a["AssociationId"]) for a in addresses(ec2)] == [(second, new)]
+    back = ec2.associate_address(AllocationId=made, InstanceId=first)["AssociationId"]
+    ec2.disassociate_address(AssociationId=back)
+    again = ec2.associate_address(AllocationId=made, InstanceId=first)["AssociationId"]
+    assert len({old, new, back, again}) == 4
+    for wanted, found in ((back, []), (again, [first])):
+        named = [{"Name": "association.association-id", "Values": [wanted]}]
+        shown = ec2.describe_network_interfaces(Filters=named)["NetworkInterfaces"]
+        assert [entry["Attachment"]["InstanceId"] for entry in shown] == found
+        assert [machine["InstanceId"] for machine in described(ec2, Filters=named)] == found
+
+
+def test_an_association_made_before_ids_changed_keeps_its_own_until_it_ends(place: Place) -> None:
+    ec2, native = place.client(), Native(place)
+    machine = started(ec2, **placed(ADVANCED))[0]["InstanceId"]
+    ident = ec2.allocate_address()["AllocationId"]
+    row = native.list("listPublicIpAddresses", issourcenat=False)[0]
+    uuid = described(ec2)[0]["NetworkInterfaces"][0]["SubnetId"]
+    network = next(n for n in native.list("listNetworks") if n["id"].replace("-", "")[:17] in uuid)
+    host = native.list("listVirtualMachines")[0]
+    native.place.run(
+        native.account.call(
+            "enableStaticNat", ipaddressid=row["id"], virtualmachineid=host["id"], networkid=network["id"]
+        )
+    )
+    old = ident.replace("eipalloc", "eipassoc")
+    assert addresses(ec2)[0]["AssociationId"] == old
+    ec2.disassociate_address(AssociationId=old)
+    new = ec2.associate_address(AllocationId=ident, InstanceId=machine)["AssociationId"]
+    assert new != old
+    refused("InvalidAssociationID.NotFound", ec2.disassociate_address, AssociationId=old)
 
 
 def test_the_address_of_a_launch_is_none_of_the_clients_and_makes_way(place: Place) -> None:
@@ -149,9 +207,12 @@ def test_a_zone_may_be_named(ec2: Any) -> None:
 
 
 def test_a_certain_address(ec2: Any) -> None:
-    number = ec2.allocate_address()["PublicIp"]
+    made = ec2.allocate_address()
+    number = made["PublicIp"]
     refused("InvalidAddress.NotFound", ec2.allocate_address, Address=number)
-    ec2.release_address(PublicIp=number)
+    refused("InvalidAddress.NotFound", ec2.release_address, PublicIp="192.0.2.1")
+    refused("InvalidParameterValue", ec2.release_address, PublicIp=number)
+    ec2.release_address(AllocationId=made["AllocationId"])
     assert ec2.allocate_address(Address=number)["PublicIp"] == number
 
 

@@ -186,8 +186,9 @@ with step("address"):
     machine = first("INSTANCE", "run-instances", IMAGE, "-t", TYPE, "-z", VPC_ZONE)
     later(euca, "terminate-instances", machine)
     until(lambda: states(machine), ["running"])
-    address = first("ADDRESS", "allocate-address")
-    later(euca, "release-address", address)
+    [made] = fields("ADDRESS", "allocate-address")
+    address = made[1]
+    later(euca, "release-address", "-a", next(field for field in made if field.startswith("eipalloc-")))
     euca("associate-address", "-i", machine, address)
     assert fields("ADDRESS", "describe-addresses", address)[0][2] == machine
     assert fields("INSTANCE", "describe-instances", machine)[0][ADDRESS] == address

@@ -38,6 +38,7 @@ def shown(ec2: Any) -> list[dict[str, Any]]:
     return list(ec2.describe_addresses()["Addresses"])
 
 
+@pytest.mark.since("4.19")
 @pytest.mark.parametrize("heir", ["bob", "alice"])
 @pytest.mark.parametrize("through", ["ec2", "cloudstack"])
 def test_an_address_that_went_with_its_vpc_begins_anew(place: Place, heir: str, through: str) -> None:
@@ -65,6 +66,7 @@ def test_an_address_that_went_with_its_vpc_begins_anew(place: Place, heir: str, 
     assert number not in [one["PublicIp"] for one in shown(ec2)]
 
 
+@pytest.mark.since("4.19")
 def test_it_can_be_a_nat_gateways_again(place: Place) -> None:
     alice = place.client()
     _, number = vpc_with_gateway(alice)
@@ -92,6 +94,7 @@ def test_tags_in_the_store_end_with_the_life_of_the_address(place: Place) -> Non
     assert network["id"] == native.list("listPublicIpAddresses", id=row["id"])[0]["associatednetworkid"]
 
 
+@pytest.mark.since("4.19")
 def test_who_writes_the_bridges_marks_in_another_account_changes_nothing_here(place: Place) -> None:
     alice, native = place.client(), Native(place)
     _, number = vpc_with_gateway(alice)

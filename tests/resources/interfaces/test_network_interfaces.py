@@ -176,8 +176,11 @@ def test_attached_it_is_a_nic_with_its_address(place: Place, ec2: Any, subnets: 
     item = show(ec2, ident)
     assert item["Status"] == "available"
     assert addresses(item) == addresses(made)
-    ec2.attach_network_interface(NetworkInterfaceId=ident, InstanceId=host, DeviceIndex=1)
+    anew = ec2.attach_network_interface(NetworkInterfaceId=ident, InstanceId=host, DeviceIndex=1)
     assert addresses(show(ec2, ident)) == addresses(made)
+    assert anew["AttachmentId"] == show(ec2, ident)["Attachment"]["AttachmentId"]
+    old = attached["AttachmentId"]
+    assert refusal(lambda: ec2.detach_network_interface(AttachmentId=old)) == "InvalidAttachmentID.NotFound"
 
 
 def test_what_cannot_be_attached(place: Place, ec2: Any, vpc: str, subnets: list[str]) -> None:

@@ -1,134 +1,140 @@
-"""Launches and terminations of which an answer is lost, at every call that changes something."""
+"""Launches and terminations when an answer of CloudStack's is lost, or it has no room: nothing twice, nothing left."""
 
-import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from ec2bridge.ec2 import unknown
+from ec2bridge.ec2 import journal
 from ec2bridge.resources.machines import records
 from tests.conftest import Place
-from tests.launching import ADVANCED, code_of, described, tags
-from tests.lossy import lose, lossy, refuse
+from tests.faulty import LOST_ANSWER, LOST_CALL, SILENCE, behind, eventually, kill_during
+from tests.launching import ADVANCED, code_of, described, ids, launch, placed, until
 from tests.native import Native
 
-RETRYING = Config(retries={"total_max_attempts": 3, "mode": "standard"})
+NO_ROOM = {"errorcode": 533, "cserrorcode": 4350, "errortext": "Insufficient capacity"}
 
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have recovery begin within a moment."""
-    monkeypatch.setattr(unknown, "PAUSES", (0.0, 0.05, 0.1))
-    monkeypatch.setattr(records, "BEAT", 0.1)
-    monkeypatch.setattr(records, "STALE", 0.3)
+    monkeypatch.setattr(journal, "LOOK_AGAIN", 0.1)
+    monkeypatch.setattr(records, "FIRST_PAUSE", 0.05)
 
 
-def inventory(place: Place) -> dict[str, int]:
-    """Return how many of each an account has."""
-    native = Native(place)
-    return {
-        "machines": len(native.list("listVirtualMachines")),
-        "volumes": len(native.list("listVolumes")),
-        "addresses": len([row for row in native.list("listPublicIpAddresses") if not row.get("issourcenat")]),
-    }
-
-
-def request(ec2: Any, **more: Any) -> dict[str, Any]:
+def with_address(ec2: Any, count: int = 1, **more: Any) -> list[str]:
+    """Launch machines with public addresses."""
     interface = {"DeviceIndex": 0, "AssociatePublicIpAddress": True}
-    return {
-        "ImageId": ec2.describe_images()["Images"][0]["ImageId"],
-        "InstanceType": "t2.micro",
-        "MinCount": 1,
-        "MaxCount": 1,
-        "ClientToken": "once",
-        "Placement": {"AvailabilityZone": ADVANCED},
-        "NetworkInterfaces": [interface],
-        "BlockDeviceMappings": [
-            {"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 10, "DeleteOnTermination": True}}
-        ],
-        "TagSpecifications": [tags("instance", app="shop"), tags("volume", app="shop")],
-        **more,
-    }
+    return ids(launch(ec2, count, NetworkInterfaces=[interface], **placed(ADVANCED), **more))
 
 
-def settled(ec2: Any, place: Place, wanted: str = "running") -> dict[str, Any]:
-    """Return the one instance once it is in a state and all work is done."""
-    deadline = time.monotonic() + 60
-    while True:
-        [instance] = described(ec2)
-        if instance["State"]["Name"] == wanted and not place.bridge.site.caches.get("machine-tasks"):
-            return instance
-        assert time.monotonic() < deadline, instance["State"]
-        time.sleep(0.1)
+def public(place: Place) -> list[dict[str, Any]]:
+    """The addresses that launches or clients have acquired, as CloudStack has them."""
+    rows = Native(place).list("listPublicIpAddresses")
+    return [row for row in rows if not row["issourcenat"]]
 
 
-LAUNCH = [
-    ("associateIpAddress", 1),
-    ("associateIpAddress", 2),
-    ("deployVirtualMachine", 1),
-    ("createTags", 1),
-    ("createTags", 2),
-    ("createTags", 3),
-    ("enableStaticNat", 1),
-    ("createVolume", 1),
-    ("attachVolume", 1),
-]
+def machines(place: Place) -> list[dict[str, Any]]:
+    rows = place.sim.cloud.tables["machines"].where()
+    return [row for row in rows if row["state"] != "Expunged"]
 
 
-@pytest.mark.parametrize("arrives", [True, False], ids=["after", "before"])
-@pytest.mark.parametrize(("command", "number"), LAUNCH)
-def test_a_launch_is_whole_and_once(place: Place, command: str, number: int, arrives: bool) -> None:
-    ec2 = place.client(config=RETRYING)
-    described(ec2)
-    with lossy(place) as wire:
-        lose(wire, command, number, arrives=arrives)
-        launched = ec2.run_instances(**request(ec2))["Instances"][0]["InstanceId"]
-        instance = settled(ec2, place)
-        assert not wire.lost, "the fault was played"
-    assert instance["InstanceId"] == launched
-    assert instance["PublicIpAddress"]
-    assert {"Key": "app", "Value": "shop"} in instance["Tags"]
-    assert [m["DeviceName"] for m in instance["BlockDeviceMappings"]] == ["/dev/sda1", "/dev/sdf"]
-    assert inventory(place) == {"machines": 1, "volumes": 2, "addresses": 1}
-    assert ec2.describe_addresses()["Addresses"] == []
-    gone_without_a_trace(place, ec2, launched)
-
-
-def gone_without_a_trace(place: Place, ec2: Any, ident: str) -> None:
+@pytest.mark.parametrize("command", ["createTags", "enableStaticNat", "queryAsyncJobResult"])
+def test_an_answered_launch_stays(make_place: Callable[..., Place], command: str) -> None:
+    front, way = behind(make_place)
+    ec2 = front.client()
+    way.next(command, LOST_ANSWER)
+    [ident] = with_address(ec2)
+    [machine] = until(ec2, "running", ident)
+    assert machine["PublicIpAddress"] == public(front)[0]["ipaddress"]
     ec2.terminate_instances(InstanceIds=[ident])
-    settled(ec2, place, "terminated")
-    assert inventory(place) == {"machines": 0, "volumes": 0, "addresses": 0}
+    until(ec2, "terminated", ident)
+    assert public(front) == []
 
 
-@pytest.mark.parametrize("arrives", [True, False], ids=["after", "before"])
+@pytest.mark.parametrize("mode", [LOST_ANSWER, LOST_CALL])
+def test_a_termination_without_an_answer_goes_on(make_place: Callable[..., Place], mode: str) -> None:
+    front, way = behind(make_place)
+    ec2 = front.client()
+    [ident] = with_address(ec2)
+    until(ec2, "running", ident)
+    way.next("destroyVirtualMachine", mode)
+    answer = ec2.terminate_instances(InstanceIds=[ident])["TerminatingInstances"][0]
+    assert answer["CurrentState"]["Name"] == "shutting-down"
+    until(ec2, "terminated", ident)
+    assert (machines(front), public(front)) == ([], [])
+
+
+def test_a_launch_that_finds_no_room_gives_its_addresses_back(make_place: Callable[..., Place]) -> None:
+    front, way = behind(make_place)
+    ec2 = front.client()
+    way.next("deployVirtualMachine", None, NO_ROOM)
+    with pytest.raises(ClientError) as caught:
+        with_address(ec2, 2)
+    assert code_of(caught) == "InsufficientInstanceCapacity"
+    eventually(lambda: not machines(front) and not public(front))
+    assert ec2.describe_addresses()["Addresses"] == []
+
+
+def test_a_deployment_without_an_answer_is_found_with_its_address(make_place: Callable[..., Place]) -> None:
+    front, way = behind(make_place)
+    ec2 = front.client()
+    way.next("deployVirtualMachine", LOST_ANSWER)
+    [ident] = with_address(ec2, ClientToken="one")
+    [machine] = until(ec2, "running", ident)
+    assert [row["ipaddress"] for row in public(front)] == [machine["PublicIpAddress"]]
+    assert with_address(ec2, ClientToken="one") == [ident]
+
+
 @pytest.mark.parametrize(
-    "command", ["destroyVirtualMachine", "expungeVirtualMachine", "disassociateIpAddress"]
+    ("command", "mode"),
+    [
+        ("deployVirtualMachine", LOST_CALL),
+        ("associateIpAddress", LOST_CALL),
+        ("associateIpAddress", LOST_ANSWER),
+    ],
 )
-def test_a_termination_releases_everything(place: Place, command: str, arrives: bool) -> None:
-    ec2 = place.client(config=RETRYING)
-    launched = ec2.run_instances(**request(ec2))["Instances"][0]["InstanceId"]
-    settled(ec2, place)
-    with lossy(place) as wire:
-        lose(wire, command, arrives=arrives)
-        ec2.terminate_instances(InstanceIds=[launched])
-        settled(ec2, place, "terminated")
-        assert not wire.lost
-    assert inventory(place) == {"machines": 0, "volumes": 0, "addresses": 0}
+def test_what_a_refused_launch_has_no_answer_for_is_taken_back(
+    make_place: Callable[..., Place], command: str, mode: str
+) -> None:
+    front, way = behind(make_place, recovery_interval=0.2)
+    ec2 = front.client()
+    ec2.allocate_address()
+    [kept] = public(front)
+    way.next(command, mode)
+    with pytest.raises(ClientError) as caught:
+        with_address(ec2, ClientToken="one")
+    assert code_of(caught) == "Unavailable"
+    eventually(lambda: not machines(front) and [row["id"] for row in public(front)] == [kept["id"]])
 
 
-def test_a_launch_that_is_taken_back_leaves_no_address(place: Place) -> None:
-    """CloudStack has addresses for both machines, and room for one."""
-    ec2 = place.client()
-    before = inventory(place)
-    with lossy(place) as wire:
-        refuse(wire, "deployVirtualMachine", 2)
-        with pytest.raises(ClientError) as error:
-            ec2.run_instances(**{**request(ec2), "MinCount": 2, "MaxCount": 2})
-        assert code_of(error) == "InsufficientInstanceCapacity"
-        deadline = time.monotonic() + 30
-        while inventory(place) != before:
-            assert time.monotonic() < deadline, inventory(place)
-            time.sleep(0.1)
-    assert described(ec2) == []
+@pytest.mark.parametrize("command", ["deployVirtualMachine", "associateIpAddress", "createTags"])
+def test_what_a_launch_that_died_left_goes(
+    make_place: Callable[..., Place], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    cloud, store = make_place(), str(tmp_path / "store.sqlite")
+    front, way = behind(make_place, cloud, store=store)
+    front.client().allocate_address()
+    [kept] = public(front)
+    way.next(command, SILENCE)
+    tag = {"ResourceType": "instance", "Tags": [{"Key": "a", "Value": "b"}]}
+    with pytest.raises(Exception, match=r"."):
+        kill_during(front, way, lambda: with_address(front.client(), 2, TagSpecifications=[tag]))
+    monkeypatch.setattr(journal, "LEASE", 0.1)
+    heir, _ = behind(make_place, cloud, store=store, recovery_interval=0.2)
+    eventually(lambda: not machines(heir) and [row["id"] for row in public(heir)] == [kept["id"]])
+    assert described(heir.client()) == []
+
+
+@pytest.mark.parametrize("command", ["createVolume", "attachVolume"])
+def test_the_volumes_of_a_launch_are_made_once(make_place: Callable[..., Place], command: str) -> None:
+    front, way = behind(make_place)
+    ec2 = front.client()
+    way.next(command, LOST_ANSWER)
+    disk = {"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 5, "DeleteOnTermination": True}}
+    [ident] = ids(launch(ec2, BlockDeviceMappings=[disk, {**disk, "DeviceName": "/dev/sdg"}]))
+    [machine] = until(ec2, "running", ident)
+    devices = [mapping["DeviceName"] for mapping in machine["BlockDeviceMappings"]]
+    assert devices == ["/dev/sda1", "/dev/sdf", "/dev/sdg"]
+    assert len(ec2.describe_volumes()["Volumes"]) == 3
