@@ -13,25 +13,33 @@ from ec2bridge.errors import Ec2Error
 from ec2bridge.resources.instances import metadata_options
 from ec2bridge.resources.instances.changes import change, changeable
 from ec2bridge.resources.machines.lookup import machine, machines
+from ec2bridge.resources.machines.states import MONITORED
 from ec2bridge.resources.placement_groups import find
 from ec2bridge.resources.tags import resource_tags
 
 
-@action("MonitorInstances", honours=("InstanceIds",), native=("listVirtualMachines",))
-async def monitor_instances(ctx: Context, request: dict[str, Any]) -> None:
-    """Refuse detailed monitoring: CloudStack measures all machines alike, and its users cannot have it otherwise."""
-    await machines(ctx, request.get("InstanceIds") or [])
-    raise Ec2Error(
-        "UnsupportedOperation",
-        "The operation MonitorInstances is not supported: CloudStack has no detailed monitoring of instances.",
-    )
+@action("MonitorInstances", honours=("InstanceIds",), native=("listVirtualMachines", "createTags"))
+async def monitor_instances(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Tell machines as monitored in detail: CloudStack measures every one each minute, which AWS calls so."""
+    return await _monitor(ctx, request, "enabled")
 
 
-@action("UnmonitorInstances", honours=("InstanceIds",), native=("listVirtualMachines",))
+@action("UnmonitorInstances", honours=("InstanceIds",), native=("listVirtualMachines", "deleteTags"))
 async def unmonitor_instances(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Answer that the machines have no detailed monitoring, as none has."""
-    found = await machines(ctx, request.get("InstanceIds") or [])
-    return {"InstanceMonitorings": [{"InstanceId": m.id, "Monitoring": {"State": "disabled"}} for m in found]}
+    """Tell machines as monitored no more than others."""
+    return await _monitor(ctx, request, "disabled")
+
+
+async def _monitor(ctx: Context, request: dict[str, Any], state: str) -> dict[str, Any]:
+    if not request.get("InstanceIds"):
+        raise Ec2Error("MissingParameter", "The request must contain the parameter InstanceId")
+    found = await machines(ctx, request["InstanceIds"])
+    for each in found:
+        # What has ended has no tags in CloudStack any more.
+        if each.state not in ("terminated", "shutting-down"):
+            mark = "true" if state == "enabled" else None
+            await resource_tags.mark(ctx, "instance", each.row, {MONITORED: mark})
+    return {"InstanceMonitorings": [{"InstanceId": m.id, "Monitoring": {"State": state}} for m in found]}
 
 
 @action(

@@ -127,7 +127,7 @@ async def get_launch_template_data(ctx: Context, request: dict[str, Any]) -> dic
             if shown.get(name)
         },
         "DisableApiTermination": bool(found.row.get("deleteprotection")),
-        "Monitoring": {"Enabled": False},
+        "Monitoring": {"Enabled": shown["Monitoring"]["State"] == "enabled"},
         "MetadataOptions": {k: v for k, v in shown["MetadataOptions"].items() if k != "State"},
         "CreditSpecification": _credits(found.row),
         "UserData": await user_data(ctx, found),

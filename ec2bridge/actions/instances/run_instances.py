@@ -59,6 +59,7 @@ Row = dict[str, Any]
         "DisableApiTermination",
         "DisableApiStop",
         "EbsOptimized",
+        "Monitoring",
         "MetadataOptions",
         "CreditSpecification",
     ),
@@ -68,7 +69,6 @@ Row = dict[str, Any]
         "InstanceMarketOptions.SpotOptions.MaxPrice": "CloudStack has no prices",
     },
     defaults={
-        "Monitoring.Enabled": (False,),
         "HibernationOptions.Configured": (False,),
         "EnclaveOptions.Enabled": (False,),
         "Placement.Tenancy": ("default",),

@@ -58,6 +58,7 @@ _STATUS = {
                 "BlockDeviceMappings",
                 "NetworkInterfaces",
                 "EbsOptimized",
+                "Monitoring",
                 "Placement.AvailabilityZone",
                 "Placement.GroupName",
             )
@@ -68,7 +69,6 @@ _STATUS = {
     },
     defaults={
         "Type": ("one-time",),
-        f"{_SPEC}.Monitoring.Enabled": (False,),
         f"{_SPEC}.Placement.Tenancy": ("default",),
     },
     native=("deployVirtualMachine", "listVirtualMachines", "listTemplates", "listNetworks"),

@@ -41,14 +41,19 @@ async def create_network_acl_entry(ctx: Context, request: Request) -> None:
 @action(
     "ReplaceNetworkAclEntry",
     honours=(*_WHERE, *_WHAT),
-    native=("createNetworkACL", "deleteNetworkACL", "createNetworkACLList"),
+    native=("updateNetworkACLItem", "createNetworkACL", "deleteNetworkACL", "createNetworkACLList"),
 )
 async def replace_network_acl_entry(ctx: Context, request: Request) -> None:
-    """Put another entry in the place of one."""
+    """Put another entry in the place of one, in one call: where CloudStack refuses it, the old one stays."""
     acl, number, egress = await _place(ctx, request)
     params = acl_lists.rule_params(request)
-    await _remove(ctx, acl, number, egress)
-    await _create(ctx, acl, number, egress, params)
+    found = _known(acl, number, egress)
+    # Without `partialupgrade` false, the ports of the old entry would stay with a new one that has none.
+    place = _native_place(acl, number, egress)
+    await ctx.account.job("updateNetworkACLItem", id=found[0], partialupgrade=False, **place, **params)
+    # CloudStack lets a list have a number twice; on AWS an entry is one.
+    for twin in found[1:]:
+        await ctx.account.job("deleteNetworkACL", id=twin)
     await _settle(ctx, acl)
 
 
@@ -88,18 +93,28 @@ async def _create(ctx: Context, acl: Acl, number: int, egress: bool, params: Req
     made = await ctx.account.job(
         "createNetworkACL",
         aclid=acl_lists.changeable(acl),
-        traffictype="Egress" if egress else "Ingress",
-        number=acl_lists.native_number(number, egress) if acl.made_here else number,
+        **_native_place(acl, number, egress),
         **params,
     )
     return str(made["id"])
 
 
-async def _remove(ctx: Context, acl: Acl, number: int, egress: bool) -> None:
+def _native_place(acl: Acl, number: int, egress: bool) -> Request:
+    return {
+        "traffictype": "Egress" if egress else "Ingress",
+        "number": acl_lists.native_number(number, egress) if acl.made_here else number,
+    }
+
+
+def _known(acl: Acl, number: int, egress: bool) -> list[str]:
     found = _rules(acl, number, egress)
     if not found:
         direction = "egress" if egress else "ingress"
         sentence = f"The {direction} entry with the rule number {number} does not exist in {acl.id}."
         raise Ec2Error("InvalidNetworkAclEntry.NotFound", sentence)
-    for rule in found:
+    return found
+
+
+async def _remove(ctx: Context, acl: Acl, number: int, egress: bool) -> None:
+    for rule in _known(acl, number, egress):
         await ctx.account.job("deleteNetworkACL", id=rule)

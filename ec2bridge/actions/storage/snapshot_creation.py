@@ -18,7 +18,7 @@ from ec2bridge.ids import ec2_id
 from ec2bridge.resources.machines.lookup import machine, volumes_of
 from ec2bridge.resources.places.zones import Zone, zones
 from ec2bridge.resources.snapshots import lookup as snapshots
-from ec2bridge.resources.snapshots.lookup import answer, check_volume, take
+from ec2bridge.resources.snapshots.lookup import answer, settled_volume, take
 from ec2bridge.resources.tags import resource_tags
 from ec2bridge.resources.volumes.items import resolve_volume
 
@@ -71,8 +71,7 @@ async def create_snapshots(ctx: Context, request: dict[str, Any]) -> dict[str, A
         merged = await resource_tags.merged(ctx, "volume", volumes)
         own = {uuid: {tag["Key"]: tag["Value"] for tag in pairs} for uuid, pairs in merged.items()}
     places = await zones(ctx)
-    for volume in volumes:
-        check_volume(volume)
+    volumes = list(await asyncio.gather(*(settled_volume(ctx, volume) for volume in volumes)))
     items = await _take_all(
         ctx, [(volume, {**own.get(volume["id"], {}), **tags}) for volume in volumes], text, places
     )

@@ -22,6 +22,7 @@ from ec2bridge.resources.machines.states import (
     HOST_NAMES,
     INDEX,
     KEY_NAMES,
+    MONITORED,
     NO_RESERVATION,
     RESERVATION,
     TOKEN,
@@ -59,7 +60,7 @@ def instance(facts: Facts, row: Row) -> Item:
         "InstanceType": type_of(facts.types, row),
         "LaunchTime": launched,
         "Placement": _placement(zone, row),
-        "Monitoring": {"State": "disabled"},
+        "Monitoring": {"State": "enabled" if has_mark(row, MONITORED, "true") else "disabled"},
         "ClientToken": details.get(TOKEN, ""),
         "EbsOptimized": has_mark(row, EBS_OPTIMIZED, "true"),
         "CapacityReservationSpecification": {

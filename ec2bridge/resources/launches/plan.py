@@ -71,6 +71,7 @@ async def plan(ctx: Context, request: dict[str, Any]) -> Launch:
     offering, custom = await resolve_type(ctx, request.get("InstanceType") or DEFAULT_TYPE, placed.zone.uuid)
     groups = await launch_groups(ctx, request, placed)
     hard = await disks(ctx, request, placed.zone)
+    hard.check_root(image)
     token = request.get("ClientToken") or ""
     launch = Launch(
         least,
@@ -208,6 +209,8 @@ async def _switches(ctx: Context, request: dict[str, Any], launch: Launch) -> No
 def _told(request: dict[str, Any]) -> dict[str, str]:
     """Return the reserved tags for what CloudStack leaves no choice about, but Terraform would change for ever."""
     marks = {
+        # CloudStack measures every machine each minute, which AWS calls detailed monitoring.
+        machine_states.MONITORED: "true" if (request.get("Monitoring") or {}).get("Enabled") else "",
         machine_states.EBS_OPTIMIZED: "true" if request.get("EbsOptimized") else "",
         metadata_options.MARK: metadata_options.mark(
             metadata_options.changed(metadata_options.DEFAULTS, request.get("MetadataOptions") or {})

@@ -209,7 +209,9 @@ def rule_params(request: dict[str, Any]) -> Row:
             raise Ec2Error("MissingParameter", "The request must contain the parameter portRange")
         return {**params, "startport": ports["From"], "endport": ports["To"]}
     if name == "icmp":
-        return {**params, "icmptype": icmp.get("Type", -1), "icmpcode": icmp.get("Code", -1)}
+        if "Type" not in icmp or "Code" not in icmp:
+            raise Ec2Error("MissingParameter", "The request must contain the parameter icmpTypeCode")
+        return {**params, "icmptype": icmp["Type"], "icmpcode": icmp["Code"]}
     if name == _ICMPV6 and {icmp.get("Type", -1), icmp.get("Code", -1)} != {-1}:
         raise Ec2Error("UnsupportedOperation", "CloudStack lets ICMPv6 through as a whole, not by type.")
     return params

@@ -40,9 +40,13 @@ def test_what_there_is_to_say_of_a_machine(ec2: Any) -> None:
     assert ec2.get_password_data(InstanceId=ident)["PasswordData"] == ""
     assert ec2.get_console_output(InstanceId=ident)["Output"] == ""
     refused("UnsupportedOperation", ec2.get_console_screenshot, InstanceId=ident)
-    refused("UnsupportedOperation", ec2.monitor_instances, InstanceIds=[ident])
+    answer = ec2.monitor_instances(InstanceIds=[ident])["InstanceMonitorings"]
+    assert answer == [{"InstanceId": ident, "Monitoring": {"State": "enabled"}}]
+    assert described(ec2)[0]["Monitoring"] == {"State": "enabled"}
     answer = ec2.unmonitor_instances(InstanceIds=[ident])["InstanceMonitorings"]
     assert answer == [{"InstanceId": ident, "Monitoring": {"State": "disabled"}}]
+    assert described(ec2)[0]["Monitoring"] == {"State": "disabled"}
+    refused("MissingParameter", ec2.monitor_instances, InstanceIds=[])
     ec2.modify_instance_maintenance_options(InstanceId=ident, AutoRecovery="default")
     refused(
         "UnsupportedOperation",
