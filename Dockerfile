@@ -1,19 +1,27 @@
-# syntax=docker/dockerfile:1
 # docker run -p 8788:8788 -e EC2BRIDGE_CLOUDSTACK_URL=… -e EC2BRIDGE_SERVICE_API_KEY=… -e EC2BRIDGE_SERVICE_SECRET_KEY=… \
 #     -v ec2bridge:/var/lib/ec2bridge ec2bridge
-# Settings are environment variables here, so that the health check knows the port and whether there is TLS.
-FROM python:3.12-slim AS build
+# docker run --rm ec2bridge demo --once
+# Any platform of the base: docker buildx build --platform linux/amd64,linux/arm64 .
+# The base may be named with its digest, or be one of your own that has `python` (3.11 or newer, with venv).
+ARG BASE=python:3.13.5-slim-bookworm
+
+FROM ${BASE} AS build
 WORKDIR /src
-COPY requirements/run.txt requirements/
-RUN python -m venv /opt/ec2bridge \
+COPY requirements/build.txt requirements/run.txt requirements/
+RUN python -m venv /opt/build \
+ && /opt/build/bin/pip install --no-cache-dir --require-hashes -r requirements/build.txt \
+ && python -m venv /opt/ec2bridge \
  && /opt/ec2bridge/bin/pip install --no-cache-dir --require-hashes -r requirements/run.txt
 COPY pyproject.toml README.md LICENSE ./
-COPY ec2bridge ec2bridge
 COPY mappings mappings
-RUN /opt/ec2bridge/bin/pip install --no-cache-dir --no-deps .
+COPY deploy deploy
+COPY ec2bridge ec2bridge
+RUN /opt/build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --no-index --wheel-dir /dist . \
+ && /opt/ec2bridge/bin/pip install --no-cache-dir --no-deps --no-index /dist/*.whl \
+ && /opt/ec2bridge/bin/pip uninstall --yes pip
 
-FROM python:3.12-slim
-RUN useradd --system --uid 10001 --home-dir /var/lib/ec2bridge --create-home ec2bridge
+FROM ${BASE}
+RUN useradd --uid 10001 --home-dir /var/lib/ec2bridge --create-home ec2bridge
 COPY --from=build /opt/ec2bridge /opt/ec2bridge
 ENV PATH=/opt/ec2bridge/bin:$PATH \
     PYTHONUNBUFFERED=1 \
@@ -24,11 +32,7 @@ USER 10001
 WORKDIR /var/lib/ec2bridge
 VOLUME /var/lib/ec2bridge
 EXPOSE 8788
-# Whatever the port in EC2BRIDGE_LISTEN, and whether with TLS or without: the probe trusts any certificate.
-HEALTHCHECK --interval=30s --timeout=5s --start-period=10s CMD ["python", "-c", "\
-import os, ssl, urllib.request as u; \
-scheme = 'https' if 'EC2BRIDGE_TLS_CERTIFICATE' in os.environ else 'http'; \
-port = os.environ['EC2BRIDGE_LISTEN'].rpartition(':')[2]; \
-u.urlopen(f'{scheme}://127.0.0.1:{port}/health', timeout=4, context=ssl._create_unverified_context())"]
+# It asks process 1 where it listens: flags, file and environment, TLS or none.
+HEALTHCHECK --interval=30s --timeout=10s --start-period=15s CMD ["ec2bridge", "health", "--pid", "1"]
 ENTRYPOINT ["ec2bridge"]
 CMD ["serve"]

@@ -234,6 +234,7 @@ def run(seconds: float) -> None:
             "EC2BRIDGE_LISTEN": "127.0.0.1:0",
             "EC2BRIDGE_STORE": str(work / "bridge.sqlite"),
             "EC2BRIDGE_LOG_LEVEL": "WARNING",
+            "EC2BRIDGE_METRICS_LISTEN": METRICS,
         }
         first = start_up(environment)
         bridge = stack.enter_context(
@@ -250,10 +251,48 @@ def run(seconds: float) -> None:
         )
         rows = measurements(bridge, cloud, moto, keys, seconds)
         print(table(rows))
+        print("\nMany clients that poll one account of 200 machines at once (DescribeInstances):\n")
+        print(crowds(bridge, keys, seconds))
         print(f"\nStart-up to the first answer: {first:.2f} s (aim: under 1 s)")
         print(
             f"At rest: {at_rest:.0f} MiB resident, {bridge.memory():.0f} MiB after the run (aim: under 120 MiB at rest)"
         )
+
+
+METRICS = "127.0.0.1:5056"
+CROWDS = (1, 8, 64, 512)
+
+
+def crowds(bridge: Server, keys: dict[str, list[str]], seconds: float) -> str:
+    """Have ever more clients poll one account, and return what each waited for and what CloudStack was asked."""
+    body, headers = signed(bridge.url + "/", *keys["polled"], Action="DescribeInstances")
+    asked = {
+        "url": f"{bridge.url}/",
+        "metrics": f"http://{METRICS}/metrics",
+        "body": body.decode(),
+        "headers": headers,
+        "seconds": seconds,
+    }
+    lines = [
+        "| clients | answers/s | median ms | p99 ms | longest ms | native calls an answer | CPU ms an answer |",
+        "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for clients in CROWDS:
+        before = bridge.cpu()
+        done = subprocess.run(
+            [sys.executable, "-m", "bench.crowd"],
+            input=json.dumps({**asked, "clients": clients}),
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+        found = json.loads(done.stdout)
+        cpu = 1000 * (bridge.cpu() - before) / (found["rate"] * found["seconds"])
+        lines.append(
+            f"| {clients} | {found['rate']:.0f} | {found['median']:.0f} | {found['p99']:.0f} | {found['longest']:.0f} "
+            f"| {found['native']:.3f} | {cpu:.2f} |"
+        )
+    return "\n".join(lines)
 
 
 MOTO = "import sys; from moto.server import main; main(['-H', '127.0.0.1', '-p', '5055'])"

@@ -1,4 +1,4 @@
-"""The embedded CloudStack that the benchmarks run against: accounts with 1, 100 and 1,000 machines.
+"""The embedded CloudStack that the benchmarks run against: accounts with 1, 100, 200 and 1,000 machines.
 
 `python -m bench.cloud KEYS.JSON` writes the keys, serves, and prints its URL.
 """
@@ -12,7 +12,7 @@ from ec2bridge.ids import ec2_id
 from ec2bridge.simulator.seed import ACCOUNTS, AccountSeed, Seed
 from ec2bridge.simulator.server import Simulator
 
-MACHINES = {"one": 1, "hundred": 100, "thousand": 1000}
+MACHINES = {"one": 1, "hundred": 100, "polled": 200, "thousand": 1000}
 ZONE, OFFERING = "sim-basic", "t2.micro"
 
 

@@ -2,20 +2,18 @@
 
 import asyncio
 import json
-import logging
-import re
+import os
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from aiohttp.http import HttpProcessingError
 
 from ec2bridge import config, server
 from ec2bridge.config import Settings, SettingsError
-
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+from ec2bridge.serving import logs
+from ec2bridge.simulator.releases import NAMED
 
 Command = Callable[..., Any]
 Result = TypeVar("Result")
@@ -47,31 +45,8 @@ def load(config_file: Path | None, flags: dict[str, Any]) -> Settings:
         settings = config.load(config_file, **flags)
     except SettingsError as error:
         raise click.ClickException(str(error)) from None
-    log_to_stderr(settings.log_level, "%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logs.to_stderr(settings.log_level, as_json=settings.log_format == "json")
     return settings
-
-
-class OneLine(logging.Formatter):
-    """Log records on one line each: what a client sent must not pretend to be further lines, or move the cursor."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:
-        """Return the line; a traceback follows behind it as always."""
-        text = super().formatMessage(record)
-        return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
-
-
-def log_to_stderr(level: str, line: str) -> None:
-    """Have everything logged to standard error."""
-    handler = logging.StreamHandler()
-    handler.setFormatter(OneLine(line))
-    logging.basicConfig(level=level, handlers=[handler])
-    handler.addFilter(_worth_logging)
-    # Its statements hold what users keep in the store.
-
-
-def _worth_logging(record: logging.LogRecord) -> bool:
-    """Whether a record is more than a traceback of bytes that are no HTTP, which any scanner of ports sends."""
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 def finish(work: Coroutine[Any, Any, Result]) -> Result:
@@ -111,12 +86,23 @@ def serve(config_file: Path | None, **flags: Any) -> None:
     settings = load(config_file, flags)
 
     async def work() -> int:
+        stopped = server.told_to_stop()  # while it starts, too
         async with server.listening(settings) as (url, _):
-            click.echo(f"ec2bridge serves region {settings.region} at {url}")
-            await server.until_stopped()
+            if settings.log_format == "text":  # who collects JSON finds it in the log
+                click.echo(f"ec2bridge serves region {settings.region} at {url}")
+            await stopped.wait()
         return 0
 
     run(work())
+
+
+release_option = click.option(
+    "--release",
+    type=click.Choice(list(NAMED)),
+    default=list(NAMED)[-1],
+    show_default=True,
+    help="the release of CloudStack to play",
+)
 
 
 @main.command()
@@ -142,8 +128,15 @@ def serve(config_file: Path | None, **flags: Any) -> None:
 @click.option(
     "--data", type=click.Path(path_type=Path), help="keep the embedded CloudStack's data in this SQLite file"
 )
+@release_option
 def demo(
-    listen: str, cloudstack_listen: str, once: bool, no_tour: bool, env_file: Path | None, data: Path | None
+    listen: str,
+    cloudstack_listen: str,
+    once: bool,
+    no_tour: bool,
+    env_file: Path | None,
+    data: Path | None,
+    release: str,
 ) -> None:
     """Try it: an embedded CloudStack, a bridge, a tour."""
     try:
@@ -155,9 +148,15 @@ def demo(
             "The demo plays its tour with boto3: pip install '.[demo]', or make demo in a checkout."
         ) from None
 
-    log_to_stderr("WARNING", "%(levelname)s %(name)s: %(message)s")
+    logs.to_stderr("WARNING", "%(levelname)s %(name)s: %(message)s")
     options = show.Options(
-        listen, cloudstack_listen, tour=not no_tour, stay=not once, env_file=env_file, data=data
+        listen,
+        cloudstack_listen,
+        tour=not no_tour,
+        stay=not once,
+        env_file=env_file,
+        data=data,
+        release=release,
     )
     run(show.play(options))
 
@@ -169,12 +168,18 @@ def demo(
 @click.option(
     "--data", type=click.Path(path_type=Path), help="keep the data in this SQLite file; in memory without"
 )
-def simulator(listen: str, data: Path | None) -> None:
+@click.option(
+    "--faults",
+    type=click.Path(path_type=Path, exists=True),
+    help="have calls go wrong as the [[fault]] tables of this TOML file say: mode, command, number, account, seconds",
+)
+@release_option
+def simulator(listen: str, data: Path | None, release: str, faults: Path | None) -> None:
     """Serve the embedded CloudStack alone."""
-    from ec2bridge.simulator import alone
+    from ec2bridge import simulator_process
 
-    log_to_stderr("INFO", "%(asctime)s %(levelname)s %(name)s: %(message)s")
-    run(alone.serve(listen, data))
+    logs.to_stderr("INFO")
+    run(simulator_process.serve(listen, data, release, faults))
 
 
 @main.command()
@@ -201,6 +206,39 @@ def check(config_file: Path | None, **flags: Any) -> None:
 
     settings = load(config_file, flags)
     run(operator.check(settings))
+
+
+@main.command()
+@settings_options
+@click.option("--pid", type=int, metavar="PID", help="ask the bridge that runs as this process instead")
+def health(config_file: Path | None, pid: int | None, **flags: Any) -> None:
+    """Ask the bridge that runs with these settings whether it is well; exit code 1 when it is not."""
+    from ec2bridge.serving import probe
+
+    if pid is None:
+        settings = load(config_file, flags)
+        listen, tls = settings.listen, settings.tls_certificate is not None
+    else:
+        listen, tls = listens(pid)
+    if wrong := probe.answer(listen, tls=tls):
+        raise click.ClickException(wrong)
+    click.echo("ok")
+
+
+def listens(pid: int) -> tuple[str, bool]:
+    """Return where a process of ours listens, and whether with TLS."""
+    from ec2bridge.serving import probe
+
+    try:
+        words, environment = probe.command_of(pid)
+    except (OSError, ValueError) as error:
+        raise click.ClickException(str(error)) from None
+    os.environ.update(environment)
+    flags = main.commands[words[0]].make_context(words[0], list(words[1:])).params
+    if words[0] != "serve":
+        return str(flags["listen"]), False
+    settings = load(flags.pop("config_file"), flags)
+    return settings.listen, settings.tls_certificate is not None
 
 
 @main.command()

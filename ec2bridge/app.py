@@ -9,6 +9,7 @@ and knows neither XML nor HTTP.
 import asyncio
 import logging
 import re
+import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,16 +26,24 @@ from ec2bridge.cloudstack.calls import NativeCall, collect_calls
 from ec2bridge.cloudstack.directory import Directories
 from ec2bridge.cloudstack.errors import CloudStackError, to_ec2
 from ec2bridge.ec2 import account_ids, client_tokens, registry, unserved
-from ec2bridge.ec2.context import Context, DryRunAccount, DryRunReached, DryRunStore, OwnStore, Site
+from ec2bridge.ec2.context import (
+    Context,
+    DryRunAccount,
+    DryRunReached,
+    DryRunStore,
+    OwnStore,
+    Site,
+    account_id,
+)
+from ec2bridge.ec2.recovery import Recovery
 from ec2bridge.ec2.registry import Action, Request
 from ec2bridge.errors import Ec2Error
+from ec2bridge.exchange import STS_VERSION, VERSION, Exchange, read_claims
 from ec2bridge.wire import parse, render
 from ec2bridge.wire.model import Operation, operation
 
 log = logging.getLogger("ec2bridge")
 
-DEFAULT_VERSION = "2016-11-15"
-STS_VERSION = "2011-06-15"
 PASSING = frozenset(
     {
         "DependencyViolation",
@@ -49,23 +58,11 @@ PASSING = frozenset(
 """What is in the way only for the moment: AWS's dry run asks who may do what, not whether it is the time."""
 BODY_TIMEOUT = 60.0
 """Seconds that a request may take to arrive: each one on its way holds memory, and nobody knows yet who sends it."""
-_VERSION = re.compile(r"20\d\d-\d\d-\d\d\Z")
-_SENT_VERSION = re.compile(rb"(?:^|&)Version=(\d{4}-\d\d-\d\d)(?:&|$)")
-
-
-@dataclass(slots=True)
-class Exchange:
-    """What is known of a request so far: enough to render an answer at any point, and to log it."""
-
-    request_id: str
-    service: str = "ec2"
-    version: str = DEFAULT_VERSION
-    action: str = "-"
-    access_key: str = "-"
-    code: str = "ok"
-
 
 EXCHANGE = web.RequestKey("exchange", Exchange)
+
+_ORIGIN = re.compile(r"\A[a-z]+://[^/?]*", re.IGNORECASE)
+"""What a proxy's client puts before the path; every server must understand it (RFC 9112, 3.2.2)."""
 
 
 @dataclass(slots=True)
@@ -77,8 +74,12 @@ class Bridge:
     directories: Directories
     on_ignored: Callable[[str, str], None] | None = None
     """Called with action and parameter when a lenient bridge lets an unsupported parameter pass."""
-    trace: Callable[[list[NativeCall]], None] | None = None
-    """Called after each answer with the native calls that it took, for whoever wants to see them."""
+    throttle: Callable[[str, str, Request], None] | None = None
+    """Called with access key, action and parameters of a verified request; raises RequestLimitExceeded."""
+    recovery: Recovery | None = None
+    """What takes up records whose keys were gone, with those of their account's next request."""
+    trace: Callable[[Exchange, float, list[NativeCall]], None] | None = None
+    """Called after each answer with the request, the seconds and the native calls that it took: the demo shows them."""
 
     async def handle(self, http: web.Request) -> web.Response:
         """Answer one HTTP request; the access log reads `exchange` from the request."""
@@ -87,9 +88,10 @@ class Bridge:
         if self.trace is None:
             status, body = await self.answer(http, exchange)
         else:
+            started = time.perf_counter()
             with collect_calls() as calls:
                 status, body = await self.answer(http, exchange)
-            self.trace(list(calls))
+            self.trace(exchange, time.perf_counter() - started, list(calls))
         return web.Response(
             status=status,
             body=body,
@@ -104,12 +106,16 @@ class Bridge:
         """Return HTTP status and XML: the one exit for success and failure."""
         try:
             raw = await read_raw(http)
-            guess_shape(raw, exchange)
+            read_claims(raw, exchange)
             verified = await verify(raw, self.secrets, now=datetime.now(UTC), regions=self.regions())
             op = identify_operation(verified, exchange)
             request = parse.parse(op, verified.form)
+            if self.throttle:
+                self.throttle(exchange.access_key, op.name, request)
+            exchange.asked(op, request)
             endpoint = self.site.settings.public_endpoint or f"{http.scheme}://{http.host}"
             result = await self.perform(op, request, verified, exchange, endpoint)
+            exchange.answered(op, result)
             body = render.render(op, result, version=exchange.version, request_id=exchange.request_id)
         except Ec2Error as error:
             return self.refuse(error, exchange)
@@ -132,11 +138,13 @@ class Bridge:
         account = Account(self.site.cloud, verified.credentials)
         try:
             ctx = await self.context(op, request, verified, exchange, endpoint, account)
+            if self.recovery:
+                self.recovery.notice(ctx)
             if ctx.dry_run:
                 return await dry_run(entry, ctx, request)
             return await client_tokens.once(entry.handler, op, ctx, request)
         except CloudStackError as error:
-            log.info("request %s: %s: %s", exchange.request_id, op.name, error)
+            exchange.reason = str(error)
             raise await to_ec2(
                 error, account, self.site.mappings.errors, on_bad_key=self.secrets.forget
             ) from error
@@ -153,6 +161,7 @@ class Bridge:
         """Assemble what the action is given; a dry run gets an account and a store that refuse to change anything."""
         asks_dry_run = bool(request.get("DryRun"))
         identity = await self.secrets.identify(verified.credentials, account)
+        exchange.account, exchange.user = account_id(identity.domain_id, identity.account), identity.user_name
         store = OwnStore(self.site.store, identity)
         if verified.credentials.project_id is None:
             await account_ids.remember(self.site, identity.domain_id, identity.account)
@@ -201,34 +210,34 @@ async def read_raw(http: web.Request) -> RawRequest:
             body = await http.read()
     except TimeoutError:
         raise Ec2Error("RequestTimeout", "The body of the request did not arrive in time.") from None
+    except (ConnectionError, web.RequestPayloadError):
+        raise Ec2Error("RequestTimeout", "The client went away before all of its request had come.") from None
     except web.HTTPRequestEntityTooLarge:
         raise Ec2Error("RequestEntityTooLarge", "The request is larger than this endpoint accepts.") from None
-    path, _, query = http.raw_path.partition("?")
+    path, _, query = _ORIGIN.sub("", http.raw_path).partition("?")
+    path = path or "/"
+    if not path.startswith("/"):
+        raise Ec2Error(
+            "InvalidRequest", f"The target of the request, {path!r:.200}, does not begin with a slash."
+        )
     headers = tuple(
         (name.decode("latin-1"), value.decode("utf-8", "surrogateescape")) for name, value in http.raw_headers
     )
     return RawRequest(http.method, path, query, headers, body)
 
 
-def guess_shape(raw: RawRequest, exchange: Exchange) -> None:
-    """Read service and version from bytes that nobody has verified: a refusal comes in the client's own shape."""
-    sent = raw.query.encode() + b"&" + raw.body
-    version = _SENT_VERSION.search(sent)
-    if version and version[1].decode() == STS_VERSION:
-        exchange.service, exchange.version = "sts", STS_VERSION
-    elif version and _VERSION.match(version[1].decode()):
-        exchange.version = version[1].decode()
-
-
 def identify_operation(verified: Verified, exchange: Exchange) -> Operation:
     """Find the operation that Action and Version name; EC2 and STS share the endpoint."""
     form = dict(verified.form)
+    for name in ("Action", "Version"):
+        if sum(given == name for given, _ in verified.form) > 1:
+            raise Ec2Error("MalformedQueryString", f"The parameter {name} must not be given more than once.")
     name, version = form.get("Action", ""), form.get("Version", "")
     exchange.access_key = verified.credentials.access_key
     if verified.service == "sts" or version == STS_VERSION:
         exchange.service, exchange.version = "sts", STS_VERSION
     elif version:
-        if not _VERSION.match(version):
+        if not VERSION.match(version):
             raise Ec2Error("NoSuchVersion", f"The requested version ({version}) is not valid.")
         exchange.version = version
     if not name:
@@ -236,7 +245,6 @@ def identify_operation(verified: Verified, exchange: Exchange) -> Operation:
     op = operation(name, exchange.service)
     if op is None:
         raise Ec2Error("InvalidAction", f"The action {name:.200} is not valid for this web service.")
-    # Only now: it stands in the log, where a made-up one could pretend to be further lines.
     exchange.action = op.name
     return op
 

@@ -7,6 +7,7 @@ setting and where it came from, so that an operator never has to read a tracebac
 import difflib
 import tomllib
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
@@ -14,6 +15,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 PREFIX = "EC2BRIDGE_"
+Network = IPv4Network | IPv6Network
 
 
 class SettingsError(Exception):
@@ -71,9 +73,36 @@ class Settings(BaseSettings):
         300, gt=0, description="seconds to wait for a CloudStack job that EC2 answers after"
     )
     call_timeout: float = Field(60, gt=0, description="seconds to wait for one CloudStack call")
+    recovery_interval: float = Field(
+        180, gt=0, description="seconds between two looks for what a bridge that died has left unfinished"
+    )
     max_body: int = Field(2 * 1024 * 1024, gt=0, description="largest request in bytes")
     metrics_listen: str | None = Field(None, description="HOST:PORT for Prometheus metrics; off by default")
+    browser_page: bool = Field(
+        True, description="show a browser at / how to use this endpoint, and what it serves"
+    )
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
+    log_format: str = Field("text", description="text, or json: one object a line")
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = Field(
+        (), description="addresses or networks of proxies whose X-Forwarded-For names the client, for the log"
+    )
+    throttle: float = Field(
+        0, ge=0, description="limit each key's requests to this multiple of AWS's token buckets; 0 does not"
+    )
+    idle_timeout: float = Field(
+        75, gt=0, description="seconds in which a connection must have sent the next request's headers"
+    )
+    stop_delay: float = Field(
+        0,
+        ge=0,
+        description="seconds to go on serving after SIGTERM, with /health at 503 for the proxy to see",
+    )
+    cloudstack_ca: Path | None = Field(
+        None, description="PEM certificates of the CA behind CloudStack's, besides the system's"
+    )
+    traces: str | None = Field(
+        None, description="an OTLP/HTTP collector's URL for OpenTelemetry traces; needs ec2bridge[otel]"
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -97,6 +126,30 @@ class Settings(BaseSettings):
         if any(not middle for _, middle, _ in pairs):
             raise ValueError("write it as NAME=ZONE,NAME=ZONE")
         return {name.strip(): target.strip() for name, _, target in pairs}
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _networks(cls, value: Any) -> Any:
+        """Accept `a,b` from the environment where the file has a list, and a host's address with its network's bits."""
+        named = value.split(",") if isinstance(value, str) else value
+        try:
+            return tuple(ip_network(str(name).strip(), strict=False) for name in named if str(name).strip())
+        except ValueError as error:
+            raise ValueError(f"{error}; write addresses or networks, such as 10.0.0.0/8") from None
+
+    @field_validator("traces")
+    @classmethod
+    def _is_collector(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("write the collector's whole URL, such as http://collector:4318")
+        return value
+
+    @field_validator("log_format")
+    @classmethod
+    def _is_format(cls, value: str) -> str:
+        if value.lower() not in ("text", "json"):
+            raise ValueError("choose text or json")
+        return value.lower()
 
     @field_validator("cloudstack_url")
     @classmethod
@@ -130,7 +183,7 @@ class Settings(BaseSettings):
             )
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key go together: one of them is missing")
-        for name in ("credentials_file", "tls_certificate", "tls_key", "mappings"):
+        for name in ("credentials_file", "tls_certificate", "tls_key", "mappings", "cloudstack_ca"):
             path = getattr(self, name)
             if path is not None and not path.exists():
                 raise ValueError(f"{name}: {path} does not exist")
@@ -188,7 +241,7 @@ def table() -> str:
     lines = ["| setting | default | what it is |", "| --- | --- | --- |"]
     for name, info in Settings.model_fields.items():
         default = info.get_default(call_default_factory=True, validated_data={})
-        shown = "" if info.is_required() or default in (None, {}) else f"`{str(default).lower()}`"
+        shown = "" if info.is_required() or default in (None, {}, ()) else f"`{str(default).lower()}`"
         if isinstance(default, str):
             shown = f"`{default}`"
         lines.append(f"| `{name}` | {'required' if info.is_required() else shown} | {info.description} |")

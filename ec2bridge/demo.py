@@ -5,6 +5,7 @@ Nothing here is a short cut: the bridge talks to the embedded CloudStack over HT
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,9 +17,16 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ec2bridge import config, server
+from ec2bridge.app import Bridge
 from ec2bridge.cloudstack.calls import NativeCall
+from ec2bridge.exchange import Exchange
+from ec2bridge.page.browser import History
 from ec2bridge.simulator.server import Simulator
 
+Watcher = Callable[[Exchange, float, list[NativeCall]], None]
+
+PORTS = 20
+"""Ports that are tried, one after the other."""
 REGION = "us-east-1"  # Terraform's provider and others know AWS's own regions only
 
 
@@ -32,6 +40,7 @@ class Options:
     stay: bool
     env_file: Path | None
     data: Path | None
+    release: str
 
 
 class TourFailed(Exception):
@@ -42,12 +51,13 @@ async def play(options: Options) -> int:
     """Serve, show, tour, and stay until Ctrl-C; the exit code says whether the tour held."""
     async with AsyncExitStack() as stack:
         host, port = config.host_and_port(options.cloudstack_listen)
-        simulator = Simulator(path=str(options.data) if options.data else None)
+        simulator = Simulator(path=str(options.data) if options.data else None, version=options.release)
         try:
             await simulator.start(host, port)
         except OSError as error:
             raise config.SettingsError(server.cannot_listen(options.cloudstack_listen, error)) from None
         stack.push_async_callback(simulator.close)
+        simulator.cloud.settings["network.guest.cidr.limit"] = 16  # AWS's own largest subnet
         service = simulator.accounts["keylookup"]
         settings = config.load(
             cloudstack_url=simulator.url,
@@ -57,7 +67,15 @@ async def play(options: Options) -> int:
             listen=options.listen,
             store=f"{options.data}.bridge" if options.data else "memory",
         )
-        url, bridge = await stack.enter_async_context(server.listening(settings))
+        history = History()
+        url, bridge = await next_free(stack, settings, history)
+        watched: list[Watcher] = [history.add]
+
+        def saw(exchange: Exchange, seconds: float, native: list[NativeCall]) -> None:
+            for watch in watched:
+                watch(exchange, seconds, native)
+
+        bridge.trace = saw
         environment = await asyncio.to_thread(describe_place, url, simulator)
         show(environment)
         if options.env_file:
@@ -67,12 +85,31 @@ async def play(options: Options) -> int:
         held = True
         if options.tour:
             tour = Tour(environment)
-            bridge.trace = tour.saw
+            watched.append(tour.saw)
             held = await asyncio.to_thread(tour.play)
+            watched.remove(tour.saw)
         if options.stay:
-            click.echo(f"Serving at {url} until Ctrl-C.")
+            watched.append(tell)
+            click.echo(f"Serving at {url} until Ctrl-C; a browser finds there how to use it.")
+            click.echo("Each EC2 call, and the native calls that it becomes:")
             await server.until_stopped()
         return 0 if held else 1
+
+
+async def next_free(stack: AsyncExitStack, settings: config.Settings, history: History) -> tuple[str, Bridge]:
+    """Serve at the wanted port, or at the next one that is free, and say so."""
+    host, wanted = config.host_and_port(settings.listen)
+    for port in range(wanted, wanted + PORTS):
+        there = settings.model_copy(update={"listen": f"{host}:{port}"})
+        try:
+            served = await stack.enter_async_context(server.listening(there, history))
+        except config.SettingsError:
+            if not wanted or port == wanted + PORTS - 1:
+                raise
+            click.echo(f"Port {port} is taken; trying {port + 1}.")
+        else:
+            return served
+    raise AssertionError("the last port either serves or raises")
 
 
 def client(environment: dict[str, str]) -> Any:
@@ -155,7 +192,7 @@ class Tour:
     native: list[NativeCall] = field(default_factory=list)
     ec2: Any = None
 
-    def saw(self, calls: list[NativeCall]) -> None:
+    def saw(self, _: Exchange, __: float, calls: list[NativeCall]) -> None:
         """Take note of the native calls of the request that was just answered."""
         self.native = calls
 
@@ -213,12 +250,7 @@ class Tour:
         answer: dict[str, Any] = getattr(self.ec2, name)(**members)
         if not quiet:
             action = "".join(part.capitalize() for part in name.split("_"))
-            click.echo(
-                f"\n  {click.style(action, bold=True)}  {1000 * (time.perf_counter() - started):.0f} ms"
-            )
-            for call in self.native:
-                failed = f"  ({call.error.errortext})" if call.error else ""
-                click.echo(f"      {call.command}  {1000 * call.seconds:.0f} ms{failed}")
+            tell_call(action, time.perf_counter() - started, self.native)
         return answer
 
     def until(self, ids: list[str], state: str, seconds: float = 60) -> None:
@@ -243,6 +275,20 @@ class Tour:
                 instance.get("PrivateIpAddress", ""),
             )
             click.echo(f"      {'  '.join(facts).rstrip()}")
+
+
+def tell(exchange: Exchange, seconds: float, native: list[NativeCall]) -> None:
+    """Print a call that a client made."""
+    what = exchange.action if exchange.code == "ok" else f"{exchange.action}  {exchange.code}"
+    tell_call(what, seconds, native)
+
+
+def tell_call(what: str, seconds: float, native: list[NativeCall]) -> None:
+    """Print one EC2 call, its time, and the native calls that it became with theirs."""
+    click.echo(f"\n  {click.style(what, bold=True)}  {1000 * seconds:.0f} ms")
+    for call in native:
+        failed = f"  ({call.error.errortext})" if call.error else ""
+        click.echo(f"      {call.command}  {1000 * call.seconds:.0f} ms{failed}")
 
 
 def instances(answer: dict[str, Any]) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    PositiveFloat,
     PositiveInt,
     ValidationError,
     model_validator,
@@ -131,7 +132,7 @@ def _pattern(value: Any) -> Any:
     if value is None or isinstance(value, re.Pattern):
         return value
     try:
-        return re.compile(value, re.DOTALL)
+        return re.compile(value, re.DOTALL | re.IGNORECASE)
     except (re.error, TypeError) as error:
         raise ValueError(f"the text {value!r} is no regular expression: {error}") from None
 
@@ -212,6 +213,29 @@ class ErrorTable(Table):
         return self
 
 
+# --- throttling -----------------------------------------------------------------------------------------------
+
+Bucket = tuple[PositiveFloat, PositiveFloat]
+"""The most tokens that it holds, and those that come back in a second."""
+
+
+class ReadingAll(Table):
+    """Actions that read everything when nothing narrows them, and what each may then."""
+
+    limit: Bucket
+    actions: frozenset[str]
+
+
+class Throttling(Table):
+    """AWS's token buckets."""
+
+    reading: Bucket
+    reading_all: ReadingAll
+    changing: Bucket
+    actions: dict[str, Bucket]
+    machines: dict[str, Bucket]
+
+
 # --- reading ---------------------------------------------------------------------------------------------------
 
 
@@ -222,13 +246,14 @@ class Mappings:
     instance_types: InstanceTypes
     volume_types: VolumeTypes
     errors: ErrorTable
+    throttling: Throttling
 
 
 T = TypeVar("T", bound=Table)
 
 # The loader in C reads the tables in a tenth of the time, where PyYAML has it.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_FILES = ("instance-types.yaml", "volume-types.yaml", "errors.yaml")
+_FILES = ("instance-types.yaml", "volume-types.yaml", "errors.yaml", "throttling.yaml")
 
 
 def load_mappings(directory: Path | str | None = None) -> Mappings:
@@ -242,6 +267,7 @@ def load_mappings(directory: Path | str | None = None) -> Mappings:
         instance_types=_read(places, _FILES[0], InstanceTypes),
         volume_types=_read(places, _FILES[1], VolumeTypes),
         errors=_read(places, _FILES[2], ErrorTable),
+        throttling=_read(places, _FILES[3], Throttling),
     )
 
 

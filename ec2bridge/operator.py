@@ -13,9 +13,9 @@ from ec2bridge import server
 from ec2bridge.auth.profiles import read_profiles
 from ec2bridge.cloudstack.account import Account
 from ec2bridge.cloudstack.credentials import Credentials
-from ec2bridge.cloudstack.endpoint import CloudStack
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.config import Settings, SettingsError
+from ec2bridge.ec2 import releases
 
 LEAST_VERSION = (4, 18)
 UNVERIFIED = 401
@@ -28,7 +28,7 @@ class Finding(Exception):
 @asynccontextmanager
 async def looking(settings: Settings) -> AsyncIterator[Account]:
     """Yield the account that `init` and `check` see the cloud with: the look-up account, else the file's first."""
-    cloud = CloudStack(settings.cloudstack_url, timeout=settings.call_timeout)
+    cloud = server.cloudstack(settings)
     await cloud.start()
     try:
         yield Account(cloud, _credentials(settings))
@@ -124,7 +124,8 @@ async def _version(settings: Settings, account: Account) -> str:
     parts = tuple(int(part) for part in version.split("-")[0].split(".")[:2] if part.isdigit())
     if parts < LEAST_VERSION:
         raise Finding(f"{version} is older than 4.18, the oldest that ec2bridge supports")
-    return version
+    lacking = [f"{need.what} ({need.since})" for need in releases.missing(version)]
+    return f"{version}, where what needs a later one is refused: {', '.join(lacking)}" if lacking else version
 
 
 async def _reads_keys(settings: Settings, account: Account) -> str:

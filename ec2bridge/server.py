@@ -10,78 +10,42 @@ import logging
 import os
 import signal
 import ssl
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from importlib.metadata import version
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, Counter, Histogram
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy.exc import SQLAlchemyError
 
-from ec2bridge.app import EXCHANGE, Bridge
+from ec2bridge.app import Bridge
 from ec2bridge.auth.secrets import CloudStackSecrets, FileSecrets, SecretProvider
 from ec2bridge.cloudstack.account import Account
-from ec2bridge.cloudstack.calls import NativeCall
+from ec2bridge.cloudstack.calls import Observer
 from ec2bridge.cloudstack.credentials import Credentials
 from ec2bridge.cloudstack.directory import Directories
 from ec2bridge.cloudstack.endpoint import CloudStack
 from ec2bridge.config import Settings, SettingsError, host_and_port
 from ec2bridge.ec2 import background, registry
 from ec2bridge.ec2.context import Site
+from ec2bridge.ec2.recovery import Recovery
 from ec2bridge.mapping import MappingError, load_mappings
+from ec2bridge.page.browser import History, Page
+from ec2bridge.resources.machines import volumes as machine_volumes
+from ec2bridge.serving.access_log import count_native_call
+from ec2bridge.serving.announcements import tell_start, tell_stop
+from ec2bridge.serving.application import application
+from ec2bridge.serving.certificates import Certificate, cloudstack_trust, server_certificate
+from ec2bridge.serving.health import Health
+from ec2bridge.serving.metrics import Metrics
+from ec2bridge.serving.throttling import Throttle
+from ec2bridge.serving.tracing import exporting
 from ec2bridge.store import Store, StoreError
 
 log = logging.getLogger("ec2bridge")
-access = logging.getLogger("ec2bridge.access")
 
 PURGE_EVERY = 3600.0
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-class Metrics:
-    """What Prometheus may know: counts and times by action and code, never keys or parameters."""
-
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "ec2bridge_requests", "EC2 requests answered", ["action", "code"], registry=self.registry
-        )
-        self.seconds = Histogram(
-            "ec2bridge_request_seconds",
-            "Seconds to answer an EC2 request",
-            ["action"],
-            registry=self.registry,
-        )
-        self.native = Histogram(
-            "ec2bridge_cloudstack_seconds",
-            "Seconds of native calls",
-            ["command", "ok"],
-            registry=self.registry,
-        )
-        self.ignored = Counter(
-            "ec2bridge_ignored_parameters",
-            "Unsupported parameters that a lenient bridge ignored",
-            ["action", "parameter"],
-            registry=self.registry,
-        )
-
-    def saw_request(self, action: str, code: str, seconds: float) -> None:
-        """Count one answer; a name that is no served action is counted as "other", so labels stay bounded."""
-        label = action if registry.find(action) or registry.find(action, "sts") else "other"
-        self.requests.labels(label, code).inc()
-        self.seconds.labels(label).observe(seconds)
-
-    def saw_native_call(self, call: NativeCall) -> None:
-        """Observe one call to CloudStack."""
-        self.native.labels(call.command, "true" if call.error is None else "false").observe(call.seconds)
-
-    async def page(self, _: web.Request) -> web.Response:
-        """Serve the exposition format."""
-        return web.Response(
-            body=generate_latest(self.registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
-        )
+LAST_WORDS = 60.0
+"""Seconds that requests under way have to come to their end when the process stops."""
 
 
 def provider(settings: Settings, cloud: CloudStack) -> SecretProvider:
@@ -99,8 +63,20 @@ def service_credentials(settings: Settings) -> Credentials:
     return Credentials(access_key=key, api_key=key, secret_key=secret.get_secret_value())
 
 
+def cloudstack(settings: Settings) -> CloudStack:
+    """Return the endpoint that the settings name, not yet opened; raises SettingsError."""
+    return CloudStack(
+        settings.cloudstack_url,
+        timeout=settings.call_timeout,
+        job_timeout=settings.job_timeout,
+        tls=cloudstack_trust(settings) or True,
+    )
+
+
 @asynccontextmanager
-async def bridge(settings: Settings, metrics: Metrics | None = None) -> AsyncIterator[Bridge]:
+async def bridge(
+    settings: Settings, metrics: Metrics | None = None, observers: Sequence[Observer] = ()
+) -> AsyncIterator[Bridge]:
     """Build the bridge and everything it stands on; close it all in the end. Raises SettingsError."""
     registry.load()
     # The model and the tables live as long as the process: a full collection need not walk them each time.
@@ -114,25 +90,28 @@ async def bridge(settings: Settings, metrics: Metrics | None = None) -> AsyncIte
         await store.start()
     except (MappingError, StoreError) as error:
         raise SettingsError(str(error)) from None
-    cloud = CloudStack(
-        settings.cloudstack_url, timeout=settings.call_timeout, job_timeout=settings.job_timeout
-    )
+    cloud = cloudstack(settings)
+    cloud.observers.extend(observers)
     await cloud.start()
     try:
-        if metrics:
-            cloud.observers.append(metrics.saw_native_call)
         service = Account(cloud, service_credentials(settings)) if settings.service_api_key else None
         site = Site(settings=settings, cloud=cloud, mappings=mappings, store=store, service=service)
+        machine_volumes.watch_changes(site)
         ignored = (lambda action, path: metrics.ignored.labels(action, path).inc()) if metrics else None
         stopping = asyncio.Event()
         purging = asyncio.create_task(purge(store, stopping), name="purge")
         try:
-            yield Bridge(site, provider(settings, cloud), Directories(cloud), on_ignored=ignored)
+            served = Bridge(site, provider(settings, cloud), Directories(cloud), on_ignored=ignored)
+            if settings.throttle:
+                served.throttle = Throttle(mappings.throttling, settings.throttle).take
+            served.recovery = Recovery(site, served.secrets, served.directories, settings.recovery_interval)
+            recovering = asyncio.create_task(served.recovery.run(stopping), name="recovery")
+            yield served
         finally:
             # Never cancelled: a statement cut off in SQLite leaves a connection that cannot be closed.
             stopping.set()
             await background.stop(site)
-            await purging
+            await asyncio.gather(purging, recovering)
     finally:
         await cloud.close()
         await store.close()
@@ -144,80 +123,74 @@ async def purge(store: Store, stopping: asyncio.Event) -> None:
         try:
             await store.purge()
         except SQLAlchemyError as error:
-            log.warning("the store could not be purged: %s", type(error).__name__)
+            log.warning("the store could not be purged: %s", str(error).partition("\n")[0])
         with suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), PURGE_EVERY)
 
 
-def application(served: Bridge, metrics: Metrics) -> web.Application:
-    """Return the aiohttp application: any path is the EC2 endpoint, since old clients sign paths of their own."""
-
-    @web.middleware
-    async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
-        started = time.perf_counter()
-        response = await handler(request)
-        exchange = request.get(EXCHANGE)
-        if exchange is not None:
-            seconds = time.perf_counter() - started
-            metrics.saw_request(exchange.action, exchange.code, seconds)
-            access.info(
-                "%s %s %s %s %s %.1fms %s",
-                request.remote,
-                exchange.access_key,
-                exchange.action,
-                response.status,
-                exchange.code,
-                seconds * 1000,
-                exchange.request_id,
+@asynccontextmanager
+async def listening(settings: Settings, history: History | None = None) -> AsyncIterator[tuple[str, Bridge]]:
+    """Serve the bridge while the context is open; yields its URL and itself. The page shows a `history` where given."""
+    metrics = Metrics()
+    certificate = server_certificate(settings)
+    tracing = exporting(settings.traces) if settings.traces else None
+    async with AsyncExitStack() as stack:
+        if tracing:
+            stack.push_async_callback(tracing.close)
+        observers = [
+            count_native_call,
+            metrics.saw_native_call,
+            *([tracing.saw_native_call] if tracing else ()),
+        ]
+        served = await stack.enter_async_context(bridge(settings, metrics, observers))
+        health = Health(served)
+        metrics.watch(served, health, certificate)
+        page = Page(settings, version("ec2bridge"), history) if settings.browser_page else None
+        app = application(served, metrics, health, tracing, page)
+        runner = await _runner(stack, app, settings.idle_timeout)
+        context = certificate.context if certificate else None
+        port = await _open(runner, settings.listen, context)
+        if settings.metrics_listen:
+            pages = web.Application()
+            pages.router.add_get("/metrics", metrics.page)
+            watched = await _open(
+                await _runner(stack, pages, settings.idle_timeout), settings.metrics_listen, None
             )
-        return response
+            log.info("metrics are at %s/metrics", url_of(settings.metrics_listen, watched))
+        if certificate:
+            await stack.enter_async_context(renewed(certificate))
+        url = url_of(settings.listen, port, "https" if context else "http")
+        await tell_start(served, health, url)
+        yield url, served
+        await tell_stop(served, health, settings.stop_delay)
+    log.info("ec2bridge has stopped")
 
-    async def health(_: web.Request) -> web.Response:
-        return web.json_response({"status": "ok"})
 
-    app = web.Application(middlewares=[observe], client_max_size=served.site.settings.max_body)
-    app.router.add_get("/health", health)
-    app.router.add_route("*", "/{path:.*}", served.handle)
-    return app
-
-
-def tls_context(settings: Settings) -> ssl.SSLContext | None:
-    """Return the server's TLS context, or None without a certificate; raise SettingsError for a bad one."""
-    if settings.tls_certificate is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(settings.tls_certificate, settings.tls_key)
-    except (OSError, ssl.SSLError) as error:
-        raise SettingsError(
-            f"The TLS certificate {settings.tls_certificate} or its key cannot be used: {error}."
-        ) from None
-    return context
+async def _runner(stack: AsyncExitStack, app: web.Application, idle_timeout: float) -> web.AppRunner:
+    # AWS takes no packed bodies; what is signed, and what counts against max_body, is what was sent.
+    # aiohttp's keep-alive time begins with the connection: it is also what a client has to send its headers in.
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        auto_decompress=False,
+        keepalive_timeout=idle_timeout,
+        shutdown_timeout=LAST_WORDS,
+    )
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    return runner
 
 
 @asynccontextmanager
-async def listening(settings: Settings) -> AsyncIterator[tuple[str, Bridge]]:
-    """Serve the bridge while the context is open; yields its URL and itself."""
-    metrics = Metrics()
-    context = tls_context(settings)
-    async with bridge(settings, metrics) as served:
-        # AWS takes no packed bodies; what is signed, and what counts against max_body, is what was sent.
-        runner = web.AppRunner(application(served, metrics), access_log=None, auto_decompress=False)
-        await runner.setup()
-        pages = web.Application()
-        pages.router.add_get("/metrics", metrics.page)
-        metrics_runner = web.AppRunner(pages, access_log=None)
-        await metrics_runner.setup()
-        try:
-            port = await _open(runner, settings.listen, context)
-            if settings.metrics_listen:
-                await _open(metrics_runner, settings.metrics_listen, None)
-            host = host_and_port(settings.listen)[0]
-            shown = f"[{host}]" if ":" in host else host
-            yield f"{'https' if context else 'http'}://{shown}:{port}", served
-        finally:
-            await metrics_runner.cleanup()
-            await runner.cleanup()
+async def renewed(certificate: Certificate) -> AsyncIterator[None]:
+    """Have the certificate read again whenever it is renewed."""
+    stopping = asyncio.Event()
+    watching = asyncio.create_task(certificate.watch(stopping), name="certificate")
+    try:
+        yield
+    finally:
+        stopping.set()
+        await watching
 
 
 async def _open(runner: web.AppRunner, address: str, context: ssl.SSLContext | None) -> int:
@@ -230,6 +203,12 @@ async def _open(runner: web.AppRunner, address: str, context: ssl.SSLContext | N
     return int(runner.addresses[-1][1])
 
 
+def url_of(address: str, port: int, scheme: str = "http") -> str:
+    """Return the URL of what listens at an address, on the port that it was given there."""
+    host = host_and_port(address)[0]
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
 def cannot_listen(address: str, error: OSError) -> str:
     """Return the sentence for an address that cannot be opened; asyncio's own repeats the address in a tuple."""
     reason = error.strerror or str(error)
@@ -240,8 +219,13 @@ def cannot_listen(address: str, error: OSError) -> str:
 
 async def until_stopped() -> None:
     """Return at the first SIGINT or SIGTERM."""
+    await told_to_stop().wait()
+
+
+def told_to_stop() -> asyncio.Event:
+    """Return what SIGINT and SIGTERM set from now on."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
-    await stopped.wait()
+    return stopped

@@ -11,7 +11,7 @@ import os
 import sqlite3
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -88,6 +88,11 @@ class Store:
         self.url = self.database.url
         self._writes = 0
         self._lists: OrderedDict[tuple[str, str], tuple[Any, Rows]] = OrderedDict()
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes may have the same store open."""
+        return not self.database.is_sqlite or bool(self.url.database)
 
     async def start(self) -> None:
         """Open the store and make its table; raises StoreError with a sentence when that cannot be."""
@@ -208,9 +213,23 @@ class Store:
         change = _changed(value, ttl).where(_at(account, kind, key), _alive(), _entries.c.version == version)
         return await self._execute(change)
 
-    async def delete(self, account: str, kind: str, key: str) -> bool:
-        """Remove a value; False when there was none."""
-        return await self._execute(delete(_entries).where(_at(account, kind, key)))
+    async def delete(self, account: str, kind: str, key: str, version: int | None = None) -> bool:
+        """Remove a value, only the one with `version` if that is given; False when there was none."""
+        statement = delete(_entries).where(_at(account, kind, key))
+        if version is not None:
+            statement = statement.where(_entries.c.version == version)
+        return await self._execute(statement)
+
+    async def everywhere(self, kind: str) -> Sequence[tuple[str, Entry]]:
+        """All entries of a kind, of all accounts, each with its account."""
+        rows = await self._rows(select(_entries).where(_entries.c.kind == kind, _alive()).order_by("created"))
+        return [(row["account"], _entry(row)) for row in rows]
+
+    async def count_kinds(self) -> dict[str, int]:
+        """How many entries there are of each kind, of all accounts together."""
+        query = select(_entries.c.kind, func.count()).where(_alive()).group_by(_entries.c.kind)
+        counted = await self._run(lambda connection: connection.execute(query).all())
+        return {str(kind): int(count) for kind, count in counted}
 
     async def purge(self, most: int = MOST_PASSING) -> int:
         """Remove what has expired, and of what will the oldest where there is too much; return how many that were."""

@@ -8,6 +8,7 @@ import json
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -19,8 +20,10 @@ from ec2bridge import config, server
 from ec2bridge.app import Bridge
 from ec2bridge.cloudstack.account import Account
 from ec2bridge.cloudstack.calls import NativeCall
+from ec2bridge.simulator.releases import NAMED, NEWEST, Version, version_of
 from ec2bridge.simulator.server import Simulator
 from tests.compat.options import OPTIONS
+from tests.release_runs import Recorder, line
 
 REGION = "cloudstack"
 
@@ -30,11 +33,43 @@ hypothesis_settings.load_profile("patient")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Here and not in the laboratory: pytest asks only the outermost conftest for options."""
+    """Here and not in the compatibility suite: pytest asks only the outermost conftest for options."""
     group = parser.getgroup("compat", "the endpoint that clients are driven against")
     for name, (variable, what) in OPTIONS.items():
         group.addoption(f"--{name}", help=f"{what} ({variable})")
     group.addoption("--only", default="", help="run these clients alone, separated by commas")
+    parser.addoption(
+        "--release",
+        choices=list(NAMED),
+        help="run what drives the bridge, against that release of CloudStack",
+    )
+    parser.addoption(
+        "--record", help="with --release: a folder for what each action came to (release_runs.py)"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "since(release): needs what came with that release of CloudStack")
+    Place.release = config.getoption("--release") or NEWEST
+    if folder := config.getoption("--record"):
+        Place.recorder = Recorder(Path(folder))
+        config.pluginmanager.register(Place.recorder)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With `--release`, leave what drives no bridge, and what tests a thing that the release has not got."""
+    if config.getoption("--release") is None:
+        return
+    # What is recorded is also what a release lacks.
+    release = NEWEST if config.getoption("--record") else Place.release
+    left = [item for item in items if not _is_for(item, version_of(release))]
+    config.hook.pytest_deselected(items=left)
+    items[:] = [item for item in items if item not in set(left)]
+
+
+def _is_for(item: pytest.Item, release: Version) -> bool:
+    drives = "make_place" in getattr(item, "fixturenames", ())
+    return drives and all(version_of(mark.args[0]) <= release for mark in item.iter_markers("since"))
 
 
 _session = boto3.session.Session()
@@ -42,6 +77,10 @@ _session = boto3.session.Session()
 
 class Place:
     """A running embedded CloudStack and bridge."""
+
+    release = NEWEST
+    """The release of CloudStack to play, where a test does not ask for one."""
+    recorder: Recorder | None = None
 
     def __init__(self, settings: dict[str, Any] | None = None, **cloud: Any) -> None:
         self.loop = asyncio.new_event_loop()
@@ -53,7 +92,7 @@ class Place:
 
     async def _start(self, changed: dict[str, Any], cloud: dict[str, Any]) -> None:
         # Strict: a misspelt native parameter fails, where a real server would ignore it.
-        self.sim = Simulator(**{"job_time": 0.02, "strict": True, **cloud})
+        self.sim = Simulator(**{"job_time": 0.02, "strict": True, "version": self.release, **cloud})
         await self.sim.start("127.0.0.1", 0)
         self.stack.push_async_callback(self.sim.close)
         service = self.sim.accounts["keylookup"]
@@ -90,7 +129,10 @@ class Place:
             "config": Config(retries={"total_max_attempts": 1}),
             **changed,
         }
-        return _session.client(service, **options)
+        client = _session.client(service, **options)
+        if self.recorder and service == "ec2":
+            self.recorder.watch(client, line(self.sim.cloud.version))
+        return client
 
     def store_owner(self, account: str = "alice") -> str:
         """Return the name under which the store holds what the bridge keeps for an account."""
@@ -109,6 +151,11 @@ class Place:
         before = len(self.native)
         work()
         return [call.command for call in self.native[before:]]
+
+    def another_bridge(self) -> tuple[str, Bridge]:
+        """Start a second bridge with the same settings, in front of the same CloudStack; return its URL and itself."""
+        settings = self.bridge.site.settings
+        return self.run(self.stack.enter_async_context(server.listening(settings)))  # type: ignore[no-any-return]
 
     @contextmanager
     def holding(self, *commands: str) -> Iterator[None]:

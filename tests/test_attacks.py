@@ -20,7 +20,6 @@ from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from ec2bridge import demo, server
-from ec2bridge.__main__ import OneLine
 from ec2bridge.actions.network import route_tables, routes
 from ec2bridge.auth import query
 from ec2bridge.cloudstack.directory import MOST_MISSES, Known
@@ -34,10 +33,13 @@ from ec2bridge.resources.interfaces import network_interfaces
 from ec2bridge.resources.launches import plan
 from ec2bridge.resources.machines.records import ENDING, KIND
 from ec2bridge.resources.network_acls import tier_rules
+from ec2bridge.serving import application
+from ec2bridge.serving.logs import OneLine
 from tests.actions.access.test_key_pairs import ssh_line
 from tests.conftest import REGION, Place
 from tests.launching import ADVANCED, ids, launch, placed, started, until
 from tests.native import Native
+from tests.sockets import until_closed
 
 
 def code_of(work: Callable[[], Any]) -> str:
@@ -418,7 +420,7 @@ def test_an_action_with_line_breaks_writes_one_line(place: Place, caplog: pytest
     assert status == 400
     lines = [record.getMessage() for record in caplog.records if record.name == "ec2bridge.access"]
     assert len(lines) == 1
-    assert "forged" not in lines[0]
+    assert "action=Foo?forged " in lines[0]
 
 
 def test_log_records_stay_on_one_line() -> None:
@@ -448,3 +450,73 @@ def test_files_with_secrets_are_their_owners_alone(tmp_path: Any) -> None:
     demo.write_secrets(path, "new")
     assert path.read_text() == "new"
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+# --- the edges of HTTP ---------------------------------------------------------------------------------------------
+
+
+def exchange(place: Place, head: str) -> str:
+    """Send the head of a request and return all that is answered."""
+    host, port = place.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), 10) as connection:
+        connection.sendall(f"{head}\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+
+
+def test_a_target_that_is_no_path_is_refused_as_ec2_refuses(place: Place) -> None:
+    answer = exchange(place, "OPTIONS * HTTP/1.1")
+    assert answer.startswith("HTTP/1.1 400")
+    assert "<Code>InvalidRequest</Code>" in answer
+
+
+def test_the_form_of_a_target_that_proxies_are_sent_is_understood(place: Place) -> None:
+    for target in (
+        "http://x/",
+        "http://x",
+        "http://x?Action=DescribeRegions",
+        "HTTP://x/?Version=never",
+        "/",
+    ):
+        answer = exchange(place, f"GET {target} HTTP/1.1")
+        assert "<Code>MissingAuthenticationToken</Code>" in answer
+
+
+def test_an_action_given_twice_is_refused(place: Place) -> None:
+    for twice in ("Action=DescribeRegions", "Action=TerminateInstances", "Version=2016-11-15"):
+        status, answer = send(place, f"Action=DescribeRegions&Version=2016-11-15&{twice}")
+        assert status == 404
+        assert "<Code>MalformedQueryString</Code>" in answer
+
+
+def test_who_sends_no_headers_is_hung_up_on(make_place: Callable[..., Place]) -> None:
+    place = make_place({"idle_timeout": "0.3"})
+    host, port = place.url.removeprefix("http://").split(":")
+    with (
+        socket.create_connection((host, int(port)), 30) as silent,
+        socket.create_connection((host, int(port)), 30) as slow,
+    ):
+        slow.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+        assert silent.recv(1) == b""
+        assert slow.recv(1) == b""
+    assert place.client().describe_regions()["Regions"]
+
+
+def test_who_takes_nothing_of_an_answer_is_hung_up_on(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(application, "SLOWEST_READER", 1)
+    client = place.client()
+    signed: list[AWSRequest] = []
+    client.meta.events.register("before-send.ec2.*", lambda request, **_: signed.append(request))
+    client.describe_instance_types()
+    [request] = signed
+    head = "".join(
+        f"{name}: {value.decode() if isinstance(value, bytes) else value}\r\n"
+        for name, value in request.headers.items()
+    )
+    host, port = place.url.removeprefix("http://").split(":")
+    asked = f"POST / HTTP/1.1\r\nHost: {host}:{port}\r\n{head}\r\n{request.body}".encode()
+    with socket.socket() as lazy:
+        lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        lazy.connect((host, int(port)))
+        lazy.sendall(asked * 40)
+        until_closed(int(port), lazy.getsockname()[1])
+    assert client.describe_regions()["Regions"]

@@ -1,4 +1,4 @@
-"""docs/compatibility.md names every client of the laboratory, and no older version than the laboratory installs."""
+"""docs/compatibility.md names every client of the compatibility suite, and no older version than it installs."""
 
 import re
 

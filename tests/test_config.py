@@ -48,6 +48,12 @@ def test_the_secret_key_is_not_shown() -> None:
         ({"tls_certificate": "/nonexistent/pem"}, "tls_certificate and tls_key go together"),
         ({"max_body": 0}, "The setting max_body is wrong"),
         ({"zones": "one"}, "The setting zones is wrong: write it as NAME=ZONE"),
+        ({"log_format": "xml"}, "The setting log_format is wrong: choose text or json"),
+        ({"trusted_proxies": "10.0.0.300"}, "trusted_proxies is wrong: '10.0.0.300' does not appear to be"),
+        ({"throttle": -1}, "The setting throttle is wrong"),
+        ({"idle_timeout": 0}, "The setting idle_timeout is wrong"),
+        ({"cloudstack_ca": "/nonexistent/ca.pem"}, "cloudstack_ca: /nonexistent/ca.pem does not exist"),
+        ({"traces": "collector:4318"}, "traces is wrong: write the collector's whole URL"),
         ({"log_level": "LOUD"}, "choose DEBUG, INFO, WARNING or ERROR"),
         ({"no_such_setting": "1"}, "There is no setting called no_such_setting"),
     ],
@@ -64,3 +70,9 @@ def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
         config.load(file, **GOOD)
     with pytest.raises(SettingsError, match=r"missing\.toml cannot be read"):
         config.load(tmp_path / "missing.toml", **GOOD)
+
+
+def test_trusted_proxies_are_networks_however_they_are_written() -> None:
+    for written in ("10.1.2.3/8, 192.0.2.1,2001:db8::/32", ["10.0.0.0/8", "192.0.2.1", "2001:db8::/32"]):
+        found = config.load(None, **{**GOOD, "trusted_proxies": written}).trusted_proxies
+        assert [str(network) for network in found] == ["10.0.0.0/8", "192.0.2.1/32", "2001:db8::/32"]

@@ -1,12 +1,13 @@
 """The generated pages are as the code is now; `make docs` writes them again."""
 
+import json
 import re
-import tomllib
 from pathlib import Path
 
 import pytest
 
 from ec2bridge import config, coverage
+from tests import drawings, manual, release_runs
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -21,6 +22,11 @@ def with_settings(page: str) -> str:
 def test_the_coverage_page_is_fresh() -> None:
     page = (DOCS / "coverage.md").read_text(encoding="utf-8")
     assert page == coverage.markdown(coverage.rows()) + "\n", "stale: run `make docs`"
+
+
+def test_the_page_of_releases_is_fresh() -> None:
+    runs = json.loads(release_runs.RUNS.read_text(encoding="utf-8"))
+    assert release_runs.PAGE.read_text(encoding="utf-8") == release_runs.page(runs), "stale: run `make docs`"
 
 
 def test_the_table_of_settings_is_fresh() -> None:
@@ -48,20 +54,65 @@ def test_the_readme_names_what_the_makefile_and_the_command_line_have() -> None:
         assert command in main.commands or command == "bridge", f"there is no command {command}"
 
 
+def quoted(page: str) -> list[tuple[str, list[str]]]:
+    """Return the path and the lines of each piece of code that a page quotes; `…` stands for lines left out."""
+    blocks = re.findall(r"```python\n# ([\w/.]+)\n(.*?)```", page, re.DOTALL)
+    return [
+        (path, [line for line in code.splitlines() if line.strip() not in ("", "…")]) for path, code in blocks
+    ]
+
+
+def test_contributing_quotes_the_code_as_it_is() -> None:
+    blocks = quoted((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
+    assert len(blocks) >= 4
+    for path, lines in blocks:
+        code = iter((ROOT / path).read_text(encoding="utf-8").splitlines())
+        assert [line for line in lines if line not in code] == [], path
+
+
+def test_contributing_names_files_that_there_are() -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:ec2bridge|tests|docs)/[\w/.-]+)`", page)
+    assert named
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_the_drawings_are_made_from_their_text() -> None:
+    assert drawings.stale() == [], "run `make drawings` (it needs Graphviz)"
+
+
+def test_the_architecture_page_names_files_that_there_are() -> None:
+    page = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:ec2bridge|tests|mappings|docs)/[\w/.-]+)`", page)
+    assert len(named) > 30
+    assert [path for path in named if not (ROOT / path).exists()] == []
+    rooms = {
+        path.name for floor in ("actions", "resources") for path in (ROOT / "ec2bridge" / floor).iterdir()
+    }
+    shown = {name for path in named for name in path.split("/")}
+    assert {room for room in rooms if not room.startswith("__")} - shown == set(), (
+        "rooms that the page leaves out"
+    )
+
+
+@pytest.mark.parametrize("record", sorted((DOCS / "adr").glob("0*.md")), ids=lambda record: record.name)
+def test_each_decision_says_whether_it_holds(record: Path) -> None:
+    title, status, *_ = record.read_text(encoding="utf-8").split("\n\n")
+    assert title.startswith(f"# {int(record.name[:4])}. ")
+    assert re.match(r"\*\*Status\.\*\* (Accepted|Replaced by \[)", status)
+
+
 def test_nothing_in_the_lock_files_names_a_host() -> None:
     for lock in (ROOT / "requirements").glob("*.txt"):
         assert "://" not in lock.read_text(encoding="utf-8"), lock
-
-
-def test_the_wheel_carries_the_mappings() -> None:
-    build = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]
-    assert build["targets"]["wheel"]["force-include"] == {"mappings": "ec2bridge/mappings"}
 
 
 def write() -> None:
     """Write the generated pages."""
     (DOCS / "coverage.md").write_text(coverage.markdown(coverage.rows()) + "\n", encoding="utf-8")
     operators = DOCS / "operators.md"
+    manual.write()
+    release_runs.write()
     operators.write_text(with_settings(operators.read_text(encoding="utf-8")), encoding="utf-8")
 
 

@@ -6,7 +6,7 @@ So everything is decoded first, strictly, and spelt again in the one way that AW
 
 import re
 from binascii import a2b_qp
-from urllib.parse import quote
+from string import ascii_letters, digits
 
 from ec2bridge.errors import Ec2Error
 
@@ -15,6 +15,9 @@ Pairs = list[tuple[str, str]]
 MOST_PARAMETERS = 25_000
 """Enough for 50 filters of 200 values, twice; each parameter costs time before its sender is known."""
 
+_UNRESERVED = frozenset(f"{ascii_letters}{digits}-._~".encode())
+# Python's own quote takes three times as long for the many short names of a request.
+_ESCAPED = [chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in range(256)]
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
@@ -52,7 +55,7 @@ def _unescape(escaped: bytes) -> bytes:
 
 def encode(text: str) -> str:
     """Return `text` with all but RFC 3986's unreserved characters escaped."""
-    return quote(text, safe="")
+    return text.encode("utf-8", "surrogateescape").decode("latin-1").translate(_ESCAPED)
 
 
 def join(pairs: Pairs) -> str:

@@ -56,6 +56,9 @@ class _Shelf(Generic[T]):
         while len(self._entries) > self._size:
             self._entries.popitem(last=False)
 
+    def __len__(self) -> int:
+        return len(self._entries)
+
     def pop(self, key: str) -> None:
         self._entries.pop(key, None)
 
@@ -113,6 +116,9 @@ class CloudStackSecrets:
         """Return whom verified credentials stand for: mostly known since the look-up."""
         return await self._identities.get(credentials.access_key, lambda: identify(account))
 
+    def __len__(self) -> int:
+        return len(self._known)
+
     async def _credentials(self, key: str) -> Credentials | None:
         now = self._clock()
         if known := self._known.get(key, now):
@@ -151,7 +157,7 @@ class CloudStackSecrets:
         # Those who were known a moment ago need not queue behind whoever sends made-up keys.
         async with self._renewals if self._known.holds(key) else self._slots:
             try:
-                row = await (self._from_key_list(key) if await self._has_key_list() else self._from_user(key))
+                row = await self._look_up(key)
             except CloudStackUnavailable as error:
                 log.warning("the owner of access key %s could not be looked up: %s", key, error)
                 raise Ec2Error(
@@ -161,14 +167,27 @@ class CloudStackSecrets:
                 raise self._refusal(key, error) from error
         return None if row is None else self._accept(key, row)
 
-    async def _has_key_list(self) -> bool:
+    async def _look_up(self, key: str) -> Row | None:
+        told = await self._has_key_list()
+        if told is False:
+            return await self._from_user(key)
+        try:
+            return await self._from_key_list(key)
+        except CloudStackError as error:
+            # 401 is for a command that the server does not have, too.
+            if told or error.errorcode != 401:
+                raise
+            return await self._from_user(key)
+
+    async def _has_key_list(self) -> bool | None:
+        """Whether keys can be found by themselves; None where the look-up account's role may not list commands."""
         try:
             # An unknown parameter would be ignored, and the answer be the look-up account's own keys.
             return await self._service.takes("listUserKeys", "apikeyfilter")
         except CloudStackError as error:
             if error.errorcode != 432:
                 raise
-            return True  # a role so narrow that it may not even list commands; what it lacks shows in the next answer
+            return None
 
     async def _from_key_list(self, key: str) -> Row | None:
         try:
@@ -193,7 +212,12 @@ class CloudStackSecrets:
             raise
         if not user or user.get("apikey", key) != key:
             return None
-        keys = (await self._service.call("getUserKeys", id=user["id"])).get("userkeys", {})
+        try:
+            keys = (await self._service.call("getUserKeys", id=user["id"])).get("userkeys", {})
+        except CloudStackError as error:
+            if error.errorcode != 531:
+                raise
+            keys = {}  # from 4.19.3 on: the owner may do more than the look-up account
         return {**_owner(user), **keys}
 
     def _accept(self, key: str, row: Row) -> Credentials:

@@ -15,10 +15,20 @@ METHODS = MappingProxyType({"HmacSHA1": "sha1", "HmacSHA256": "sha256"})
 
 def string_to_sign(method: str, host: str, path: str, pairs: query.Pairs) -> str:
     """Return the string to sign; `pairs` are all decoded parameters of the request."""
+    return with_host(method, host, path, canonical_query(pairs))
+
+
+def with_host(method: str, host: str, path: str, canonical: str) -> str:
+    """Return the string to sign of a query that is canonical already, which is the costly part."""
+    return f"{method}\n{host}\n{path or '/'}\n{canonical}"
+
+
+def canonical_query(pairs: query.Pairs) -> str:
+    """Return all parameters but the signature, sorted and encoded."""
     # Sorted by the bytes of the name before it is escaped, unlike version 4; UTF-8 keeps the order of code points.
     signed = sorted([pair for pair in pairs if pair[0] != "Signature"], key=lambda pair: pair[0])
     encoded = [(query.encode(name), query.encode(value)) for name, value in signed]
-    return f"{method}\n{host}\n{path or '/'}\n{query.join(encoded)}"
+    return query.join(encoded)
 
 
 def signature(secret_key: str, text: str, signature_method: str) -> str:

@@ -29,26 +29,30 @@ Where AWS differs from its pages, or we from them:
 - A payload hash of UNSIGNED-PAYLOAD is S3's; EC2's parameters travel in the body, so it will do for an empty one only.
 """
 
+import asyncio
 import hmac
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
-from typing import NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from ec2bridge.auth import sigv2, sigv4
 from ec2bridge.auth.query import Pairs, parse
 from ec2bridge.auth.secrets import SecretProvider
 from ec2bridge.cloudstack.credentials import Credentials
 from ec2bridge.errors import Ec2Error
+from ec2bridge.wire.model import redact_query
 
 log = logging.getLogger(__name__)
 
 SKEW = timedelta(minutes=15)
 ANY_TIME = timedelta(days=10_000_000)
+LARGE = 64 * 1024
+"""Bytes of a request that are read and checked in a thread."""
 LONGEST_PRESIGNED = 7 * 24 * 3600
 STS_VERSION = "2011-06-15"
 FORM = "application/x-www-form-urlencoded"
@@ -58,6 +62,7 @@ _DEFAULT_PORT = re.compile(r":(?:80|443)\Z")
 _PORT = re.compile(r":\d+\Z", re.ASCII)
 
 Headers = dict[str, list[str]]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,16 +122,22 @@ async def verify(
 
     `regions` are those that a scope may name; None accepts whatever was signed.
     """
-    reading = read(request)
+    # A large request takes a while to be read and checked, and anybody may send one: others are served meanwhile.
+    aside = asyncio.to_thread if len(request.body) + len(request.query) > LARGE else _here
+    reading = await aside(read, request)
     claim = read_claim(reading)
     check_time(claim, now)
     check_scope(claim, regions)
     check_signed_headers(claim, reading.headers)
     credentials = await find_credentials(claim, reading, provider)
     payload_hash = check_payload(claim, reading)
-    check_signature(claim, reading, payload_hash, credentials.secret_key)
+    await aside(check_signature, claim, reading, payload_hash, credentials.secret_key)
     _, region, service, _ = claim.scope or (None, None, None, None)
     return Verified(credentials, reading.form, service, region)
+
+
+async def _here(work: Callable[..., T], *arguments: Any) -> T:
+    return work(*arguments)
 
 
 def read(request: RawRequest) -> Reading:
@@ -409,7 +420,7 @@ def _v4_signatures(
             request.method, request.path, pairs, headers, claim.signed_headers, payload_hash
         )
         text = sigv4.string_to_sign(claim.timestamp, "/".join(scope), canonical)
-        log.debug("canonical request %r, string to sign %r", canonical, text)
+        _show(reading, "canonical request %r, string to sign %r", canonical, text)
         yield sigv4.signature(key, text)
 
 
@@ -424,10 +435,17 @@ def _v2_signatures(claim: Claim, reading: Reading, secret_key: str) -> Iterator[
     request = reading.request
     # boto 2 signs the host without its port, botocore with it; AWS's document asks for lower case.
     host = reading.headers.get("host", [""])[0]
+    canonical = sigv2.canonical_query(reading.form)
     for name in dict.fromkeys((host.lower(), _PORT.sub("", host.lower()), host)):
-        text = sigv2.string_to_sign(request.method, name, request.path, reading.form)
-        log.debug("string to sign %r", text)
+        text = sigv2.with_host(request.method, name, request.path, canonical)
+        _show(reading, "string to sign %r", text)
         yield sigv2.signature(secret_key, text, claim.method)
+
+
+def _show(reading: Reading, line: str, *texts: str) -> None:
+    if log.isEnabledFor(logging.DEBUG):
+        action = dict(reading.form).get("Action", "")
+        log.debug(line, *(redact_query(action, text) for text in texts))
 
 
 def _mismatch(message: str) -> NoReturn:

@@ -16,12 +16,18 @@ from ec2bridge.cloudstack.credentials import Credentials
 from ec2bridge.cloudstack.endpoint import CloudStack
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.cloudstack.jobs import POLL
+from ec2bridge.cloudstack.outcomes import learn
 from ec2bridge.cloudstack.pages import Page, distinct, page_of
 from ec2bridge.cloudstack.params import flatten
 
 log = logging.getLogger(__name__)
 
+INTERNAL = 530
+"""Something went wrong inside CloudStack."""
+
 Row = dict[str, Any]
+NO_SUCH_API = "unable to find an api by that name"
+"""What listApis says of a command that the server does not have or the caller may not use (4.18 to 4.23)."""
 Rows = list[Row]
 Asker = Callable[[str, Mapping[str, Any]], Awaitable[Page]]
 
@@ -40,10 +46,30 @@ class Account:
 
     async def call(self, command: str, **params: Any) -> Row:
         """Call `command` and return the inner object of its answer; raises CloudStackError."""
-        answer = await self.cloudstack.send(command, await self._flat(command, params), self.credentials)
-        if not is_read(command):
-            self._saw(command, created(answer))
+        flat = await self._flat(command, params)
+        if is_read(command):
+            return await self.cloudstack.send(command, flat, self.credentials)
+        try:
+            answer = await self.cloudstack.send(command, flat, self.credentials)
+        except CloudStackUnavailable as error:
+            answer = await self._learn(command, flat, error)
+        finally:
+            # Also after a failure: one whose answer was lost may have had its effect.
+            await self._changed(command, flat.get("resourcetype"))
+        self._saw(command, created(answer))
         return answer
+
+    async def _learn(self, command: str, flat: Mapping[str, str], error: CloudStackUnavailable) -> Row:
+        """What became of a change whose answer did not come; raises the error where that cannot be seen."""
+        answer = await learn(self.list, command, flat)
+        if answer is None:
+            raise error
+        log.info("%s; it was done", error)
+        return answer
+
+    async def _changed(self, command: str, kind: str | None) -> None:
+        for observer in self.cloudstack.change_observers:
+            await observer(command, kind)
 
     async def _flat(self, command: str, params: Mapping[str, Any]) -> dict[str, str]:
         flat = flatten(params)
@@ -93,7 +119,7 @@ class Account:
         """Start a job; the answer has `jobid`, and `id` where the command creates something."""
         answer = await self.call(command, **params)
         if "jobid" in answer:
-            self.cloudstack.jobs.remember(str(answer["jobid"]), command)
+            self.cloudstack.jobs.remember(str(answer["jobid"]), command, params.get("resourcetype"))
         return answer
 
     async def wait(self, jobid: str, timeout: float | None = None) -> Row:  # noqa: ASYNC109 - the job outlives the wait
@@ -101,13 +127,22 @@ class Account:
 
         `timeout` is in seconds; past it CloudStackUnavailable is raised and the job goes on.
         """
-        limit = self.cloudstack.job_timeout if timeout is None else timeout
+        jobs = self.cloudstack.jobs
+        jobs.waiting += 1
+        try:
+            return await self._end_of(jobid, self.cloudstack.job_timeout if timeout is None else timeout)
+        finally:
+            jobs.waiting -= 1
+
+    async def _end_of(self, jobid: str, limit: float) -> Row:
         deadline = time.monotonic() + limit
         pause = 0.05
         while True:
             answer = await self._poll(jobid)
             if answer.get("jobstatus") != 0:
-                return job_result(self.cloudstack.jobs.command(jobid, answer), answer)
+                command = self.cloudstack.jobs.command(jobid, answer)
+                await self._changed(command, self.cloudstack.jobs.kind(jobid))
+                return job_result(command, answer)
             if time.monotonic() + pause > deadline:
                 command = self.cloudstack.jobs.command(jobid, answer)
                 text = f"CloudStack's job for {command} is still running after {limit:g} seconds"
@@ -119,8 +154,8 @@ class Account:
         try:
             return await self.call(POLL, jobid=jobid)
         except CloudStackError as error:
-            # A question that CloudStack was too busy for says nothing about the job: it is asked again.
-            if not error.passes:
+            # A question that CloudStack did not answer says nothing about the job: it is asked again.
+            if not (error.passes or isinstance(error, CloudStackUnavailable) or error.errorcode == INTERNAL):
                 raise
             log.info("job %s: %s; asking again", jobid, error)
             return {"jobstatus": 0}
@@ -132,7 +167,10 @@ class Account:
         """
         answer = await self.submit(command, **params)
         if "jobid" in answer:
-            answer = await self.wait(str(answer["jobid"]), timeout)
+            try:
+                answer = await self.wait(str(answer["jobid"]), timeout)
+            except CloudStackUnavailable as error:
+                answer = await self._learn(command, await self._flat(command, params), error)
         objects = [value for value in answer.values() if isinstance(value, dict)]
         return objects[0] if len(objects) == 1 else answer
 
@@ -166,7 +204,9 @@ class Account:
         except CloudStackError as error:
             if error.errorcode not in (431, 530):
                 raise
-            # So before 4.23, and where rules with a star allow what the server has not; but also what fails for once.
+            if NO_SUCH_API in error.errortext:
+                return None
+            # Any other refusal may be for once; the whole list tells.
             return (await self.apis()).get(command)
         # From 4.23 on the whole list comes for one that the caller may not use.
         return self.cloudstack.apis(answer).get(command)

@@ -45,6 +45,9 @@ class Cached:
             if entry is not None and entry[1] is done:
                 del self._entries[key]
 
+    def __len__(self) -> int:
+        return len(self._entries)
+
     def forget(self, key: Any) -> None:
         """Have the next one who asks fetch it again."""
         self._entries.pop(key, None)

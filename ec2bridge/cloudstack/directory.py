@@ -276,6 +276,9 @@ class Directories:
         self._memories: OrderedDict[Any, Memory] = OrderedDict()
         cloudstack.row_observers.append(self._saw)
 
+    def __len__(self) -> int:
+        return len(self._memories)
+
     def of(self, account: Account) -> Directory:
         """The caller's directory."""
         return Directory(self._of(account), account)

@@ -4,11 +4,11 @@ Only reads are tried again: a write whose answer did not come may have had its e
 """
 
 import logging
+import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import aiohttp
@@ -20,6 +20,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from ec2bridge.cloudstack import clock
 from ec2bridge.cloudstack.answers import Reader, is_read, read
 from ec2bridge.cloudstack.cache import Cached
 from ec2bridge.cloudstack.calls import SECRETS, NativeCall, Observer, collected
@@ -27,6 +28,8 @@ from ec2bridge.cloudstack.credentials import Credentials
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.cloudstack.jobs import Jobs
 from ec2bridge.cloudstack.pages import Pages
+from ec2bridge.cloudstack.reaching import may_pass, reason
+from ec2bridge.cloudstack.sharing import Shared
 from ec2bridge.cloudstack.signing import signed_form
 from ec2bridge.cloudstack.unchanged import Unchanged
 
@@ -35,8 +38,15 @@ log = logging.getLogger(__name__)
 Row = dict[str, Any]
 RowObserver = Callable[[Any, str, list[Row]], None]
 """Called with the account, the command and the rows of each answer that has any."""
+ChangeObserver = Callable[[str, str | None], Awaitable[None]]
+"""Called with the command of a change, and for tags the kind of object: when it was sent, and at its job's end."""
 
-CLOCK_TOLERANCE = 30.0  # seconds: the Date header counts whole seconds and has travelled
+
+@dataclass(slots=True)
+class Sent:
+    """Whether a call was sent on behalf of the one who asked, who else shares another's."""
+
+    by_us: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -51,9 +61,11 @@ class CloudStack:
     attempts: int = 3
     expires: float = 600.0
     cache_ttl: float = 600.0
-    verify_tls: bool = True
+    tls: ssl.SSLContext | bool = True
+    """What its certificate is held against; True: the system's CAs."""
     observers: list[Observer] = field(default_factory=list)
     row_observers: list[RowObserver] = field(default_factory=list)
+    change_observers: list[ChangeObserver] = field(default_factory=list)
     pages: Pages = field(default_factory=Pages)
     jobs: Jobs = field(default_factory=Jobs)
     clock_offset: float = 0.0
@@ -65,6 +77,7 @@ class CloudStack:
     _parameters: Cached = field(init=False)
     _capabilities: Cached = field(init=False)
     unchanged: Unchanged = field(default_factory=Unchanged)
+    shared: Shared = field(default_factory=Shared)
 
     def __post_init__(self) -> None:
         self._apis = Cached(self.cache_ttl)
@@ -76,7 +89,7 @@ class CloudStack:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=self.connections,
-                ssl=self.verify_tls,
+                ssl=self.tls,
                 # Shorter than the server's own 30 s: a write sent over a connection that the server has just
                 # closed could not be told from one that was lost on its way.
                 keepalive_timeout=15,
@@ -118,25 +131,26 @@ class CloudStack:
         """Sign and send one call, return the one value of its envelope; only reads are tried again."""
         started = time.monotonic()
         error: CloudStackError | None = None
+        sent = Sent()
         try:
-            return await self._attempt(command, params, credentials, reader or read)
+            return await self._attempt(command, params, credentials, reader or read, sent)
         except CloudStackError as failure:
             error = failure
             raise
         finally:
-            self._observe(command, params, time.monotonic() - started, error)
+            self._observe(command, params, time.monotonic() - started, error, sent.by_us)
 
     async def _attempt(
-        self, command: str, params: Mapping[str, str], credentials: Credentials, reader: Reader
+        self, command: str, params: Mapping[str, str], credentials: Credentials, reader: Reader, sent: Sent
     ) -> Row:
         try:
-            return await self._exchange(command, params, credentials, reader)
+            return await self._exchange(command, params, credentials, reader, sent)
         except CloudStackUnavailable as error:
             if not error.retry or not is_read(command) or self.attempts < 2:
                 raise
             log.info("%s; trying again", error)
         # Only now: going through a Retrying costs as much as signing does.
-        return await self._retrying()(self._exchange, command, params, credentials, reader)
+        return await self._retrying()(self._exchange, command, params, credentials, reader, sent)
 
     def _retrying(self) -> AsyncRetrying:
         return AsyncRetrying(
@@ -148,10 +162,15 @@ class CloudStack:
         )
 
     def _observe(
-        self, command: str, params: Mapping[str, str], seconds: float, error: CloudStackError | None
+        self,
+        command: str,
+        params: Mapping[str, str],
+        seconds: float,
+        error: CloudStackError | None,
+        by_us: bool,
     ) -> None:
         calls = collected.get()
-        if calls is None and not self.observers:
+        if not by_us or (calls is None and not self.observers):
             return
         shown = {name: "***" if name in SECRETS else value for name, value in params.items()}
         call = NativeCall(command, shown, seconds, error)
@@ -161,14 +180,29 @@ class CloudStack:
             observer(call)
 
     async def _exchange(
-        self, command: str, params: Mapping[str, str], credentials: Credentials, reader: Reader
+        self, command: str, params: Mapping[str, str], credentials: Credentials, reader: Reader, sent: Sent
     ) -> Row:
+
+        async def ask() -> tuple[int, bytes]:
+            sent.by_us = True
+            return await self._ask(command, params, credentials)
+
+        if is_read(command):
+            question = (credentials.api_key, credentials.secret_key, command, *params.items())
+            status, body = await self.shared.ask(question, ask)
+        else:
+            status, body = await ask()
+        return reader(command, status, body)
+
+    async def _ask(
+        self, command: str, params: Mapping[str, str], credentials: Credentials
+    ) -> tuple[int, bytes]:
         offset = self.clock_offset
         status, body = await self._post(command, params, credentials)
-        if status == 401 and abs(self.clock_offset - offset) > CLOCK_TOLERANCE:
+        if status == 401 and self.clock_offset != offset:
             # The signature had expired by CloudStack's clock: nothing was done, and now that clock is known.
             status, body = await self._post(command, params, credentials)
-        return reader(command, status, body)
+        return status, body
 
     async def _post(
         self, command: str, params: Mapping[str, str], credentials: Credentials
@@ -177,16 +211,20 @@ class CloudStack:
         if self._session is None:
             raise RuntimeError("CloudStack.start() has not been awaited")
         body = self._body(command, params, credentials)
+        sent = time.time()
         try:
             async with self._session.post(self.url, data=body, allow_redirects=False) as response:
-                self._learn_clock(response.headers.get("Date"))
+                self._learn_clock(response.headers.get("Date"), sent, time.time())
                 return response.status, await response.read()
+        except aiohttp.ConnectionTimeoutError:
+            text = f"CloudStack could not be reached: no connection within {self.connect_timeout:g} seconds"
+            raise CloudStackUnavailable(command, text, retry=False) from None
         except TimeoutError:
             text = f"CloudStack did not answer within {self.timeout:g} seconds"
             raise CloudStackUnavailable(command, text, retry=False) from None
         except aiohttp.ClientError as error:
-            text = f"CloudStack could not be reached ({type(error).__name__})"
-            raise CloudStackUnavailable(command, text) from None
+            text = f"CloudStack could not be reached: {reason(error)}"
+            raise CloudStackUnavailable(command, text, retry=may_pass(error)) from None
 
     def _body(self, command: str, params: Mapping[str, str], credentials: Credentials) -> bytes:
         signed = {
@@ -207,15 +245,12 @@ class CloudStack:
             self._expiry = minute, until.strftime("%Y-%m-%dT%H:%M:%S+0000")
         return self._expiry[1]
 
-    def _learn_clock(self, date: str | None) -> None:
+    def _learn_clock(self, date: str | None, sent: float, received: float) -> None:
         if date == self._date:
             return
         self._date = date
-        try:
-            offset = parsedate_to_datetime(date).timestamp() - time.time() if date else 0.0
-        except ValueError:
-            return
-        if abs(offset - self.clock_offset) > CLOCK_TOLERANCE:
+        offset = clock.offset(self.clock_offset, date, sent, received)
+        if offset != self.clock_offset:
             log.warning("CloudStack's clock differs from this one by %s", timedelta(seconds=round(offset)))
             self.clock_offset = offset
 

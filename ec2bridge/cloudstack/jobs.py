@@ -16,18 +16,24 @@ class Jobs:
     """The commands of the jobs that this process has started: a job's own answer names only a Java class."""
 
     def __init__(self) -> None:
-        self._commands: OrderedDict[str, str] = OrderedDict()
+        self._commands: OrderedDict[str, tuple[str, str | None]] = OrderedDict()
+        self.waiting = 0
+        """How many are waited for at the moment."""
 
-    def remember(self, jobid: str, command: str) -> None:
-        """Note which command a job belongs to."""
-        self._commands[jobid] = command
+    def remember(self, jobid: str, command: str, kind: str | None = None) -> None:
+        """Note which command a job belongs to, and for tags the kind of object that they are on."""
+        self._commands[jobid] = command, kind
         while len(self._commands) > MOST:
             self._commands.popitem(last=False)
 
+    def kind(self, jobid: str) -> str | None:
+        """Return the kind of object whose tags a job of this process changes."""
+        return self._commands.get(jobid, ("", None))[1]
+
     def command(self, jobid: str, answer: Row) -> str:
         """Return the command that started a job, told from its class when another bridge started it."""
-        if command := self._commands.get(jobid):
-            return command
+        if known := self._commands.get(jobid):
+            return known[0]
         name = str(answer.get("cmd", POLL)).rpartition(".")[2].removesuffix("Cmd")
         name = _MACHINE_COMMAND.sub("VirtualMachine", name)
         return name[:1].lower() + name[1:]

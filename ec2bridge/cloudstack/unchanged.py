@@ -31,6 +31,9 @@ class Unchanged:
         self._keep(question, body, answer)
         return answer, False
 
+    def __len__(self) -> int:
+        return len(self._answers)
+
     def __iter__(self) -> Iterator[tuple[bytes, Any]]:
         """The answers as they came, with what they were read to."""
         return iter(self._answers.values())

@@ -30,6 +30,11 @@ async def stop(site: Site) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
+def count(site: Site) -> int:
+    """How many tasks are running."""
+    return len(_tasks(site))
+
+
 def _tasks(site: Site) -> set[asyncio.Task[Any]]:
     tasks: set[asyncio.Task[Any]] = site.caches.setdefault("background", set())
     return tasks

@@ -53,6 +53,8 @@ class Context:
     request_id: str
     operation: str
     dry_run: bool = False
+    again: bool = False
+    """Whether a bearer of the same request died, who may have come to an end that nobody was told of."""
 
     @property
     def settings(self) -> Settings:

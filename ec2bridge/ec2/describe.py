@@ -38,11 +38,16 @@ class Ids:
     kind: str | None = None
     code: str = ""
     sentence: str = ""
-    keyword: str = ""
+    keyword: str | None = None
 
     def check(self, value: str) -> str:
         """Return the id as items carry it (a CloudStack uuid becomes the id), or raise …Malformed."""
         if self.kind is None:
+            if not value:
+                # An empty name from an unset variable must not widen the request to everything.
+                raise Ec2Error(
+                    "InvalidParameterValue", "An empty name is not valid: leave the parameter out instead."
+                )
             return value
         if is_uuid(value):
             return ec2_id(KINDS[self.kind].prefix, value)

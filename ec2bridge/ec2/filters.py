@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from ec2bridge.errors import Ec2Error
+from ec2bridge.ids import digits_of, is_uuid
 
 Item = dict[str, Any]
 Getter = str | Callable[[Item], Iterable[Any]] | None
@@ -32,20 +33,24 @@ MOST_PATTERN_TEXT = 20_000
 """Values with wildcards in one request, and their characters: they cost time that all callers share."""
 
 
-def wanted(request: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return the request's filters as name → values; several filters of one name add up their values."""
-    found: dict[str, list[str]] = {}
+Asked = list[tuple[str, list[str]]]
+"""The filters of a request, in its order: name and values."""
+
+
+def wanted(request: Mapping[str, Any]) -> Asked:
+    """Return the request's filters; each has to match, also of several that have one name."""
+    found: Asked = []
     # DescribeNatGateways, and it alone of what is served, calls them "Filter".
     for entry in request.get("Filters") or request.get("Filter") or []:
         name = entry.get("Name")
         if not name:
             raise Ec2Error("InvalidParameterValue", "A filter must have a Name.")
-        found.setdefault(name, []).extend(entry.get("Values") or [])
-    if len(found) > MOST_FILTERS or any(len(values) > MOST_VALUES for values in found.values()):
+        found.append((name, list(entry.get("Values") or ())))
+    if len(found) > MOST_FILTERS or any(len(values) > MOST_VALUES for _, values in found):
         raise Ec2Error(
             "FilterLimitExceeded", f"At most {MOST_FILTERS} filters of {MOST_VALUES} values each are allowed."
         )
-    patterns = [value for values in found.values() for value in values if _has_wildcard(value)]
+    patterns = [value for _, values in found for value in values if _has_wildcard(value)]
     if len(patterns) > MOST_PATTERNS or sum(map(len, patterns)) > MOST_PATTERN_TEXT:
         raise Ec2Error(
             "FilterLimitExceeded",
@@ -59,21 +64,19 @@ def _has_wildcard(value: str) -> bool:
     return "*" in value or "?" in value or "\\" in value
 
 
-def check(filters: Filters, asked: Mapping[str, list[str]]) -> None:
-    """Refuse a filter that the action does not document, or one without a value."""
-    for name, values in asked.items():
+def check(filters: Filters, asked: Asked) -> None:
+    """Refuse a filter that the action does not document; one without values is none of AWS's errors."""
+    for name, _ in asked:
         known = name in filters or (name.startswith("tag:") and "tag:*" in filters)
         if not known:
             raise Ec2Error("InvalidParameterValue", f"The filter '{name}' is invalid")
-        if not values:
-            raise Ec2Error("InvalidParameterValue", f"The filter '{name}' must have at least one value")
 
 
-def keep(items: Iterable[Item], filters: Filters, asked: Mapping[str, list[str]]) -> list[Item]:
-    """Return the items that match every filter asked for."""
+def keep(items: Iterable[Item], filters: Filters, asked: Asked) -> list[Item]:
+    """Return the items that match every filter asked for; a filter without values matches nothing."""
     if not asked:
         return list(items)
-    tests = [_test(filters, name, values) for name, values in asked.items()]
+    tests = [_test(filters, name, values) for name, values in asked]
     return [item for item in items if all(test(item) for test in tests)]
 
 
@@ -117,9 +120,19 @@ def text(value: Any) -> str:
 
 
 def matcher(values: list[str]) -> Callable[[str], bool]:
-    """Return a predicate that is true for a text that one of the values, wildcards included, covers."""
+    """Return a predicate that is true for a text that one of the values, wildcards included, covers.
+
+    CloudStack's uuid covers the id that is made of it, as it stands for an id everywhere else.
+    """
     plain = {value for value in values if not _has_wildcard(value)}
     patterns = [_pattern(value) for value in values if value not in plain]
+    digits = {digits_of("", value) for value in plain if is_uuid(value)}
+    if digits:
+        return lambda candidate: (
+            candidate in plain
+            or candidate.rpartition("-")[2] in digits
+            or any(p.fullmatch(candidate) for p in patterns)
+        )
     if not patterns:
         return plain.__contains__
     return lambda candidate: candidate in plain or any(p.fullmatch(candidate) for p in patterns)

@@ -1,4 +1,4 @@
-"""What an account's requests do one after the other in this process, though they come at the same time."""
+"""Locks for what an account's requests must do one after the other in this process."""
 
 import asyncio
 from weakref import WeakValueDictionary
@@ -6,9 +6,9 @@ from weakref import WeakValueDictionary
 from ec2bridge.ec2.context import Context
 
 
-def turn(ctx: Context, what: str, *place: str) -> asyncio.Lock:
+def account_lock(ctx: Context, what: str, *place: str) -> asyncio.Lock:
     """Return the lock of the account for what is done at a place; it lives while somebody has or awaits it."""
-    turns: WeakValueDictionary[tuple[str, ...], asyncio.Lock] = ctx.site.caches.setdefault(
-        "turns", WeakValueDictionary()
+    locks: WeakValueDictionary[tuple[str, ...], asyncio.Lock] = ctx.site.caches.setdefault(
+        "locks", WeakValueDictionary()
     )
-    return turns.setdefault((what, ctx.owner_id, *place), asyncio.Lock())
+    return locks.setdefault((what, ctx.owner_id, *place), asyncio.Lock())

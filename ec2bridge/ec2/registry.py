@@ -15,6 +15,9 @@ from ec2bridge.ec2.context import Context
 from ec2bridge.errors import Ec2Error
 
 Request = dict[str, Any]
+"""The members of a request, as botocore's model names them."""
+Answer = dict[str, Any]
+"""The members of an answer."""
 Handler = Callable[[Context, Request], Awaitable[Any]]
 
 # Handled for every action in one place: see `ec2/describe.py` and `resources/tags`.

@@ -10,7 +10,7 @@ SHOWN = 3600.0
 """Seconds for which what was deleted is still described."""
 
 
-async def bury(ctx: Context, kind: str, key: str, record: Mapping[str, Any]) -> None:
+async def keep(ctx: Context, kind: str, key: str, record: Mapping[str, Any]) -> None:
     """Have what was deleted be described as such for a while."""
     await ctx.store.put(ctx.owner_id, kind, key, {**record, "gone": time.time()}, ttl=SHOWN)
     ctx.directory.forget(kind, [key])

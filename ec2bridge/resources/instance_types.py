@@ -25,6 +25,10 @@ TYPE_TAG = RESERVED + "instance-type"
 """The machine's tag that keeps the type it was changed to later."""
 
 
+GPU_DETAILS = frozenset({"pciDevice", "vgpuType"})
+"""Details of an offering that give its machines a GPU."""
+
+
 @dataclass(frozen=True, slots=True)
 class TypeTable:
     """The caller's offerings and the AWS types that they can serve."""
@@ -59,12 +63,10 @@ class TypeTable:
         if size is None:
             return None
         for row in rows:
-            if size_of(row) == size and not row.get("gpucount"):
+            if size_of(row) == size and not has_gpu(row):
                 return row, {}
         for row in rows:
-            details = (
-                self._details(row, size) if row.get("iscustomized") and not row.get("gpucount") else None
-            )
+            details = self._details(row, size) if row.get("iscustomized") and not has_gpu(row) else None
             if details is not None:
                 return row, details
         return None
@@ -115,11 +117,22 @@ async def _architectures(ctx: Context) -> frozenset[str]:
     return found
 
 
+ARCHITECTURES = {"aarch64": "arm64", "i686": "i386", "x86_64": "x86_64"}
+"""CloudStack's names of architectures, and EC2's."""
+
+
 def architecture(template: Row) -> str:
     """Return a template's architecture; before 4.20 CloudStack had x86 alone and only its OS type tells 32 bit."""
-    if template.get("arch") == "aarch64":
-        return "arm64"
+    told = ARCHITECTURES.get(template.get("arch", ""))
+    if told in ("arm64", "i386"):
+        return told
     return "i386" if "32-bit" in template.get("ostypename", "") or template.get("bits") == 32 else "x86_64"
+
+
+def has_gpu(offering: Row) -> bool:
+    """Whether the machines of an offering get a GPU; before 4.21 only its details tell."""
+    details = offering.get("serviceofferingdetails") or {}
+    return bool(offering.get("gpucount") or GPU_DETAILS & details.keys())
 
 
 def platform(*, windows: bool) -> tuple[str, str]:

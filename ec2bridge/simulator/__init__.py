@@ -1,7 +1,9 @@
 """CloudStack in miniature, behind its real HTTP API: a server to test and demonstrate against.
 
-It speaks what a CloudStack 4.23 management server speaks (signatures, envelopes, jobs, error codes and texts), so the
-bridge and CloudStack's own clients use it unchanged. Run it with `server.Simulator`.
+It speaks what a CloudStack management server speaks (signatures, envelopes, jobs, error codes and texts), so the
+bridge and CloudStack's own clients use it unchanged. Run it with `server.Simulator`. It is written as 4.23 and plays
+any release from 4.18 on (`version=`): `releases/` says what the others lack and how they word their refusals, and the
+few handlers that do otherwise ask `call.cloud.since("4.21")`.
 
 Adding a command
 ----------------

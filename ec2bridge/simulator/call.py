@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Iterable
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from ec2bridge.simulator.apis import Api
+from ec2bridge.simulator.caller import Caller
+from ec2bridge.simulator.cloud import Cloud
 from ec2bridge.simulator.errors import ApiError, internal, invalid, malformed, no_permission
 from ec2bridge.simulator.tables import Row, Table
-
-if TYPE_CHECKING:
-    from ec2bridge.simulator.cloud import Cloud
 
 MAX_PAGE_SIZE = 500
 
@@ -59,25 +56,6 @@ _IGNORED = frozenset(
 )
 
 
-class Caller:
-    """The user behind the key, with the account, domain and role."""
-
-    def __init__(self, user: Row, account: Row, domain: Row, role: Row) -> None:
-        self.user = user
-        self.account = account
-        self.domain = domain
-        self.role = role
-
-    @property
-    def name(self) -> str:
-        return str(self.account["name"])
-
-    @property
-    def is_admin(self) -> bool:
-        """By role type: a look-up account with few rules is an admin too."""
-        return bool(self.role["type"] == "Admin")
-
-
 def account_label(account: Row) -> str:
     """How CloudStack names an account in its error texts."""
     return (
@@ -85,8 +63,15 @@ def account_label(account: Row) -> str:
     )
 
 
+# What a release that does not know it ignores without harm, also in strict mode: there is no more to tell.
+ASK_FOR_MORE = frozenset({"showunique"})
+
+
 class Call:
-    """A checked call. `params` has lower-case names; `maps` the `name[0].key=value` ones by name."""
+    """A checked call.
+
+    `params` has lower-case names, those that this release knows; `maps` the `name[0].key=value` ones by name.
+    """
 
     def __init__(
         self, cloud: Cloud, caller: Caller, api: Api, params: dict[str, str], tables: dict[str, str]
@@ -94,9 +79,14 @@ class Call:
         self.cloud = cloud
         self.caller = caller
         self.api = api
-        self.params = params
+        self.given = params
+        # What this release does not know it ignores, as everything that nobody knows.
+        self.params = {name: value for name, value in params.items() if self._is_known(name)}
         self._tables = {**TABLES, **tables}
-        self._maps = _read_maps(params)
+        self._maps = _read_maps(self.params)
+
+    def _is_known(self, name: str) -> bool:
+        return name.partition("[")[0] in self.api.params or name in _IGNORED
 
     # Reading parameters
 
@@ -206,8 +196,8 @@ class Call:
             raise invalid(f"Page size can't exceed max allowed page size value: {MAX_PAGE_SIZE}")
 
     def _refuse_unknown_names(self) -> None:
-        for name in self.params:
-            if name.partition("[")[0] not in self.api.params and name not in _IGNORED:
+        for name in self.given.keys() - ASK_FOR_MORE:
+            if not self._is_known(name):
                 raise malformed(
                     f"Unknown parameter {name} for command {self.api.name} (strict mode of the simulator)"
                 )
@@ -369,10 +359,6 @@ class Call:
 def public(row: Row) -> Row:
     """The row without the simulator's own fields."""
     return {key: value for key, value in row.items() if not key.startswith("_")}
-
-
-def now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S+0000")
 
 
 def _text(value: object) -> str:

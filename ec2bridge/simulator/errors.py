@@ -43,8 +43,8 @@ def unauthenticated(envelope: str | None = None) -> ApiError:
     return ApiError(401, None, CREDENTIALS, envelope=envelope)
 
 
-def unavailable(command: str, account: str) -> ApiError:
-    text = f"The API [{command}] does not exist or is not available for the account {account}."
+def unavailable(command: str, whose: str) -> ApiError:
+    text = f"The API [{command}] does not exist or is not available for the account {whose}."
     return ApiError(432, 9999, text, envelope="errorresponse")
 
 

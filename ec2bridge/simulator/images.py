@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from uuid import NAMESPACE_URL, uuid5
 
-from ec2bridge.simulator.call import Call, now, public
+from ec2bridge.simulator.call import Call, public
 from ec2bridge.simulator.commands import tags
-from ec2bridge.simulator.tables import Row
+from ec2bridge.simulator.tables import Row, now
 
 # What updateTemplate answers with, unlike the listings.
 SHORT = (

@@ -10,15 +10,14 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 from uuid import uuid4
 
-from ec2bridge.simulator.call import Call, now
+from ec2bridge.simulator import apis
+from ec2bridge.simulator.apis import Api
+from ec2bridge.simulator.caller import Caller
 from ec2bridge.simulator.errors import INTERNAL, ApiError
-from ec2bridge.simulator.tables import Row
-
-if TYPE_CHECKING:
-    from ec2bridge.simulator.cloud import Cloud
+from ec2bridge.simulator.tables import Row, Tables, now
 
 log = logging.getLogger(__name__)
 
@@ -29,22 +28,39 @@ _MANAGEMENT_SERVER = {
     "managementservername": "localhost",
 }
 Work = Callable[[], Row | Awaitable[Row]]
+Pause = Callable[[float], Awaitable[None]]
+"""Lets that many times the cloud's job time pass."""
+
+
+class Submitter(Protocol):
+    """What a job knows of the call that it goes back to."""
+
+    @property
+    def api(self) -> Api: ...
+
+    @property
+    def caller(self) -> Caller: ...
 
 
 class Jobs:
     """Runs them as tasks; the rows live in the table `jobs`."""
 
-    def __init__(self, cloud: Cloud) -> None:
-        self.cloud = cloud
+    def __init__(self, tables: Tables, pause: Pause, worded: Callable[[str], str]) -> None:
+        self.tables = tables
+        self.pause = pause
+        self.worded = worded
+        """Puts an error text as the cloud's release does."""
         self.held: dict[str, asyncio.Event] = {}
         """Commands whose jobs wait, each for its event."""
+        self.fates: dict[str, Callable[[str], Awaitable[None]]] = {}
+        """What a plan of faults has come over single jobs, by id."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._queues: dict[str, asyncio.Lock] = {}
         self._latest: dict[str, str] = {}
 
     def submit(
         self,
-        call: Call,
+        call: Submitter,
         work: Work,
         *,
         kind: str | None,
@@ -53,7 +69,7 @@ class Jobs:
         weight: float,
         queue: str | None,
     ) -> Row:
-        job = self.cloud.tables["jobs"].add(_job_row(call, kind, instance))
+        job = self.tables["jobs"].add(_job_row(call, kind, instance))
         task = asyncio.get_running_loop().create_task(self._run(job, work, weight, queue, call))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -61,10 +77,10 @@ class Jobs:
 
     def pending(self, instance: str) -> Row | None:
         """The job at work on an object, which its listing shows as `jobid` and `jobstatus`; not one that waits."""
-        job = self.cloud.tables["jobs"].get(self._latest.get(instance))
+        job = self.tables["jobs"].get(self._latest.get(instance))
         return job if job and job["jobstatus"] == PENDING else None
 
-    async def _run(self, job: Row, work: Work, weight: float, queue: str | None, call: Call) -> None:
+    async def _run(self, job: Row, work: Work, weight: float, queue: str | None, call: Submitter) -> None:
         if queue is None:
             await self._perform(job, work, weight, call)
         else:
@@ -72,31 +88,34 @@ class Jobs:
             waited = lock.locked()
             async with lock:
                 if waited:
-                    await self.cloud.pause(0.2)
+                    await self.pause(0.2)
                 await self._perform(job, work, weight, call)
-        self.cloud.tables.commit()
+        self.tables.commit()
 
-    async def _perform(self, job: Row, work: Work, weight: float, call: Call) -> None:
+    async def _perform(self, job: Row, work: Work, weight: float, call: Submitter) -> None:
         self._latest[job.get("jobinstanceid", "")] = job["id"]
-        self.cloud.tables["jobs"].save(job)
+        self.tables["jobs"].save(job)
         try:
-            await self.cloud.pause(weight)
+            await self.pause(weight)
             if call.api.name in self.held:
                 await self.held[call.api.name].wait()
+            if job["id"] in self.fates:
+                await self.fates.pop(job["id"])(call.api.name)
             result = work()
             if inspect.isawaitable(result):
                 result = await result
-            self._finish(job, DONE, 0, result)
+            self._finish(job, DONE, 0, apis.tell(call.api, result))
         except ApiError as error:
             # A user reads the masked text here too; the handler has chosen it already.
-            self._finish(job, FAILED, error.status, {"errorcode": error.status, "errortext": error.text})
+            text = self.worded(error.text)
+            self._finish(job, FAILED, error.status, {"errorcode": error.status, "errortext": text})
         except Exception as error:
             log.exception("job %s (%s) broke", job["id"], job["cmd"])
             text = repr(error) if call.caller.is_admin else INTERNAL
             self._finish(job, FAILED, 530, {"errorcode": 530, "errortext": text})
 
     def _finish(self, job: Row, status: int, code: int, result: Row) -> None:
-        self.cloud.tables["jobs"].update(
+        self.tables["jobs"].update(
             job,
             jobstatus=status,
             jobresultcode=code,
@@ -107,7 +126,7 @@ class Jobs:
 
     def fail_unfinished(self) -> None:
         """After a restart nobody works on the jobs that were running: they fail."""
-        for job in self.cloud.tables["jobs"].where(jobstatus=PENDING):
+        for job in self.tables["jobs"].where(jobstatus=PENDING):
             self._finish(job, FAILED, 530, {"errorcode": 530, "errortext": INTERRUPTED})
 
     async def settle(self) -> None:
@@ -122,7 +141,7 @@ class Jobs:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _job_row(call: Call, kind: str | None, instance: str | None) -> Row:
+def _job_row(call: Submitter, kind: str | None, instance: str | None) -> Row:
     caller = call.caller
     job_id = str(uuid4())
     row: dict[str, Any] = {

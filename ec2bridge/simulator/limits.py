@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from ec2bridge.simulator.errors import ApiError
-from ec2bridge.simulator.tables import Row
-
-if TYPE_CHECKING:
-    from ec2bridge.simulator.cloud import Cloud
+from ec2bridge.simulator.tables import Row, Tables
 
 UNLIMITED = -1
 GIB = 1 << 30
@@ -30,8 +26,10 @@ TABLES_OF = {
 class Limits:
     """Counts what an owner holds. A resource without a counter here is never refused."""
 
-    def __init__(self, cloud: Cloud) -> None:
-        self.cloud = cloud
+    def __init__(self, tables: Tables, defaults: dict[str, int], unlimited: set[str]) -> None:
+        self.tables = tables
+        self.defaults = defaults
+        self.unlimited = unlimited
         self._counters: dict[str, Callable[[list[Row]], int]] = {
             "user_vm": len,
             "public_ip": len,
@@ -49,12 +47,12 @@ class Limits:
         table = TABLES_OF.get(resource)
         if table is None:
             return 0
-        rows = [row for row in self.cloud.tables[table] if _owned(row, owner) and _counts(table, row)]
+        rows = [row for row in self.tables[table] if _owned(row, owner) and _counts(table, row)]
         return self._counters[resource](rows)
 
     def used_in_domain(self, domain_id: str, resource: str) -> int:
         table = TABLES_OF.get(resource)
-        rows = self.cloud.tables[table].where(domainid=domain_id) if table else []
+        rows = self.tables[table].where(domainid=domain_id) if table else []
         return self._counters[resource](rows) if table else 0
 
     def maximum(self, owner: Row, resource: str) -> int:
@@ -62,13 +60,13 @@ class Limits:
         row = self._row(owner, resource)
         if row is not None:
             return int(row["max"])
-        if owner.get("account") in self.cloud.unlimited_accounts or "projectid" in owner:
+        if owner.get("account") in self.unlimited or "projectid" in owner:
             return UNLIMITED
-        return int(self.cloud.default_limits.get(resource, UNLIMITED))
+        return int(self.defaults.get(resource, UNLIMITED))
 
     def set(self, owner: Row, resource: str, value: int) -> None:
         row = self._row(owner, resource)
-        table = self.cloud.tables["limits"]
+        table = self.tables["limits"]
         if row is None:
             table.add({"_owner": _key(owner), "resourcetypename": resource, "max": value})
         else:
@@ -90,7 +88,7 @@ class Limits:
         )
 
     def _row(self, owner: Row, resource: str) -> Row | None:
-        return self.cloud.tables["limits"].first(_owner=_key(owner), resourcetypename=resource)
+        return self.tables["limits"].first(_owner=_key(owner), resourcetypename=resource)
 
 
 def _key(owner: Row) -> str:

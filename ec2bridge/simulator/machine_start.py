@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ec2bridge.simulator import machines
 from ec2bridge.simulator import network_use as networks
-from ec2bridge.simulator.call import Call, now
+from ec2bridge.simulator.call import Call
 from ec2bridge.simulator.errors import ApiError, no_capacity
-from ec2bridge.simulator.tables import Row
+from ec2bridge.simulator.tables import Row, now
 
 # A deploy's mark among the details, which only its end takes away.
 UNDEPLOYED = {"deployvm": "true"}

@@ -5,15 +5,11 @@ from __future__ import annotations
 import ipaddress
 import secrets
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 from uuid import NAMESPACE_URL, uuid5
 
-from ec2bridge.simulator.call import now
+from ec2bridge.simulator.cloud import Cloud
 from ec2bridge.simulator.commands import security_groups, tags
-from ec2bridge.simulator.tables import Row
-
-if TYPE_CHECKING:
-    from ec2bridge.simulator.cloud import Cloud
+from ec2bridge.simulator.tables import Row, now
 
 READONLY_DETAILS = (
     "dataDiskController, rootDiskController, backupValidationCommandTimeout, "

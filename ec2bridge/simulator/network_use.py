@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ec2bridge.simulator import apis
 from ec2bridge.simulator.call import Call, account_label
+from ec2bridge.simulator.cloud import Cloud
 from ec2bridge.simulator.commands import networks
 from ec2bridge.simulator.errors import invalid
 from ec2bridge.simulator.tables import Row
-
-if TYPE_CHECKING:
-    from ec2bridge.simulator.cloud import Cloud
 
 
 def usable(call: Call, network: Row) -> bool:

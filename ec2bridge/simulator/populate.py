@@ -6,9 +6,8 @@ from itertools import chain, repeat
 from uuid import uuid4
 
 from ec2bridge.simulator import machines
-from ec2bridge.simulator.call import now
 from ec2bridge.simulator.cloud import Cloud
-from ec2bridge.simulator.tables import Row
+from ec2bridge.simulator.tables import Row, now
 
 
 def populate(cloud: Cloud, account: str, count: int) -> list[Row]:

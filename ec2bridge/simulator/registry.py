@@ -7,13 +7,12 @@ import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from ec2bridge.simulator.call import Call
+from ec2bridge.simulator.call import Call
 
 Answer = dict[str, Any]
-Handler = Callable[["Call"], Answer]
+Handler = Callable[[Call], Answer]
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,11 @@ from xml.sax.saxutils import escape
 from aiohttp import web
 
 from ec2bridge.simulator.cloud import Cloud
+from ec2bridge.simulator.dispatcher import Dispatcher
 from ec2bridge.simulator.errors import ApiError
+from ec2bridge.simulator.faults import Plan, Reply
 from ec2bridge.simulator.populate import populate
+from ec2bridge.simulator.releases import NEWEST
 from ec2bridge.simulator.seed import DEFAULT_SEED, Seed
 from ec2bridge.simulator.tables import Row
 
@@ -36,7 +39,8 @@ class Simulator:
     """A running CloudStack.
 
     `async with Simulator(job_time=0.02) as sim:` serves at `sim.url` until the block ends. `sim.accounts["alice"]`
-    has the keys; `sim.calls` counts the commands received, also those that were refused; `sim.cloud` is the state.
+    has the keys; `sim.calls` counts the commands received, also those that were refused; `sim.cloud` is the state,
+    `sim.faults` what is to go wrong.
     """
 
     def __init__(
@@ -47,12 +51,14 @@ class Simulator:
         job_time: float = 0.5,
         settings: dict[str, Any] | None = None,
         strict: bool = False,
-        version: str = "4.23.0.0-SNAPSHOT",
+        version: str = NEWEST,
     ) -> None:
         self.cloud = Cloud(
             seed=seed, path=path, job_time=job_time, settings=settings, strict=strict, version=version
         )
+        self.dispatcher = Dispatcher(self.cloud)
         self.calls: Counter[str] = Counter()
+        self.faults = Plan(self.cloud.tables, self.cloud.jobs)
         self.url = ""
         self._runner: web.AppRunner | None = None
 
@@ -100,15 +106,30 @@ class Simulator:
         await self.cloud.jobs.settle()
 
     async def _handle(self, request: web.Request) -> web.Response:
-        params = await _parameters(request)
+        reply = self.respond(await _parameters(request))
+        if reply is None:
+            if request.transport is not None:
+                request.transport.abort()
+            reply = Reply(500, b"")  # which nobody gets
+        headers = {**_HEADERS, "Content-Type": f"{reply.kind};charset=utf-8"}
+        return web.Response(status=reply.status, body=reply.body, headers=headers)
+
+    def respond(self, params: list[tuple[str, str]]) -> Reply | None:
+        """What goes over the wire in answer to a call; None where a planned fault ends the connection."""
         lowered = {name.lower(): value for name, value in params}
         self.calls[lowered.get("command", "")] += 1
+        if self.faults.faults:
+            return self.faults.answer(lowered, lambda: self._perform(params, lowered))
+        return self._perform(params, lowered)[0]
+
+    def _perform(self, params: list[tuple[str, str]], lowered: dict[str, str]) -> tuple[Reply, Row]:
         status = 200
         try:
-            envelope, answer = self.cloud.perform(params)
+            envelope, answer = self.dispatcher.perform(params)
         except ApiError as error:
             status, envelope, answer = error.status, error.envelope or "errorresponse", error.body()
-        return _respond(status, envelope, answer, lowered.get("response") == "json", self.cloud.version)
+        as_json = lowered.get("response") == "json"
+        return _reply(status, envelope, answer, as_json, self.cloud.version), answer
 
 
 async def _parameters(request: web.Request) -> list[tuple[str, str]]:
@@ -120,7 +141,7 @@ async def _parameters(request: web.Request) -> list[tuple[str, str]]:
     return params
 
 
-def _respond(status: int, envelope: str, answer: Row, as_json: bool, version: str) -> web.Response:
+def _reply(status: int, envelope: str, answer: Row, as_json: bool, version: str) -> Reply:
     if as_json:
         body = json.dumps({envelope: answer}, ensure_ascii=False, separators=(",", ":"))
         kind = "application/json"
@@ -128,8 +149,7 @@ def _respond(status: int, envelope: str, answer: Row, as_json: bool, version: st
         inner = "".join(_xml(name, value) for name, value in answer.items())
         body = f'<?xml version="1.0" encoding="UTF-8"?><{envelope} cloud-stack-version="{version}">{inner}</{envelope}>'
         kind = "text/xml"
-    headers = {**_HEADERS, "Content-Type": f"{kind};charset=utf-8"}
-    return web.Response(status=status, body=body.encode("utf-8", "surrogatepass"), headers=headers)
+    return Reply(status, body.encode("utf-8", "surrogatepass"), kind)
 
 
 def _xml(name: str, value: Any) -> str:

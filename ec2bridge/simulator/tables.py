@@ -8,10 +8,16 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 Row = dict[str, Any]
+
+
+def now() -> str:
+    """The time as rows write it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S+0000")
 
 
 # Fields that rows are looked up by often enough to keep them by value.

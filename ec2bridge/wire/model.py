@@ -160,6 +160,11 @@ class Operation:
         return frozenset(_sensitive(self.input, "", ())) if self.input else frozenset()
 
     @cached_property
+    def sensitive_words(self) -> frozenset[str]:
+        """What stands in the names of parameters on the wire whose values must not be logged."""
+        return frozenset(_sensitive_words(self.input, ())) if self.input else frozenset()
+
+    @cached_property
     def filters_documented(self) -> tuple[str, ...]:
         """The filter names of AWS's documentation, in its order; `tag:<key>` is `tag:*`."""
         member = self.input_members.get("Filters") or self.input_members.get("Filter")
@@ -188,6 +193,18 @@ def _sensitive(shape: Shape, path: str, above: tuple[Shape, ...]) -> Iterator[st
             yield from _sensitive(
                 member.shape, f"{path}.{member.name}" if path else member.name, (*above, shape)
             )
+
+
+def _sensitive_words(shape: Shape, above: tuple[Shape, ...]) -> Iterator[str]:
+    if shape.kind == "list":
+        yield from _sensitive_words(shape.item.shape, above)
+    elif shape.kind == "structure" and shape not in above:
+        for member in shape.members.values():
+            inner = member.shape
+            if inner.sensitive or (inner.kind == "list" and inner.item.shape.sensitive):
+                yield from (member.name, member.query_name)
+            else:
+                yield from _sensitive_words(inner, (*above, shape))
 
 
 class Service:
@@ -303,6 +320,16 @@ def _redacted(op: Operation, path: str, value: Any) -> Any:
     if isinstance(value, list):
         return [_redacted(op, path, inner) for inner in value]
     return value
+
+
+_PAIR = re.compile(r"([\w.%-]+)=([^&\s]*)")
+
+
+def redact_query(action: str, text: str) -> str:
+    """A text with an encoded query in it, fit for a log: what the model calls sensitive reads `***`."""
+    op = operation(action)
+    words = op.sensitive_words if op else frozenset()
+    return _PAIR.sub(lambda pair: pair[0] if words.isdisjoint(pair[1].split(".")) else f"{pair[1]}=***", text)
 
 
 class _TopLevelItems(HTMLParser):

@@ -1,5 +1,6 @@
 """The look-up account against the embedded CloudStack: over HTTP, with its rights and its errors."""
 
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
@@ -21,12 +22,18 @@ async def sim():
         yield running
 
 
-@pytest.fixture
-async def cloud(sim):
+@asynccontextmanager
+async def opened(sim):
     client = CloudStack(sim.url, attempts=1)
     await client.start()
     yield client
     await client.close()
+
+
+@pytest.fixture
+async def cloud(sim):
+    async with opened(sim) as client:
+        yield client
 
 
 def service(sim, cloud, name="keylookup"):
@@ -54,6 +61,43 @@ async def test_it_cannot_read_the_secret_of_who_may_do_more(sim, cloud, caplog, 
         await provider.lookup(sim.accounts[owner].api_key)
     assert caught.value.code == "AuthFailure"
     assert "has rights that the look-up account lacks" in caplog.text
+
+
+@pytest.mark.parametrize("release", ["4.19", "4.22"])
+@pytest.mark.parametrize(("owner", "asker"), [("admin", "keylookup"), ("alice", "keylookup-too-narrow")])
+async def test_who_may_do_more_is_refused_before_4_23_too(release, owner, asker, caplog):
+    seed = replace(DEFAULT_SEED, accounts=(*ACCOUNTS, NARROW))
+    async with Simulator(seed=seed, version=release) as sim, opened(sim) as cloud:
+        provider = CloudStackSecrets(service(sim, cloud, asker))
+        with pytest.raises(Ec2Error) as caught:
+            await provider.lookup(sim.accounts[owner].api_key)
+        assert caught.value.code == "AuthFailure"
+        assert "has rights that the look-up account lacks" in caplog.text
+        # Known to be refused for a while: a retry asks CloudStack nothing.
+        asked = sim.calls["getUserKeys"]
+        with pytest.raises(Ec2Error):
+            await provider.lookup(sim.accounts[owner].api_key)
+        assert sim.calls["getUserKeys"] == asked
+
+
+async def test_a_role_that_may_not_list_commands_finds_keys_before_4_23():
+    seed = replace(DEFAULT_SEED, accounts=(*ACCOUNTS, NARROW))
+    async with Simulator(seed=seed, version="4.18") as sim, opened(sim) as cloud:
+        provider = CloudStackSecrets(service(sim, cloud, "keylookup-too-narrow"))
+        found = await provider.lookup(sim.accounts["alice"].api_key)
+        assert found.secret_key == sim.accounts["alice"].secret_key
+        assert await provider.lookup("NOSUCHKEY") is None
+
+
+async def test_what_a_server_does_not_have_costs_no_list_of_all_commands():
+    async with Simulator(version="4.18") as sim, opened(sim) as cloud:
+        alice = service(sim, cloud, "alice")
+        assert not await alice.may_call("listUserKeys")
+        assert not await alice.may_call("listHosts")
+        assert not await alice.takes("updateVirtualMachine", "deleteprotection")
+        assert sim.calls["listApis"] == 3
+        # None of them was the whole list, which is kept under a name of its own.
+        assert len(cloud._apis) == 0
 
 
 async def test_cloudstack_down(sim, cloud):

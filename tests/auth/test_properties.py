@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import replace
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import pytest
 from botocore.auth import SigV4Auth
@@ -120,3 +120,8 @@ def test_rubbish_in_an_authorization_header_breaks_nothing(text, date):
 def test_escapes_are_read_as_urllib_reads_them(text):
     [(_, value)] = query.parse(f"name={text}")
     assert value == unquote(text, errors="strict")
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_encoding_is_that_of_rfc_3986(text):
+    assert query.encode(text) == quote(text, safe="")

@@ -1,5 +1,6 @@
 """Every way in which a signature holds or fails, with AWS's code and status."""
 
+import asyncio
 import logging
 import re
 from dataclasses import replace
@@ -447,3 +448,32 @@ async def test_secrets_are_neither_shown_nor_logged(caplog):
 async def test_bytes_that_are_no_text_in_a_header_are_refused_like_any_others(name):
     code, _ = await refused(with_header(signed_v4(), name, header(signed_v4(), name) + "\udcff"))
     assert code in ("SignatureDoesNotMatch", "IncompleteSignature")
+
+
+@all_signers
+@pytest.mark.parametrize("name", ["UserData", "LaunchTemplateData.UserData"])
+async def test_what_the_model_calls_sensitive_is_not_logged(sign, name, caplog):
+    caplog.set_level(logging.DEBUG, logger="ec2bridge")
+    action = "CreateLaunchTemplate" if "." in name else "RunInstances"
+    await check(sign({"Action": action, name: "aGlkZGVu", "KeyName": "shown", "Version": "2016-11-15"}))
+    assert "aGlkZGVu" not in caplog.text
+    assert ("KeyName=shown" in caplog.text) == (f"{name}=***" in caplog.text)
+
+
+async def test_others_are_served_while_a_large_request_is_checked():
+    """Two megabytes under a known key take a tenth of a second, whatever comes of them."""
+    filling = "&".join(f"Filter.{number}.Value={'%20a' * 19}" for number in range(20_000))
+    request = signed_v2({**PARAMS, "Filling": "x"})
+    request = replace(request, body=request.body.replace(b"Filling=x", filling.encode()))
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(others())
+    assert await refused(request) == ("SignatureDoesNotMatch", 403)
+    task.cancel()
+    assert turns > 10

@@ -83,7 +83,7 @@ def install(client: Client) -> bool:
 
 
 def run(asked: argparse.Namespace) -> int:
-    """Run pytest over the laboratory and return its exit code."""
+    """Run pytest over the compatibility suite and return its exit code."""
     asked.report.mkdir(parents=True, exist_ok=True)
     where = [f"--{name}={value}" for name in OPTIONS if (value := vars(asked)[name.replace("-", "_")])]
     tests = ["-q", "--tb=line", "-p", "no:cacheprovider", f"--junitxml={asked.report / 'junit.xml'}"]

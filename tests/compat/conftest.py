@@ -1,4 +1,4 @@
-"""Where the laboratory's endpoint comes from, and what becomes of clients that are not installed.
+"""Where the compatibility suite's endpoint comes from, and what becomes of clients that are not installed.
 
     pytest tests/compat --endpoint URL --access-key KEY --secret-key SECRET --image ami-… --zone NAME
 

@@ -1,4 +1,4 @@
-"""The laboratory: which clients there are, whether they are installed, and how one is run.
+"""The compatibility suite: which clients there are, whether they are installed, and how one is run.
 
 A client is a program of its own that plays a user's story through the real package, told where the endpoint is by the
 environment that every AWS client reads. It prints a line for each capability, `ok NAME` or `not ok NAME - reason`, and

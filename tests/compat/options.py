@@ -1,4 +1,4 @@
-"""The options that name a live endpoint; without `--endpoint` the laboratory starts one of its own."""
+"""The options that name a live endpoint; without `--endpoint` the compatibility suite starts one of its own."""
 
 OPTIONS = {
     "endpoint": ("AWS_ENDPOINT_URL", "the bridge's URL"),

@@ -1,7 +1,8 @@
 """The clients' pages, run as they are written: the blocks of shell of a page, in order, in one shell.
 
 A block marked `sh` is run, one marked `sh NAME` for the client of that name alone. So `sh install` is not, since the
-laboratory installs by other means; nor is any other language: `console` is for what a page shows without its being run.
+compatibility suite installs by other means; nor is any other language: `console` is for what a page shows without its
+being run.
 """
 
 import os
@@ -20,7 +21,7 @@ DEMO = {
     "EC2BRIDGE_DEMO_ZONE": "EC2BRIDGE_COMPAT_ZONE",
     "EC2BRIDGE_DEMO_CLOUDSTACK_URL": "EC2BRIDGE_COMPAT_CLOUDSTACK",
 }
-"""The names in demo.env, which the pages use → the laboratory's, which a named endpoint has too."""
+"""The names in demo.env, which the pages use → the compatibility suite's, which a named endpoint has too."""
 
 TRAPS = """trap 'echo "the page ended at: $BASH_COMMAND"' ERR
 trap 'jobs -p | xargs -r kill 2>/dev/null || true; wait' EXIT

@@ -1,4 +1,4 @@
-"""The clients of the laboratory, one entry each."""
+"""The clients of the compatibility suite, one entry each."""
 
 import os
 import re

@@ -113,3 +113,58 @@ async def test_a_record_whose_process_died_is_taken_over(ctx: Any) -> None:
     dead = {"digest": client_tokens._digest(op, REQUEST), "at": time.time() - client_tokens.LEASE - 1}
     await ctx.store.put(ctx.owner_id, "token:RunInstances", "one", dead)
     assert (await client_tokens.once(launches, op, ctx, REQUEST))["ReservationId"] == "r-1"
+
+
+async def test_of_three_who_wait_for_a_dead_bearer_one_takes_over(
+    ctx: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_tokens, "LEASE", 0.2)
+    monkeypatch.setattr(client_tokens, "POLL", 0.01)
+    launches, op = Launches(), run_instances()
+    dying = {"digest": client_tokens._digest(op, REQUEST), "at": time.time()}
+    await ctx.store.put(ctx.owner_id, "token:RunInstances", "one", dying)
+    answers = await asyncio.gather(*(client_tokens.once(launches, op, ctx, dict(REQUEST)) for _ in range(3)))
+    assert launches.count == 1
+    assert {answer["ReservationId"] for answer in answers} == {"r-1"}
+
+
+class Slow(Launches):
+    """A handler whose first run is taken for dead: it goes on when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go_on = asyncio.Event()
+
+    async def __call__(self, ctx: Any, request: Any) -> dict[str, Any]:
+        self.count += 1
+        number = self.count
+        if number == 1:
+            await self.go_on.wait()
+        return {"ReservationId": f"r-{number}"}
+
+
+async def test_a_bearer_that_comes_back_from_the_dead_gives_its_heirs_answer(
+    ctx: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_tokens, "BEAT", 3600)
+    monkeypatch.setattr(client_tokens, "LEASE", -1)
+    launches, op = Slow(), run_instances()
+    first = asyncio.create_task(client_tokens.once(launches, op, ctx, dict(REQUEST)))
+    await asyncio.sleep(0.05)
+    second = await client_tokens.once(launches, op, ctx, dict(REQUEST))
+    launches.go_on.set()
+    assert await first == second == {"ReservationId": "r-2"}
+    assert await client_tokens.once(launches, op, ctx, dict(REQUEST)) == second
+
+
+async def test_a_late_heartbeat_does_not_overwrite_the_answer(
+    ctx: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_tokens, "BEAT", 0.0)
+    launches, op = Launches(), run_instances()
+    for number in range(30):
+        request = {**REQUEST, "ClientToken": f"token-{number}"}
+        answer = await client_tokens.once(launches, op, ctx, request)
+        await asyncio.sleep(0.005)
+        assert await client_tokens.once(launches, op, ctx, request) == answer
+    assert launches.count == 30

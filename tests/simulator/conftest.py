@@ -24,7 +24,7 @@ class Clients:
 
     def __getattr__(self, name: str) -> Account:
         keys = self.sim.accounts[name]
-        return self.cloud.account(Credentials(keys.api_key, keys.api_key, keys.secret_key))
+        return Account(self.cloud, Credentials(keys.api_key, keys.api_key, keys.secret_key))
 
     def id(self, table: str, name: str) -> str:
         """The id of what the cloud started with: `id("zones", "sim-adv")`."""

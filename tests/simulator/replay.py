@@ -6,6 +6,7 @@ by side. What a clock or a statistics collector decides is left out; everything 
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from pathlib import Path
@@ -14,9 +15,9 @@ from typing import Any
 from ec2bridge.simulator.machines import STATS
 from ec2bridge.simulator.seed import AccountSeed, Seed, load_facts
 
-RECORDINGS = Path(__file__).parent.parent / "recordings"
+TESTS = Path(__file__).parent.parent
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-NUMBER = re.compile(r"(?<![\w.\-])\d+(?![\w.])|(?<=i-3-)\d+")
+NUMBER = re.compile(r"(?<![\w.\-])\d+(?![\w.])|(?<=\bi-\d-)\d+|(?<=\bi-)\d+(?=-)|(?<=_)\d{14}\b")
 # A template's unique name is made from its owner and a random part.
 UNIQUE_NAME = re.compile(r'"uniqueName":"[^"]*"')
 # Values that a collector adds some time after the machine has started.
@@ -72,15 +73,16 @@ TELLING = frozenset(
 FREE_FORM = frozenset({"details"})
 
 
-def calls() -> list[dict[str, Any]]:
+def calls(folder: str) -> list[dict[str, Any]]:
     """Every recorded call in the order of `seq`."""
-    lines = (line for path in RECORDINGS.glob("*.jsonl") for line in path.read_text("utf-8").splitlines())
+    files = (TESTS / folder).glob("*.jsonl")
+    lines = (line for path in files for line in path.read_text("utf-8").splitlines())
     return sorted((json.loads(line) for line in lines), key=lambda call: call["seq"])
 
 
 def account_of(call: dict[str, Any]) -> str:
-    """The look-up account's name on the recorded server is not the one that the recordings use."""
-    return "ec2svc2" if call["as"] == "keylookup" else str(call["as"])
+    """The look-up account's name on the recorded 4.23 is not the one that its recordings use."""
+    return "ec2svc2" if call["as"] == "keylookup" and "apiKey" in call["request"] else str(call["as"])
 
 
 def unsubmitted(call: dict[str, Any], pairs: Pairs) -> bool:
@@ -128,6 +130,54 @@ def recorded_seed(recorded: list[dict[str, Any]]) -> Seed:
     )
 
 
+def recorded_seed_4_20(recorded: list[dict[str, Any]]) -> Seed:
+    """The accounts of the recorded 4.20.3; its zones, offerings and images are paired by their names."""
+    by_case = {call["case"]: call for call in recorded}
+    bob = inner(by_case["by-key"]["body"])["user"]
+    keys = inner(by_case["keys"]["body"])["userkeys"]
+    facts = copy.deepcopy(load_facts())
+    _name_networks(facts["networks"], inner(by_case["networks"]["body"])["network"])
+    return Seed(
+        accounts=(
+            AccountSeed("admin", "Root Admin"),
+            AccountSeed("bob", "User", keys["apikey"], keys["secretkey"], bob["accountid"], bob["id"]),
+            AccountSeed("keylookup", "Key Look-up"),
+        ),
+        facts=facts,
+        extra_offerings=False,
+        extra_images=False,
+        rows={"ostypes": inner(by_case["os"]["body"])["ostype"]},
+    )
+
+
+def recorded_seed_tags(recorded: list[dict[str, Any]]) -> Seed:
+    """The accounts between which an address goes on the recorded 4.20.3; all else is paired by its name."""
+    by_case = {call["case"]: call for call in recorded}
+    return Seed(
+        accounts=(
+            AccountSeed("admin", "Root Admin"),
+            AccountSeed("alice", "User"),
+            AccountSeed("bob", "User"),
+            AccountSeed("keylookup", "Key Look-up"),
+        ),
+        facts=load_facts(),
+        extra_offerings=False,
+        extra_images=False,
+        rows={"ostypes": inner(by_case["os"]["body"])["ostype"]},
+    )
+
+
+NETWORK = ("id", "name", "displaytext", "cidr", "gateway", "netmask", "networkdomain")
+
+
+def _name_networks(ours: list[dict[str, Any]], recorded: list[dict[str, Any]]) -> None:
+    """Networks that stood before are paired by their zone and kind, and named alike."""
+    for network in ours:
+        for other in recorded:
+            if (other["zonename"], other["type"]) == (network["zonename"], network["type"]):
+                network.update({field: other[field] for field in NETWORK if field in other})
+
+
 def _machines(by_seq: dict[int, dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     """The machines that ran before, with their NICs and root disks."""
     machines = [row for row in inner(by_seq[262]["body"])["virtualmachine"] if row["name"].startswith("q-")]
@@ -160,12 +210,18 @@ class Pairs:
 
     def __init__(self) -> None:
         self._ours: dict[str, str] = {}
+        self._addresses: dict[str, str] = {}
+        """Public addresses and second ones of interfaces, which each cloud takes from ranges in its own order."""
 
     def ours(self, text: str) -> str:
+        if text in self._addresses:
+            return self._addresses[text]
         return UUID.sub(lambda match: self._ours.get(match[0], match[0]), text)
 
     def learn(self, recorded: Any, answer: Any) -> None:
         if isinstance(recorded, dict) and isinstance(answer, dict):
+            if recorded.keys() & {"issourcenat", "nicid"} and "ipaddress" in recorded.keys() & answer.keys():
+                self._addresses[recorded["ipaddress"]] = answer["ipaddress"]
             for key in recorded.keys() & answer.keys():
                 self.learn(recorded[key], answer[key])
         elif isinstance(recorded, list) and isinstance(answer, list):

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from ec2bridge.simulator.cloud import Cloud, sign
+from ec2bridge.simulator.cloud import Cloud
+from ec2bridge.simulator.dispatcher import Dispatcher, sign
 from ec2bridge.simulator.errors import ApiError
 from ec2bridge.simulator.seed import demo_key
 
@@ -16,7 +17,7 @@ def ask(cloud: Cloud, command: str, account: str = "alice", /, **params: object)
     given = [("command", command), ("apiKey", demo_key(f"{account} api key"))]
     given += [(name, str(value)) for name, value in params.items()]
     given.append(("signature", sign(given, demo_key(f"{account} secret key"))))
-    return cloud.perform(given)[1]
+    return Dispatcher(cloud).perform(given)[1]
 
 
 def deploy(cloud: Cloud, **params: object) -> dict[str, Any]:

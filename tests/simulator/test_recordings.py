@@ -1,7 +1,7 @@
 """Every call recorded from a real CloudStack, made again against the simulator in the same order.
 
-`not_yet.txt` names the calls whose answers differ so far, by `seq`, and why. It must be exact: a call that is named
-there and agrees fails the test as one that is not named and differs, so the list can only shrink.
+`not_yet.txt` and its like name the calls whose answers differ so far, by `seq`, and why. They must be exact: a call
+that is named there and agrees fails the test as one that is not named and differs, so the lists can only shrink.
 """
 
 from __future__ import annotations
@@ -9,31 +9,71 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import aiohttp
+import pytest
 
-from ec2bridge.simulator.cloud import sign
+from ec2bridge.simulator.dispatcher import sign
+from ec2bridge.simulator.releases import NEWEST
+from ec2bridge.simulator.seed import Seed
 from ec2bridge.simulator.server import Simulator
-from tests.simulator.replay import Comparison, Pairs, account_of, calls, inner, recorded_seed, unsubmitted
+from tests.simulator import replay
+from tests.simulator.replay import Comparison, Pairs, account_of, inner, unsubmitted
 
-NOT_YET = Path(__file__).parent / "not_yet.txt"
-# From here on the recorded server had a fresh install's settings for destroyed machines.
-FRESH_INSTALL = 1201
-# Calls that watch jobs run, which must not be over before the calls are.
-WATCHED = (range(258, 263), range(1021, 1037))
+HERE = Path(__file__).parent
 PASSING = ("Starting", "Stopping", "Expunging")
 OPERATOR_SETTINGS = ("allow.user.view.destroyed.vm", "allow.user.expunge.recover.vm")
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What was recorded of a server of one release."""
+
+    folder: str
+    version: str
+    seed: Callable[[list[dict[str, Any]]], Seed]
+    named: str
+    """The file that names the calls whose answers differ so far."""
+    keys: bool = True
+    """Whether a recorded call has its key; else `as` tells whose it was."""
+    fresh_install: int = 0
+    """From here on the server had a fresh install's settings for destroyed machines."""
+    watched: tuple[range, ...] = ()
+    """Calls that watch jobs run, which must not be over before the calls are."""
+
+
+RECORDINGS = (
+    Recording(
+        "recordings",
+        NEWEST,
+        replay.recorded_seed,
+        "not_yet.txt",
+        fresh_install=1201,
+        watched=(range(258, 263), range(1021, 1037)),
+    ),
+    Recording("recordings-4.20.3", "4.20.3.0", replay.recorded_seed_4_20, "not_yet-4.20.3.txt", keys=False),
+    Recording(
+        "recordings-4.20.3-tags",
+        "4.20.3.0",
+        replay.recorded_seed_tags,
+        "not_yet-4.20.3-tags.txt",
+        keys=False,
+    ),
+)
 
 
 class Replay:
     """One simulator, and the recorded calls made against it."""
 
-    def __init__(self, sim: Simulator, session: aiohttp.ClientSession) -> None:
+    def __init__(self, sim: Simulator, session: aiohttp.ClientSession, recording: Recording) -> None:
         self.sim = sim
         self.session = session
+        self.recording = recording
         self.pairs = Pairs()
 
     async def call(self, recorded: dict[str, Any]) -> list[str]:
@@ -47,10 +87,10 @@ class Replay:
         return self._compare(recorded, status, json.loads(text))
 
     def _set_up(self, seq: int) -> None:
-        if seq == FRESH_INSTALL:
+        if seq == self.recording.fresh_install:
             for name in OPERATOR_SETTINGS:
                 self.sim.cloud.settings[name] = False
-        watched = any(seq in span for span in WATCHED)
+        watched = any(seq in span for span in self.recording.watched)
         self.sim.cloud.job_time = 0.8 if watched else 0.02
 
     async def _settled(self, recorded: dict[str, Any]) -> tuple[int, str]:
@@ -74,6 +114,8 @@ class Replay:
     async def _send(self, recorded: dict[str, Any]) -> tuple[int, str]:
         params = [(name, self.pairs.ours(value)) for name, value in recorded["request"].items()]
         params = [(name, _later(recorded, value) if name == "expires" else value) for name, value in params]
+        if not self.recording.keys:
+            params.append(("apiKey", self.sim.accounts[account_of(recorded)].api_key))
         params.append(("signature", self._signature(recorded, params)))
         query = urlencode(params, quote_via=quote)
         url = self.sim.url
@@ -138,26 +180,27 @@ def _is_busy(answer: dict[str, Any]) -> bool:
     return any("jobid" in row for row in answer.get("virtualmachine", []))
 
 
-async def replay_all() -> dict[int, list[str]]:
+async def replay_all(recording: Recording) -> dict[int, list[str]]:
     """The differences of every recorded call that differs."""
-    recorded = calls()
-    settings: dict[str, Any] = dict.fromkeys(OPERATOR_SETTINGS, True)
+    recorded = replay.calls(recording.folder)
+    settings: dict[str, Any] = dict.fromkeys(OPERATOR_SETTINGS, bool(recording.fresh_install))
     differences = {}
-    sim = Simulator(seed=recorded_seed(recorded), job_time=0.02, settings=settings)
+    seed = recording.seed(recorded)
+    sim = Simulator(seed=seed, job_time=0.02, settings=settings, version=recording.version)
     async with sim, aiohttp.ClientSession() as session:
-        replay = Replay(sim, session)
+        again = Replay(sim, session, recording)
         for call in recorded:
-            found = await replay.call(call)
+            found = await again.call(call)
             if found:
                 differences[call["seq"]] = [f"{call['request'].get('command')} {call['case']}", *found]
     return differences
 
 
-def test_recorded_calls_agree_or_are_named() -> None:
-    differences = asyncio.run(replay_all())
-    named = {
-        int(number) for line in NOT_YET.read_text().splitlines() for number in line.partition("#")[0].split()
-    }
+@pytest.mark.parametrize("recording", RECORDINGS, ids=lambda recording: recording.folder)
+def test_recorded_calls_agree_or_are_named(recording: Recording) -> None:
+    differences = asyncio.run(replay_all(recording))
+    lines = (HERE / recording.named).read_text("utf-8").splitlines()
+    named = {int(number) for line in lines for number in line.partition("#")[0].split()}
     if os.environ.get("REPLAY_REPORT"):
         report = "\n".join(f"{seq} {'; '.join(found)}" for seq, found in differences.items())
         Path(os.environ["REPLAY_REPORT"]).write_text(report + "\n")

@@ -12,8 +12,8 @@ from typing import Any
 
 from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2.context import Context
-from ec2bridge.ec2.describe import Ids, describe
-from ec2bridge.ec2.registry import Request, action
+from ec2bridge.ec2.describe import Ids, Item, describe
+from ec2bridge.ec2.registry import Answer, Request, action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id
 from ec2bridge.resources.key_pairs import formats as key_formats
@@ -37,7 +37,7 @@ FILTERS = {
     honours=("KeyName", "KeyType", "KeyFormat", "TagSpecifications"),
     native=("registerSSHKeyPair",),
 )
-async def create_key_pair(ctx: Context, request: Request) -> Request:
+async def create_key_pair(ctx: Context, request: Request) -> Answer:
     """Make a key pair and hand out its private half, once."""
     name, tags = _name(request), resource_tags.specified(request, "key-pair")
     key_type = _one_of(request, "KeyType", "rsa", "ed25519")
@@ -52,7 +52,7 @@ async def create_key_pair(ctx: Context, request: Request) -> Request:
     honours=("KeyName", "PublicKeyMaterial", "TagSpecifications"),
     native=("registerSSHKeyPair",),
 )
-async def import_key_pair(ctx: Context, request: Request) -> Request:
+async def import_key_pair(ctx: Context, request: Request) -> Answer:
     """Register the public key that the client has the private half of."""
     name, tags = _name(request), resource_tags.specified(request, "key-pair")
     if not request.get("PublicKeyMaterial"):
@@ -82,7 +82,7 @@ async def describe_key_pairs(ctx: Context, request: Request) -> list[Request]:
 
 
 @action("DeleteKeyPair", honours=("KeyName", "KeyPairId"), native=("deleteSSHKeyPair",))
-async def delete_key_pair(ctx: Context, request: Request) -> Request:
+async def delete_key_pair(ctx: Context, request: Request) -> Answer:
     """Delete a key pair by name or id; one that does not exist counts as deleted, as on AWS."""
     name, ident = request.get("KeyName"), request.get("KeyPairId")
     if not name and not ident:
@@ -102,7 +102,7 @@ def _id(row: Row) -> str:
     return ec2_id("key", row["id"])
 
 
-def _item(row: Row, record: Row, tags: list[dict[str, str]], shows_key: bool) -> Request:
+def _item(row: Row, record: Row, tags: list[dict[str, str]], shows_key: bool) -> Item:
     item = {
         "KeyPairId": _id(row),
         "KeyName": row["name"],
@@ -139,7 +139,7 @@ def _one_of(request: Request, member: str, *known: str) -> str:
     return value
 
 
-async def _register(ctx: Context, name: str, key: key_formats.Key, tags: dict[str, str]) -> Request:
+async def _register(ctx: Context, name: str, key: key_formats.Key, tags: dict[str, str]) -> Answer:
     """Register the key with CloudStack and note what CloudStack will not tell of it."""
     if await key_records.is_taken(ctx, name):
         raise _duplicate(name)

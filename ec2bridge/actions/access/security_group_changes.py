@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from ec2bridge.ec2.context import Context
-from ec2bridge.ec2.registry import Request, action
+from ec2bridge.ec2.registry import Answer, Request, action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.resources.enforcement import rule_jobs
 from ec2bridge.resources.groups import security_groups
@@ -28,7 +28,7 @@ _HONOURED = ("GroupId", "GroupName", "IpPermissions", "SecurityGroupRuleDescript
     honours=_HONOURED,
     native=("createTags", "deleteTags"),
 )
-async def describe_ingress(ctx: Context, request: Request) -> Request:
+async def describe_ingress(ctx: Context, request: Request) -> Answer:
     """Set or remove the descriptions of rules that let traffic in."""
     return await _redescribe(ctx, request, egress=False)
 
@@ -38,12 +38,12 @@ async def describe_ingress(ctx: Context, request: Request) -> Request:
     honours=_HONOURED,
     native=("createTags", "deleteTags"),
 )
-async def describe_egress(ctx: Context, request: Request) -> Request:
+async def describe_egress(ctx: Context, request: Request) -> Answer:
     """Set or remove the descriptions of rules that let traffic out."""
     return await _redescribe(ctx, request, egress=True)
 
 
-async def _redescribe(ctx: Context, request: Request, *, egress: bool) -> Request:
+async def _redescribe(ctx: Context, request: Request, *, egress: bool) -> Answer:
     known = await security_groups.groups(ctx)
     group = known.find(request.get("GroupId"), request.get("GroupName"))
     present = [rule for rule in known.rules(group) if rule.egress == egress]
@@ -74,7 +74,7 @@ async def _set_description(ctx: Context, known: Groups, group: Group, rule: Rule
     ignores={"SecurityGroupRules.SecurityGroupRule.PrefixListId": "refused with a sentence of its own"},
     native=("authorizeSecurityGroupIngress", "revokeSecurityGroupIngress", "createTags"),
 )
-async def modify_security_group_rules(ctx: Context, request: Request) -> Request:
+async def modify_security_group_rules(ctx: Context, request: Request) -> Answer:
     """Replace rules by others that keep their ids."""
     known = await security_groups.groups(ctx)
     group = known.find(request.get("GroupId"))

@@ -4,12 +4,13 @@ Clients name rules by permissions that nest ranges and groups, by flat members o
 come down to `Rule`; everything is checked before CloudStack is asked to change anything.
 """
 
-from ec2bridge.ec2 import filters
+from ec2bridge.ec2 import filters, journal
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.describe import Ids, Item, describe
 from ec2bridge.ec2.filters import TAGS
-from ec2bridge.ec2.registry import Request, action
+from ec2bridge.ec2.registry import Answer, Request, action
 from ec2bridge.errors import Ec2Error
+from ec2bridge.ids import is_uuid
 from ec2bridge.resources.enforcement import rule_jobs
 from ec2bridge.resources.groups import security_groups
 from ec2bridge.resources.groups.items import revoked_item, rule_item
@@ -43,8 +44,10 @@ _EVERYTHING = (
 )
 async def describe_security_group_rules(ctx: Context, request: Request) -> list[Item]:
     """List the rules of the caller's groups, one by one."""
-    for ident in filters.wanted(request).get("group-id", ()):
-        if not ident.startswith("sg-"):
+    for ident in (
+        value for name, values in filters.wanted(request) if name == "group-id" for value in values
+    ):
+        if not ident.startswith("sg-") and not is_uuid(ident):
             raise Ec2Error("InvalidGroupId.Malformed", f"The security group ID '{ident}' is malformed")
     known = await security_groups.groups(ctx)
     found = [(group, rule) for group in known for rule in known.rules(group)]
@@ -57,7 +60,7 @@ async def describe_security_group_rules(ctx: Context, request: Request) -> list[
     honours=(*_HONOURED, "TagSpecifications"),
     native=("authorizeSecurityGroupIngress",),
 )
-async def authorize_ingress(ctx: Context, request: Request) -> Request:
+async def authorize_ingress(ctx: Context, request: Request) -> Answer:
     """Let traffic in."""
     return await _authorize(ctx, request, egress=False)
 
@@ -67,19 +70,21 @@ async def authorize_ingress(ctx: Context, request: Request) -> Request:
     honours=(*_HONOURED, "TagSpecifications"),
     native=("authorizeSecurityGroupEgress",),
 )
-async def authorize_egress(ctx: Context, request: Request) -> Request:
+async def authorize_egress(ctx: Context, request: Request) -> Answer:
     """Let traffic out."""
     return await _authorize(ctx, request, egress=True)
 
 
-async def _authorize(ctx: Context, request: Request, *, egress: bool) -> Request:
+async def _authorize(ctx: Context, request: Request, *, egress: bool) -> Answer:
     tags = resource_tags.specified(request, "security-group-rule")
     known = await security_groups.groups(ctx)
     group = known.find(request.get("GroupId"), request.get("GroupName"))
     rules = requested(ctx, known, group, request, egress)
     if not rules:
         raise Ec2Error("MissingParameter", "The request must contain the parameter ipPermissions")
-    rule_jobs.check_new(known, group, rules)
+    # Those that this very request has left, sent before, are taken for its own.
+    if not await journal.is_begun(ctx, rule_jobs.PLAN, rule_jobs.place_of(group, rules)):
+        rule_jobs.check_new(known, group, rules)
     made = await rule_jobs.authorize(ctx, known, group, rules, tags)
     shown = [rule_item(ctx, known, group, rule, resource_tags.as_list(tags)) for rule in made]
     return {"Return": True, "SecurityGroupRules": shown}
@@ -112,7 +117,7 @@ def _flat_permissions(request: Request) -> list[Request]:
     honours=(*_HONOURED, "SecurityGroupRuleIds"),
     native=("revokeSecurityGroupIngress",),
 )
-async def revoke_ingress(ctx: Context, request: Request) -> Request:
+async def revoke_ingress(ctx: Context, request: Request) -> Answer:
     """No longer let traffic in."""
     return await _revoke(ctx, request, egress=False)
 
@@ -122,12 +127,12 @@ async def revoke_ingress(ctx: Context, request: Request) -> Request:
     honours=(*_HONOURED, "SecurityGroupRuleIds"),
     native=("revokeSecurityGroupEgress",),
 )
-async def revoke_egress(ctx: Context, request: Request) -> Request:
+async def revoke_egress(ctx: Context, request: Request) -> Answer:
     """No longer let traffic out."""
     return await _revoke(ctx, request, egress=True)
 
 
-async def _revoke(ctx: Context, request: Request, *, egress: bool) -> Request:
+async def _revoke(ctx: Context, request: Request, *, egress: bool) -> Answer:
     known = await security_groups.groups(ctx)
     group = known.find(request.get("GroupId"), request.get("GroupName"))
     present = [rule for rule in known.rules(group) if rule.egress == egress]

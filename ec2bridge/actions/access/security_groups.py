@@ -10,14 +10,15 @@ import uuid
 from typing import Any
 
 from ec2bridge.cloudstack.errors import CloudStackError
+from ec2bridge.ec2 import journal
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.describe import Ids, Item, describe
 from ec2bridge.ec2.filters import TAGS
-from ec2bridge.ec2.registry import Request, action
+from ec2bridge.ec2.registry import Answer, Request, action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
 from ec2bridge.resources.enforcement import firewall, group_removal
-from ec2bridge.resources.groups import security_groups
+from ec2bridge.resources.groups import creation, security_groups
 from ec2bridge.resources.groups.items import arn, group_item
 from ec2bridge.resources.groups.security_groups import DEFAULT, Group, Groups
 from ec2bridge.resources.interfaces import network_interfaces
@@ -113,7 +114,7 @@ async def get_security_groups_for_vpc(ctx: Context, request: Request) -> list[It
     honours=("GroupName", "Description", "VpcId", "TagSpecifications"),
     native=("createSecurityGroup",),
 )
-async def create_security_group(ctx: Context, request: Request) -> Request:
+async def create_security_group(ctx: Context, request: Request) -> Answer:
     """Make an empty group in a VPC (by default the default one)."""
     name = _checked(request, "GroupName")
     description = _checked(request, "Description", "GroupDescription")
@@ -126,7 +127,9 @@ async def create_security_group(ctx: Context, request: Request) -> Request:
     known = await security_groups.groups(ctx)
     vpc = await resolve_vpc(ctx, request["VpcId"]) if request.get("VpcId") else {"id": ctx.owner_id}
     vpc_id = ec2_id("vpc", vpc["id"])
-    if known.named(vpc_id, name):
+    # One of that name that this very request has left, sent before, is taken for its own.
+    begun = await journal.is_begun(ctx, creation.PLAN, _place(name, vpc_id))
+    if known.named(vpc_id, name) and not begun:
         raise _duplicate(name, vpc_id)
     group = await _create(ctx, known, name, description, vpc_id, tags)
     return {"GroupId": group.id, "SecurityGroupArn": arn(ctx, group), "Tags": resource_tags.as_list(tags)}
@@ -158,28 +161,28 @@ async def _create(
 ) -> Group:
     taken = {native for _, native in known.by_native}
     native = f"{name[:240]}~{uuid.uuid4().hex[:8]}" if name.lower() in taken else name
-    try:
-        answer = await ctx.account.call("createSecurityGroup", name=native, description=description)
-    except CloudStackError as error:
-        if "already exists" in error.errortext:
-            raise _duplicate(name, vpc_id) from error
-        raise
-    row = answer["securitygroup"]
     marks = {
         security_groups.NAME: name if native != name else "",
         security_groups.VPC: vpc_id if vpc_id != known.default_vpc else "",
     }
     reserved = {resource_tags.RESERVED + mark: value for mark, value in marks.items() if value}
+    given = {"name": native, "description": description, "tags": {**tags, **reserved}}
     try:
-        await resource_tags.attach(ctx, "security-group", row["id"], {**tags, **reserved})
-    except BaseException:
-        await ctx.account.call("deleteSecurityGroup", id=row["id"])
+        row = await creation.make(ctx, given, _place(name, vpc_id))
+    except CloudStackError as error:
+        if "already exists" in error.errortext:
+            raise _duplicate(name, vpc_id) from error
         raise
     return Group(row["id"], name, vpc_id, ctx.owner_id, row)
 
 
+def _place(name: str, vpc_id: str) -> str:
+    """Return what stands for a request to make a group: CreateSecurityGroup has no client token."""
+    return f"{vpc_id} {name}"
+
+
 @action("DeleteSecurityGroup", honours=("GroupId", "GroupName"), native=("deleteSecurityGroup",))
-async def delete_security_group(ctx: Context, request: Request) -> Request:
+async def delete_security_group(ctx: Context, request: Request) -> Answer:
     """Delete a group that no machine and no other group's rule uses."""
     known = await security_groups.groups(ctx)
     group = known.find(request.get("GroupId"), request.get("GroupName"))

@@ -9,14 +9,16 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
+from ec2bridge.cloudstack.directory import LISTINGS
 from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2.context import Context
-from ec2bridge.ec2.describe import describe
+from ec2bridge.ec2.describe import Item, describe
 from ec2bridge.ec2.filters import wanted
-from ec2bridge.ec2.registry import Request, action
+from ec2bridge.ec2.registry import Answer, Request, action
 from ec2bridge.errors import Ec2Error
-from ec2bridge.ids import KINDS, Kind, ec2_id, kind_of
+from ec2bridge.ids import KINDS, Kind, ec2_id, is_uuid, kind_of
 from ec2bridge.resources.groups import security_groups
+from ec2bridge.resources.leftovers import left_behind
 from ec2bridge.resources.snapshots import empty as empty_snapshots
 from ec2bridge.resources.tags import resource_tags
 from ec2bridge.resources.tags.tagging import NATIVE
@@ -71,7 +73,7 @@ async def delete_tags(ctx: Context, request: Request) -> None:
         await resource_tags.remove(ctx, kind, held, tags)
 
 
-def _flat(items: list[Request]) -> Request:
+def _flat(items: list[Item]) -> Answer:
     members = ("Key", "ResourceId", "ResourceType", "Value")
     return {"Tags": [{member: item[member] for member in members} for item in items]}
 
@@ -87,22 +89,27 @@ def _flat(items: list[Request]) -> Request:
         "tag:*": None,
         "value": "Value",
     },
-    native=("listTags",),
+    native=("listTags", "listSnapshots", "listVolumes", "listPublicIpAddresses", "listSecurityGroups"),
     wrap=_flat,
 )
 async def describe_tags(ctx: Context, request: Request) -> list[Request]:
     """List the tags of everything the caller has."""
-    rows = await ctx.account.list("listTags", **await _narrowed(ctx, wanted(request)))
+    rows = await ctx.account.list("listTags", **await _narrowed(ctx, dict(wanted(request))))
     shown = _shown_ids(rows)
-    items = []
+    told = []
     for tag in rows:
         kind = _KIND_OF_NATIVE.get(tag["resourcetype"])
         if kind and not tag["key"].startswith(resource_tags.RESERVED):
-            items.append(_item(shown, KINDS[kind], tag["resourceid"], tag["key"], tag.get("value") or ""))
+            told.append((kind, tag["resourceid"], tag["key"], tag.get("value") or ""))
     for place, tags in (await resource_tags.stored(ctx)).items():
         kind, _, ident = place.partition("/")
-        items += [_item(shown, KINDS[kind], ident, key, value) for key, value in tags.items()]
-    return items
+        told += [(kind, ident, key, value) for key, value in tags.items()]
+    gone = await left_behind(ctx, {(kind, ident) for kind, ident, _, _ in told})
+    return [
+        _item(shown, KINDS[kind], ident, key, value)
+        for kind, ident, key, value in told
+        if (kind, ident) not in gone
+    ]
 
 
 def _shown_ids(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
@@ -117,7 +124,7 @@ def _shown_ids(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     return {**rules, **groups}
 
 
-def _item(shown: Mapping[str, str], kind: Kind, ident: str, key: str, value: str) -> Request:
+def _item(shown: Mapping[str, str], kind: Kind, ident: str, key: str, value: str) -> Item:
     resource = shown.get(ident) or ec2_id(kind.prefix, ident)
     return {
         "Key": key,
@@ -155,11 +162,27 @@ async def _resources(ctx: Context, request: Request) -> dict[str, list[str]]:
         raise Ec2Error("InvalidParameterValue", f"At most {MOST_RESOURCES} resources can be tagged at once.")
     chosen: dict[str, list[str]] = {}
     for value in values:
+        if is_uuid(value):
+            chosen.setdefault(await _kind_of_uuid(ctx, value), []).append(value)
+            continue
         kind = kind_of(value)
         if kind is None or kind.name in _TAGLESS:
             raise Ec2Error("InvalidID", f"The ID '{value}' is not valid")
         chosen.setdefault(kind.name, []).append(await _native_id(ctx, kind, value))
     return chosen
+
+
+async def _kind_of_uuid(ctx: Context, uuid: str) -> str:
+    """Return the kind of the caller's object that CloudStack knows by a uuid, which does not tell it by itself."""
+    for kind in NATIVE:
+        for listing in LISTINGS[kind]:
+            with suppress(CloudStackError):
+                # Another kind's uuid is refused, or finds nothing.
+                by_id = {} if listing.within else {"id": uuid}
+                rows = await ctx.account.list(listing.command, **listing.params, **by_id)
+                if uuid in listing.ids(rows):
+                    return kind
+    raise Ec2Error("InvalidID", f"The ID '{uuid}' is not valid")
 
 
 async def _native_id(ctx: Context, kind: Kind, value: str) -> str:

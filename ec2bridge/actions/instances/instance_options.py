@@ -1,4 +1,4 @@
-"""Options of instances that CloudStack leaves no choice about: monitoring, recovery, names; metadata and placement.
+"""Options of instances: monitoring, recovery, names; metadata and placement.
 
 Clients set them to what AWS has by default as a matter of course, and are told that it is so. Whoever asks for
 anything else is refused by name. The placement group is a real choice, and the source check, which can be reset; what
@@ -12,34 +12,29 @@ from ec2bridge.ec2.registry import action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.resources.instances import metadata_options
 from ec2bridge.resources.instances.changes import change, changeable
-from ec2bridge.resources.machines.lookup import machine, machines
-from ec2bridge.resources.machines.states import MONITORED
+from ec2bridge.resources.machines.lookup import machine
+from ec2bridge.resources.machines.states import MONITORING
 from ec2bridge.resources.placement_groups import find
 from ec2bridge.resources.tags import resource_tags
 
 
 @action("MonitorInstances", honours=("InstanceIds",), native=("listVirtualMachines", "createTags"))
 async def monitor_instances(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Tell machines as monitored in detail: CloudStack measures every one each minute, which AWS calls so."""
-    return await _monitor(ctx, request, "enabled")
+    """Keep that machines are monitored in detail: CloudStack measures each of them every minute anyway."""
+    return await _monitor(ctx, request, "true", "pending")
 
 
 @action("UnmonitorInstances", honours=("InstanceIds",), native=("listVirtualMachines", "deleteTags"))
 async def unmonitor_instances(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Tell machines as monitored no more than others."""
-    return await _monitor(ctx, request, "disabled")
+    """Keep that machines are no longer monitored in detail."""
+    return await _monitor(ctx, request, None, "disabling")
 
 
-async def _monitor(ctx: Context, request: dict[str, Any], state: str) -> dict[str, Any]:
-    if not request.get("InstanceIds"):
-        raise Ec2Error("MissingParameter", "The request must contain the parameter InstanceId")
-    found = await machines(ctx, request["InstanceIds"])
-    for each in found:
-        # What has ended has no tags in CloudStack any more.
-        if each.state not in ("terminated", "shutting-down"):
-            mark = "true" if state == "enabled" else None
-            await resource_tags.mark(ctx, "instance", each.row, {MONITORED: mark})
-    return {"InstanceMonitorings": [{"InstanceId": m.id, "Monitoring": {"State": state}} for m in found]}
+async def _monitor(ctx: Context, request: dict[str, Any], mark: str | None, word: str) -> dict[str, Any]:
+    found = [await changeable(ctx, ident) for ident in request.get("InstanceIds") or ()]
+    for one in found:
+        await resource_tags.mark(ctx, "instance", one.row, {MONITORING: mark})
+    return {"InstanceMonitorings": [{"InstanceId": one.id, "Monitoring": {"State": word}} for one in found]}
 
 
 @action(

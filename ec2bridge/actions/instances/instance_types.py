@@ -14,7 +14,14 @@ from ec2bridge.ec2.describe import Ids, Item, describe
 from ec2bridge.ec2.values import known
 from ec2bridge.errors import Ec2Error
 from ec2bridge.mapping import Size
-from ec2bridge.resources.instance_types import TypeTable, size_of, smallest, type_of, type_table
+from ec2bridge.resources.instance_types import (
+    TypeTable,
+    has_gpu,
+    size_of,
+    smallest,
+    type_of,
+    type_table,
+)
 from ec2bridge.resources.places.zones import zones
 
 Row = dict[str, Any]
@@ -194,9 +201,11 @@ def _network(offering: Row) -> dict[str, Any]:
 
 
 def _graphics(offering: Row) -> dict[str, Any] | None:
-    if not offering.get("gpucount"):
+    if not has_gpu(offering):
         return None
-    return {"Gpus": [known(Name=offering.get("gpucardname"), Count=int(offering["gpucount"]))]}
+    details = offering.get("serviceofferingdetails") or {}
+    name = offering.get("gpucardname") or details.get("vgpuType") or details.get("pciDevice")
+    return {"Gpus": [known(Name=name, Count=int(offering.get("gpucount") or 1))]}
 
 
 @describe(

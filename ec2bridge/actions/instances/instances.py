@@ -16,7 +16,6 @@ from ec2bridge.resources.instances.facts import gather_facts
 from ec2bridge.resources.instances.filters import ASSOCIATIONS, FILTERS
 from ec2bridge.resources.launches import completion
 from ec2bridge.resources.machines.lookup import survey
-from ec2bridge.resources.termination import process as termination
 
 Row = dict[str, Any]
 
@@ -51,8 +50,7 @@ def _reservation(together: list[Item]) -> Item:
 async def describe_instances(ctx: Context, request: dict[str, Any]) -> list[Item]:
     """Return the caller's instances, those terminated within the last hour among them."""
     rows, known, volumes = await survey(ctx, _named(request))
-    completion.take_up(ctx, known)
-    termination.take_up(ctx, known)
+    await completion.take_up(ctx, known)
     found = instances(ctx, await gather_facts(ctx, rows, known, volumes), rows)
     return await _with_associations(ctx, found, rows) if _asks_for_associations(request) else found
 

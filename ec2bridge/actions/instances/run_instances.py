@@ -59,7 +59,7 @@ Row = dict[str, Any]
         "DisableApiTermination",
         "DisableApiStop",
         "EbsOptimized",
-        "Monitoring",
+        "Monitoring.Enabled",
         "MetadataOptions",
         "CreditSpecification",
     ),

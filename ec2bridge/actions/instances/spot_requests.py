@@ -55,6 +55,7 @@ _STATUS = {
                 "SecurityGroups",
                 "SubnetId",
                 "UserData",
+                "Monitoring.Enabled",
                 "BlockDeviceMappings",
                 "NetworkInterfaces",
                 "EbsOptimized",

@@ -9,7 +9,7 @@ destroyed. It shows as shutting-down until all of that is done, and as terminate
 
 from typing import Any
 
-from ec2bridge.cloudstack.errors import CloudStackError
+from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.ec2.batches import for_each
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import action
@@ -70,6 +70,9 @@ async def _begin(ctx: Context, machine: Machine, volumes: list[Row]) -> None:
     if machine.record is None and not data["careful"]:
         try:
             data["job"], data["destroying"] = (await destroy(ctx, machine.uuid, data))["jobid"], True
+        except CloudStackUnavailable:
+            # Whether it goes already or not yet: the record sees to its end.
+            record.again = True
         except CloudStackError:
             await record.close()
             raise

@@ -2,10 +2,9 @@
 
 Associating is static NAT. AWS allocates an address before anyone knows which machine it will serve; CloudStack wants
 the network or VPC. So an address is acquired for the account's default network (or, without one, its oldest VPC) of a
-zone, and moves when it is associated elsewhere (`_addresses.move`). NetworkBorderGroup chooses the zone.
+zone, and moves when it is associated elsewhere (`elastic_ips.move`). NetworkBorderGroup chooses the zone.
 """
 
-import asyncio
 from typing import Any
 
 from ec2bridge.cloudstack.errors import CloudStackError
@@ -15,7 +14,7 @@ from ec2bridge.ec2.filters import TAGS
 from ec2bridge.ec2.registry import action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS
-from ec2bridge.resources.addresses import elastic_ips, nat_gateways, nat_items
+from ec2bridge.resources.addresses import acquisition, elastic_ips, nat_gateways, nat_items
 from ec2bridge.resources.addresses.elastic_ips import Row, Target
 from ec2bridge.resources.enforcement import firewall
 from ec2bridge.resources.places.networks import default_network, has_static_nat, networks, vpc_rows
@@ -39,21 +38,16 @@ async def allocate_address(ctx: Context, request: dict[str, Any]) -> dict[str, A
     zone, named = await _zone(ctx, request.get("NetworkBorderGroup"))
     place = await _place(ctx, zone)
     wanted = request.get("Address")
+    if named:
+        tags[resource_tags.RESERVED + elastic_ips.BORDER_MARK] = zone.name
     try:
         await source_nat.ensure(ctx, place)
-        row = await ctx.account.job("associateIpAddress", ipaddress=wanted, **place)
+        row = await acquisition.allocate(ctx, wanted, place, tags)
     except CloudStackError as error:
         if error.errorcode == 533 and wanted:
             raise Ec2Error(
                 "InvalidAddress.NotFound", f"Address '{wanted}' is not free in {zone.name}."
             ) from error
-        raise
-    if named:
-        tags[resource_tags.RESERVED + elastic_ips.BORDER_MARK] = zone.name
-    try:
-        await resource_tags.attach(ctx, "allocation", row["id"], tags)
-    except BaseException:
-        await asyncio.shield(ctx.account.job("disassociateIpAddress", id=row["id"]))
         raise
     return {
         "PublicIp": row["ipaddress"],

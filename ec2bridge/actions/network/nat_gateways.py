@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ec2bridge.ec2 import quotas
+from ec2bridge.ec2 import journal, quotas, releases
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.describe import Ids, Item, describe
 from ec2bridge.ec2.filters import TAGS
@@ -60,9 +60,11 @@ async def create_nat_gateway(ctx: Context, request: Request) -> dict[str, Any]:
     await _check_subnet(ctx, subnet, request.get("PrivateIpAddress"))
     held = [row for row in await elastic_ips.held(ctx) if elastic_ips.is_elastic(row)]
     row = elastic_ips.by_id(held, "allocation", _needed(request, "AllocationId"))
-    await _check_free(ctx, row, subnet)
+    sent = request.get("ClientToken")
+    if not (sent and await journal.is_begun(ctx, nat_gateways.PLAN, sent)):
+        await _check_free(ctx, row, subnet)
     await quotas.check(ctx, KIND, "NatGatewayLimitExceeded", "NAT gateways")
-    made = await nat_gateways.make(ctx, subnet, row, tags)
+    made = await nat_gateways.make(ctx, subnet, row, tags, sent)
     item = nat_items.item(made, {subnet["id"]: subnet}, resource_tags.as_list(tags))
     token = {"ClientToken": request["ClientToken"]} if request.get("ClientToken") else {}
     return {**token, "NatGateway": item}
@@ -90,10 +92,7 @@ async def _check_subnet(ctx: Context, subnet: Row, private: str | None) -> None:
     if not subnet.get("vpcid"):
         sentence = f"A NAT gateway cannot be in {ident}: each subnet of the default VPC has a NAT of its own."
         raise Ec2Error("UnsupportedOperation", sentence)
-    if "sourcenatipaddress" not in (await ctx.account.apis()).get("updateVPC", ()):
-        raise Ec2Error(
-            "UnsupportedOperation", "NAT gateways need CloudStack 4.19, and the right to updateVPC."
-        )
+    await releases.require(ctx, releases.NAT_GATEWAY)
     if private and private != subnet.get("gateway"):
         sentence = (
             f"The parameter PrivateIpAddress with the value '{private}' is not supported: in {ident} the"

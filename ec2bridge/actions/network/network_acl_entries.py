@@ -4,6 +4,7 @@ A subnet with machines has a list made of its ACL's entries and their groups' ru
 """
 
 from contextlib import suppress
+from typing import Any
 
 from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2.context import Context
@@ -41,20 +42,30 @@ async def create_network_acl_entry(ctx: Context, request: Request) -> None:
 @action(
     "ReplaceNetworkAclEntry",
     honours=(*_WHERE, *_WHAT),
-    native=("updateNetworkACLItem", "createNetworkACL", "deleteNetworkACL", "createNetworkACLList"),
+    native=("createNetworkACL", "deleteNetworkACL", "createNetworkACLList", "updateNetworkACLItem"),
 )
 async def replace_network_acl_entry(ctx: Context, request: Request) -> None:
-    """Put another entry in the place of one, in one call: where CloudStack refuses it, the old one stays."""
+    """Put another entry in the place of one."""
     acl, number, egress = await _place(ctx, request)
     params = acl_lists.rule_params(request)
-    found = _known(acl, number, egress)
-    # Without `partialupgrade` false, the ports of the old entry would stay with a new one that has none.
-    place = _native_place(acl, number, egress)
-    await ctx.account.job("updateNetworkACLItem", id=found[0], partialupgrade=False, **place, **params)
-    # CloudStack lets a list have a number twice; on AWS an entry is one.
-    for twin in found[1:]:
-        await ctx.account.job("deleteNetworkACL", id=twin)
+    found = [rule for rule in acl.rules if rule["id"] in _rules(acl, number, egress)]
+    if len(found) == 1 and _is_like(found[0], params):
+        # In one call, so that no moment is without the entry, and no refusal leaves none.
+        await ctx.account.job("updateNetworkACLItem", id=found[0]["id"], **params)
+    else:
+        await _remove(ctx, acl, number, egress)
+        await _create(ctx, acl, number, egress, params)
     await _settle(ctx, acl)
+
+
+_PORTS = ("startport", "endport", "icmptype", "icmpcode")
+
+
+def _is_like(rule: dict[str, Any], params: Request) -> bool:
+    """Whether a rule can become another in place: CloudStack keeps what a change does not name."""
+    if str(rule.get("protocol", "")).lower() != str(params.get("protocol", "")).lower():
+        return False
+    return all((rule.get(name) is None) == (params.get(name) is None) for name in _PORTS)
 
 
 @action("DeleteNetworkAclEntry", honours=_WHERE, native=("deleteNetworkACL", "createNetworkACLList"))
@@ -93,28 +104,18 @@ async def _create(ctx: Context, acl: Acl, number: int, egress: bool, params: Req
     made = await ctx.account.job(
         "createNetworkACL",
         aclid=acl_lists.changeable(acl),
-        **_native_place(acl, number, egress),
+        traffictype="Egress" if egress else "Ingress",
+        number=acl_lists.native_number(number, egress) if acl.made_here else number,
         **params,
     )
     return str(made["id"])
 
 
-def _native_place(acl: Acl, number: int, egress: bool) -> Request:
-    return {
-        "traffictype": "Egress" if egress else "Ingress",
-        "number": acl_lists.native_number(number, egress) if acl.made_here else number,
-    }
-
-
-def _known(acl: Acl, number: int, egress: bool) -> list[str]:
+async def _remove(ctx: Context, acl: Acl, number: int, egress: bool) -> None:
     found = _rules(acl, number, egress)
     if not found:
         direction = "egress" if egress else "ingress"
         sentence = f"The {direction} entry with the rule number {number} does not exist in {acl.id}."
         raise Ec2Error("InvalidNetworkAclEntry.NotFound", sentence)
-    return found
-
-
-async def _remove(ctx: Context, acl: Acl, number: int, egress: bool) -> None:
-    for rule in _known(acl, number, egress):
+    for rule in found:
         await ctx.account.job("deleteNetworkACL", id=rule)

@@ -9,9 +9,9 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Any
 
-from ec2bridge.ec2 import quotas
+from ec2bridge.ec2 import quotas, releases
 from ec2bridge.ec2.context import Context, owner_of
-from ec2bridge.ec2.registry import Request, action
+from ec2bridge.ec2.registry import Answer, Request, action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id
 from ec2bridge.resources.addresses import nat_gateways
@@ -29,7 +29,7 @@ _NATIVE = ("listVPCs", "createStaticRoute", "deleteStaticRoute")
 
 
 @action("CreateRoute", honours=_HONOURED, native=_NATIVE)
-async def create_route(ctx: Context, request: Request) -> Request:
+async def create_route(ctx: Context, request: Request) -> Answer:
     """Add a route to a table."""
     table, to = await _place(ctx, request)
     if to in table.routes:
@@ -146,9 +146,9 @@ async def _to_vpn_gateway(ctx: Context, ident: str, table: Table, to: str) -> Ro
 
 
 async def _to_machine(ctx: Context, request: Request, table: Table) -> Row:
-    lead = await ctx.account.takes("createStaticRoute", "nexthop")
-    if not table.main or table.vpc.get("default") or not lead:
-        sentence = "Routes to instances need CloudStack 4.21, and hold for a whole VPC: they can be in its main table."
+    await releases.require(ctx, releases.ROUTE)
+    if not table.main or table.vpc.get("default"):
+        sentence = "Routes to instances hold for a whole VPC: they can be in its main table alone."
         raise Ec2Error("UnsupportedOperation", sentence)
     wanted = request.get("NetworkInterfaceId") or request["InstanceId"]
     held = network_interfaces.by_nic(await network_interfaces.records(ctx))

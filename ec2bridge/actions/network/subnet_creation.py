@@ -11,7 +11,7 @@ from typing import Any
 
 from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2.context import Context
-from ec2bridge.ec2.registry import Request, action
+from ec2bridge.ec2.registry import Answer, Request, action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
 from ec2bridge.resources.addresses import nat_gateways
@@ -47,7 +47,7 @@ _DESTROYED = ("Destroyed", "Expunging")
     defaults={"Ipv6Native": (False,)},
     native=("createNetwork", "listNetworkOfferings", "createTags"),
 )
-async def create_subnet(ctx: Context, request: Request) -> Request:
+async def create_subnet(ctx: Context, request: Request) -> Answer:
     """Make a tier of a VPC, or a network of one's own in the default VPC."""
     if not request.get("VpcId"):
         raise Ec2Error("MissingParameter", "The request must contain the parameter vpcId")
@@ -56,8 +56,7 @@ async def create_subnet(ctx: Context, request: Request) -> Request:
     vpc = await resolve_vpc(ctx, request["VpcId"])
     if not block.subnet_of(ipaddress.IPv4Network(vpc["cidr"], strict=False)):
         raise Ec2Error("InvalidSubnet.Range", f"The CIDR '{block}' is invalid.")
-    name = request.get("AvailabilityZone") or request.get("AvailabilityZoneId")
-    zone = await _named_zone(ctx, name) if name else await _zone_of(ctx, vpc)
+    zone = await _asked_zone(ctx, request) or await _zone_of(ctx, vpc)
     params = await (_isolated(ctx, zone) if vpc.get("default") else _tier(ctx, vpc, zone))
     row = await _create(ctx, block, zone, params, tags)
     return {"Subnet": _item(ctx, row, zone, tags, default=False)}
@@ -66,6 +65,16 @@ async def create_subnet(ctx: Context, request: Request) -> Request:
 def _item(ctx: Context, row: Row, zone: Zone, tags: dict[str, str], *, default: bool) -> Row:
     item = subnet_item(ctx, row, zone, resource_tags.as_list(tags), taken=0, default=default)
     return {name: value for name, value in item.items() if not name.startswith("_")}
+
+
+async def _asked_zone(ctx: Context, request: Request) -> Zone | None:
+    """Return the zone that the request names, by its name or its id; both must mean the same one."""
+    names = [name for name in map(request.get, ("AvailabilityZone", "AvailabilityZoneId")) if name]
+    found = [await _named_zone(ctx, name) for name in names]
+    if len({zone.uuid for zone in found}) > 1:
+        sentence = f"The parameters availabilityZone ({names[0]}) and availabilityZoneId ({names[1]}) differ."
+        raise Ec2Error("InvalidParameterCombination", sentence)
+    return found[0] if found else None
 
 
 async def _named_zone(ctx: Context, name: str) -> Zone:
@@ -119,7 +128,8 @@ async def _create(
     answer = await ctx.account.call(
         "createNetwork",
         name=name,
-        displaytext=name,
+        # By the request's id the network is found again when the answer is lost.
+        displaytext=f"{name} {ctx.request_id}",
         zoneid=zone.uuid,
         gateway=str(block.network_address + 1),
         netmask=str(block.netmask),
@@ -141,7 +151,7 @@ async def _create(
     defaults={"Ipv6Native": (False,)},
     native=("createNetwork", "listNetworks"),
 )
-async def create_default_subnet(ctx: Context, request: Request) -> Request:
+async def create_default_subnet(ctx: Context, request: Request) -> Answer:
     """Make the network that launches into a zone use, where there is none yet."""
     name = request.get("AvailabilityZone") or request.get("AvailabilityZoneId")
     if not name:

@@ -10,7 +10,7 @@ import itertools
 from typing import Any
 
 from ec2bridge.ec2.context import Context
-from ec2bridge.ec2.registry import Request, action
+from ec2bridge.ec2.registry import Answer, Request, action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
 from ec2bridge.resources.enforcement import group_removal
@@ -19,7 +19,7 @@ from ec2bridge.resources.network_acls.lists import MADE_DEFAULT
 from ec2bridge.resources.places import pending_deletion
 from ec2bridge.resources.places.networks import networks, resolve_vpc
 from ec2bridge.resources.tags import resource_tags
-from ec2bridge.resources.vpcs import route_tables
+from ec2bridge.resources.vpcs import creation, route_tables
 from ec2bridge.resources.vpcs.items import ATTRIBUTES, attribute_value, vpc_item
 from ec2bridge.resources.vpcs.offerings import vpc_offering, vpc_zone
 from ec2bridge.resources.vpcs.ranges import cidr_block
@@ -34,33 +34,27 @@ Row = dict[str, Any]
     defaults={"InstanceTenancy": ("default",), "AmazonProvidedIpv6CidrBlock": (False,)},
     native=("createVPC", "listVPCOfferings", "createTags"),
 )
-async def create_vpc(ctx: Context, request: Request) -> Request:
+async def create_vpc(ctx: Context, request: Request) -> Answer:
     """Make a VPC in one zone."""
     block = cidr_block(request.get("CidrBlock") or "", "InvalidVpc.Range")
     tags = resource_tags.specified(request, "vpc")
     zone = await vpc_zone(ctx, tags)
     offering = await vpc_offering(ctx, zone)
     name = tags.get("Name") or "vpc"
-    row = await ctx.account.job(
-        "createVPC",
-        name=name,
-        displaytext=name,
-        cidr=str(block),
-        zoneid=zone.uuid,
-        vpcofferingid=offering,
-        start=False,
-    )
-    try:
-        await resource_tags.attach(ctx, "vpc", row["id"], tags)
-    except BaseException:
-        await ctx.account.job("deleteVPC", id=row["id"])
-        raise
+    params = {
+        "name": name,
+        "cidr": str(block),
+        "zoneid": zone.uuid,
+        "vpcofferingid": offering,
+        "start": False,
+    }
+    row = await creation.make(ctx, {"params": params, "tags": tags})
     item = vpc_item(ctx, row, resource_tags.as_list(tags))
     return {"Vpc": {**item, "State": "pending"}}
 
 
 @action("CreateDefaultVpc")
-async def create_default_vpc(ctx: Context, request: Request) -> Request:
+async def create_default_vpc(ctx: Context, request: Request) -> Answer:
     """Refuse, since every account has its default VPC from the start."""
     raise Ec2Error("DefaultVpcAlreadyExists", "A Default VPC already exists for this account in this region.")
 

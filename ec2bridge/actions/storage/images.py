@@ -135,7 +135,7 @@ async def _deregistered(ctx: Context, shown: list[Item]) -> list[Item]:
 
 async def _rows(ctx: Context, request: dict[str, Any], owners: list[str]) -> list[Row]:
     """Return the templates that owners may mean, with those in the making; ISOs when the filter asks for them."""
-    kinds = wanted_values(request).get("image-type", [])
+    kinds = dict(wanted_values(request)).get("image-type", [])
     if ISO in kinds:
         isos = await ctx.account.list("listIsos", isofilter="executable")
         rows = list({row["id"]: {**row, "_iso": True} for row in isos}.values())

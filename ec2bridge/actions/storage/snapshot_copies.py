@@ -6,12 +6,14 @@ in another zone is the same snapshot with the same id.
 
 from typing import Any
 
+from ec2bridge.ec2 import releases
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import action
 from ec2bridge.ec2.values import native_time
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id, own_uuid
 from ec2bridge.resources.places.zones import require_region, resolve_zone
+from ec2bridge.resources.snapshots import creation
 from ec2bridge.resources.snapshots import empty as empty_snapshots
 from ec2bridge.resources.snapshots.lookup import describe_with, require_completed, resolve_snapshot
 from ec2bridge.resources.tags import resource_tags
@@ -31,7 +33,7 @@ Row = dict[str, Any]
     native=("copySnapshot", "listSnapshots", "listZones"),
 )
 async def copy_snapshot(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Begin to copy a snapshot to another zone; it keeps its id there."""
+    """Copy a snapshot to another zone; it keeps its id there."""
     tags = resource_tags.specified(request, "snapshot")
     require_region(ctx, request.get("SourceRegion"))
     row = await resolve_snapshot(ctx, request.get("SourceSnapshotId"))
@@ -50,13 +52,8 @@ async def copy_snapshot(ctx: Context, request: dict[str, Any]) -> dict[str, Any]
             f"The snapshot '{ec2_id('snap', row['id'])}' is in {zone.name} already.",
         )
     require_completed(row)
-    if not await ctx.account.may_call("copySnapshot"):
-        raise Ec2Error(
-            "UnsupportedOperation", "CopySnapshot is not supported: CloudStack has it from 4.19 on."
-        )
-    await ctx.account.submit("copySnapshot", id=row["id"], destzoneids=[zone.uuid])
-    if tags:
-        await resource_tags.assign(ctx, "snapshot", {row["id"]: resource_tags.native(row)}, tags)
+    await releases.require(ctx, releases.COPY)
+    await creation.copy(ctx, row, zone.uuid, tags)
     return {"SnapshotId": ec2_id("snap", row["id"]), "Tags": resource_tags.as_list(tags)}
 
 

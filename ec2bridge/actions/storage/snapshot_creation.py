@@ -1,24 +1,19 @@
 """Taking snapshots, of one volume or of all of a machine's.
 
-CloudStack takes a snapshot only of a volume that has content, and of one volume at a time; `_empty_snapshots` has those
-of volumes without.
+CloudStack takes a snapshot only of a volume that has content, and of one volume at a time;
+`resources/snapshots/empty.py` has those of volumes without.
 """
 
-import asyncio
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from typing import Any
 
-from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2.context import Context
-from ec2bridge.ec2.describe import Item
 from ec2bridge.ec2.registry import action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
 from ec2bridge.resources.machines.lookup import machine, volumes_of
-from ec2bridge.resources.places.zones import Zone, zones
-from ec2bridge.resources.snapshots import lookup as snapshots
-from ec2bridge.resources.snapshots.lookup import answer, settled_volume, take
+from ec2bridge.resources.places.zones import zones
+from ec2bridge.resources.snapshots import creation
+from ec2bridge.resources.snapshots.lookup import answer
 from ec2bridge.resources.tags import resource_tags
 from ec2bridge.resources.volumes.items import resolve_volume
 
@@ -49,7 +44,7 @@ async def create_snapshot(ctx: Context, request: dict[str, Any]) -> dict[str, An
     """Begin a snapshot of a volume; it is pending until CloudStack has copied it away."""
     tags, text = resource_tags.specified(request, "snapshot"), request.get("Description")
     row, places = await resolve_volume(ctx, request.get("VolumeId")), await zones(ctx)
-    made, _ = await take(ctx, row, text, tags)
+    [made] = await creation.take(ctx, [(row, text, tags)])
     return answer(made, text, tags, places)
 
 
@@ -71,10 +66,9 @@ async def create_snapshots(ctx: Context, request: dict[str, Any]) -> dict[str, A
         merged = await resource_tags.merged(ctx, "volume", volumes)
         own = {uuid: {tag["Key"]: tag["Value"] for tag in pairs} for uuid, pairs in merged.items()}
     places = await zones(ctx)
-    volumes = list(await asyncio.gather(*(settled_volume(ctx, volume) for volume in volumes)))
-    items = await _take_all(
-        ctx, [(volume, {**own.get(volume["id"], {}), **tags}) for volume in volumes], text, places
-    )
+    wanted = [(volume, text, {**own.get(volume["id"], {}), **tags}) for volume in volumes]
+    rows = await creation.take(ctx, wanted)
+    items = [answer(row, text, tagged, places) for row, (_, _, tagged) in zip(rows, wanted, strict=True)]
     return {"Snapshots": [{name: item[name] for name in _INFO if name in item} for item in items]}
 
 
@@ -97,30 +91,3 @@ async def _chosen_volumes(ctx: Context, wanted: dict[str, Any]) -> list[Row]:
     if not chosen:
         raise Ec2Error("InvalidParameterValue", f"No volume of '{found.id}' is left to be copied.")
     return chosen
-
-
-async def _take_all(
-    ctx: Context, wanted: Iterable[tuple[Row, dict[str, str]]], text: str | None, places: list[Zone]
-) -> list[Item]:
-    """Take a snapshot of each volume, giving it its tags; undo those made when one is refused."""
-    items: list[Item] = []
-    jobs: dict[str, str | None] = {}
-    try:
-        for volume, tags in wanted:
-            row, job = await take(ctx, volume, text, tags)
-            jobs[row["id"]] = job
-            items.append(answer(row, text, tags, places))
-    except BaseException:
-        await asyncio.shield(_undo(ctx, jobs))
-        raise
-    return items
-
-
-async def _undo(ctx: Context, jobs: Mapping[str, str | None]) -> None:
-    """Delete snapshots that were begun; CloudStack refuses that of one that it still takes."""
-    for uuid, job in jobs.items():
-        if job is not None:
-            with suppress(CloudStackError):
-                await ctx.account.wait(job)
-        with suppress(CloudStackError):
-            await snapshots.delete(ctx, uuid)

@@ -6,7 +6,7 @@ not follow from the number is remembered on the volume before the job starts, so
 
 from typing import Any
 
-from ec2bridge.cloudstack.errors import CloudStackError
+from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import action
 from ec2bridge.errors import Ec2Error
@@ -44,12 +44,15 @@ async def attach_volume(ctx: Context, request: dict[str, Any]) -> dict[str, Any]
     derived = number is not None and number_name(number) == device
     await resource_tags.mark(ctx, "volume", row, {DEVICE_MARK: None if derived else device})
     try:
-        await attach(ctx, row, found.uuid, device, number)
+        made = await attach(ctx, row, found.uuid, device, number)
+    except CloudStackUnavailable:
+        # It may be attached yet, under the name that was asked for.
+        raise
     except CloudStackError:
         await resource_tags.mark(ctx, "volume", await resolve_volume(ctx, row["id"]), {DEVICE_MARK: None})
         raise
     # AWS answers before the volume is there, and tells of `attached` in a description.
-    return attachment(await resolve_volume(ctx, row["id"]), "attaching")
+    return {**attachment({**row, **made}, "attaching"), "Device": device}
 
 
 def _check_free(request: dict[str, Any], row: Row, found: Machine) -> None:

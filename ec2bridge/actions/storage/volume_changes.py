@@ -5,21 +5,19 @@ end. The job and what was asked for are written down in the store, and the job i
 """
 
 import asyncio
-from datetime import UTC, datetime
 from typing import Any
 
-from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.describe import Ids, Item, describe
 from ec2bridge.ec2.registry import action
 from ec2bridge.ec2.values import gib, known, moment
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id, is_uuid
-from ec2bridge.resources.tags import resource_tags
+from ec2bridge.resources.volumes import modification
 from ec2bridge.resources.volumes.items import require_state, resolve_volume
+from ec2bridge.resources.volumes.modification import COMPLETED, KIND, MODIFYING
 from ec2bridge.resources.volumes.types import (
     PLAIN_SPEED,
-    TYPE_MARK,
     check_type,
     choose_offering,
     disk_offerings,
@@ -30,11 +28,6 @@ from ec2bridge.resources.volumes.types import (
 
 Row = dict[str, Any]
 Record = dict[str, Any]
-
-KIND = "volume-change"
-KEEP = 30 * 24 * 3600.0
-MODIFYING, COMPLETED, FAILED = "modifying", "completed", "failed"
-_ENDS = {1: COMPLETED, 2: FAILED}
 
 
 @describe(
@@ -69,28 +62,8 @@ async def describe_volumes_modifications(ctx: Context, request: dict[str, Any]) 
         if not is_uuid(volume) and not KINDS["volume"].is_id(volume):
             raise KINDS["volume"].refused(volume)
     entries = await ctx.store.list(ctx.owner_id, KIND)
-    changes = await asyncio.gather(*(_current(ctx, entry.key, entry.value) for entry in entries))
+    changes = await asyncio.gather(*(modification.current(ctx, entry.key, entry.value) for entry in entries))
     return [_item(entry.key, change) for entry, change in zip(entries, changes, strict=True)]
-
-
-async def _current(ctx: Context, uuid: str, record: Record) -> Record:
-    """Return the record with what its job has come to; an end is written down, so it is asked for only once."""
-    if record["state"] != MODIFYING:
-        return record
-    try:
-        job = await ctx.account.call("queryAsyncJobResult", jobid=record["job"])
-    except CloudStackError as error:
-        if error.errorcode != 431:
-            raise
-        # CloudStack forgets jobs after days; whatever it came to, it is over.
-        job = {"jobstatus": 1}
-    if job["jobstatus"] not in _ENDS:
-        return record
-    ended = {**record, "state": _ENDS[job["jobstatus"]], "end": job.get("completed") or _now()}
-    if ended["state"] == FAILED:
-        ended["message"] = job["jobresult"].get("errortext", "")
-    await ctx.store.put(ctx.owner_id, KIND, uuid, ended, ttl=KEEP)
-    return ended
 
 
 def _item(uuid: str, record: Record) -> Item:
@@ -114,10 +87,6 @@ def _item(uuid: str, record: Record) -> Item:
     )
 
 
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S+0000")
-
-
 @action(
     "ModifyVolume",
     honours=("VolumeId", "Size", "VolumeType", "Iops"),
@@ -126,11 +95,13 @@ def _now() -> str:
 )
 async def modify_volume(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Begin to change a volume's size, type or speed."""
-    row = await resolve_volume(ctx, request.get("VolumeId"))
+    uuid = await ctx.directory.resolve("volume", _named(request))
+    # The volume is read after that: a change that ended in between has been counted in.
+    seen = await modification.require_idle(ctx, uuid)
+    row = await resolve_volume(ctx, uuid)
     if not any(request.get(member) for member in ("Size", "VolumeType", "Iops", "Throughput")):
         raise Ec2Error("MissingParameter", "The request must contain the parameter size, volumeType or iops")
     require_state(row, "available", "in-use")
-    await _refuse_busy(ctx, row)
     offerings = await disk_offerings(ctx)
     before = known(
         size=gib(row.get("size") or 0), type=volume_type(ctx, row, offerings), iops=row.get("maxiops")
@@ -142,26 +113,31 @@ async def modify_volume(ctx: Context, request: dict[str, Any]) -> dict[str, Any]
     steps = _steps(ctx, row, before, after, offerings, request.get("Iops"))
     if request.get("Iops"):
         after["iops"] = request["Iops"]
-    record: Record = {"state": COMPLETED, "start": _now(), "original": before, "target": after}
-    if steps is None:
-        record["end"] = record["start"]
-    else:
-        command, params = steps
-        answer = await ctx.account.submit(command, id=row["id"], **params)
-        record |= {"state": MODIFYING, "job": answer["jobid"]}
-    await ctx.store.put(ctx.owner_id, KIND, row["id"], record, ttl=KEEP)
-    if request.get("VolumeType"):
-        await resource_tags.mark(ctx, "volume", row, {TYPE_MARK: after["type"]})
-    return {"VolumeModification": _item(row["id"], record)}
+    command, params = steps or (None, {})
+    present = offering_of(row, offerings)
+    record: Record = {"state": MODIFYING, "start": modification.now(), "original": before, "target": after}
+    if command is None:
+        record |= {"state": COMPLETED, "end": record["start"]}
+    given = {
+        "volume": row["id"],
+        "before": {
+            "diskofferingid": row.get("diskofferingid"),
+            "iscustomized": bool(present and present.get("iscustomized")),
+            "size": before["size"],
+        },
+        "command": command,
+        "params": params,
+        "record": record,
+        "seen": seen,
+        "type": request.get("VolumeType") and after["type"],
+    }
+    return {"VolumeModification": _item(row["id"], await modification.change(ctx, given))}
 
 
-async def _refuse_busy(ctx: Context, row: Row) -> None:
-    record = await ctx.store.get(ctx.owner_id, KIND, row["id"])
-    if record and (await _current(ctx, row["id"], record))["state"] == MODIFYING:
-        raise Ec2Error(
-            "IncorrectModificationState",
-            f"Cannot modify volume '{ec2_id('vol', row['id'])}' that is in modification state 'modifying'",
-        )
+def _named(request: dict[str, Any]) -> str:
+    if not request.get("VolumeId"):
+        raise Ec2Error("MissingParameter", "The request must contain the parameter volumeId")
+    return str(request["VolumeId"])
 
 
 def _steps(

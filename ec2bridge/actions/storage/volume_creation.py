@@ -4,11 +4,8 @@ EC2 takes any size of a type. CloudStack takes a disk offering, and a size only 
 data disk's snapshot keeps the offering of that disk, and is in a zone that has the snapshot.
 """
 
-import asyncio
-from contextlib import suppress
 from typing import Any
 
-from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import action
 from ec2bridge.ec2.values import gib, known
@@ -16,6 +13,7 @@ from ec2bridge.errors import Ec2Error
 from ec2bridge.resources.places.zones import Zone, resolve_zone, zones
 from ec2bridge.resources.snapshots.lookup import require_completed, require_zone, resolve_snapshot
 from ec2bridge.resources.tags import resource_tags
+from ec2bridge.resources.volumes import creation
 from ec2bridge.resources.volumes.items import resolve_volume, volume_items
 from ec2bridge.resources.volumes.types import (
     GENERAL,
@@ -61,11 +59,14 @@ async def create_volume(ctx: Context, request: dict[str, Any]) -> dict[str, Any]
     else:
         params = _empty(ctx, request, request["Size"], zone, offerings)
     marks = known(**{TYPE_MARK: request.get("VolumeType"), SNAPSHOT_MARK: source})
-    made = await ctx.account.submit(
-        "createVolume", name=tags.get("Name") or "ec2-volume", zoneid=zone.uuid, **params
-    )
-    every = {**tags, **{resource_tags.RESERVED + name: value for name, value in marks.items()}}
-    await _finish(ctx, made, every, copied="snapshotid" in params)
+    given = {
+        "name": tags.get("Name") or "ec2-volume",
+        "params": {"zoneid": zone.uuid, **params},
+        "tags": {**tags, **{resource_tags.RESERVED + name: value for name, value in marks.items()}},
+        # An empty volume's job is quick; a copy goes on as "creating".
+        "copied": "snapshotid" in params,
+    }
+    made = await creation.make(ctx, given, request.get("ClientToken"))
     row = await resolve_volume(ctx, made["id"])
     items = await volume_items(ctx, [row], [zone], offerings)
     return {name: value for name, value in items[0].items() if name[0] != "_" and name != "Attachments"}
@@ -121,17 +122,3 @@ def _refuse_choice(ctx: Context, request: dict[str, Any]) -> None:
             f"The parameter VolumeType with the value '{request['VolumeType']}' is not supported for a volume of a data"
             " volume's snapshot. Create it without a type and change that with ModifyVolume.",
         )
-
-
-async def _finish(ctx: Context, made: Row, tags: dict[str, str], *, copied: bool) -> None:
-    """Wait for an empty volume (its job is quick; a copy goes on as "creating") and tag it; undo if that fails."""
-    ctx.directory.remember("volume", [made])
-    if not copied:
-        await ctx.account.wait(made["jobid"])
-    try:
-        if tags:
-            await resource_tags.attach(ctx, "volume", made["id"], tags)
-    except BaseException:
-        with suppress(CloudStackError):
-            await asyncio.shield(ctx.account.call("deleteVolume", id=made["id"]))
-        raise

@@ -132,5 +132,5 @@ async def delete_customer_gateway(ctx: Context, request: Request) -> None:
         record = {"ip": thing.row.get("gateway"), "device": thing.row.get("name"), "asn": DEFAULT_ASN}
     else:
         record = thing.record
-    await tombstones.bury(ctx, CUSTOMER, thing.key, record)
+    await tombstones.keep(ctx, CUSTOMER, thing.key, record)
     await resource_tags.forget(ctx, CUSTOMER, thing.key)

@@ -139,7 +139,7 @@ async def delete_vpn_connection(ctx: Context, request: Request) -> None:
     if connection.own:
         await ctx.account.job("deleteVpnCustomerGateway", id=connection.row["id"])
     ends = {"customer": connection.customer, "gateway": connection.gateway}
-    await tombstones.bury(ctx, CONNECTION, connection.key, ends)
+    await tombstones.keep(ctx, CONNECTION, connection.key, ends)
     await resource_tags.forget(ctx, CONNECTION, connection.key)
 
 

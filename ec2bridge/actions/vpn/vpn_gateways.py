@@ -173,5 +173,5 @@ async def delete_vpn_gateway(ctx: Context, request: Request) -> None:
     used = any(connection.gateway == gateway.id for connection in await vpn.connections(ctx))
     if gateway.vpc or used:
         raise Ec2Error("IncorrectState", f"The virtual private gateway {gateway.id} is in use.")
-    await tombstones.bury(ctx, GATEWAY, gateway.key, gateway.record)
+    await tombstones.keep(ctx, GATEWAY, gateway.key, gateway.record)
     await resource_tags.forget(ctx, GATEWAY, gateway.key)

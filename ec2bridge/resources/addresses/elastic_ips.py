@@ -9,6 +9,7 @@ machine.
 """
 
 import ipaddress
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -18,12 +19,14 @@ from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2.context import Context, owner_of
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id, is_uuid
+from ec2bridge.resources.addresses import acquisition
+from ec2bridge.resources.addresses.listing import addresses
 from ec2bridge.resources.interfaces import network_interfaces
 from ec2bridge.resources.machines import lookup as machine_lookup
 from ec2bridge.resources.machines.states import LAUNCH_MARK
 from ec2bridge.resources.places.networks import has_static_nat, networks
 from ec2bridge.resources.places.zones import resolve_zone
-from ec2bridge.resources.tags import resource_tags, tagging
+from ec2bridge.resources.tags import resource_tags
 from ec2bridge.resources.vpcs import source_nat
 
 Row = dict[str, Any]
@@ -35,25 +38,46 @@ BORDER_MARK = "network-border-group"
 """Reserved tag on an address that was allocated in a named zone; without it the border group is the region."""
 
 
+_UUID = r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
+_NAT = re.compile(rf"({_UUID}) ({_UUID}) ([0-9]{{1,11}}(?:\.[0-9]+)?) ({_UUID})")
 NAT_MARK = "nat-gateway"
 """Reserved tag on an address that is a NAT gateway's, or is becoming one's: see `nat_gateways`."""
 ASSOCIATION_MARK = "association"
 """Reserved tag on an address, written anew at each association: what its association's id is made of."""
 OWN_MARK = "own-source-nat"
-"""Reserved tag on the address that is a VPC's way out while it has no NAT gateway."""
+"""Reserved tag, with the VPC's uuid, on the address that is its way out while it has no NAT gateway."""
 
 
 async def held(ctx: Context) -> list[Row]:
     """Return every public address of the caller, with those that are no Elastic IPs."""
-    return list(await ctx.account.list("listPublicIpAddresses"))
+    return await addresses(ctx)
 
 
 def is_elastic(row: Row) -> bool:
     """Whether the client allocated it, or could have."""
-    marks = resource_tags.hidden(row)
-    if NAT_MARK in marks:
+    if nat_mark(row):
         return True
-    return not (row.get("issourcenat") or row.get("issystem") or LAUNCH_MARK in marks or OWN_MARK in marks)
+    return not (row.get("issourcenat") or row.get("issystem") or came_with_launch(row) or is_own_way_out(row))
+
+
+def nat_mark(row: Row) -> re.Match[str] | None:
+    """Return what tells of a NAT gateway: key, subnet, time and VPC; None if there is none in the address's VPC.
+
+    Who owns the address can write anything there in CloudStack's own interface.
+    """
+    marked = _NAT.fullmatch(resource_tags.hidden(row).get(NAT_MARK, ""))
+    return marked if marked and marked[4] == row.get("vpcid") else None
+
+
+def is_own_way_out(row: Row) -> bool:
+    """Whether it is the address that its VPC has by itself, and lets rest while it has a NAT gateway."""
+    return bool(row.get("vpcid")) and resource_tags.hidden(row).get(OWN_MARK) == row["vpcid"]
+
+
+def came_with_launch(row: Row) -> bool:
+    """Whether a launch acquired it for the machine that it is mapped to."""
+    mapped = row.get("virtualmachineid")
+    return bool(mapped) and resource_tags.hidden(row).get(LAUNCH_MARK) == mapped
 
 
 def allocation_id(row: Row) -> str:
@@ -311,11 +335,10 @@ def associated(row: Row, target: Target) -> Row:
 
 async def move(ctx: Context, row: Row, network: Row) -> None:
     """Have an address serve another network of its zone: given back, and acquired there under the same number."""
-    tags = resource_tags.native(row)
+    tags = {**resource_tags.native(row), **(await resource_tags.stored(ctx, "allocation")).get(row["id"], {})}
     await source_nat.ensure(ctx, scope(network))
-    await ctx.account.job("disassociateIpAddress", id=row["id"])
     try:
-        made = await ctx.account.job("associateIpAddress", ipaddress=row["ipaddress"], **scope(network))
+        await acquisition.move(ctx, row, scope(network), tags)
     except CloudStackError as error:
         if error.errorcode != 533:
             raise
@@ -324,4 +347,3 @@ async def move(ctx: Context, row: Row, network: Row) -> None:
             f"The address {row['ipaddress']} had to move to another subnet, and another account acquired it"
             " meanwhile.",
         ) from error
-    await tagging.assign(ctx, "allocation", {made["id"]: {}}, tags)

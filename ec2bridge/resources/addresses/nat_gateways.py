@@ -15,13 +15,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ec2bridge.cloudstack.errors import CloudStackError
-from ec2bridge.ec2 import tombstones
+from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
+from ec2bridge.ec2 import journal, tombstones
 from ec2bridge.ec2.context import Context
+from ec2bridge.ec2.journal import Given, Made, Step, Work
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id, own_uuid
 from ec2bridge.resources.addresses import elastic_ips
 from ec2bridge.resources.addresses.elastic_ips import NAT_MARK, OWN_MARK
+from ec2bridge.resources.addresses.listing import acquire, addresses
 from ec2bridge.resources.tags import resource_tags
 from ec2bridge.resources.vpcs import source_nat
 
@@ -30,12 +32,11 @@ log = logging.getLogger(__name__)
 Row = dict[str, Any]
 
 KIND = "nat-gateway"
+PLAN = "CreateNatGateway"
 PENDING, AVAILABLE, DELETING, FAILED = "pending", "available", "deleting", "failed"
 LEASE = 300.0
 """Seconds that a gateway without a job has to get one: then whoever was at it has died."""
 _FORGOTTEN = 431
-_UUID = r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}"
-_MARK = re.compile(rf"({_UUID}) ({_UUID}) ([0-9]{{1,11}}(?:\.[0-9]+)?)")
 _NOT_STARTED = "CloudStack could not start the VPC's router anew."
 _NOT_TAKEN = "CloudStack did not take the address as the VPC's source NAT address."
 
@@ -82,9 +83,8 @@ async def gateways(ctx: Context) -> list[Gateway]:
     records = {entry.key: entry.value for entry in await ctx.store.list(ctx.owner_id, KIND)}
     rows = {row["id"]: row for row in await elastic_ips.held(ctx)}
     for row in rows.values():
-        # Who owns the address can write anything there in CloudStack's own interface.
-        marked = _MARK.fullmatch(resource_tags.hidden(row).get(NAT_MARK, ""))
-        if marked and row.get("vpcid") and marked[1] not in records:
+        marked = elastic_ips.nat_mark(row)
+        if marked and marked[1] not in records:
             records[marked[1]] = await _found(ctx, marked, row)
     found = []
     for key, record in records.items():
@@ -96,7 +96,7 @@ async def gateways(ctx: Context) -> list[Gateway]:
 
 async def _found(ctx: Context, marked: re.Match[str], row: Row) -> Row:
     """Return the record of a gateway that the store does not know, or did not a moment ago."""
-    key, subnet, created = marked.groups()
+    key, subnet, created, _ = marked.groups()
     record = _record(row, subnet, float(created), "")
     await ctx.store.put_new(ctx.owner_id, KIND, key, record)
     return dict(await ctx.store.get(ctx.owner_id, KIND, key) or {"gone": created})
@@ -127,8 +127,8 @@ def find(found: list[Gateway], ident: str | None) -> Gateway:
 
 
 async def _current(ctx: Context, key: str, record: Row, row: Row | None) -> Gateway | None:
-    if row is None:
-        # The address went without EC2's doing.
+    if row is None or row.get("vpcid") != record["vpc"]:
+        # The address went without EC2's doing, or came back in another life.
         await _end(ctx, Gateway(key, record, {}))
         return None
     gateway = Gateway(key, record, row)
@@ -150,7 +150,7 @@ async def _settle(ctx: Context, gateway: Gateway) -> Gateway | None:
     gateway.state = FAILED if record.get("failure") else record["phase"]
     if job["jobstatus"] == 0:
         return gateway
-    rows = await ctx.account.list("listPublicIpAddresses", id=gateway.row["id"])
+    rows = await addresses(ctx, id=gateway.row["id"])
     gateway.row = rows[0] if rows else {}
     if not gateway.row.get("issourcenat"):
         failure = (_failure(job) or _NOT_TAKEN) if record["phase"] == PENDING else ""
@@ -194,7 +194,7 @@ async def _end(ctx: Context, gateway: Gateway, failure: str = "") -> None:
     """Have the address be an Elastic IP like any other, and remember the gateway as deleted or failed."""
     if gateway.row:
         await _unmark(ctx, gateway.row)
-    await tombstones.bury(ctx, KIND, gateway.key, {**gateway.record, "failure": failure})
+    await tombstones.keep(ctx, KIND, gateway.key, {**gateway.record, "failure": failure})
     await resource_tags.forget(ctx, KIND, gateway.key)
 
 
@@ -203,7 +203,7 @@ async def _unmark(ctx: Context, row: Row) -> None:
         await resource_tags.mark(ctx, "allocation", row, {NAT_MARK: None})
     except CloudStackError:
         # Another request was faster, or the address is gone.
-        rows = await ctx.account.list("listPublicIpAddresses", id=row["id"])
+        rows = await addresses(ctx, id=row["id"])
         if any(NAT_MARK in resource_tags.hidden(now) for now in rows):
             raise
 
@@ -211,54 +211,127 @@ async def _unmark(ctx: Context, row: Row) -> None:
 # --- making and deleting -----------------------------------------------------------------------------------------
 
 
-async def make(ctx: Context, subnet: Row, row: Row, tags: Mapping[str, str]) -> Gateway:
+async def make(
+    ctx: Context, subnet: Row, row: Row, tags: Mapping[str, str], token: str | None = None
+) -> Gateway:
     """Have the Elastic IP become the source NAT address of the subnet's VPC; the job goes on after the answer."""
     place = {"vpcid": subnet["vpcid"]}
     if not elastic_ips.serves(row, subnet):
         await elastic_ips.move(ctx, row, subnet)
     await source_nat.ensure(ctx, place)
-    rows = await ctx.account.list("listPublicIpAddresses", **place)
+    rows = await addresses(ctx, **place)
     own = next((other for other in rows if other.get("issourcenat")), None)
     row = next(other for other in rows if other["id"] == row["id"])
-    if own is None or own is row or NAT_MARK in resource_tags.hidden(own):
+    begun = token is not None and await journal.is_begun(ctx, PLAN, token)
+    if not begun and (own is None or own is row or elastic_ips.nat_mark(own)):
         sentence = f"The address {row['ipaddress']} cannot be the NAT of {ec2_id('vpc', subnet['vpcid'])}."
         raise Ec2Error("UnsupportedOperation", sentence)
-    gateway = Gateway(
-        own_uuid(), _record(row, subnet["id"], round(time.time(), 3), PENDING), row, state=PENDING
-    )
-    await _put(ctx, gateway)
-    try:
-        await resource_tags.mark(ctx, "allocation", own, {OWN_MARK: "true"})
-        mark = f"{gateway.key} {gateway.subnet} {gateway.record['created']}"
-        await resource_tags.mark(ctx, "allocation", row, {NAT_MARK: mark})
-        await resource_tags.attach(ctx, KIND, gateway.key, tags)
-        await _put(ctx, gateway, job=await _become(ctx, gateway.vpc, row))
-    except BaseException:
-        await asyncio.shield(_take_back(ctx, gateway))
-        raise
-    return gateway
+    record = _record(row, subnet["id"], round(time.time(), 3), PENDING)
+    given = {"key": own_uuid(), "record": record, "own": (own or row)["id"], "tags": dict(tags)}
+    key = (await journal.perform(ctx, PLAN, given, token))["record"]["key"]
+    return Gateway(key, dict(await ctx.store.get(ctx.owner_id, KIND, key)), row, state=PENDING)
 
 
-async def _take_back(ctx: Context, gateway: Gateway) -> None:
-    rows = await ctx.account.list("listPublicIpAddresses", id=gateway.row["id"])
-    for row in rows:
-        await _unmark(ctx, row)
-    await ctx.store.delete(ctx.owner_id, KIND, gateway.key)
-    await resource_tags.forget(ctx, KIND, gateway.key)
+@journal.plan(PLAN)
+def _steps(given: Given) -> list[Step]:
+    return [
+        Step("record", _unseen, _write, _forget),
+        Step("own", _unseen, _mark_own, _unmark_own),
+        Step("mark", _unseen, _mark, _unmark_address),
+        Step("source nat", _is_source_nat, _take_over, _hand_back),
+    ]
+
+
+async def _unseen(work: Work) -> Made | None:
+    """Records and marks may be written again; while they are taken back, they are taken for there."""
+    return {"key": work.given["key"]} if work.is_undone else None
+
+
+async def _row_of(work: Work, uuid: str) -> Row | None:
+    rows = await addresses(work.ctx, vpcid=work.given["record"]["vpc"])
+    return next((row for row in rows if row["id"] == uuid), None)
+
+
+async def _write(work: Work) -> Made:
+    ctx, given = work.ctx, work.given
+    await ctx.store.put(ctx.owner_id, KIND, given["key"], given["record"])
+    await resource_tags.attach(ctx, KIND, given["key"], given["tags"])
+    return {"key": given["key"]}
+
+
+async def _forget(work: Work, made: Made) -> None:
+    await work.ctx.store.delete(work.ctx.owner_id, KIND, work.given["key"])
+    await resource_tags.forget(work.ctx, KIND, work.given["key"])
+
+
+async def _set(work: Work, uuid: str, marks: Mapping[str, str | None]) -> Made:
+    row = await _row_of(work, uuid)
+    if row is not None:
+        await resource_tags.mark(work.ctx, "allocation", row, marks)
+    return {}
+
+
+async def _mark_own(work: Work) -> Made:
+    return await _set(work, work.given["own"], {OWN_MARK: work.given["record"]["vpc"]})
+
+
+async def _unmark_own(work: Work, made: Made) -> None:
+    await _set(work, work.given["own"], {OWN_MARK: None})
+
+
+async def _mark(work: Work) -> Made:
+    record = work.given["record"]
+    mark = f"{work.given['key']} {record['subnet']} {record['created']} {record['vpc']}"
+    return await _set(work, record["address"], {NAT_MARK: mark})
+
+
+async def _unmark_address(work: Work, made: Made) -> None:
+    await _set(work, work.given["record"]["address"], {NAT_MARK: None})
+
+
+async def _is_source_nat(work: Work) -> Made | None:
+    row = await _row_of(work, work.given["record"]["address"])
+    return {} if row and row.get("issourcenat") else None
+
+
+async def _take_over(work: Work) -> Made:
+    ctx, given = work.ctx, work.given
+    job = await _become(ctx, given["record"]["vpc"], {"ipaddress": given["record"]["ip"]})
+    await ctx.store.put(ctx.owner_id, KIND, given["key"], {**given["record"], "job": job})
+    return {}
+
+
+async def _hand_back(work: Work, made: Made) -> None:
+    own = await _row_of(work, work.given["own"])
+    if own and not own.get("issourcenat"):
+        await work.ctx.account.wait(await _become(work.ctx, work.given["record"]["vpc"], own))
 
 
 async def give_back(ctx: Context, gateway: Gateway, failure: str = "") -> None:
     """Have the VPC's own address become its source NAT address again; the job goes on after the answer."""
-    rows = await ctx.account.list("listPublicIpAddresses", vpcid=gateway.vpc)
-    own = next(
-        (row for row in rows if OWN_MARK in resource_tags.hidden(row) and not row.get("issourcenat")), None
-    )
+    rows = await addresses(ctx, vpcid=gateway.vpc)
+    own = next((row for row in rows if elastic_ips.is_own_way_out(row) and not row.get("issourcenat")), None)
     if own is None:
-        own = await ctx.account.job("associateIpAddress", vpcid=gateway.vpc)
-        await resource_tags.mark(ctx, "allocation", own, {OWN_MARK: "true"})
-    job = await _become(ctx, gateway.vpc, own)
+        own = await acquire(ctx, None, {"vpcid": gateway.vpc})
+        await resource_tags.mark(ctx, "allocation", own, {OWN_MARK: gateway.vpc})
+    try:
+        job = await _become(ctx, gateway.vpc, own)
+    except CloudStackUnavailable:
+        if not await _has_become(ctx, own):
+            raise
+        await _end(ctx, gateway, failure)
+        return
     await _put(ctx, gateway, phase=DELETING, job=job, failure=failure)
     gateway.state = FAILED if failure else DELETING
+
+
+async def _has_become(ctx: Context, own: Row) -> bool:
+    """Whether an address is the source NAT address that was to be, though CloudStack did not answer."""
+    for pause in journal.PAUSES:
+        await asyncio.sleep(pause)
+        if any(row.get("issourcenat") for row in await addresses(ctx, id=own["id"])):
+            return True
+    return False
 
 
 async def _become(ctx: Context, vpc: str, row: Row) -> str:
@@ -280,7 +353,7 @@ async def made(ctx: Context, gateway: Gateway) -> Gateway:
 
 async def holder(ctx: Context, row: Row) -> Gateway | None:
     """Return the gateway that has an Elastic IP."""
-    if NAT_MARK not in resource_tags.hidden(row):
+    if not elastic_ips.nat_mark(row):
         return None
     return next((gateway for gateway in await gateways(ctx) if gateway.row["id"] == row["id"]), None)
 

@@ -12,7 +12,6 @@ from ec2bridge.resources.addresses.nat_gateways import Gateway
 from ec2bridge.resources.places import zones as places
 from ec2bridge.resources.places.networks import networks as list_networks
 from ec2bridge.resources.places.zones import Zone
-from ec2bridge.resources.tags import resource_tags
 
 Row = dict[str, Any]
 Item = dict[str, Any]
@@ -79,7 +78,7 @@ def interface_id(gateway: Gateway) -> str:
 
 async def associations(ctx: Context, rows: Iterable[Row]) -> dict[str, Item]:
     """Return what DescribeAddresses tells of Elastic IPs that gateways have, by the addresses' uuids."""
-    if not any(elastic_ips.NAT_MARK in resource_tags.hidden(row) for row in rows):
+    if not any(elastic_ips.nat_mark(row) for row in rows):
         return {}
     found, subnets = await nat_gateways.gateways(ctx), await networks(ctx)
     return {gateway.row["id"]: _association(ctx, gateway, subnets) for gateway in found}

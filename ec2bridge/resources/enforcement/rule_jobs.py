@@ -5,13 +5,16 @@ everything at once and all or nothing.
 """
 
 import asyncio
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ec2bridge.cloudstack.errors import CloudStackError
+from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
+from ec2bridge.ec2 import journal
 from ec2bridge.ec2.context import Context
+from ec2bridge.ec2.journal import Given, Made, Step, Work
 from ec2bridge.errors import Ec2Error
 from ec2bridge.resources.enforcement import firewall, tiers
 from ec2bridge.resources.groups import security_groups
@@ -20,6 +23,7 @@ from ec2bridge.resources.groups.security_groups import RULE_ID, Group, Groups
 from ec2bridge.resources.tags import resource_tags
 
 KIND = "security-group-rule"
+PLAN = "AuthorizeSecurityGroup"
 
 
 MOST = 1000
@@ -57,33 +61,104 @@ async def authorize(
             "CloudStack's rules name groups by their account, and a project's group has none: name IP ranges."
         )
         raise Ec2Error("UnsupportedOperation", sentence)
+    outward = any(rule.egress for rule in rules)
+    # The first native egress rule shuts the group: what EC2 shows as the default must stand before it.
+    opened = security_groups.is_open(group) and outward and DEFAULT_EGRESS not in rules
+    given = {
+        "group": group.id,
+        "rules": [_told(rule) for rule in (*rules, *([DEFAULT_EGRESS] if opened else ()))],
+    }
+    asked = _Asked(known, group, rules, dict(tags or {}), opened)
+    await journal.perform(ctx, PLAN, given, token=place_of(group, rules), live=asked)
+    return asked.made
+
+
+@dataclass(slots=True)
+class _Asked:
+    """What a request has in memory of the rules that it writes."""
+
+    known: Groups
+    group: Group
+    rules: Sequence[Rule]
+    tags: dict[str, str]
+    opened: bool
+    made: list[Rule] = field(default_factory=list)
+    left: list[Rule] = field(default_factory=list)
+    """What it has written, and what it has no answer for."""
+
+
+def place_of(group: Group, rules: Iterable[Rule]) -> str:
+    """Return what stands for a request to write rules: AuthorizeSecurityGroup… has no client token."""
+    return json.dumps([group.id, sorted(map(_told, rules), key=str)])
+
+
+def _told(rule: Rule) -> list[Any]:
+    return list(rule.native_key)
+
+
+@journal.plan(PLAN)
+def _steps(given: Given) -> list[Step]:
+    return [Step("rules", _find, _authorize, _undo)]
+
+
+async def _find(work: Work) -> Made | None:
+    """Rules are looked for one by one when they are written again."""
+    return {} if work.is_undone else None
+
+
+async def _authorize(work: Work) -> Made:
+    ctx, asked = work.ctx, work.live
+    known, group, rules = asked.known, asked.group, asked.rules
+    standing: dict[tuple[Any, ...], Rule] = {}
+    if work.again:
+        known = await security_groups.groups(ctx)
+        group = known.by_id[group.id]
+        standing = _standing(known, group)
     # A rule that the group was implied with and that is among these is written with these.
     own = await security_groups.native_row(
         ctx, group, trusting=security_groups.implied_ingress(group) not in rules
     )
     rows = {group.id: own}
-    for peer in peers:
+    for peer in (known.by_id[rule.group] for rule in rules if rule.group):
         rows[peer.id] = own if peer.id == group.id else await security_groups.native_row(ctx, peer)
-    added: list[Rule] = []
-    try:
-        if (
-            security_groups.is_open(group)
-            and any(rule.egress for rule in rules)
-            and DEFAULT_EGRESS not in rules
-        ):
-            # The first native egress rule shuts the group: what EC2 shows as the default must stand before it.
-            added += await _write(ctx, known, rows, group, [DEFAULT_EGRESS])
-        made = await _write(ctx, known, rows, group, rules, added)
-        await _mark(ctx, made, tags or {})
-        await _enforce(ctx, known, group, rules)
-    except BaseException:
-        await _remove(ctx, added)
-        if added and group.vpc_id != known.default_vpc:
-            # One tier may have taken the rules before another refused them.
-            with suppress(CloudStackError, Ec2Error):
-                await tiers.settle_group(ctx, group)
-        raise
-    return made
+    if asked.opened and DEFAULT_EGRESS.native_key not in standing:
+        await _write(ctx, known, rows, group, [DEFAULT_EGRESS], asked.left)
+    missing = [rule for rule in rules if rule.native_key not in standing]
+    written = {rule.native_key: rule for rule in await _write(ctx, known, rows, group, missing, asked.left)}
+    there = {key: _made(rule, standing[key]) for rule in rules if (key := rule.native_key) in standing}
+    made = [found for rule in rules if (found := {**there, **written}.get(rule.native_key))]
+    await _mark(ctx, made, asked.tags)
+    await _enforce(ctx, known, group, rules)
+    asked.made[:] = made
+    return {}
+
+
+def _standing(known: Groups, group: Group) -> dict[tuple[Any, ...], Rule]:
+    both = [*known.native_rules(group, egress=False), *known.native_rules(group, egress=True)]
+    return {rule.native_key: rule for rule in both}
+
+
+async def _undo(work: Work, made: Made) -> None:
+    """Take back what a request that failed has written.
+
+    Who takes up what a bridge that died has left knows only what was to be written, none of which stood before.
+    """
+    ctx, rules = work.ctx, work.given["rules"]
+    if work.live and not work.again:
+        rules = [_told(rule) for rule in work.live.left]
+    known = await security_groups.groups(ctx)
+    group = known.by_id.get(work.given["group"])
+    if group is None:
+        return
+    gone = [rule for rule in _standing(known, group).values() if _told(rule) in rules]
+    done = await asyncio.gather(*(_revoke(ctx, rule) for rule in gone), return_exceptions=True)
+    failed = next((outcome for outcome in done if isinstance(outcome, BaseException)), None)
+    if failed is not None:
+        raise failed
+    if gone and group.vpc_id != known.default_vpc:
+        # One tier may have taken the rules before another refused them.
+        with suppress(CloudStackError, Ec2Error):
+            await tiers.settle_group(ctx, group)
 
 
 async def revoke(ctx: Context, known: Groups, group: Group, rules: Sequence[Rule]) -> None:
@@ -121,22 +196,26 @@ async def _write(
     rows: Mapping[str, Mapping[str, Any]],
     group: Group,
     rules: Iterable[Rule],
-    added: list[Rule] | None = None,
+    left: list[Rule] | None = None,
 ) -> list[Rule]:
-    """Run the jobs; what they made is put into `added` as well, whether all of them succeeded or not."""
+    """Run the jobs and return what they made; the first refusal is raised when all have ended.
+
+    What they made, or may have, is put into `left` as well.
+    """
     batches: dict[Any, list[Rule]] = {}
     for rule in rules:
         batches.setdefault((rule.egress, *rule.native().values(), rule.cidr is None), []).append(rule)
     done = await asyncio.gather(
         *(_job(ctx, known, rows, group, batch) for batch in batches.values()), return_exceptions=True
     )
-    made = [rule for outcome in done if not isinstance(outcome, BaseException) for rule in outcome]
-    if added is not None:
-        added += made
+    if left is not None:
+        for batch, outcome in zip(batches.values(), done, strict=True):
+            unknown = isinstance(outcome, CloudStackUnavailable)
+            left += batch if unknown or not isinstance(outcome, BaseException) else []
     failed = next((outcome for outcome in done if isinstance(outcome, BaseException)), None)
     if failed is not None:
         raise failed
-    return made
+    return [rule for outcome in done if not isinstance(outcome, BaseException) for rule in outcome]
 
 
 async def _job(
@@ -158,6 +237,8 @@ async def _job(
             cidrlist=[rule.cidr for rule in batch if rule.cidr],
             usersecuritygrouplist=[{"account": peer["account"], "group": peer["name"]} for peer in peers],
         )
+    except CloudStackUnavailable:
+        return await _sought(ctx, group, batch)
     except CloudStackError as error:
         if error.errortext.startswith("Failed to authorize"):
             raise duplicate(first) from error
@@ -169,6 +250,17 @@ async def _job(
         peer = idents.get(str(row.get("securitygroupname", "")).lower())
         made[replace(rule, group=peer).native_key] = rule
     return [_made(rule, made[rule.native_key]) for rule in batch if rule.native_key in made]
+
+
+async def _sought(ctx: Context, group: Group, batch: Sequence[Rule]) -> list[Rule]:
+    """Return the rules whose answer was lost; raises CloudStackUnavailable if they do not show."""
+    for pause in journal.PAUSES:
+        await asyncio.sleep(pause)
+        known = await security_groups.groups(ctx)
+        standing = _standing(known, known.by_id[group.id])
+        if all(rule.native_key in standing for rule in batch):
+            return [_made(rule, standing[rule.native_key]) for rule in batch]
+    raise CloudStackUnavailable("authorizeSecurityGroup", "CloudStack did not say whether it took the rules")
 
 
 def _made(asked: Rule, made: Rule) -> Rule:
@@ -195,6 +287,9 @@ async def _revoke(ctx: Context, rule: Rule) -> Rule:
     way = "Egress" if rule.egress else "Ingress"
     try:
         await ctx.account.job(f"revokeSecurityGroup{way}", id=rule.uuid)
+    except CloudStackUnavailable:
+        if await _is_there(ctx, rule):
+            raise
     except CloudStackError as error:
         # Somebody else was faster: it is gone, which is what was asked for.
         if not error.is_unknown_id:
@@ -202,6 +297,11 @@ async def _revoke(ctx: Context, rule: Rule) -> Rule:
     return rule
 
 
-async def _remove(ctx: Context, added: Iterable[Rule]) -> None:
-    """Take back what a request that failed has written."""
-    await asyncio.gather(*(_revoke(ctx, rule) for rule in added), return_exceptions=True)
+async def _is_there(ctx: Context, rule: Rule) -> bool:
+    """Whether a rule still stands whose revocation has no answer; it may be on its way."""
+    for pause in journal.PAUSES:
+        await asyncio.sleep(pause)
+        known = await security_groups.groups(ctx)
+        if not any(rule.uuid == other.uuid for group in known for other in known.rules(group)):
+            return False
+    return True

@@ -14,7 +14,7 @@ from typing import Any
 from ec2bridge.errors import Ec2Error
 
 Row = Mapping[str, Any]
-Request = dict[str, Any]
+Permission = dict[str, Any]
 
 _NAMES = {"1": "icmp", "6": "tcp", "17": "udp", "58": "icmpv6", "all": "-1"}
 _PORTED = ("tcp", "udp")
@@ -108,7 +108,9 @@ def _canonical(cidr: str) -> str:
         return cidr
 
 
-def wanted(permissions: Iterable[Request], egress: bool, find_group: Callable[[Request], str]) -> list[Rule]:
+def wanted(
+    permissions: Iterable[Permission], egress: bool, find_group: Callable[[Permission], str]
+) -> list[Rule]:
     """Flatten a request's permissions, checked as AWS checks them; `find_group` gives a named group's id."""
     rules = [rule for permission in permissions for rule in _flat(permission, egress, find_group)]
     if len(set(rules)) < len(rules):
@@ -116,11 +118,11 @@ def wanted(permissions: Iterable[Request], egress: bool, find_group: Callable[[R
     return rules
 
 
-def _flat(permission: Request, egress: bool, find_group: Callable[[Request], str]) -> Iterator[Rule]:
+def _flat(permission: Permission, egress: bool, find_group: Callable[[Permission], str]) -> Iterator[Rule]:
     if permission.get("PrefixListIds"):
         raise Ec2Error("UnsupportedOperation", "CloudStack's security groups know no prefix lists.")
     span = protocol_and_ports(permission)
-    peers: list[tuple[str | None, str | None, Request]] = []
+    peers: list[tuple[str | None, str | None, Permission]] = []
     peers += [(_cidr(entry, "CidrIp", 4), None, entry) for entry in permission.get("IpRanges") or ()]
     peers += [(_cidr(entry, "CidrIpv6", 6), None, entry) for entry in permission.get("Ipv6Ranges") or ()]
     peers += [(None, find_group(entry), entry) for entry in permission.get("UserIdGroupPairs") or ()]
@@ -130,7 +132,7 @@ def _flat(permission: Request, egress: bool, find_group: Callable[[Request], str
         yield Rule(egress, *span, cidr, group, description(entry.get("Description")))
 
 
-def _cidr(entry: Request, member: str, version: int) -> str:
+def _cidr(entry: Permission, member: str, version: int) -> str:
     text = str(entry.get(member) or "")
     try:
         network = ipaddress.ip_network(text, strict=False)
@@ -141,7 +143,7 @@ def _cidr(entry: Request, member: str, version: int) -> str:
     return str(network)
 
 
-def cidr_of(request: Request) -> str | None:
+def cidr_of(request: Permission) -> str | None:
     """The range of a single rule in a request (CidrIpv4 or CidrIpv6), checked."""
     if request.get("CidrIpv4"):
         return _cidr(request, "CidrIpv4", 4)
@@ -159,7 +161,7 @@ def description(text: str | None) -> str:
     return text or ""
 
 
-def protocol_and_ports(permission: Request) -> tuple[str, int | None, int | None]:
+def protocol_and_ports(permission: Permission) -> tuple[str, int | None, int | None]:
     """Read IpProtocol, FromPort and ToPort of a permission."""
     sent = str(permission.get("IpProtocol") or "").lower()
     if not sent:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.ec2.context import Context, owner_of
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id, is_uuid
@@ -185,8 +186,7 @@ async def native_row(ctx: Context, group: Group, *, trusting: bool = True) -> Ro
     if group.row is not None:
         return group.row
     name = f"{DEFAULT}-{group.id}"
-    answer = await ctx.account.call("createSecurityGroup", name=name, description=group.description)
-    row: Row = answer["securitygroup"]
+    row = await _made(ctx, name, group.description)
     try:
         await resource_tags.attach(
             ctx, "security-group", row["id"], {resource_tags.RESERVED + DEFAULT_OF: group.uuid}
@@ -202,6 +202,20 @@ async def native_row(ctx: Context, group: Group, *, trusting: bool = True) -> Ro
         await ctx.account.call("deleteSecurityGroup", id=row["id"])
         raise
     return row
+
+
+async def _made(ctx: Context, name: str, description: str) -> Row:
+    """Make an implied group, or take the one that is left of an attempt whose answer was lost."""
+    try:
+        answer = await ctx.account.call("createSecurityGroup", name=name, description=description)
+        return dict(answer["securitygroup"])
+    except CloudStackError as error:
+        if not (isinstance(error, CloudStackUnavailable) or "already exists" in error.errortext):
+            raise
+        rows = await ctx.account.list("listSecurityGroups", securitygroupname=name)
+        if not rows:
+            raise
+        return dict(rows[0])
 
 
 async def native_rule_id(ctx: Context, value: str) -> str:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
+from ec2bridge.ec2 import releases
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.values import gib
 from ec2bridge.errors import Ec2Error
@@ -72,7 +73,7 @@ async def from_snapshot(ctx: Context, request: dict[str, Any]) -> tuple[dict[str
         "ostypeid": os_type,
         "requireshvm": request.get("VirtualizationType") != "paravirtual",
     }
-    return {**params, **await _native_architecture(ctx, "createTemplate", request)}, Root(
+    return {**params, **await _native_architecture(ctx, releases.ARM_SNAPSHOT, request)}, Root(
         row["id"], size, kind
     )
 
@@ -129,7 +130,7 @@ async def from_url(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
         # An image is the region's: without a list of zones CloudStack lets administrators register it alone.
         "zoneids": [zone.uuid for zone in await zones(ctx)],
         "requireshvm": request.get("VirtualizationType") != "paravirtual",
-        **await _native_architecture(ctx, "registerTemplate", request),
+        **await _native_architecture(ctx, releases.ARM_IMAGE, request),
     }
 
 
@@ -160,17 +161,13 @@ def _architecture(request: dict[str, Any]) -> str:
     return wanted
 
 
-async def _native_architecture(ctx: Context, command: str, request: dict[str, Any]) -> dict[str, Any]:
+async def _native_architecture(ctx: Context, need: releases.Need, request: dict[str, Any]) -> dict[str, Any]:
     wanted = _architecture(request)
     if wanted == "i386":
         return {"bits": 32}
     if wanted == "x86_64":
         return {}
-    if not await ctx.account.takes(command, "arch"):
-        raise Ec2Error(
-            "UnsupportedOperation",
-            "The parameter Architecture with the value 'arm64' is not supported: this CloudStack knows x86 alone.",
-        )
+    await releases.require(ctx, need)
     return {"arch": "aarch64"}
 
 

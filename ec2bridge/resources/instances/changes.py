@@ -17,6 +17,7 @@ from ec2bridge.resources.enforcement import firewall, tiers
 from ec2bridge.resources.groups import security_groups
 from ec2bridge.resources.groups.membership import membership, native_uuids
 from ec2bridge.resources.instance_types import TYPE_TAG, resolve_type, type_of, type_table
+from ec2bridge.resources.instances import user_data
 from ec2bridge.resources.instances.network import has_mark
 from ec2bridge.resources.instances.protection import require_protection, shutdown_behaviour
 from ec2bridge.resources.machines.devices import device_name
@@ -77,7 +78,7 @@ async def _instance_type(ctx: Context, found: Machine, value: Any) -> None:
 
 async def _user_data(ctx: Context, found: Machine, value: Any) -> None:
     _require_stopped(found, "its user data can only be changed while it is")
-    text = base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
+    text = base64.b64encode(value).decode() if isinstance(value, bytes) else user_data.checked(str(value))
     await ctx.account.call("updateVirtualMachine", id=found.uuid, userdata=text)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ec2bridge.ec2.context import Context
 from ec2bridge.resources.groups import security_groups
-from ec2bridge.resources.instance_types import TypeTable, type_table
+from ec2bridge.resources.instance_types import TypeTable, architecture, type_table
 from ec2bridge.resources.interfaces import network_interfaces
 from ec2bridge.resources.machines.lookup import group_uuids
 from ec2bridge.resources.machines.states import STOP_KIND, moving
@@ -72,7 +72,7 @@ async def _architectures(ctx: Context, templates: set[str | None]) -> Mapping[st
         if wanted <= known.keys():
             return known
         for row in await ctx.account.list("listTemplates", templatefilter=sort, details="min"):
-            known[row["id"]] = row.get("arch")
+            known[row["id"]] = architecture(row)
     # One that is gone, or was never the caller's to see, will not turn up later either.
     known.update(dict.fromkeys(wanted - known.keys()))
     return known

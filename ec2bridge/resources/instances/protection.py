@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ec2bridge.ec2 import releases
 from ec2bridge.ec2.context import Context
 from ec2bridge.errors import Ec2Error
 
@@ -20,9 +21,4 @@ def shutdown_behaviour(value: str) -> str:
 
 async def require_protection(ctx: Context) -> None:
     """Refuse protection from termination where CloudStack lacks it: it would ignore the parameter in silence."""
-    if not await ctx.account.takes("updateVirtualMachine", "deleteprotection"):
-        raise Ec2Error(
-            "UnsupportedOperation",
-            "The parameter DisableApiTermination is not supported: this CloudStack (before 4.20) has no protection"
-            " of machines from deletion.",
-        )
+    await releases.require(ctx, releases.PROTECTION)

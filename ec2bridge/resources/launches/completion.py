@@ -9,6 +9,7 @@ from typing import Any
 
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.cloudstack.jobs import POLL
+from ec2bridge.ec2 import recovery
 from ec2bridge.ec2.context import Context
 from ec2bridge.errors import Ec2Error
 from ec2bridge.resources.enforcement import firewall, tiers
@@ -18,8 +19,9 @@ from ec2bridge.resources.machines.devices import DEVICE_MARK
 from ec2bridge.resources.machines.records import Record
 from ec2bridge.resources.machines.states import KEEP_MARK, LAUNCH_MARK
 from ec2bridge.resources.tags import resource_tags, tagging
-from ec2bridge.resources.termination.process import end_failed
+from ec2bridge.resources.termination.process import end, end_failed
 from ec2bridge.resources.volumes.types import SNAPSHOT_MARK, TYPE_MARK
+from ec2bridge.store import Entry
 
 Row = dict[str, Any]
 
@@ -33,7 +35,6 @@ async def settle(record: Record) -> None:
     try:
         if data["job"]:
             await _ended(ctx, data["job"])
-            await record.save(job=None)
         # Its address is known by now, to the tiers whose groups let its groups in.
         await tiers.settle_later(ctx, *data["todo"].get("vpcs", ()))
         await _add_addresses(record)
@@ -123,15 +124,12 @@ async def _add_volumes(record: Record) -> None:
     while data["todo"]["volumes"]:
         first, *rest = data["todo"]["volumes"]
         if "made" not in first:
-            name = f"{data['row'].get('name', 'ec2')}-{first['number'] or 'data'}"
-            answer = await ctx.account.submit(
-                "createVolume", name=name, zoneid=data["row"]["zoneid"], **first["params"]
-            )
-            first = {**first, "made": answer["id"], "job": answer["jobid"]}
+            first = {**first, **await _made(record, first)}
             await record.save(
-                made=[*data["made"], answer["id"]], todo={**data["todo"], "volumes": [first, *rest]}
+                made=[*data["made"], first["made"]], todo={**data["todo"], "volumes": [first, *rest]}
             )
-        await _ended(ctx, first["job"])
+        if first["job"]:
+            await _ended(ctx, first["job"])
         marks = {
             KEEP_MARK: first["goes"] and "true",
             TYPE_MARK: first["type"],
@@ -147,13 +145,37 @@ async def _add_volumes(record: Record) -> None:
         await record.save(todo={**data["todo"], "volumes": rest})
 
 
+async def _made(record: Record, volume: Row) -> Row:
+    """Make a volume of the launch under a name of its own, by which one is found whose answer was lost."""
+    ctx, data = record.ctx, record.data
+    name = f"{data['row'].get('name', 'ec2')}-{len(data['made'])}-{volume['number'] or 'data'}"
+    if record.again:
+        for row in await ctx.account.list("listVolumes", name=name):
+            if row["name"] == name:
+                return {"made": row["id"], "job": row.get("jobid")}
+    answer = await ctx.account.submit(
+        "createVolume", name=name, zoneid=data["row"]["zoneid"], **volume["params"]
+    )
+    return {"made": answer["id"], "job": answer["jobid"]}
+
+
 async def _attach(ctx: Context, uuid: str, volume: Row) -> None:
-    rows = await ctx.account.list("listVolumes", id=volume["made"])
-    if rows and rows[0].get("virtualmachineid") == uuid:
+    row = await _volume(ctx, volume)
+    if row.get("virtualmachineid") == uuid:
         return
     number = volume["number"]
     name = volume["device"] or devices.number_name(number)
-    await devices.attach(ctx, rows[0] if rows else {"id": volume["made"]}, uuid, name, number)
+    try:
+        await devices.attach(ctx, row, uuid, name, number)
+    except CloudStackError:
+        # An attachment whose answer was lost may have been still on its way when it was looked for.
+        if (await _volume(ctx, volume)).get("virtualmachineid") != uuid:
+            raise
+
+
+async def _volume(ctx: Context, volume: Row) -> Row:
+    rows = await ctx.account.list("listVolumes", id=volume["made"])
+    return rows[0] if rows else {"id": volume["made"]}
 
 
 async def _tag_parts(record: Record) -> None:
@@ -173,8 +195,22 @@ async def _tag_parts(record: Record) -> None:
         )
 
 
-def take_up(ctx: Context, known: dict[str, dict[str, Any]]) -> None:
-    """Go on with launches whose bearer died."""
+async def resume(ctx: Context, entry: Entry) -> None:
+    """Go on with a machine's launch or termination whose bearer died."""
+    if not machine_records.is_orphan(ctx.site, entry.key, entry.value):
+        return
+    if record := await Record.taken(ctx, entry):
+        work = settle if record.data["phase"] == machine_records.LAUNCHING else end
+        machine_records.carry_on(record, work)
+
+
+async def take_up(ctx: Context, known: dict[str, dict[str, Any]]) -> None:
+    """Go on at once with what a listing finds without a bearer."""
     for uuid, data in known.items():
-        if data["phase"] == machine_records.LAUNCHING and machine_records.is_orphan(ctx.site, uuid, data):
-            machine_records.carry_on(Record(ctx, uuid, data), settle)
+        if machine_records.is_orphan(ctx.site, uuid, data):
+            entry = await ctx.store.entry(ctx.owner_id, machine_records.KIND, uuid)
+            if entry is not None:
+                await resume(ctx, entry)
+
+
+recovery.register(machine_records.KIND, machine_records.due, resume)

@@ -11,13 +11,15 @@ import logging
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
-from ec2bridge.cloudstack.errors import CloudStackError
+from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.ec2.batches import AT_ONCE
 from ec2bridge.ec2.context import Context
-from ec2bridge.ec2.locks import turn
+from ec2bridge.ec2.journal import PAUSES
+from ec2bridge.ec2.locks import account_lock
 from ec2bridge.errors import Ec2Error
-from ec2bridge.resources.enforcement import tiers
+from ec2bridge.resources.addresses.listing import release, strays
 from ec2bridge.resources.launches.plan import Launch
+from ec2bridge.resources.machines import records as machine_records
 from ec2bridge.resources.machines.lookup import DETAILS, list_rows
 from ec2bridge.resources.machines.states import ADDRESS, INDEX, RESERVATION, TOKEN
 from ec2bridge.resources.tags import resource_tags, tagging
@@ -41,7 +43,7 @@ async def deploy_all(ctx: Context, launch: Launch) -> list[Row]:
     """Deploy as many as possible up to MaxCount; with fewer than MinCount take all back and raise the refusal."""
     await _check_quota(ctx, launch)
     if launch.nics.public:
-        await source_nat.ensure(ctx, _scope(launch))
+        await source_nat.ensure(ctx, scope(launch))
     accepted: list[Row] = []
     refusal: BaseException | None = None
     for start in range(0, launch.most, AT_ONCE):
@@ -51,8 +53,8 @@ async def deploy_all(ctx: Context, launch: Launch) -> list[Row]:
         refusal = next((outcome for outcome in outcomes if isinstance(outcome, BaseException)), None)
         if refusal is not None:
             break
-    if refusal is not None and (len(accepted) < launch.least or not isinstance(refusal, CloudStackError)):
-        await take_back(ctx, launch, accepted)
+    unknown = isinstance(refusal, CloudStackUnavailable) or not isinstance(refusal, CloudStackError)
+    if refusal is not None and (len(accepted) < launch.least or unknown):
         raise refusal
     return accepted
 
@@ -88,12 +90,15 @@ async def _deploy(ctx: Context, launch: Launch, index: int) -> Row:
             answer = await ctx.account.submit(
                 "deployVirtualMachine", name=launch.name(index), details=details, **launch.params
             )
-    except BaseException as error:
+    except CloudStackUnavailable:
+        # Nobody knows whether the machine is there, and has the address.
+        return await _sought(ctx, launch, index)
+    except CloudStackError as error:
         if acquired:
             await asyncio.shield(_release(ctx, acquired["address"]))
-        if isinstance(error, CloudStackError) and any(text in error.errortext for text in NAME_TAKEN):
+        if any(text in error.errortext for text in NAME_TAKEN):
             return await _adopt(ctx, launch, index, error)
-        if isinstance(error, CloudStackError) and error.errorcode == 530 and launch.nics.address:
+        if error.errorcode == 530 and launch.nics.address:
             # CloudStack hides from users that this is why.
             raise Ec2Error("InvalidIPAddress.InUse", f"Address {launch.nics.address} is in use.") from error
         raise
@@ -108,18 +113,18 @@ def _turn(ctx: Context, launch: Launch) -> AbstractAsyncContextManager[None]:
     """
     if all(row.get("type") != "Isolated" for row in launch.nics.rows):
         return nullcontext()
-    return turn(ctx, "deploy")
+    return account_lock(ctx, "deploy")
 
 
 async def _acquire(ctx: Context, launch: Launch) -> Row:
     """Acquire the public address of a machine, so that a lack of addresses refuses the launch."""
     if not launch.nics.public:
         return {}
-    answer = await ctx.account.submit("associateIpAddress", **_scope(launch))
+    answer = await ctx.account.submit("associateIpAddress", **scope(launch))
     return {"address": answer["id"], "address_job": answer["jobid"]}
 
 
-def _scope(launch: Launch) -> dict[str, str]:
+def scope(launch: Launch) -> dict[str, str]:
     network = launch.nics.rows[0]
     return {"vpcid": network["vpcid"]} if network.get("vpcid") else {"networkid": network["id"]}
 
@@ -131,18 +136,39 @@ async def _release(ctx: Context, address: str) -> None:
         log.warning("the address %s of a launch that was refused could not be released: %s", address, error)
 
 
+async def _sought(ctx: Context, launch: Launch, index: int) -> Row:
+    """Return the machine whose deployment has no answer; raises CloudStackUnavailable if it does not show."""
+    for pause in PAUSES:
+        await asyncio.sleep(pause)
+        if row := await _named(ctx, launch, index):
+            return _adopted(row, index)
+    raise CloudStackUnavailable("deployVirtualMachine", "CloudStack did not answer a deployment")
+
+
 async def _adopt(ctx: Context, launch: Launch, index: int, error: CloudStackError) -> Row:
     """Take the machine that already has the name for ours: the answer to its launch was lost."""
+    row = await _named(ctx, launch, index)
+    if row is None:
+        raise error
+    record = (await machine_records.records(ctx)).get(row["id"])
+    if record and record["phase"] != machine_records.LAUNCHING:
+        raise Ec2Error("Unavailable", "A launch with this token is just being taken back. Try again later.")
+    return _adopted(row, index)
+
+
+async def _named(ctx: Context, launch: Launch, index: int) -> Row | None:
     rows = await ctx.account.list("listVirtualMachines", name=launch.name(index), details=DETAILS)
-    for row in rows:
-        details = row.get("details") or {}
-        if details.get(RESERVATION) == reservation_id(ctx, launch):
-            job = row.get("jobid") if row.get("jobstatus") == 0 else None
-            adopted: Row = {"id": row["id"], "jobid": job, "index": index, "details": details, "known": row}
-            if details.get(ADDRESS) and not row.get("publicipid"):
-                adopted |= {"address": details[ADDRESS], "address_job": None}
-            return adopted
-    raise error
+    wanted = reservation_id(ctx, launch)
+    return next((row for row in rows if (row.get("details") or {}).get(RESERVATION) == wanted), None)
+
+
+def _adopted(row: Row, index: int) -> Row:
+    details = row.get("details") or {}
+    job = row.get("jobid") if row.get("jobstatus") == 0 else None
+    adopted: Row = {"id": row["id"], "jobid": job, "index": index, "details": details, "known": row}
+    if details.get(ADDRESS) and not row.get("publicipid"):
+        adopted |= {"address": details[ADDRESS], "address_job": None}
+    return adopted
 
 
 async def equip(ctx: Context, launch: Launch, accepted: list[Row]) -> None:
@@ -184,9 +210,19 @@ def _index(row: Row) -> int:
     return int(row["name"].rpartition("-")[2])
 
 
-async def take_back(ctx: Context, launch: Launch, accepted: list[Row]) -> None:
-    """Destroy what was accepted of a launch that fails as a whole."""
-    for entry in accepted:
-        row = {"id": entry["id"], "details": entry["details"], "tags": []}
-        todo = {"vpcs": tiers.vpcs_of(launch.nics.rows)}
-        await undo(ctx, row, {"job": entry["jobid"], "address": entry.get("address"), "todo": todo})
+async def take_back(ctx: Context, key: str, given: Row, since: float) -> None:
+    """Destroy the machines of a launch that fails as a whole, and release what it acquired for them."""
+    rows = await ctx.account.list("listVirtualMachines", keyword=given["stem"], details=DETAILS)
+    gone = await machine_records.records(ctx)
+    held = set()
+    for row in rows:
+        address = (row.get("details") or {}).get(ADDRESS)
+        held.add(address)
+        if gone.get(row["id"], {}).get("phase") != machine_records.UNDONE:
+            job = row.get("jobid") if row.get("jobstatus") == 0 else None
+            todo = {"vpcs": given["vpcs"], "address": bool(address)}
+            await undo(ctx, row, {"job": job, "address": address, "todo": todo})
+    if given["acquires"]:
+        for row in await strays(ctx, key, given["acquires"], since):
+            if row["id"] not in held:
+                await release(ctx, row["id"])

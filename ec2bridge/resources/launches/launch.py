@@ -4,18 +4,19 @@ One EC2 call launches several machines or none, and is answered as soon as Cloud
 to do for each (its address, its volumes) goes on in the background, and the machine is `pending` until it is done.
 """
 
-import asyncio
 from collections.abc import Iterator
 from typing import Any
 
+from ec2bridge.ec2 import journal
 from ec2bridge.ec2.context import Context
+from ec2bridge.ec2.journal import Given, Made, Step, Work
 from ec2bridge.resources.enforcement import tiers
 from ec2bridge.resources.groups import security_groups
 from ec2bridge.resources.instances.cache import instances
 from ec2bridge.resources.instances.facts import gather_facts
 from ec2bridge.resources.interfaces import network_interfaces
 from ec2bridge.resources.launches import completion, launch_templates
-from ec2bridge.resources.launches.deploy import deploy_all, equip, look, take_back
+from ec2bridge.resources.launches.deploy import deploy_all, equip, look, scope, take_back
 from ec2bridge.resources.launches.leases import lease
 from ec2bridge.resources.launches.network import secondary_addresses
 from ec2bridge.resources.launches.plan import Launch, plan
@@ -25,6 +26,8 @@ from ec2bridge.resources.machines.states import KEY_NAMES, LAUNCH_KIND
 
 Row = dict[str, Any]
 
+PLAN = "RunInstances"
+
 
 async def launch_marked(ctx: Context, request: dict[str, Any], marks: dict[str, str]) -> dict[str, Any]:
     """Launch what the request and its launch template ask for; `marks` are tags of AWS's own on the machines."""
@@ -32,16 +35,40 @@ async def launch_marked(ctx: Context, request: dict[str, Any], marks: dict[str, 
     launch = await plan(ctx, request)
     launch.params |= await lease(ctx, request)
     launch.tags["instance"] |= {**origin, **marks}
+    given = {
+        "stem": launch.stem,
+        "vpcs": tiers.vpcs_of(launch.nics.rows),
+        "acquires": scope(launch) if launch.nics.public else None,
+    }
+    rows: list[Row] = []
+    await journal.perform(ctx, PLAN, given, request.get("ClientToken"), live=(launch, rows))
+    return await _reservation(ctx, rows)
+
+
+@journal.plan(PLAN)
+def _steps(given: Given) -> list[Step]:
+    return [Step("machines", _find, _launch, _take_back)]
+
+
+async def _find(work: Work) -> Made | None:
+    """A launch that is sent again finds its machines by their names, one by one."""
+    return {} if work.is_undone else None
+
+
+async def _launch(work: Work) -> Made:
+    """Have CloudStack accept the machines, and write down for each what is left to do."""
+    ctx, launch = work.ctx, work.live[0]
     async with tiers.joining(ctx, launch.nics.rows, launch.groups):
         accepted = await deploy_all(ctx, launch)
-        try:
-            await equip(ctx, launch, accepted)
-            rows = await look(ctx, launch, accepted)
-            await _hand_over(ctx, launch, accepted, rows)
-        except BaseException:
-            await asyncio.shield(take_back(ctx, launch, accepted))
-            raise
-    return await _reservation(ctx, launch, rows, accepted)
+        await equip(ctx, launch, accepted)
+        rows = await look(ctx, launch, accepted)
+        await _hand_over(ctx, launch, accepted, rows)
+    work.live[1].extend(rows)
+    return {}
+
+
+async def _take_back(work: Work, made: Made) -> None:
+    await take_back(work.ctx, work.lease.key, work.given, work.began)
 
 
 async def _hand_over(ctx: Context, launch: Launch, accepted: list[Row], rows: list[Row]) -> None:
@@ -122,7 +149,7 @@ def _own_details(row: Row) -> Row:
     }
 
 
-async def _reservation(ctx: Context, launch: Launch, rows: list[Row], accepted: list[Row]) -> dict[str, Any]:
+async def _reservation(ctx: Context, rows: list[Row]) -> dict[str, Any]:
     """Return the launch as EC2 answers it: every machine pending, without its volumes yet."""
     under_way = {row["id"]: {"phase": LAUNCHING} for row in rows}
     facts = await gather_facts(ctx, rows, under_way)

@@ -16,6 +16,7 @@ from ec2bridge.ec2 import registry
 from ec2bridge.ec2.context import Context
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id, is_uuid
+from ec2bridge.resources.instances import user_data
 from ec2bridge.store import Entry
 
 log = logging.getLogger(__name__)
@@ -113,6 +114,7 @@ def check_data(data: Data) -> None:
     """Refuse what a template could not give back."""
     if not data:
         raise Ec2Error("MissingParameter", "The request must contain the parameter LaunchTemplateData")
+    user_data.checked(data.get("UserData"))
     if ((data.get("InstanceMarketOptions") or {}).get("SpotOptions") or {}).get("ValidUntil"):
         raise Ec2Error(
             "UnsupportedOperation",

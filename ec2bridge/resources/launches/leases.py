@@ -10,6 +10,7 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 
+from ec2bridge.ec2 import releases
 from ec2bridge.ec2.context import Context
 from ec2bridge.errors import Ec2Error
 
@@ -50,11 +51,10 @@ def days(options: dict[str, Any]) -> int:
 
 async def require(ctx: Context) -> None:
     """Refuse where CloudStack has no leases: it would ignore the parameters in silence."""
-    known = await ctx.account.takes("deployVirtualMachine", "leaseduration")
-    if known and (await ctx.account.capabilities()).get("instanceleaseenabled"):
-        return
-    why = "its operator has not turned them on" if known else "CloudStack has them from 4.21 on"
-    raise Ec2Error(
-        "UnsupportedOperation",
-        f"Spot instances are not supported: they rest on CloudStack's instance leases, which this cloud lacks ({why}).",
-    )
+    await releases.require(ctx, releases.LEASE)
+    if not (await ctx.account.capabilities()).get("instanceleaseenabled"):
+        raise Ec2Error(
+            "UnsupportedOperation",
+            "Spot instances are not supported: they rest on CloudStack's instance leases, which this cloud lacks (its"
+            " operator has not turned them on).",
+        )

@@ -6,8 +6,6 @@ So a launch becomes the parameters of deployVirtualMachine, and a list of what i
 """
 
 import asyncio
-import base64
-import binascii
 import hashlib
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +16,7 @@ from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS
 from ec2bridge.resources.groups.membership import membership
 from ec2bridge.resources.instance_types import TYPE_DETAIL, resolve_type
-from ec2bridge.resources.instances import cpu_credits, metadata_options
+from ec2bridge.resources.instances import cpu_credits, metadata_options, user_data
 from ec2bridge.resources.instances.protection import require_protection, shutdown_behaviour
 from ec2bridge.resources.key_pairs import records as key_records
 from ec2bridge.resources.launches.disks import Disks, disks
@@ -86,7 +84,7 @@ async def plan(ctx: Context, request: dict[str, Any]) -> Launch:
             "zoneid": placed.zone.uuid,
             "templateid": image[0]["id"],
             "serviceofferingid": offering["id"],
-            "userdata": _user_data(request),
+            "userdata": user_data.checked(request.get("UserData")),
             "keypair": await _key(ctx, request),
             "displayname": tags["instance"].get("Name", "")[:WIDEST] or None,
             "affinitygroupnames": await _placement_group(ctx, request),
@@ -162,18 +160,6 @@ async def _key(ctx: Context, request: dict[str, Any]) -> str | None:
     return native
 
 
-def _user_data(request: dict[str, Any]) -> str | None:
-    """Return the user data as CloudStack takes it; compressed data is data like any other."""
-    text = "".join((request.get("UserData") or "").split())
-    if not text:
-        return None
-    try:
-        base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise Ec2Error("InvalidUserData.Malformed", "Invalid BASE64 encoding of user data") from None
-    return text
-
-
 async def _placement_group(ctx: Context, request: dict[str, Any]) -> list[str] | None:
     name = (request.get("Placement") or {}).get("GroupName")
     if not name:
@@ -209,9 +195,8 @@ async def _switches(ctx: Context, request: dict[str, Any], launch: Launch) -> No
 def _told(request: dict[str, Any]) -> dict[str, str]:
     """Return the reserved tags for what CloudStack leaves no choice about, but Terraform would change for ever."""
     marks = {
-        # CloudStack measures every machine each minute, which AWS calls detailed monitoring.
-        machine_states.MONITORED: "true" if (request.get("Monitoring") or {}).get("Enabled") else "",
         machine_states.EBS_OPTIMIZED: "true" if request.get("EbsOptimized") else "",
+        machine_states.MONITORING: "true" if (request.get("Monitoring") or {}).get("Enabled") else "",
         metadata_options.MARK: metadata_options.mark(
             metadata_options.changed(metadata_options.DEFAULTS, request.get("MetadataOptions") or {})
         ),

@@ -67,15 +67,19 @@ def device_name(volume: Row) -> str:
     return number_name(int(volume.get("deviceid", 0)))
 
 
-async def attach(ctx: Context, volume: Row, machine: str, name: str, number: int | None) -> None:
-    """Attach a volume to a machine's uuid under a number, if the machine's hypervisor has it, else under any."""
+async def attach(ctx: Context, volume: Row, machine: str, name: str, number: int | None) -> Row:
+    """Attach a volume to a machine's uuid under a number, if the machine's hypervisor has it, else under any.
+
+    Returns the volume as the job tells it.
+    """
     command, params = "attachVolume", {"id": volume["id"], "virtualmachineid": machine}
     try:
-        await ctx.account.job(command, **params, **known(deviceid=number))
+        made: Row = await ctx.account.job(command, **params, **known(deviceid=number))
     except CloudStackError as error:
         if number is None or not error.errortext.startswith("deviceId should be"):
             raise
         if number_name(number) == name:
             # Only now it does not follow from the number any more.
             await resource_tags.mark(ctx, "volume", volume, {DEVICE_MARK: name})
-        await ctx.account.job(command, **params)
+        made = await ctx.account.job(command, **params)
+    return made

@@ -11,10 +11,12 @@ from ec2bridge.ec2.context import Context
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id
 from ec2bridge.resources.machines import records as machine_records
+from ec2bridge.resources.machines import volumes as machine_volumes
+from ec2bridge.resources.machines.public_addresses import on_nics
 from ec2bridge.resources.machines.states import GROUPS, LAUNCH_KIND, RESERVATION
 from ec2bridge.resources.machines.states import moving as moving
 from ec2bridge.resources.machines.states import state_of as state_of
-from ec2bridge.resources.machines.volumes import all_volumes, by_machine
+from ec2bridge.resources.machines.volumes import FEW, Volumes, by_machine
 from ec2bridge.resources.tags import resource_tags
 
 Row = dict[str, Any]
@@ -22,8 +24,6 @@ Row = dict[str, Any]
 DETAILS = ["nics", "secgrp", "tmpl", "servoff", "affgrp"]
 """What listVirtualMachines is asked for: the statistics and volumes that it adds otherwise cost it most of its time."""
 _OVER = frozenset({"Destroyed", "Error"})
-FEW = 4
-"""Up to that many machines are asked for their volumes one by one; for more, all volumes are listed."""
 
 
 @dataclass(slots=True)
@@ -40,11 +40,15 @@ class Machine:
 async def watched_rows(ctx: Context) -> list[Row]:
     """Return all of the caller's machines, to be looked at alone: most are the same objects as the last time."""
     rows: list[Row] = await ctx.account.watch("listVirtualMachines", details=DETAILS)
-    return rows
+    return await on_nics(ctx, rows)
 
 
 async def list_rows(ctx: Context, uuids: Iterable[str] | None = None) -> list[Row]:
     """Return the caller's machines, or those of them that are named; an unknown uuid is no error."""
+    return await on_nics(ctx, await _native_rows(ctx, uuids))
+
+
+async def _native_rows(ctx: Context, uuids: Iterable[str] | None) -> list[Row]:
     if uuids is None:
         return list(await ctx.account.list("listVirtualMachines", details=DETAILS))
     wanted = set(uuids)
@@ -129,12 +133,28 @@ async def listed_with_records(
     Machines that CloudStack no longer lists, but EC2 still shows, are among the rows as their records kept them.
     """
     if ids is None:
-        # At the same time: a record written in between only makes the answer a moment older.
-        known, listed = await asyncio.gather(machine_records.records(ctx), watched_rows(ctx))
+        known, listed = await _listed(ctx)
         return await _joined(ctx, listed, known, None), known
     known = await machine_records.records(ctx)
     uuids = await _known_uuids(ctx, ids, known)
     return await _joined(ctx, await list_rows(ctx, uuids), known, uuids), known
+
+
+async def _listed(ctx: Context) -> tuple[dict[str, dict[str, Any]], list[Row]]:
+    # At the same time: a record written in between only makes the answer a moment older.
+    known, listed = await asyncio.gather(machine_records.records(ctx), watched_rows(ctx))
+    return known, listed
+
+
+async def _listed_with_volumes(ctx: Context) -> tuple[dict[str, dict[str, Any]], list[Row], Volumes]:
+    """Return records, machines and volumes; the volumes of the last poll where nothing tells that they have changed."""
+    last = await machine_volumes.kept(ctx)
+    if last is not None:
+        known, listed = await _listed(ctx)
+        return known, listed, await machine_volumes.brought_up(ctx, last, listed)
+    (known, listed), listing = await asyncio.gather(_listed(ctx), machine_volumes.list_volumes(ctx))
+    machine_volumes.keep(ctx, listing, listed)
+    return known, listed, listing.volumes
 
 
 async def _joined(
@@ -157,8 +177,8 @@ async def survey(
 ) -> tuple[list[Row], dict[str, dict[str, Any]], dict[str, list[Row]]]:
     """Return machines, records and volumes, asked for together where all are wanted."""
     if ids is None:
-        (rows, known), volumes = await asyncio.gather(listed_with_records(ctx), all_volumes(ctx))
-        return rows, known, volumes
+        known, listed, volumes = await _listed_with_volumes(ctx)
+        return await _joined(ctx, listed, known, None), known, volumes
     rows, known = await listed_with_records(ctx, ids)
     return rows, known, await volumes_of(ctx, rows)
 

@@ -2,21 +2,24 @@
 
 EC2 shows a machine as `pending` until it has its addresses and volumes, as `shutting-down` until all it held is
 released, and as `terminated` for an hour after that. CloudStack forgets a failed or expunged machine at once, and
-hides a destroyed one from its owner. So a launch or a termination that is under way has a record in the store, the
-work itself runs as a task, and a record whose bearer died is taken up again by whoever lists the machines next.
+hides a destroyed one from its owner. So a launch or a termination that is under way has a record in the store, and the
+work itself runs as a task, again and again as long as CloudStack gives no answer. A record whose bearer died is taken
+up by the sweep (`ec2/recovery.py`), or by whoever lists the machines before.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from ec2bridge.ec2 import background
+from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
+from ec2bridge.ec2 import background, leases
 from ec2bridge.ec2.context import Context, Site
+from ec2bridge.ec2.leases import Lease, LostError
+from ec2bridge.store import Entry
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +29,8 @@ KIND = "machine"
 LAUNCHING, ENDING, ENDED, UNDONE = "launching", "ending", "ended", "undone"
 SHOWN = 3600.0
 """Seconds for which a terminated machine is still listed (AWS: "for a short while", about an hour)."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
+"""Seconds between looks for what became of a step without an answer."""
 BEAT = 10.0
 STALE = 3 * BEAT
 _KEPT = (
@@ -52,10 +57,6 @@ _KEPT_TOO = (
 _KEPT_LAST = ("osdisplayname", "deleteprotection", "state")
 
 
-class SupersededError(Exception):
-    """Someone else has taken the machine over: a launch that is still going on ends when it is to be terminated."""
-
-
 @dataclass(slots=True)
 class Record:
     """One machine's record: `data` has its phase, the trimmed row, and what is left to do."""
@@ -65,42 +66,59 @@ class Record:
     data: dict[str, Any]
     launch: dict[str, Any] | None = None
     """What the launch that this termination follows upon has written down."""
-    superseded: bool = False
+    again: bool = False
+    """Whether a step may have been done before, unseen."""
+    _lease: Lease | None = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _closed: bool = False
+
+    @classmethod
+    async def taken(cls, ctx: Context, entry: Entry) -> "Record | None":
+        """Return a record whose bearer died; None if somebody else was faster."""
+        lease = await leases.take(ctx, KIND, entry, STALE)
+        return cls(ctx, entry.key, lease.value, again=True, _lease=lease) if lease else None
 
     async def save(self, **changes: Any) -> None:
-        """Write the record with these changes, and that its bearer lives; raises SupersededError."""
+        """Write the record with these changes, and that its bearer lives; raises LostError.
+
+        The first time it is taken from whoever bore it before.
+        """
         async with self._lock:
             self.data.update(changes)
-            self._check()
-            if not self._closed:
-                self.data["beat"] = time.time()
-                await self.ctx.store.put(self.ctx.owner_id, KIND, self.uuid, self.data)
+            if self._lease is None:
+                self.data["access_key"] = self.ctx.credentials.access_key
+                self._lease = await leases.seize(self.ctx, KIND, self.uuid, self.data)
+            else:
+                await self._lease.write()
 
     async def close(self) -> None:
         """Forget the machine: CloudStack's row tells all from now on."""
         async with self._lock:
-            self._check()
-            self._closed = True
-            await self.ctx.store.delete(self.ctx.owner_id, KIND, self.uuid)
+            await self._held().end()
 
     async def bury(self, reason: tuple[str, str]) -> None:
         """Show the machine as terminated for an hour; `reason` is the code and sentence of EC2's StateReason."""
         async with self._lock:
-            self._check()
-            self._closed = True
             self.data |= {"phase": ENDED, "reason": reason, "at": timestamp()}
-            await self.ctx.store.put(self.ctx.owner_id, KIND, self.uuid, self.data, ttl=SHOWN)
+            await self._held().leave(self.data, SHOWN)
 
     async def give_way(self) -> None:
         """Write nothing more, and end the work at its next step."""
         async with self._lock:
-            self.superseded = True
+            self._held().give_way()
 
-    def _check(self) -> None:
-        if self.superseded:
-            raise SupersededError(self.uuid)
+    async def beat(self) -> None:
+        """Tell every few seconds that the bearer lives."""
+        await self._held().beat(BEAT)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether somebody else has taken the machine over: a launch ends when its machine is to be terminated."""
+        return self._held().lost
+
+    def _held(self) -> Lease:
+        if self._lease is None:
+            raise RuntimeError("the record has not been saved")
+        return self._lease
 
 
 async def records(ctx: Context) -> dict[str, dict[str, Any]]:
@@ -118,10 +136,16 @@ def trimmed(row: Row) -> Row:
     return {name: row[name] for name in (*_KEPT, *_KEPT_TOO, *_KEPT_LAST) if name in row}
 
 
-def is_orphan(site: Site, uuid: str, data: dict[str, Any]) -> bool:
-    """Whether work is under way for the machine, but nobody does it any more."""
+def due(data: Mapping[str, Any]) -> float | None:
+    """Return when a record is there for whoever takes it up, in seconds since the epoch; None if nothing is left."""
     unfinished = data["phase"] in (LAUNCHING, ENDING, UNDONE)
-    return unfinished and uuid not in _tasks(site) and data.get("beat", 0.0) + STALE < time.time()
+    return float(data.get("beat", 0.0)) + STALE if unfinished else None
+
+
+def is_orphan(site: Site, uuid: str, data: Mapping[str, Any]) -> bool:
+    """Whether work is under way for the machine, but nobody does it any more."""
+    since = due(data)
+    return since is not None and uuid not in _tasks(site) and since < time.time()
 
 
 async def supersede(site: Site, uuid: str) -> dict[str, Any] | None:
@@ -146,25 +170,35 @@ def carry_on(record: Record, work: Callable[[Record], Awaitable[None]]) -> None:
 async def _bear(
     record: Record, work: Callable[[Record], Awaitable[None]], previous: asyncio.Task[None] | None
 ) -> None:
-    beat = asyncio.create_task(_beat(record))
+    beat = asyncio.create_task(record.beat())
     try:
         if previous is not None:
             await asyncio.wait([previous])
-        await work(record)
-    except SupersededError:
-        log.debug("machine %s: the launch gives way", record.uuid)
+        await _until_answered(record, work)
+    except LostError:
+        log.debug("machine %s: somebody else goes on with it", record.uuid)
     except Exception:
-        # The record stays, so the machine shows as it is, and the next listing takes the work up again.
+        # The record stays, so the machine shows as it is, and the sweep takes the work up again.
         log.exception("machine %s: %s failed", record.uuid, record.data["phase"])
     finally:
         beat.cancel()
 
 
-async def _beat(record: Record) -> None:
-    while not record.superseded:
-        await asyncio.sleep(BEAT)
-        with suppress(SupersededError):
-            await record.save()
+async def _until_answered(record: Record, work: Callable[[Record], Awaitable[None]]) -> None:
+    """Do the work from where it stands until no answer is missing: what has none may have been done."""
+    pause = FIRST_PAUSE
+    while True:
+        try:
+            await work(record)
+            return
+        except CloudStackError as error:
+            if not (isinstance(error, CloudStackUnavailable) or error.passes):
+                raise
+            log.warning("machine %s: %s; looking again", record.uuid, error)
+        record.again = True
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, LONGEST_PAUSE)
+        await record.save()
 
 
 @dataclass(slots=True, eq=False)

@@ -1,19 +1,20 @@
 """The volumes of many machines, listed once for several polls.
 
 Which volumes are attached to a machine stands only in listVolumes, which costs CloudStack nearly as much as the
-machines themselves. Clients that poll hundreds of machines ask every second or two; so a long listing of volumes is
-good for KEEP seconds, unless anything was changed through this bridge meanwhile. Machines are never kept.
+machines themselves, and clients that poll machines ask every second or two. So a listing of volumes is good for KEEP
+seconds, as long as the machines are what they were with it, and no volume was changed through any bridge meanwhile:
+each bridge tells the others in the store that they share. Machines are never kept.
 """
 
+import asyncio
+import re
 import time
-from dataclasses import dataclass, field
+import uuid
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ec2bridge.cloudstack.calls import NativeCall
 from ec2bridge.ec2.context import Context, Site
-from ec2bridge.resources.machines.states import (
-    KEEP_MARK,
-)
+from ec2bridge.resources.machines.states import KEEP_MARK
 from ec2bridge.resources.tags import resource_tags
 
 Row = dict[str, Any]
@@ -21,36 +22,100 @@ Volumes = dict[str, list[Row]]
 """Volumes by the uuid of their machine."""
 
 KEEP = 2.0
-LONG = 100
-"""Volumes from which on a listing is kept; a shorter one is cheap enough to be made anew."""
+"""Seconds for which a change made outside any bridge may not be seen."""
+FEW = 4
+"""Up to that many machines are asked for their volumes one by one; for more, all volumes are listed."""
+MOST = 1_000
+"""Callers whose listings are kept."""
+EVERYONE, KIND, MARK = "", "volumes-changed", "mark"
+_VOLUMES = re.compile(r"Volume")
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A caller's volumes, and what has to be as it was for them to be good."""
+
+    until: float
+    ground: Any
+    machines: list[Row]
+    volumes: Volumes
 
 
 @dataclass(slots=True)
 class Lists:
-    """Listings by caller, and a count of the native calls that may have changed something."""
+    """Listings by caller, and how many changes of volumes this process has made."""
 
     changes: int = 0
-    kept: dict[Any, tuple[float, int, Volumes]] = field(default_factory=dict)
-
-    def saw(self, call: NativeCall) -> None:
-        """Count a change; a job's effect is there at the latest when its end has been asked for."""
-        if not call.command.startswith(("list", "get")):
-            self.changes += 1
+    kept: dict[Any, Listing] = field(default_factory=dict)
 
 
-async def all_volumes(ctx: Context) -> Volumes:
+def watch_changes(site: Site) -> None:
+    """Have changes of volumes noticed, here and by all bridges on the same store."""
+    lists: Lists = site.caches.setdefault("volume-lists", Lists())
+
+    async def changed(command: str, kind: str | None) -> None:
+        if _VOLUMES.search(command) or kind == "Volume":
+            lists.changes += 1
+            if site.store.is_shared:
+                await site.store.put(EVERYONE, KIND, MARK, uuid.uuid4().hex)
+
+    site.cloud.change_observers.append(changed)
+
+
+async def kept(ctx: Context) -> Listing | None:
+    """Return the caller's last listing while it may be good; whether it is depends on the machines, too."""
+    lists = _lists(ctx.site)
+    listing = lists.kept.get(ctx.account.cache_key)
+    if listing is None or listing.until <= time.monotonic():
+        return None
+    return listing if listing.ground == await _ground(ctx) else None
+
+
+async def list_volumes(ctx: Context) -> Listing:
     """Return all the caller's volumes that machines have, to be looked at alone."""
-    lists, now = _lists(ctx.site), time.monotonic()
-    until, changes, kept = lists.kept.get(ctx.account.cache_key, (0.0, 0, {}))
-    if until > now and changes == lists.changes:
-        return kept
-    changes = lists.changes
+    ground = await _ground(ctx)
     rows: list[Row] = await ctx.account.watch("listVolumes")
-    volumes = by_machine(rows)
-    lists.kept = {key: entry for key, entry in lists.kept.items() if entry[0] > now}
-    if len(rows) > LONG:
-        lists.kept[ctx.account.cache_key] = now + KEEP, changes, volumes
-    return volumes
+    return Listing(time.monotonic() + KEEP, ground, [], by_machine(rows))
+
+
+async def brought_up(ctx: Context, last: Listing, machines: list[Row]) -> Volumes:
+    """Return the volumes of the machines as they are now; of few that have changed, theirs alone are asked for."""
+    if machines == last.machines:
+        return last.volumes
+    before = {row["id"]: row for row in last.machines}
+    changed = [row["id"] for row in machines if before.get(row["id"]) != row]
+    if len(changed) > FEW:
+        listing = await list_volumes(ctx)
+    else:
+        lists = await asyncio.gather(
+            *(ctx.account.list("listVolumes", virtualmachineid=uuid) for uuid in changed)
+        )
+        volumes = {**last.volumes, **dict(zip(changed, lists, strict=True))}
+        listing = replace(last, volumes=volumes)
+    keep(ctx, listing, machines)
+    return listing.volumes
+
+
+def keep(ctx: Context, listing: Listing, machines: list[Row]) -> None:
+    """Have a listing serve the polls of the next seconds that find the same machines."""
+    lists, now = _lists(ctx.site), time.monotonic()
+    if len(lists.kept) >= MOST:
+        lists.kept = {key: entry for key, entry in lists.kept.items() if entry.until > now}
+    lists.kept[ctx.account.cache_key] = replace(listing, machines=machines)
+
+
+async def _ground(ctx: Context) -> Any:
+    """What is another after each change of a volume through any bridge."""
+    changes = _lists(ctx.site).changes
+    if not ctx.site.store.is_shared:
+        return changes, ()
+    # A list, since the store need not be asked for one that has not changed.
+    return changes, [entry.value for entry in await ctx.site.store.list(EVERYONE, KIND)]
+
+
+def _lists(site: Site) -> Lists:
+    lists: Lists = site.caches["volume-lists"]
+    return lists
 
 
 def by_machine(rows: list[Row]) -> Volumes:
@@ -60,14 +125,6 @@ def by_machine(rows: list[Row]) -> Volumes:
         if "virtualmachineid" in row:
             found.setdefault(row["virtualmachineid"], []).append(row)
     return found
-
-
-def _lists(site: Site) -> Lists:
-    lists: Lists | None = site.caches.get("volume-lists")
-    if lists is None:
-        lists = site.caches["volume-lists"] = Lists()
-        site.cloud.observers.append(lists.saw)
-    return lists
 
 
 def goes_with_machine(volume: Row) -> bool:

@@ -3,7 +3,7 @@
 import uuid
 
 from ec2bridge.ec2.context import Context
-from ec2bridge.ec2.locks import turn
+from ec2bridge.ec2.locks import account_lock
 from ec2bridge.resources.network_acls import lists as acl_lists
 from ec2bridge.resources.network_acls.lists import LAST, MADE_DEFAULT, Acl
 
@@ -14,7 +14,11 @@ DEFAULT_RULE = 100
 async def make(ctx: Context, vpc: str, description: str, name: str = "") -> str:
     """Make a list that lets nothing pass, as AWS's ACLs do, and return its uuid; half a list is taken away."""
     row = await ctx.account.job(
-        "createNetworkACLList", name=name or f"acl-{uuid.uuid4().hex[:8]}", description=description, vpcid=vpc
+        "createNetworkACLList",
+        # A name of its own, by which it is found again when the answer is lost.
+        name=f"{name or 'acl'}-{uuid.uuid4().hex[:8]}",
+        description=description,
+        vpcid=vpc,
     )
     try:
         # What a list does not name comes not in, but goes out; AWS denies both.
@@ -46,7 +50,7 @@ async def own(ctx: Context, acl: Acl) -> Acl:
     """
     if acl.own or not acl.default or acl.vpc.get("default"):
         return acl
-    async with turn(ctx, "default-acl", acl.vpc["id"]):
+    async with account_lock(ctx, "default-acl", acl.vpc["id"]):
         found = acl_lists.find(await acl_lists.acls(ctx), acl.id)
         if found.own:
             return found

@@ -197,6 +197,11 @@ def rule_params(request: dict[str, Any]) -> Row:
     """Return the parameters of createNetworkACL for an entry of a request."""
     protocol = str(request.get("Protocol") or "")
     name = _NAMES.get(protocol, protocol.lower())
+    if request.get("CidrBlock") and request.get("Ipv6CidrBlock"):
+        sentence = (
+            "The parameters cidrBlock and ipv6CidrBlock cannot be used together: make an entry for each."
+        )
+        raise Ec2Error("InvalidParameterCombination", sentence)
     cidr = request.get("CidrBlock") or request.get("Ipv6CidrBlock")
     action = str(request.get("RuleAction") or "").lower()
     if not name or not cidr or action not in ("allow", "deny"):
@@ -211,7 +216,7 @@ def rule_params(request: dict[str, Any]) -> Row:
     if name == "icmp":
         if "Type" not in icmp or "Code" not in icmp:
             raise Ec2Error("MissingParameter", "The request must contain the parameter icmpTypeCode")
-        return {**params, "icmptype": icmp["Type"], "icmpcode": icmp["Code"]}
+        return {**params, "icmptype": icmp.get("Type", -1), "icmpcode": icmp.get("Code", -1)}
     if name == _ICMPV6 and {icmp.get("Type", -1), icmp.get("Code", -1)} != {-1}:
         raise Ec2Error("UnsupportedOperation", "CloudStack lets ICMPv6 through as a whole, not by type.")
     return params

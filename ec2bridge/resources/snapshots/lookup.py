@@ -1,8 +1,9 @@
 """CloudStack's volume snapshots as EC2 has them.
 
 A snapshot is in one zone here and in a region there: one that was copied to other zones keeps its id and is listed
-once a zone. CloudStack names a snapshot and EC2 describes it, so what the bridge makes has a name that says so and
-its description in a reserved tag; any other snapshot is described by its name.
+once for each storage that it lies on, to who asks for it (`showunique=false`, 4.19 and later; before, none is copied).
+CloudStack names a snapshot and EC2 describes it, so what the bridge makes has a name that says so and its description
+in a reserved tag; any other snapshot is described by its name.
 """
 
 import asyncio
@@ -60,7 +61,9 @@ async def _native_rows(ctx: Context, ids: list[str] | None, empty: Mapping[str, 
     """Return the rows of CloudStack's own snapshots that are named, or all."""
     known_here = {name for uuid in empty for name in (uuid, ec2_id("snap", uuid))}
     wanted = ids and [ident for ident in ids if ident not in known_here]
-    rows = [] if ids and not wanted else await named(ctx, "listSnapshots", "snapshot", wanted)
+    if ids and not wanted:
+        return []
+    rows = await named(ctx, "listSnapshots", "snapshot", wanted, showunique=False)
     return await _with_all_tags(ctx, rows)
 
 
@@ -156,20 +159,6 @@ def description(row: Row) -> str:
         return marked
     name = str(row.get("name") or "")
     return "" if name.startswith(NAMED) else name
-
-
-async def take(ctx: Context, volume: Row, text: str | None, tags: dict[str, str]) -> tuple[Row, str | None]:
-    """Begin a snapshot of a volume; return its row, with the tags it has been given, and its job's id if it has one."""
-    volume = await settled_volume(ctx, volume)
-    title = tags.get("Name") or text or ec2_id("vol", volume["id"])
-    name = f"{NAMED}{title}"[:MOST_NAMED]
-    if empty_snapshots.is_empty(volume):
-        made = await empty_snapshots.take(ctx, volume, name)
-    else:
-        made = await ctx.account.submit("createSnapshot", volumeid=volume["id"], name=name)
-        ctx.directory.remember("snapshot", [made])
-    await describe_with(ctx, made, text, tags)
-    return await resolve_snapshot(ctx, made["id"]), made.get("jobid")
 
 
 async def describe_with(ctx: Context, made: Row, text: str | None, tags: dict[str, str]) -> None:

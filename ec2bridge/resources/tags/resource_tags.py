@@ -16,6 +16,8 @@ from ec2bridge.errors import Ec2Error
 from ec2bridge.resources.tags.tagging import STORE_KIND, assign, clear, forget, held_natively, remove
 
 RESERVED = "ec2bridge:"
+HELD = "_stored_tags"
+"""Where a row that comes with its tags in the store has them."""
 MOST = 50
 
 # EC2's resource types are the names of the kinds, but for these.
@@ -25,6 +27,7 @@ Row = Mapping[str, Any]
 Tags = Mapping[str, str]
 
 __all__ = [
+    "HELD",
     "RESERVED",
     "as_list",
     "assign",
@@ -76,10 +79,9 @@ def visible(row: Row) -> list[dict[str, str]]:
 
 
 def hidden(row: Row) -> dict[str, str]:
-    """The reserved tags on a CloudStack row, without their prefix."""
-    return {
-        key.removeprefix(RESERVED): value for key, value in native(row).items() if key.startswith(RESERVED)
-    }
+    """The reserved tags of a CloudStack row, without their prefix: on it, or with it from the store."""
+    tags = {**row.get(HELD, {}), **native(row)}
+    return {key.removeprefix(RESERVED): value for key, value in tags.items() if key.startswith(RESERVED)}
 
 
 def marked(row: Row, name: str) -> str:
@@ -139,8 +141,10 @@ def requested(tags: Iterable[Mapping[str, Any]] | None) -> dict[str, str]:
     """Check a request's tags against AWS's limits and return them as key → value."""
     found: dict[str, str] = {}
     for tag in tags or ():
-        key, value = tag.get("Key") or "", tag.get("Value") or ""
+        key, value = tag.get("Key") or "", tag.get("Value")
         check_key(key)
+        if value is None:
+            raise Ec2Error("InvalidParameterValue", "Tag value cannot be null. Use empty string instead.")
         if len(value) > 256:
             sentence = f"Tag value exceeds the maximum length of 256 characters: '{value[:40]}…'"
             raise Ec2Error("InvalidParameterValue", sentence)
@@ -181,7 +185,8 @@ async def attach(ctx: Context, kind: str, native_id: str, tags: Tags) -> None:
 async def mark(ctx: Context, kind: str, row: Row, marks: Mapping[str, str | None]) -> None:
     """Set reserved tags (named without prefix) on an object that CloudStack tags; None or "" takes one off."""
     now, named = native(row), {RESERVED + name: value for name, value in marks.items()}
-    gone = {key: None for key, value in named.items() if not value and key in now}
+    present = {**now, **row.get(HELD, {})}
+    gone = {key: None for key, value in named.items() if not value and key in present}
     wanted = {key: value for key, value in named.items() if value}
     if gone:
         await remove(ctx, kind, {native_id(row): now}, gone)

@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2.context import Context
+from ec2bridge.ec2.unknown import surely
 from ec2bridge.ids import is_own
 
 log = logging.getLogger(__name__)
@@ -40,8 +41,10 @@ WIDEST = 255
 Tags = Mapping[str, str]
 
 
-async def assign(ctx: Context, kind: str, current: Mapping[str, Tags], tags: Tags) -> None:
-    """Set tags on several objects of one kind, given what CloudStack holds of each now.
+async def assign(
+    ctx: Context, kind: str, current: Mapping[str, Tags], tags: Tags, *, again: bool = False
+) -> None:
+    """Set tags on several objects of one kind, given what CloudStack holds of each now; may be repeated.
 
     At most one job deletes and one creates natively, whatever the number of objects and tags (more only where the
     objects' other keys decide differently which of the tags CloudStack can hold).
@@ -62,11 +65,16 @@ async def assign(ctx: Context, kind: str, current: Mapping[str, Tags], tags: Tag
             ctx, kind, {i: {k: tags[k] for k in keys if k in changed} for i, keys in places.items()}
         )
     except CloudStackError as error:
-        if not _is_anothers(error):
+        if _is_taken(error) and not again:
+            # Another request was faster, or this one was, and its answer was lost.
+            await assign(ctx, kind, await held_natively(ctx, kind, current), tags, again=True)
+            return
+        if not _is_anothers(error) and not _is_taken(error):
             with suppress(CloudStackError):
                 await _create(ctx, kind, old)
             raise
-        # A public image: as on AWS, everyone has tags of their own on it, which the owner does not see.
+        # A public image: as on AWS, everyone has tags of their own on it, which the owner does not see. Or a key that
+        # an earlier holder of an address has left there, and nobody but that account may take off.
         places = {ident: set() for ident in places}
     for ident, keys in places.items():
         rest = {key: value for key, value in tags.items() if key not in keys}
@@ -174,7 +182,16 @@ async def _create(ctx: Context, kind: str, wanted: Mapping[str, Tags]) -> None:
 async def _create_alike(ctx: Context, kind: str, idents: list[str], tags: Tags) -> None:
     """Set the same tags on objects; the native call is one transaction, which sets all of them or none."""
     params = {"resourceids": idents, "resourcetype": NATIVE[kind]}
-    await ctx.account.job("createTags", **params, tags=_pairs(tags))
+
+    async def look() -> bool | None:
+        held = await held_natively(ctx, kind, idents)
+        return all(tags.items() <= held[ident].items() for ident in idents) or None
+
+    await surely(lambda: ctx.account.job("createTags", **params, tags=_pairs(tags)), look)
+
+
+def _is_taken(error: CloudStackError) -> bool:
+    return " already on " in error.errortext
 
 
 def _is_anothers(error: Exception) -> bool:

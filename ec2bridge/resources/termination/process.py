@@ -12,7 +12,7 @@ from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.ec2.context import Context
 from ec2bridge.resources.enforcement import tiers
 from ec2bridge.resources.interfaces import network_interfaces
-from ec2bridge.resources.machines.records import ENDING, UNDONE, Record, carry_on, is_orphan, trimmed
+from ec2bridge.resources.machines.records import ENDING, UNDONE, Record, carry_on, trimmed
 from ec2bridge.resources.machines.states import ADDRESS, LAUNCH_KIND, STOP_KIND
 from ec2bridge.resources.machines.volumes import goes_with_machine
 from ec2bridge.resources.tags import resource_tags
@@ -145,7 +145,11 @@ async def _destroy_when_free(record: Record) -> None:
 
 async def _destroy_carefully(record: Record) -> None:
     ctx, data, uuid = record.ctx, record.data, record.uuid
-    if not await _is_listed(ctx, uuid):
+    state = await _state(ctx, uuid)
+    if state == "Destroyed" and data["expunge"] == "owner":
+        await ctx.account.job("expungeVirtualMachine", id=uuid)
+    if state in (None, "Destroyed", "Expunging"):
+        # Somebody else was faster, or this one was, and the answer was lost.
         return
     if data["careful"]:
         await let_go(record)
@@ -154,9 +158,10 @@ async def _destroy_carefully(record: Record) -> None:
     await record.save(destroyed=True)
 
 
-async def _is_listed(ctx: Context, uuid: str) -> bool:
-    """Whether the owner still sees the machine; if not, someone else has destroyed it."""
-    return bool(await ctx.account.list("listVirtualMachines", ids=[uuid], details=["min"]))
+async def _state(ctx: Context, uuid: str) -> str | None:
+    """Return CloudStack's word for a machine's state; None for one that its owner does not see any more."""
+    rows = await ctx.account.list("listVirtualMachines", ids=[uuid], details=["min"])
+    return str(rows[0].get("state")) if rows else None
 
 
 async def undo(ctx: Context, row: Row, launch: dict[str, Any]) -> None:
@@ -172,10 +177,3 @@ async def end_failed(record: Record, reason: tuple[str, str]) -> None:
     gone = await ending(ctx, data["row"], [], data)
     await record.save(**{**gone, "reason": reason, "job": None})
     await end(record)
-
-
-def take_up(ctx: Context, known: dict[str, dict[str, Any]]) -> None:
-    """Go on with terminations whose bearer died."""
-    for uuid, data in known.items():
-        if data["phase"] in (ENDING, UNDONE) and is_orphan(ctx.site, uuid, data):
-            carry_on(Record(ctx, uuid, data), end)

@@ -113,8 +113,15 @@ async def _is_launchs(record: Record) -> bool:
         raise
     except CloudStackError:
         return False  # nobody's any more
-    unmarked = record.data.get("unmarked", False)
-    return any(unmarked or resource_tags.hidden(row).get(LAUNCH_MARK) == record.uuid for row in rows)
+    return any(_is_of(record, row) for row in rows)
+
+
+def _is_of(record: Record, row: dict[str, Any]) -> bool:
+    mark = resource_tags.hidden(row).get(LAUNCH_MARK)
+    if mark is not None or not record.data.get("unmarked"):
+        return mark == record.uuid
+    # The launch did not come to mark it: an Elastic IP is marked as soon as it is allocated.
+    return not row.get("tags") and row.get("virtualmachineid") in (None, record.uuid)
 
 
 async def _quietly(ctx: Context, command: str, **params: Any) -> None:

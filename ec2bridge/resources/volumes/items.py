@@ -14,7 +14,7 @@ from ec2bridge.resources.machines.devices import device_name
 from ec2bridge.resources.machines.volumes import goes_with_machine
 from ec2bridge.resources.places.zones import Zone
 from ec2bridge.resources.tags import resource_tags
-from ec2bridge.resources.volumes.types import SNAPSHOT_MARK, nominal, volume_type
+from ec2bridge.resources.volumes.types import SNAPSHOT_MARK, nominal, volume_type, with_encryption
 
 Row = dict[str, Any]
 
@@ -41,9 +41,10 @@ async def volume_items(
     """Return volumes as EC2 has them, with their tags."""
     tags = await resource_tags.merged(ctx, "volume", rows)
     by_uuid = {zone.uuid: zone for zone in places}
+    told = await with_encryption(ctx, rows, offerings)
     return [
         volume_item(row, by_uuid.get(row["zoneid"]), volume_type(ctx, row, offerings), tags[row["id"]])
-        for row in rows
+        for row in told
     ]
 
 
@@ -68,7 +69,7 @@ def volume_item(row: Row, zone: Zone | None, kind: str, tags: list[dict[str, str
         CreateTime=moment(row.get("created")),
         VolumeType=kind,
         **nominal(kind, size, row),
-        Encrypted=bool(row.get("encryptformat")),
+        Encrypted=row["encrypted"],
         MultiAttachEnabled=False,
         Attachments=[attachment(row)] if row.get("virtualmachineid") else [],
         Tags=tags,

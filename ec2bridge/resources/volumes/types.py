@@ -6,6 +6,7 @@ EC2 names a volume's type and takes any size; a CloudStack operator names offeri
 
 from typing import Any
 
+from ec2bridge.ec2 import releases
 from ec2bridge.ec2.context import Context
 from ec2bridge.errors import Ec2Error
 from ec2bridge.resources.places.zones import cached
@@ -29,6 +30,27 @@ async def disk_offerings(ctx: Context) -> list[Row]:
         ctx.account.cache_key, lambda: ctx.account.list("listDiskOfferings")
     )
     return [row for row in rows if row.get("state", "Active") == "Active"]
+
+
+async def with_encryption(ctx: Context, rows: list[Row], offerings: list[Row]) -> list[Row]:
+    """Return the rows of volumes with `encrypted`.
+
+    CloudStack tells the format once a disk is made, and not at all before 4.19.1; the offering tells what it will be.
+    """
+    encrypting = {row["id"] for row in offerings if row.get("encrypt")}
+    if await releases.is_before(ctx, "4.19.1"):
+        encrypting |= await cached(ctx, "root-encryption").get(ctx.account.cache_key, lambda: _for_roots(ctx))
+    return [{**row, "encrypted": _is_encrypted(row, encrypting)} for row in rows]
+
+
+async def _for_roots(ctx: Context) -> set[str]:
+    rows = await ctx.account.list("listServiceOfferings")
+    return {row["id"] for row in rows if row.get("encryptroot")}
+
+
+def _is_encrypted(row: Row, encrypting: set[str]) -> bool:
+    offering = row.get("diskofferingid") or row.get("serviceofferingid")
+    return bool(row.get("encryptformat")) or offering in encrypting
 
 
 def volume_type(ctx: Context, row: Row, offerings: list[Row]) -> str:

@@ -46,7 +46,7 @@ async def make_sought(
     One is made once: who deletes it goes without, as on AWS, until a launch or CreateDefaultSubnet makes another.
     """
     asked = filters.wanted(request)
-    if request.get("SubnetIds") or not _ASK_FOR_IT & asked.keys():
+    if request.get("SubnetIds") or _ASK_FOR_IT.isdisjoint(name for name, _ in asked):
         return rows
     sought = [zone for zone in await zones(ctx) if filters.keep([_outline(ctx, zone)], documented, asked)]
     made = [await _make_once(ctx, zone) for zone in sought if await _lacks(ctx, zone, rows)]

@@ -59,4 +59,7 @@ def attribute_value(row: Row, attribute: str) -> bool:
         return chosen == "true"
     # A router with the Dns service answers names; public names for machines CloudStack does not make.
     services = {service["name"] for service in row.get("service") or ()}
+    if row.get("default") and attribute == "enableDnsHostnames":
+        # On in every default VPC of AWS's, where Terraform's aws_default_vpc wants it.
+        return True
     return attribute == "enableDnsSupport" and (bool(row.get("default")) or "Dns" in services)

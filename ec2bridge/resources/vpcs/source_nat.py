@@ -7,6 +7,7 @@ client.
 
 from collections.abc import Mapping
 
+from ec2bridge.cloudstack.errors import CloudStackUnavailable
 from ec2bridge.ec2.context import Context
 
 
@@ -15,7 +16,12 @@ async def ensure(ctx: Context, scope: Mapping[str, str]) -> None:
     place = {"associatednetworkid" if name == "networkid" else name: uuid for name, uuid in scope.items()}
     if await ctx.account.list("listPublicIpAddresses", issourcenat=True, **place):
         return
-    row = await ctx.account.job("associateIpAddress", **scope)
+    try:
+        row = await ctx.account.job("associateIpAddress", **scope)
+    except CloudStackUnavailable:
+        if await ctx.account.list("listPublicIpAddresses", issourcenat=True, **place):
+            return
+        raise
     if not row.get("issourcenat"):
         # Another request was faster, or the offering has no source NAT.
         await ctx.account.job("disassociateIpAddress", id=row["id"])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ec2bridge.simulator.call import Call, now, public
+from ec2bridge.simulator.call import Call, public
 from ec2bridge.simulator.errors import invalid, no_permission
 from ec2bridge.simulator.limits import UNLIMITED
 from ec2bridge.simulator.registry import Answer, command
-from ec2bridge.simulator.tables import Row, Table
+from ec2bridge.simulator.tables import Row, Table, now
 
 # resource type as numbered by CloudStack → the stem of its fields in listAccounts
 STEMS = {

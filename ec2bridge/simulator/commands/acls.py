@@ -10,7 +10,7 @@ from ipaddress import ip_network
 from ec2bridge.simulator.call import Call, public
 from ec2bridge.simulator.cloud import Cloud
 from ec2bridge.simulator.commands import addresses, tags
-from ec2bridge.simulator.commands.vpcs import default_acl
+from ec2bridge.simulator.commands.vpcs import default_acl, erase_list, erase_rule
 from ec2bridge.simulator.errors import ApiError, invalid, malformed, no_permission
 from ec2bridge.simulator.registry import Answer, command
 from ec2bridge.simulator.tables import Row
@@ -110,9 +110,7 @@ def delete_list(call: Call) -> Answer:
                 f"ACL is still associated with {len(tiers)} tier(s). Cannot delete network ACL: {acl['id']}"
             )
             raise ApiError(530, 4250, text)
-        for rule in call.cloud.tables["aclrules"].where(aclid=acl["id"]):
-            call.cloud.tables["aclrules"].erase(rule)
-        call.cloud.tables["acls"].erase(acl)
+        erase_list(call.cloud, acl)
         return {"success": True}
 
     return call.submit(work, kind="NetworkAcl", queue=acl["id"], weight=0.1)
@@ -334,8 +332,7 @@ def delete_rule(call: Call) -> Answer:
     rule = _needed_rule(call)
 
     def work() -> Row:
-        tags.forget(call.cloud, rule["id"])
-        call.cloud.tables["aclrules"].erase(rule)
+        erase_rule(call.cloud, rule)
         return {"success": True}
 
     return call.submit(work, kind="NetworkAclItem", queue=rule["aclid"], weight=0.1)

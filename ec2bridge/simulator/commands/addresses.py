@@ -10,14 +10,14 @@ from ipaddress import IPv4Network
 from uuid import NAMESPACE_URL, uuid5
 
 from ec2bridge.simulator import machines
-from ec2bridge.simulator.call import Call, now, public
+from ec2bridge.simulator.call import Call, public
 from ec2bridge.simulator.cloud import Cloud
 from ec2bridge.simulator.commands import tags
 from ec2bridge.simulator.entities import address_text
 from ec2bridge.simulator.errors import ApiError, invalid, no_capacity
 from ec2bridge.simulator.registry import Answer, command
 from ec2bridge.simulator.seed import PUBLIC_RANGE
-from ec2bridge.simulator.tables import Row
+from ec2bridge.simulator.tables import Row, now
 
 # The first two of the range are the system machines' (console proxy, secondary storage).
 SYSTEM_ADDRESSES = 2
@@ -91,11 +91,21 @@ def has_source_nat(cloud: Cloud, **place: str) -> bool:
     return bool(cloud.tables["addresses"].where(issourcenat=True, **place))
 
 
-def release(cloud: Cloud, address: Row) -> None:
-    """Back to the pool, with its rules and tags gone."""
+def erase_rule(cloud: Cloud, rule: Row) -> None:
+    """A firewall or port forwarding rule goes, whatever took it along, and its tags with it."""
+    tags.forget(cloud, rule["id"])
+    cloud.tables["firewallrules"].erase(rule)
+
+
+def release(cloud: Cloud, address: Row, *, tagged: bool = False) -> None:
+    """Back to the pool, with its rules gone; `tagged` leaves its tags, as the end of a VPC or a network does."""
     for rule in cloud.tables["firewallrules"].where(ipaddressid=address["id"]):
-        cloud.tables["firewallrules"].erase(rule)
-    tags.forget(cloud, address["id"])
+        erase_rule(cloud, rule)
+    for balancer in cloud.tables["loadbalancers"].where(publicipid=address["id"]):
+        # Nobody deletes the tags of a load balancer's rule.
+        cloud.tables["loadbalancers"].erase(balancer)
+    if not tagged:
+        tags.forget(cloud, address["id"])
     for field in _HELD:
         address.pop(field, None)
     cloud.tables["addresses"].update(address, state="Free", issourcenat=False, isstaticnat=False)
@@ -106,7 +116,7 @@ def leave_network(cloud: Cloud, address: Row) -> None:
     if "vpcid" in address:
         stop_static_nat(cloud, address)
     else:
-        release(cloud, address)
+        release(cloud, address, tagged=True)
 
 
 def stop_static_nat(cloud: Cloud, address: Row) -> None:

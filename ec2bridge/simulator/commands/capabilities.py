@@ -5,6 +5,7 @@ from __future__ import annotations
 from ec2bridge.simulator import apis
 from ec2bridge.simulator.apis import Api
 from ec2bridge.simulator.call import Call
+from ec2bridge.simulator.errors import ApiError
 from ec2bridge.simulator.registry import Answer, command, commands
 from ec2bridge.simulator.tables import Row
 
@@ -15,6 +16,7 @@ USERS = {
     "allowuserexpungerecovervolume": "allow.user.expunge.recover.volume",
     "allowuserforcestopvm": "allow.user.force.stop.vm",
 }
+NO_SUCH_API = "Api Discovery plugin was unable to find an api by that name or process any apis"
 SWITCHES = {
     "instanceleaseenabled": "instance.lease.enabled",
     "userpublictemplateenabled": "allow.public.user.templates",
@@ -65,9 +67,9 @@ def list_apis(call: Call) -> Answer:
     if wanted in {api.name for api in found}:
         found = [api for api in found if api.name == wanted]
     elif wanted is not None and (
-        call.cloud.release < apis.FULL_VERSION or wanted.lower() in {api.name.lower() for api in found}
+        not call.cloud.since("4.23") or wanted.lower() in {api.name.lower() for api in found}
     ):
-        raise call.internal(f"no API is named {wanted}", 9999)
+        raise ApiError(530, 9999, NO_SUCH_API)
     # From 4.23 on a name that the role may not call, or that nothing has, is as good as none.
     return call.page("api", [_show(api) for api in found])
 

@@ -17,13 +17,13 @@ from uuid import uuid4
 
 from ec2bridge.simulator import machines
 from ec2bridge.simulator import network_use as networks
-from ec2bridge.simulator.call import Call, now
+from ec2bridge.simulator.call import Call
 from ec2bridge.simulator.commands import keypairs, security_groups
 from ec2bridge.simulator.errors import ApiError, invalid, malformed, no_permission
 from ec2bridge.simulator.machine_start import power_on
 from ec2bridge.simulator.passwords import password_enabled, set_password
 from ec2bridge.simulator.registry import Answer, command
-from ec2bridge.simulator.tables import Row
+from ec2bridge.simulator.tables import Row, now
 
 NAME = re.compile(r"[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 BAD_NAME = (

@@ -112,11 +112,10 @@ def _submit_removal(call: Call) -> Answer:
     rule = _needed(call)
 
     def work() -> Row:
-        tags.forget(call.cloud, rule["id"])
-        call.cloud.tables["firewallrules"].erase(rule)
+        addresses.erase_rule(call.cloud, rule)
         return {"success": True}
 
-    return call.submit(work, kind="FirewallRule", queue=rule["networkid"], weight=0.1)
+    return call.submit(work, queue=rule["networkid"], weight=0.1)
 
 
 def _list(call: Call, key: str, purpose: str) -> Answer:

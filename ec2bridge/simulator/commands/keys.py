@@ -30,7 +30,13 @@ def get_user_keys(call: Call) -> Answer:
         raise no_permission()
     keys = call.cloud.tables["userkeys"].where(userid=user["id"])
     shown: Row = {}
-    if keys and _covers(call, user):
+    readable = not call.cloud.since("4.19.3") or _covers(call, user)
+    if not readable and not call.cloud.since("4.23"):
+        raise no_permission(
+            f"User of Account {call.caller.name} and domain {call.caller.domain['id']} can not create an account "
+            "with access to more privileges they have themself."
+        )
+    if keys and readable:
         # The last one registered.
         shown = {"apikey": keys[-1]["apikey"], "secretkey": keys[-1]["secretkey"]}
     return {"userkeys": {**shown, "apikeyaccess": True}}
@@ -114,6 +120,8 @@ def register_user_keys(call: Call) -> Answer:
         key = plant_key(call.cloud.tables, user, secrets.token_urlsafe(64), secrets.token_urlsafe(64))
         return {"userkeys": {"apikey": key["apikey"], "secretkey": key["secretkey"]}}
 
+    if not call.api.asynchronous:
+        return work()
     return call.submit(work, kind="User", instance=user["id"], weight=0.1)
 
 

@@ -25,7 +25,10 @@ def _shown(cloud: Cloud, rule: Row) -> Row:
 def create_rule(call: Call) -> Answer:
     if call.need("algorithm").lower() not in ALGORITHMS:
         raise malformed(f"Invalid algorithm: {call.need('algorithm')}")
-    address = call.entity("publicipid")
+    address, network = call.entity("publicipid"), call.entity("networkid")
+    if address is not None and network is not None and address.get("vpcid") == network.get("vpcid"):
+        # A VPC's address serves the tier that its first rule names.
+        call.cloud.tables["addresses"].update(address, associatednetworkid=network["id"])
     if address is None or "associatednetworkid" not in address:
         raise invalid("Unable to create load balancer rule: the public ip is not associated with any network")
     port = call.need("publicport")
@@ -152,7 +155,7 @@ def delete_rule(call: Call) -> Answer:
     def work() -> Row:
         for policy in call.cloud.tables["stickinesspolicies"].where(_rule=rule["id"]):
             call.cloud.tables["stickinesspolicies"].erase(policy)
-        tags.forget(call.cloud, rule["id"])
+        # The real server leaves the rule's tags behind.
         call.cloud.tables["loadbalancers"].erase(rule)
         return {"success": True}
 

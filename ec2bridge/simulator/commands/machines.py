@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from ec2bridge.simulator import machines
-from ec2bridge.simulator.call import Call, now
+from ec2bridge.simulator.call import Call
 from ec2bridge.simulator.commands import nics, tags
 from ec2bridge.simulator.commands import volumes as volume_commands
 from ec2bridge.simulator.errors import ApiError, invalid
 from ec2bridge.simulator.machine_start import power_on
 from ec2bridge.simulator.registry import Answer, command
-from ec2bridge.simulator.tables import Row
+from ec2bridge.simulator.tables import Row, now
 
 GONE = ("Destroyed", "Expunging")
 DETAIL_NAMES = machines.GROUPS | {"all", "min"}
@@ -190,7 +190,7 @@ def destroy(call: Call) -> Answer:
         _refuse_while_copied(call, machine)
         await power_off(call, machine)
         for volume in volumes:
-            volume_commands.remove(call.cloud, volume)
+            volume_commands.leave_for_dead(call.cloud, volume)
         if machine["state"] not in GONE:
             _detach_data(call, machine)
             change(call, machine, state="Destroyed")

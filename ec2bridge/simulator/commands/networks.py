@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network
 
-from ec2bridge.simulator.call import Call, now, public
+from ec2bridge.simulator.call import Call, public
 from ec2bridge.simulator.cloud import Cloud
 from ec2bridge.simulator.commands import addresses, tags
 from ec2bridge.simulator.entities import account_number, network_text, vpc_text
 from ec2bridge.simulator.errors import ApiError, invalid, no_permission
 from ec2bridge.simulator.network_services import network_services
 from ec2bridge.simulator.registry import Answer, command
-from ec2bridge.simulator.tables import Row
+from ec2bridge.simulator.tables import Row, now
 
 ISOLATED_GATEWAY, ISOLATED_NETMASK = "10.1.1.1", "255.255.255.0"
 _PRIVATE = tuple(IPv4Network(cidr) for cidr in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
@@ -317,7 +317,7 @@ def remove(cloud: Cloud, network: Row) -> None:
     for address in cloud.tables["addresses"].where(associatednetworkid=network["id"]):
         addresses.leave_network(cloud, address)
     for rule in cloud.tables["firewallrules"].where(networkid=network["id"]):
-        cloud.tables["firewallrules"].erase(rule)
+        addresses.erase_rule(cloud, rule)
     tags.forget(cloud, network["id"])
     cloud.tables["networks"].remove(network)
 

@@ -30,7 +30,7 @@ def release(cloud: Cloud, machine: Row) -> None:
     for nic in machines.nics_of(cloud, machine):
         unplug(cloud, nic)
     for rule in cloud.tables["firewallrules"].where(virtualmachineid=machine["id"]):
-        cloud.tables["firewallrules"].erase(rule)
+        addresses.erase_rule(cloud, rule)
     for balancer in cloud.tables["loadbalancers"]:
         if machine["id"] in balancer["_machines"]:
             kept = [other for other in balancer["_machines"] if other != machine["id"]]

@@ -184,8 +184,7 @@ def _authorize(call: Call, direction: str) -> Answer:
             raise ApiError(530, 4250, f"Failed to authorize security group {direction} rule(s)")
         lists: Row = {"ingressrule": [], "egressrule": []}
         lists[f"{direction}rule"] = [{"ruleid": rule["id"], **rule["_shown"]} for rule in added]
-        group_tags = tags.full(call.cloud, target["id"])
-        return {"securitygroup": {**public(target), **lists, "tags": group_tags, "virtualmachineids": []}}
+        return {"securitygroup": {**public(target), **lists, "tags": [], "virtualmachineids": []}}
 
     return call.submit(work, kind="SecurityGroup", instance=target["id"], weight=0.1)
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from ec2bridge.simulator.call import Call, now, public
+from ec2bridge.simulator.call import Call, public
 from ec2bridge.simulator.cloud import Cloud
 from ec2bridge.simulator.commands import tags
 from ec2bridge.simulator.entities import snapshot_text
 from ec2bridge.simulator.errors import invalid
 from ec2bridge.simulator.registry import Answer, command
-from ec2bridge.simulator.tables import Row
+from ec2bridge.simulator.tables import Row, now
 
 MANUAL = "MANUAL"
+DOWNLOADED = {"downloadState": "", "downloadPercent": "0"}
 
 
 def shown(cloud: Cloud, snapshot: Row) -> Row:
@@ -104,18 +105,19 @@ def _default_name(call: Call, volume: Row) -> str:
 @command("listSnapshots", id="snapshots")
 def list_snapshots(call: Call) -> Answer:
     visible = call.visible(call.cloud.tables["snapshots"])
-    rows = [copy for row in visible for copy in _copies(call.cloud, row)]
-    if call.flag("showunique"):
-        rows = visible
+    # From 4.19 on only `showunique=false` shows what lies where; before, nothing does.
+    each = call.cloud.since("4.19") and not call.flag("showunique", True)
+    rows = [copy for row in visible for copy in _copies(call.cloud, row)] if each else visible
     found = call.matching(rows, "volumeid", "name", "zoneid", "intervaltype")
     return call.page("snapshot", found, lambda row: shown(call.cloud, row))
 
 
 def _copies(cloud: Cloud, snapshot: Row) -> list[Row]:
-    """A copied snapshot has one id and shows as one row a zone."""
+    """One row for each storage that it lies on: the zone's primary and secondary one, and those of copies."""
     zones = cloud.tables["zones"].some(snapshot.get("_zones", []))
-    copies = [{**snapshot, "zoneid": zone["id"], "zonename": zone["name"]} for zone in zones]
-    return [snapshot, *copies]
+    row = {**snapshot, "datastorestate": "Ready", "status": "BackedUp", "downloaddetails": dict(DOWNLOADED)}
+    copies = [{**row, "zoneid": zone["id"], "zonename": zone["name"]} for zone in zones]
+    return [snapshot] if snapshot["state"] == "Allocated" else [row, row, *copies]
 
 
 def zones_of(snapshot: Row) -> list[str]:

@@ -145,6 +145,10 @@ def _resources(call: Call, kind: str, table: str) -> list[Row]:
         if row is None:
             raise invalid(f"Unable to find resource by uuid {resource_id} and type {kind}")
         owner = _owner(row)
+        if row.get("state") == "Free":
+            # An address that nobody has; the real server's own words.
+            getter = "org.apache.cloudstack.acl.ControlledEntity.getDomainId()"
+            raise ApiError(530, 4250, f'Cannot invoke "{getter}" because "entity" is null')
         public = "account" not in owner and "projectid" not in owner
         if not call.may_use(owner) or (public and not call.caller.is_admin):
             raise ApiError(530, 4250, _NOT_YOURS)

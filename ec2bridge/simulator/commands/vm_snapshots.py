@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from uuid import NAMESPACE_URL, uuid5
 
 from ec2bridge.simulator import machines
-from ec2bridge.simulator.call import Call, now, public
+from ec2bridge.simulator.call import Call, public
 from ec2bridge.simulator.cloud import Cloud
 from ec2bridge.simulator.commands import addresses, tags
 from ec2bridge.simulator.errors import ApiError, invalid
 from ec2bridge.simulator.registry import Answer, command
-from ec2bridge.simulator.tables import Row
+from ec2bridge.simulator.tables import Row, now
 
 INTERVALS = ("HOURLY", "DAILY", "WEEKLY", "MONTHLY")
 
@@ -76,7 +76,7 @@ def delete_machine_snapshot(call: Call) -> Answer:
     snapshot = call.needed("vmsnapshotid")
 
     def work() -> Row:
-        tags.forget(call.cloud, snapshot["id"])
+        # The real server leaves its tags behind.
         call.cloud.tables["vmsnapshots"].erase(snapshot)
         return {"success": True}
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ec2bridge.simulator import machines
-from ec2bridge.simulator.call import Call, now, public
+from ec2bridge.simulator.call import Call, public
 from ec2bridge.simulator.cloud import Cloud
 from ec2bridge.simulator.commands import snapshots, tags
 from ec2bridge.simulator.entities import volume_text
 from ec2bridge.simulator.errors import ApiError, invalid
 from ec2bridge.simulator.registry import Answer, command
-from ec2bridge.simulator.tables import Row
+from ec2bridge.simulator.tables import Row, now
 
 GIB = 1 << 30
 NOT_FREE = "Please specify a volume that is not attached to any VM."
@@ -188,6 +188,13 @@ def _from_snapshot(call: Call, snapshot: Row) -> Row:
     }
 
 
+def leave_for_dead(cloud: Cloud, volume: Row) -> None:
+    """A data disk that is destroyed with its machine is there, with its tags, until a clean-up thread has been by."""
+    for key in ("virtualmachineid", "deviceid", "attached"):
+        volume.pop(key, None)
+    cloud.tables["volumes"].update(volume, state="Destroy")
+
+
 def remove(cloud: Cloud, volume: Row) -> None:
     tags.forget(cloud, volume["id"])
     cloud.tables["volumes"].remove(volume)
@@ -212,6 +219,7 @@ def destroy_volume(call: Call) -> Answer:
         if "virtualmachineid" in volume:
             raise invalid(NOT_FREE)
         if call.flag("expunge"):
+            call.cloud.tables["volumes"].update(volume, state="Expunged")
             remove(call.cloud, volume)
         else:
             call.cloud.tables["volumes"].update(volume, state="Destroy")

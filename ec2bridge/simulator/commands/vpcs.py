@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network
 
-from ec2bridge.simulator.call import Call, now, public
+from ec2bridge.simulator.call import Call, public
 from ec2bridge.simulator.cloud import Cloud
 from ec2bridge.simulator.commands import addresses, networks, tags
 from ec2bridge.simulator.entities import account_number, vpc_text
 from ec2bridge.simulator.errors import ApiError, invalid
 from ec2bridge.simulator.registry import Answer, command
-from ec2bridge.simulator.tables import Row
+from ec2bridge.simulator.tables import Row, now
 
 
 def shown(cloud: Cloud, vpc: Row) -> Row:
@@ -153,14 +153,25 @@ def delete_vpc(call: Call) -> Answer:
     return call.submit(work, kind="Vpc", queue=vpc["id"], weight=0.4)
 
 
+def erase_list(cloud: Cloud, acl: Row) -> None:
+    """An ACL list goes, and its rules with it."""
+    for rule in cloud.tables["aclrules"].where(aclid=acl["id"]):
+        erase_rule(cloud, rule)
+    cloud.tables["acls"].erase(acl)
+
+
+def erase_rule(cloud: Cloud, rule: Row) -> None:
+    """An ACL rule goes, and its tags with it."""
+    tags.forget(cloud, rule["id"])
+    cloud.tables["aclrules"].erase(rule)
+
+
 def _release(cloud: Cloud, vpc: Row) -> None:
     """A VPC's end takes its addresses, lists, routes and gateways along."""
     for address in cloud.tables["addresses"].where(vpcid=vpc["id"]):
-        addresses.release(cloud, address)
+        addresses.release(cloud, address, tagged=True)
     for acl in cloud.tables["acls"].where(vpcid=vpc["id"]):
-        for rule in cloud.tables["aclrules"].where(aclid=acl["id"]):
-            cloud.tables["aclrules"].erase(rule)
-        cloud.tables["acls"].erase(acl)
+        erase_list(cloud, acl)
     for kind in ("staticroutes", "privategateways", "vpngateways"):
         for row in cloud.tables[kind].where(vpcid=vpc["id"]):
             cloud.tables[kind].erase(row)

@@ -6,13 +6,13 @@ import re
 from ipaddress import IPv4Network
 from itertools import combinations
 
-from ec2bridge.simulator.call import Call, now, public
+from ec2bridge.simulator.call import Call, public
 from ec2bridge.simulator.cloud import Cloud
 from ec2bridge.simulator.commands import addresses
 from ec2bridge.simulator.entities import vpc_text
 from ec2bridge.simulator.errors import invalid
 from ec2bridge.simulator.registry import Answer, command
-from ec2bridge.simulator.tables import Row
+from ec2bridge.simulator.tables import Row, now
 
 POLICY = re.compile(r"(3des|aes128|aes192|aes256)-(md5|sha1|sha256|sha384|sha512)(;(modp\d+|curve25519))?")
 MOST_CONNECTIONS = 4  # site2site.vpn.vpngateway.connection.limit

@@ -6,6 +6,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from ec2bridge.ids import ec2_id
+from tests.native import Native
+
 
 def refused(call: Any, **params: Any) -> str:
     """The code with which a call is refused."""
@@ -178,6 +181,46 @@ def test_an_object_that_went_away_unseen_is_not_found(place, ec2):
     assert refused(ec2.create_tags, Resources=[sg], Tags=tags(a="1")) == "InvalidGroup.NotFound"
 
 
+def test_the_tags_that_cloudstack_keeps_of_a_gone_snapshot_are_not_told(place, ec2):
+    native = Native(place)
+    native.machine("m")
+    (volume,) = [row["VolumeId"] for row in ec2.describe_volumes()["Volumes"]]
+    snapshots = [ec2.create_snapshot(VolumeId=volume)["SnapshotId"] for _ in range(2)]
+    ec2.get_waiter("snapshot_completed").wait(SnapshotIds=snapshots, WaiterConfig={"Delay": 1})
+    ec2.create_tags(Resources=[*snapshots, volume], Tags=[{"Key": "kept", "Value": "yes"}])
+    ec2.create_tags(Resources=snapshots, Tags=[{"Key": "stored", "Value": ""}])
+    uuids = {ec2_id("snap", row["id"]): row["id"] for row in native.list("listSnapshots")}
+    native.do("deleteSnapshot", id=uuids[snapshots[0]])
+    assert len(native.list("listTags", resourcetype="Snapshot", key="kept")) == 2
+    assert of(ec2, snapshots[0]) == {}
+    assert of(ec2, snapshots[1]) == {"kept": "yes", "stored": ""}
+    told = {(tag["ResourceId"], tag["Key"]) for tag in ec2.describe_tags()["Tags"]}
+    assert told == {(snapshots[1], "kept"), (snapshots[1], "stored"), (volume, "kept")}
+
+
+def test_the_tags_that_cloudstack_keeps_of_what_went_with_its_parent_are_not_told(place, ec2):
+    native = Native(place)
+    sg = group(ec2)
+    rule = ec2.authorize_security_group_ingress(
+        GroupId=sg,
+        IpPermissions=[
+            {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "IpRanges": [{"CidrIp": "10.0.0.0/8"}]}
+        ],
+        TagSpecifications=[{"ResourceType": "security-group-rule", "Tags": tags(kept="yes")}],
+    )["SecurityGroupRules"][0]["SecurityGroupRuleId"]
+    network = native.isolated("leaving")
+    for _ in range(2):  # the first one is the network's own way out
+        native.do("associateIpAddress", networkid=network["id"])
+    (allocation,) = [address["AllocationId"] for address in ec2.describe_addresses()["Addresses"]]
+    ec2.create_tags(Resources=[allocation], Tags=tags(kept="yes"))
+    assert of(ec2, rule) == of(ec2, allocation) == {"kept": "yes"}
+    native.do("deleteSecurityGroup", id=native.list("listSecurityGroups", securitygroupname="web")[0]["id"])
+    native.do("deleteNetwork", id=network["id"])
+    assert len(native.list("listTags", key="kept")) == 2
+    assert of(ec2, rule) == of(ec2, allocation) == {}
+    assert ec2.describe_tags()["Tags"] == []
+
+
 def test_an_object_of_the_store_is_gone_with_its_tags(ec2):
     sg = group(ec2)
     ec2.create_tags(Resources=[sg], Tags=tags(empty=""))
@@ -255,3 +298,11 @@ def test_requests_at_the_same_moment_leave_one_of_the_values_or_are_told_to_come
     found = of(ec2, sg)
     assert found.keys() == {"env", "n"}
     assert found["env"] == found["n"]
+
+
+def test_a_tag_without_a_value_is_refused_and_an_empty_one_is_not(ec2: Any) -> None:
+    ident = group(ec2, "valueless")
+    assert refused(ec2.create_tags, Resources=[ident], Tags=[{"Key": "Name"}]) == "InvalidParameterValue"
+    ec2.create_tags(Resources=[ident], Tags=[{"Key": "Name", "Value": ""}])
+    [found] = ec2.describe_security_groups(GroupIds=[ident])["SecurityGroups"]
+    assert found["Tags"] == [{"Key": "Name", "Value": ""}]

@@ -58,6 +58,7 @@ def test_groups_and_devices_are_as_in_the_description(machine: Any) -> None:
     assert attribute(ec2, ident, "blockDeviceMapping") == shown["BlockDeviceMappings"]
 
 
+@pytest.mark.since("4.20")
 def test_switches_of_a_launch_can_be_read_and_changed(ec2: Any) -> None:
     ident = ids(
         started(

@@ -41,12 +41,11 @@ def test_what_there_is_to_say_of_a_machine(ec2: Any) -> None:
     assert ec2.get_console_output(InstanceId=ident)["Output"] == ""
     refused("UnsupportedOperation", ec2.get_console_screenshot, InstanceId=ident)
     answer = ec2.monitor_instances(InstanceIds=[ident])["InstanceMonitorings"]
-    assert answer == [{"InstanceId": ident, "Monitoring": {"State": "enabled"}}]
+    assert answer == [{"InstanceId": ident, "Monitoring": {"State": "pending"}}]
     assert described(ec2)[0]["Monitoring"] == {"State": "enabled"}
     answer = ec2.unmonitor_instances(InstanceIds=[ident])["InstanceMonitorings"]
-    assert answer == [{"InstanceId": ident, "Monitoring": {"State": "disabled"}}]
+    assert answer == [{"InstanceId": ident, "Monitoring": {"State": "disabling"}}]
     assert described(ec2)[0]["Monitoring"] == {"State": "disabled"}
-    refused("MissingParameter", ec2.monitor_instances, InstanceIds=[])
     ec2.modify_instance_maintenance_options(InstanceId=ident, AutoRecovery="default")
     refused(
         "UnsupportedOperation",

@@ -38,6 +38,7 @@ def test_a_type_has_the_size_that_its_machines_get(ec2: Any) -> None:
     assert item["BurstablePerformanceSupported"] is False
 
 
+@pytest.mark.since("4.20")
 def test_a_type_of_another_architecture_than_any_images_is_not_offered(place: Place, ec2: Any) -> None:
     assert "t4g.small" not in names(ec2)
     template = place.sim.cloud.tables["templates"].first(isfeatured=True)

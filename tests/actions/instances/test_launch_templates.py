@@ -208,3 +208,31 @@ def test_fleets_that_cannot_be(ec2: Any) -> None:
         fleet(ec2, [{}], DryRun=True)
     assert code_of(error) == "DryRunOperation"
     assert described(ec2) == []
+
+
+def test_user_data_that_is_no_base64_is_refused_at_once(ec2: Any) -> None:
+    data = {"UserData": "not base64 encoded"}
+    refused(
+        "InvalidUserData.Malformed",
+        ec2.create_launch_template,
+        LaunchTemplateName="garbage",
+        LaunchTemplateData=data,
+    )
+    assert ec2.describe_launch_templates()["LaunchTemplates"] == []
+    template(ec2)
+    refused(
+        "InvalidUserData.Malformed",
+        ec2.create_launch_template_version,
+        LaunchTemplateName="web",
+        LaunchTemplateData=data,
+    )
+
+
+def test_a_template_may_ask_for_monitoring(ec2: Any) -> None:
+    template(ec2, Monitoring={"Enabled": True})
+    launched = ec2.run_instances(LaunchTemplate={"LaunchTemplateName": "web"}, MinCount=1, MaxCount=1)
+    ident = launched["Instances"][0]["InstanceId"]
+    [instance] = ec2.describe_instances(InstanceIds=[ident])["Reservations"][0]["Instances"]
+    assert instance["Monitoring"] == {"State": "enabled"}
+    data = ec2.get_launch_template_data(InstanceId=ident)["LaunchTemplateData"]
+    assert data["Monitoring"] == {"Enabled": True}

@@ -185,10 +185,6 @@ def test_user_data_arrives_unchanged_even_compressed(place: Place) -> None:
         ({"MinCount": 0, "MaxCount": 1}, "InvalidParameterValue"),
         ({"InstanceInitiatedShutdownBehavior": "explode"}, "InvalidParameterValue"),
         ({"IamInstanceProfile": {"Name": "admin"}}, "UnsupportedOperation"),
-        (
-            {"BlockDeviceMappings": [{"DeviceName": "/dev/sda1", "Ebs": {"VolumeSize": 1}}]},
-            "InvalidBlockDeviceMapping",
-        ),
         ({"HibernationOptions": {"Configured": True}}, "UnsupportedOperation"),
         (
             {"BlockDeviceMappings": [{"DeviceName": "floppy", "Ebs": {"VolumeSize": 5}}]},

@@ -13,6 +13,8 @@ from tests.conftest import Place
 from tests.launching import code_of, described, launch, tags, until
 from tests.native import Native
 
+pytestmark = pytest.mark.since("4.21")
+
 
 def refused(code: str, call: Callable[..., Any], **request: Any) -> None:
     with pytest.raises(ClientError) as error:

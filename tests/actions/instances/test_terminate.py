@@ -139,6 +139,7 @@ def test_a_machine_may_be_terminated_while_it_is_launched(any_place: Place) -> N
     assert all(row["state"] in ("Destroyed", "Expunging") for row in rows)
 
 
+@pytest.mark.since("4.20")
 def test_protection_holds_for_all_of_the_request(ec2: Any) -> None:
     plain = ids(started(ec2))[0]
     kept = ids(started(ec2, DisableApiTermination=True))[0]

@@ -15,6 +15,8 @@ from tests.conftest import Place
 from tests.launching import started, tags
 from tests.native import Native
 
+pytestmark = pytest.mark.since("4.19")
+
 UUID = "0ca6ad2c-5b4c-4fa7-9a5c-6c6f0ea5ac4f"
 
 

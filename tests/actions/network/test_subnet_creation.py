@@ -167,3 +167,14 @@ def test_a_shared_network_maps_no_public_addresses(ec2: Any) -> None:
     ec2.modify_subnet_attribute(SubnetId=ident, MapPublicIpOnLaunch={"Value": False})
     wish = {"SubnetId": ident, "MapPublicIpOnLaunch": {"Value": True}}
     assert refusal(lambda: ec2.modify_subnet_attribute(**wish)) == "UnsupportedOperation"
+
+
+def test_a_zones_name_and_id_must_mean_the_same(ec2: Any, vpc: str) -> None:
+    zones = {
+        zone["ZoneName"]: zone["ZoneId"] for zone in ec2.describe_availability_zones()["AvailabilityZones"]
+    }
+    place = {"VpcId": vpc, "CidrBlock": "10.42.7.0/24", "AvailabilityZone": ADVANCED}
+    code = refusal(lambda: ec2.create_subnet(**place, AvailabilityZoneId=zones[GROUPED]))
+    assert code == "InvalidParameterCombination"
+    made = ec2.create_subnet(**place, AvailabilityZoneId=zones[ADVANCED])["Subnet"]
+    assert made["AvailabilityZoneId"] == zones[ADVANCED]

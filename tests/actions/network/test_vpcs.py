@@ -90,7 +90,8 @@ def test_attributes_say_what_cloudstacks_router_does(ec2: Any, vpc: dict[str, An
 
         assert support["VpcId"] == item["VpcId"]
         assert support["EnableDnsSupport"] == {"Value": True}
-        assert names["EnableDnsHostnames"] == {"Value": False}
+        # On in AWS's default VPCs, off in others until it is set.
+        assert names["EnableDnsHostnames"] == {"Value": item["IsDefault"]}
 
 
 def test_an_unknown_attribute_is_refused(ec2: Any, vpc: dict[str, Any]) -> None:
@@ -104,3 +105,13 @@ def test_one_native_call_lists_all(place: Place, ec2: Any) -> None:
     ec2.describe_regions()
 
     assert place.commands(lambda: ec2.describe_vpcs()) == ["listVPCs"]
+
+
+def test_terraforms_default_vpc_can_be_applied(ec2: Any) -> None:
+    """`resource "aws_default_vpc" {}` sets what AWS's default VPC has."""
+    [default] = [vpc["VpcId"] for vpc in ec2.describe_vpcs()["Vpcs"] if vpc["IsDefault"]]
+    ec2.modify_vpc_attribute(VpcId=default, EnableDnsHostnames={"Value": True})
+    ec2.modify_vpc_attribute(VpcId=default, EnableDnsSupport={"Value": True})
+    with pytest.raises(ClientError) as error:
+        ec2.modify_vpc_attribute(VpcId=default, EnableDnsHostnames={"Value": False})
+    assert error.value.response["Error"]["Code"] == "UnsupportedOperation"

@@ -216,6 +216,7 @@ def test_an_image_of_a_snapshot(ec2: Any, machine: str) -> None:
     assert ec2.describe_snapshots()["Snapshots"] == []
 
 
+@pytest.mark.since("4.20")
 def test_an_image_of_a_disk_at_a_url(place: Place, ec2: Any) -> None:
     image = ec2.register_image(
         Name="fetched",

@@ -1,7 +1,8 @@
 """docker-machine's amazonec2 driver: a machine made, watched, stopped, started and removed.
 
-Nobody can log in to a machine of the laboratory, and what would be installed there is not asked of the cloud. So the
-`ssh` that docker-machine runs is a stand-in for one: it is let in, and finds a system on which no Docker is installed.
+Nobody can log in to a machine of the compatibility suite, and what would be installed there is not asked of the
+cloud. So the `ssh` that docker-machine runs is a stand-in for one: it is let in, and finds a system on which no
+Docker is installed.
 """
 
 import os

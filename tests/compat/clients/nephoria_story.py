@@ -83,7 +83,7 @@ with step("security-group"):
     assert [rule.ip_protocol for rule in ec2.get_security_group(name=NAME).rules] == ["tcp"]
 
 with step("launch"):
-    # Nobody can log in to a machine of the laboratory, and nephoria does not try where a machine has a private address.
+    # Nobody can log in to a machine of the suite, and nephoria does not try where a machine has a private address.
     basics.run_instance_params = dict(basics.run_instance_params, private_addressing=True)
     machines = basics.test6_MultipleInstances()
     assert len(machines) == 2 and {machine.state for machine in machines} == {"running"}, machines

@@ -1,0 +1,285 @@
+"""The journal: what is written down of an action of several native calls before the first of them.
+
+EC2's actions have their effect once and as a whole. CloudStack does one thing a call and knows no tokens; an answer of
+its that does not come means that nobody knows, and a bridge may die between two calls. So an action that changes
+several things is a plan of steps. A step knows how to see whether it has been done (`find`), how to do it (`do`) and
+how to take it back (`undo`). `perform` plays them in order, looks before it repeats or gives up what has no answer,
+and takes all back when one is refused. Whoever finds the record of a bearer that died goes on with it: the request that
+is sent again finishes it, the sweep (`recovery`) takes it back, or finishes it where a plan goes forward only.
+See docs/adr/0018.
+"""
+
+import asyncio
+import hashlib
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
+from ec2bridge.ec2 import background, leases
+from ec2bridge.ec2.context import Context
+from ec2bridge.ec2.leases import Lease, LostError
+from ec2bridge.errors import Ec2Error
+from ec2bridge.store import Entry
+
+log = logging.getLogger(__name__)
+
+Made = dict[str, Any]
+Given = dict[str, Any]
+
+KIND = "journal"
+DOING, UNDOING = "doing", "undoing"
+BEAT = 5.0
+LEASE = 20.0
+"""Seconds of silence after which the bearer of a record is taken to have died with its process."""
+POLL = 0.1
+PAUSES = (0.0, 0.3, 1.0)
+"""Seconds between looks for what became of a call whose answer did not come."""
+LOOK_AGAIN = 60.0
+"""Seconds after which a call without an answer, that nothing was found of, is looked for a last time."""
+GIVE_UP = 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One native change. Each function is given the work; `find` returns None for what has not been done."""
+
+    name: str
+    find: "Callable[[Work], Awaitable[Made | None]]"
+    do: "Callable[[Work], Awaitable[Made]]"
+    undo: "Callable[[Work, Made], Awaitable[None]]"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The steps of an action, rebuilt from what the record has been given."""
+
+    name: str
+    steps: Callable[[Given], Sequence[Step]]
+    forward: bool
+    """Whether a record without a bearer is finished rather than taken back."""
+
+
+@dataclass(slots=True)
+class Work:
+    """A plan at work: what it was given and what its steps have made so far, as JSON has it."""
+
+    ctx: Context
+    plan: Plan
+    lease: Lease
+    live: Any = None
+    """What the request has in memory beyond what it was given; nothing for who takes a record up."""
+    again: bool = False
+    """Whether somebody may have done the next step before, unseen."""
+
+    @property
+    def given(self) -> Given:
+        return dict(self.lease.value["given"])
+
+    @property
+    def made(self) -> dict[str, Made]:
+        return dict(self.lease.value["made"])
+
+    @property
+    def is_undone(self) -> bool:
+        """Whether it is being taken back: then `find` tells of anything that there is."""
+        return bool(self.lease.value["phase"] == UNDOING)
+
+    @property
+    def stem(self) -> str:
+        """What the names of the things that it makes have in them: the same whenever the request is sent again."""
+        return stem(self.lease.key)
+
+    @property
+    def began(self) -> float:
+        """When the record was written, in seconds since the epoch."""
+        return float(self.lease.value["began"])
+
+
+_plans: dict[str, Plan] = {}
+
+
+def plan(
+    name: str, *, forward: bool = False
+) -> Callable[[Callable[[Given], Sequence[Step]]], Callable[[Given], Sequence[Step]]]:
+    """Register the decorated function, which returns the steps for what it is given, as the plan of that name."""
+
+    def register(steps: Callable[[Given], Sequence[Step]]) -> Callable[[Given], Sequence[Step]]:
+        _plans[name] = Plan(name, steps, forward)
+        return steps
+
+    return register
+
+
+def plans() -> Mapping[str, Plan]:
+    """Return every registered plan."""
+    return _plans
+
+
+def stem(key: str) -> str:
+    """Return the part of names that a record's key becomes."""
+    return f"ec2-{key[:17]}"
+
+
+def key_of(ctx: Context, name: str, token: str | None) -> str:
+    """Return the key of a record: the same for a request that is sent again with its token."""
+    return hashlib.sha256(f"{ctx.owner_id}/{name}/{token or ctx.request_id}".encode()).hexdigest()[:32]
+
+
+async def is_begun(ctx: Context, name: str, token: str) -> bool:
+    """Whether a plan is under way under a token, or has been left there by a bearer that died."""
+    return await ctx.store.entry(ctx.owner_id, KIND, key_of(ctx, name, token)) is not None
+
+
+async def perform(
+    ctx: Context, name: str, given: Given, token: str | None = None, live: Any = None
+) -> dict[str, Made]:
+    """Do a plan to its end and return what each step made; raises what refused it, when all is taken back.
+
+    It goes on although the client hangs up.
+    """
+    work = await _begun(ctx, _plans[name], given, key_of(ctx, name, token))
+    work.live = live
+    return await asyncio.shield(background.start(ctx.site, _borne(work, _played), f"{name} {work.lease.key}"))
+
+
+async def _begun(ctx: Context, chosen: Plan, given: Given, key: str) -> Work:
+    record = {
+        "plan": chosen.name,
+        "given": given,
+        "made": {},
+        "phase": DOING,
+        "began": time.time(),
+        "access_key": ctx.credentials.access_key,
+    }
+    while True:
+        lease = await leases.begin(ctx, KIND, key, record)
+        if lease is not None:
+            # A token whose bearer died may have been through with its record, and not with its answer.
+            return Work(ctx, chosen, lease, again=ctx.again)
+        entry = await ctx.store.entry(ctx.owner_id, KIND, key)
+        lease = entry and await leases.take(ctx, KIND, entry, LEASE)
+        if lease:
+            await lease.write(phase=DOING)
+            return Work(ctx, chosen, lease, again=True)
+        if entry is not None:
+            await asyncio.sleep(POLL)
+
+
+async def _borne(work: Work, play: Callable[[Work], Awaitable[dict[str, Made]]]) -> dict[str, Made]:
+    beat = asyncio.create_task(work.lease.beat(BEAT))
+    try:
+        return await play(work)
+    except LostError:
+        raise Ec2Error("Unavailable", "Another bridge goes on with this request. Try again later.") from None
+    finally:
+        beat.cancel()
+
+
+async def _played(work: Work) -> dict[str, Made]:
+    steps = work.plan.steps(work.given)
+    made = work.made
+    try:
+        for step in steps:
+            if step.name in made:
+                continue
+            made[step.name] = await _done(work, step)
+            work.lease.value["made"] = made
+            if step is not steps[-1]:
+                await work.lease.write()
+    except LostError:
+        raise
+    except Exception as error:
+        if not work.plan.forward:
+            await _taken_back(work, unknown=isinstance(error, CloudStackUnavailable))
+        elif not isinstance(error, CloudStackUnavailable):
+            await work.lease.end()
+        else:
+            await work.lease.write(beat=0.0)
+        raise
+    await work.lease.end()
+    return made
+
+
+async def _done(work: Work, step: Step) -> Made:
+    if work.again and (found := await step.find(work)) is not None:
+        return found
+    try:
+        return await step.do(work)
+    except CloudStackUnavailable:
+        found = await sought(work, step)
+        if found is None:
+            raise
+        return found
+
+
+async def sought(work: Work, step: Step) -> Made | None:
+    """Look for what a call without an answer has made: it may still be on its way."""
+    for pause in PAUSES:
+        await asyncio.sleep(pause)
+        if (found := await step.find(work)) is not None:
+            return found
+    return None
+
+
+async def _taken_back(work: Work, *, unknown: bool = False) -> None:
+    """Undo what was made, the last first; what cannot be undone now is tried again by the sweep."""
+    try:
+        await _undone(work)
+    except CloudStackError as error:
+        old = work.began + GIVE_UP < time.time()
+        (log.error if old else log.warning)(
+            "%s cannot be taken back%s: %s", work.plan.name, " ever" * old, error
+        )
+        if old:
+            await work.lease.end()
+        else:
+            await work.lease.write(beat=0.0, later=time.time() + LOOK_AGAIN)
+        return
+    if unknown:
+        await work.lease.write(beat=0.0, later=time.time() + LOOK_AGAIN)
+    else:
+        await work.lease.end()
+
+
+async def _undone(work: Work) -> None:
+    await work.lease.write(phase=UNDOING)
+    steps, made = list(work.plan.steps(work.given)), work.made
+    count = next((place for place, step in enumerate(steps) if step.name not in made), len(steps))
+    # What was refused may have left something, too, and so may what has no answer.
+    if count < len(steps) and (found := await steps[count].find(work)) is not None:
+        await steps[count].undo(work, found)
+    for step in reversed(steps[:count]):
+        await step.undo(work, made.pop(step.name))
+        await work.lease.write(made=made)
+
+
+async def resume(ctx: Context, entry: Entry) -> None:
+    """Go on with a record whose bearer died: finish it, or take it back where nobody was told of it."""
+    chosen = _plans.get(entry.value["plan"])
+    if chosen is None:
+        log.error("the journal has a plan that this version does not know: %s", entry.value["plan"])
+        return
+    lease = await leases.take(ctx, KIND, entry, LEASE)
+    if lease is None:
+        return
+    work = Work(ctx, chosen, lease, again=True)
+    log.info(
+        "%s %s has no bearer and is %s",
+        chosen.name,
+        entry.key,
+        "finished" if chosen.forward else "taken back",
+    )
+    await _borne(work, _played if chosen.forward else _resumed_back)
+
+
+async def _resumed_back(work: Work) -> dict[str, Made]:
+    await _taken_back(work)
+    return {}
+
+
+def due(value: Mapping[str, Any]) -> float:
+    """Return when a record is there for whoever takes it up, in seconds since the epoch."""
+    return max(float(value.get("beat", 0.0)) + LEASE, float(value.get("later", 0.0)))

@@ -1,0 +1,1 @@
+"""What stands around the bridge in its process: logs, metrics, health, limits, certificates, traces."""

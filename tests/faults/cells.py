@@ -1,0 +1,378 @@
+"""The enumeration: a scenario run once tells its native calls; each call and mode is a cell, which is run and judged.
+
+The rule: what CloudStack and the store hold in the end is what they held before, or what success makes; the client was
+told the truth; and the next request works.
+"""
+
+import asyncio
+import logging
+import re
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ec2bridge.cloudstack.answers import is_read
+from ec2bridge.exchange import ids_in
+from ec2bridge.simulator import faults
+from ec2bridge.simulator.faults import Fault
+from ec2bridge.wire.model import operation
+from tests.faults import clock
+from tests.faults.inventory import Inventory, difference
+from tests.faults.lab import FAST, GONE, JOB_TIMEOUT, Lab, Native, Told
+from tests.faults.scenarios import Request, Scenario, load
+
+KILLED_BEFORE, KILLED_AFTER, CLIENT_GONE = "killed-before", "killed-after", "client-gone"
+OWN_MODES = {
+    KILLED_BEFORE: "the bridge dies before the call is made, and is started again on the same store",
+    KILLED_AFTER: "the bridge dies after the call's effect, before its answer is read",
+    CLIENT_GONE: "the client hangs up; it asks again with its token, where the action has one",
+}
+OF_READS = (faults.REFUSED, KILLED_BEFORE)
+OF_WRITES = (faults.REFUSED, faults.DROPPED, faults.LOST, faults.PAGE, faults.GARBLED, *OWN_MODES)
+OF_JOBS = (*OF_WRITES, faults.JOB_FAILS, faults.JOB_HANGS)
+ATTEMPTS = 3
+"""What AWS's SDKs make of a request, in their standard mode."""
+GONE_ALREADY = re.compile(r"NotFound|NotAttached|NotAssociated|IncorrectState|NotExist|Unknown|InvalidState")
+THERE_ALREADY = re.compile(r"InUse|Already|Duplicate|Conflict")
+"""Codes by which a request that is sent again is told that nothing is left to do."""
+FAILURES = frozenset({"terminated", "failed", "error", "deleted"})
+ENDING = (
+    "Cancel", "Delete", "Deregister", "Detach", "Disable", "Disassociate", "Release", "Replace", "Revoke", "Terminate",
+    "Unassign",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One fault in one run: the `number`-th call of the scenario, counted from 0, and how it goes wrong."""
+
+    scenario: str
+    number: int
+    call: str
+    mode: str
+
+    def __str__(self) -> str:
+        return f"{self.scenario} · {self.call} · {self.mode}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a cell. `fault` is empty where the rule held."""
+
+    cell: Cell
+    told: str
+    end: str
+    fault: str = ""
+
+
+Played = tuple[str, list[Outcome], float]
+"""A scenario's name, what became of its cells, and the seconds that it took."""
+
+
+@dataclass
+class Ran:
+    """One run: what the client was told, and what there is in the end."""
+
+    told: Told
+    calls: list[Native]
+    inventory: Inventory
+    came: bool
+    """Whether the call of the cell was made at all."""
+
+
+@dataclass
+class Norm:
+    """What there is before a scenario and after its success, in lines."""
+
+    known: Inventory
+    before: Counter[str]
+    after: Counter[str]
+    calls: list[Native]
+
+    def lines(self, ran: Ran) -> Counter[str]:
+        return ran.inventory.lines(self.known)
+
+
+class Stage:
+    """One scenario, set up once and played as often as wanted."""
+
+    def __init__(self, scenario: Scenario, lab: Lab) -> None:
+        self.scenario, self.lab = scenario, lab
+        self.request: Request = {}
+        self.norm: Norm
+
+    async def set_up(self) -> None:
+        await self.lab.start()
+        self.request = await self.scenario.set_up(self.lab)
+        # CloudStack's own groups and ACL lists are there from the first look on.
+        for question in {"DescribeSecurityGroups", "DescribeNetworkAcls", self.scenario.describe}:
+            await self.lab.running.answer(question, {})
+        await self.lab.keep()
+        await self.lab.back()
+        await self.lab.start()
+        await self.lab.quiet()
+        known = await self.lab.inventory()
+        await self.lab.running.stop()
+        ran = await self.play(None)
+        self._check(ran)
+        self.norm = Norm(known, known.lines(known), ran.inventory.lines(known), ran.calls)
+
+    def _check(self, ran: Ran) -> None:
+        """Without a fault the action does what its scenario says."""
+        refused = self.scenario.refused
+        as_told = ran.told.code == refused if refused else ran.told.ok
+        assert as_told, f"{self.scenario.name} without a fault: {ran.told}"
+        if refused:
+            assert all(call.is_read for call in ran.calls), f"{self.scenario.name}: refused after a change"
+
+    async def play(self, cell: Cell | None) -> Ran:
+        """Put everything back, and have the client ask with this fault."""
+        await self.lab.back()
+        await self.lab.start()
+        client = Client(self.lab, self.scenario.action, self.request, cell)
+        told = await client.ask("token-1")
+        await client.see_it_through()
+        calls = list(client.first.wire.calls)
+        came = client.disarm()
+        await self.lab.quiet()
+        ran = Ran(told, calls, await self._inventory(told), came)
+        if cell is None:
+            await self.lab.running.stop()
+        return ran
+
+    async def _inventory(self, told: Told) -> Inventory:
+        found = await self.lab.inventory()
+        if told.ok:
+            found.rows += [("answer", one) for one in set(ids_in(told.answer))]
+        return found
+
+    async def run(self, cell: Cell) -> Outcome:
+        """Play a cell and hold it to the rule."""
+        ran = await self.play(cell)
+        lines = self.norm.lines(ran)
+        end = self._end(lines, ran.told)
+        if end == "as before" and ran.told.ok and self._changes and await self._shows_failure(ran.told):
+            end = "failed"
+        fault = self._judge(cell, ran, lines, end) or await self._next(end, ran)
+        await self.lab.running.stop()
+        return Outcome(cell, str(ran.told)[:200], end, fault[:2000])
+
+    def _end(self, lines: Counter[str], told: Told) -> str:
+        if lines == self.norm.after or (not told.ok and lines == self._silent(self.norm.after)):
+            return "done"
+        return "as before" if self._silent(lines) == self.norm.before else "neither"
+
+    async def _shows_failure(self, told: Told) -> bool:
+        """Whether what was promised is shown as having failed, as EC2 tells what goes wrong after the answer."""
+        shown = await self.lab.running.answer(self.scenario.describe, {})
+        return bool(set(ids_in(told.answer)) & set(failed_ids(shown.answer)))
+
+    @staticmethod
+    def _silent(lines: Counter[str]) -> Counter[str]:
+        return Counter({line: count for line, count in lines.items() if not line.startswith("answer ")})
+
+    def _judge(self, cell: Cell, ran: Ran, lines: Counter[str], end: str) -> str:
+        told = ran.told
+        if not ran.came:
+            return "the call was not made in this run"
+        if end == "neither":
+            wanted = self.norm.after if told.ok else self._nearer(lines)
+            return f"told {told}; " + " ".join(difference(lines, wanted))
+        if end == "failed":
+            return "" if cell.mode == faults.JOB_FAILS else "what was promised failed, and no job had"
+        if told.ok and end != "done":
+            # An action that changes nothing that CloudStack or the store holds ends as it began.
+            return (
+                ""
+                if self.norm.before == self._silent(self.norm.after)
+                else "told success, and nothing was done"
+            )
+        if not told.ok and not told.unknown and end == "done" and self._changes:
+            return "" if self._may_say_already(cell, told) else f"told {told}, and it is done"
+        return ""
+
+    @property
+    def _changes(self) -> bool:
+        return self.norm.before != self._silent(self.norm.after)
+
+    def _nearer(self, lines: Counter[str]) -> Counter[str]:
+        ends = (self.norm.before, self._silent(self.norm.after))
+        return min(ends, key=lambda end: len(difference(lines, end)))
+
+    def _may_say_already(self, cell: Cell, told: Told) -> bool:
+        """Whether the truth is that nothing was left to do: nobody lives who could have known better.
+
+        AWS says so, too, where a request without a token is sent again. It is not enough where the first answer would
+        have told something new: an id, or a key.
+        """
+        if cell.mode not in OWN_MODES:
+            return False
+        if self.scenario.action.startswith(ENDING):
+            return bool(GONE_ALREADY.search(told.code))
+        tells = any(line.startswith("answer ") and "*" in line for line in self.norm.after)
+        return not tells and bool(THERE_ALREADY.search(told.code))
+
+    async def _next(self, end: str, ran: Ran) -> str:
+        """Have the client go on: with the same request where nothing was done, else with a question."""
+        if end in ("done", "failed"):
+            told = await self.lab.running.answer(self.scenario.describe, {})
+            return "" if told.ok else f"{self.scenario.describe} afterwards: {told}"
+        client = Client(self.lab, self.scenario.action, self.request, None)
+        told = await client.ask("token-2")
+        await client.see_it_through()
+        await self.lab.quiet()
+        if not told.ok:
+            return f"the same request afterwards: {told}"
+        found = (await self._inventory(told)).lines(self.norm.known)
+        if found != self.norm.after:
+            return "the same request afterwards makes " + " ".join(difference(found, self.norm.after))
+        return ""
+
+
+class Client:
+    """What AWS's SDKs do: ask, and ask again when the answer leaves open what happened."""
+
+    def __init__(self, lab: Lab, action: str, request: Request, cell: Cell | None) -> None:
+        self.lab, self.action, self.request, self.cell = lab, action, request, cell
+        self.first = lab.running
+        self.broken = asyncio.Event()
+        op = operation(action, "ec2")
+        self.token = next(iter(op.idempotency_tokens), None) if op else None
+        if cell is not None:
+            self._arm(cell)
+
+    def _arm(self, cell: Cell) -> None:
+        wire = self.first.wire
+        if cell.mode in faults.MODES:
+            code = 530 if is_read(cell.call) else 531
+            wire.fault = Fault(cell.mode, "*", cell.number + 1, seconds=1.5 * JOB_TIMEOUT, errorcode=code)
+        else:
+            wire.trips[cell.number] = self._trip
+
+    def disarm(self) -> bool:
+        """Have nothing go wrong any more; whether it did."""
+        wire = self.first.wire
+        waiting = wire.fault is not None or bool(wire.trips)
+        wire.fault = None
+        wire.trips.clear()
+        return not waiting
+
+    def _trip(self, after: bool) -> None:
+        assert self.cell is not None
+        if after is not (self.cell.mode == KILLED_AFTER):
+            return
+        self.first.wire.trips.clear()
+        if self.cell.mode != CLIENT_GONE:
+            self.first.wire.dead = True
+        self.broken.set()
+
+    async def ask(self, token: str) -> Told:
+        request = {**self.request, self.token: token} if self.token else self.request
+        told = GONE
+        for attempt in range(ATTEMPTS):
+            told = await self._ask_once(request)
+            if not told.unknown or (told is GONE and self._is_gone_for_good):
+                break
+            await asyncio.sleep(0 if told is GONE else 2**attempt)
+        return told
+
+    @property
+    def _is_gone_for_good(self) -> bool:
+        return self.cell is not None and self.cell.mode == CLIENT_GONE and not self.token
+
+    async def _ask_once(self, request: Request) -> Told:
+        asking = asyncio.create_task(self.lab.running.answer(self.action, request))
+        breaking = asyncio.create_task(self.broken.wait())
+        self.lab.mine.add(breaking)
+        await asyncio.wait((asking, breaking), return_when=asyncio.FIRST_COMPLETED)
+        breaking.cancel()
+        self.lab.mine.discard(breaking)
+        if not self.broken.is_set():
+            return asking.result()
+        self.broken.clear()
+        if self.first.wire.dead and self.lab.running is self.first:
+            if asking.done() and not asking.cancelled():
+                # Its last word had left before it died.
+                told = asking.result()
+                await self._start_again()
+                return told
+            await self._start_again()
+        self.left = asking
+        return GONE
+
+    async def _start_again(self) -> None:
+        await self.first.kill()
+        await self.lab.restart()
+
+    async def see_it_through(self) -> None:
+        """Wait for what goes on behind the answer, and start the bridge again if it dies in it."""
+        await self.lab.running.idle()
+        if self.first.wire.dead and self.lab.running is self.first:
+            await self._start_again()
+
+
+def failed_ids(value: Any) -> Iterator[str]:
+    """The ids of what an answer shows in a state of failure."""
+    if isinstance(value, list):
+        for inner in value:
+            yield from failed_ids(inner)
+    elif isinstance(value, dict):
+        state = value.get("State")
+        if isinstance(state, dict):
+            state = state.get("Name")
+        if state in FAILURES:
+            yield from (inner for inner in value.values() if isinstance(inner, str))
+        for inner in value.values():
+            yield from failed_ids(inner)
+
+
+def cells(scenario: str, calls: list[Native]) -> Iterator[Cell]:
+    """Every call of a run and every mode that it may go wrong in."""
+    seen: Counter[str] = Counter()
+    written, polling = False, False
+    for number, call in enumerate(calls):
+        seen[call.command] += 1
+        again, polling = polling and call.is_poll, call.is_poll
+        written = written or not call.is_read
+        # Of many questions after one job the first stands for all; before the first write there is nothing to lose.
+        modes = () if again else _modes(call, written)
+        for mode in modes:
+            yield Cell(scenario, number, f"{call.command}#{seen[call.command]}", mode)
+
+
+def _modes(call: Native, written: bool) -> tuple[str, ...]:
+    if call.is_read:
+        return OF_READS if written else OF_READS[:1]
+    return OF_JOBS if call.job else OF_WRITES
+
+
+def play(scenario: Scenario, wanted: Any = None) -> tuple[list[Outcome], float]:
+    """Run the cells of a scenario, all or those that `wanted` (a predicate of cells) accepts; and how long it took."""
+
+    async def work() -> list[Outcome]:
+        with tempfile.TemporaryDirectory(dir=FAST) as directory:
+            lab = Lab(Path(directory))
+            stage = Stage(scenario, lab)
+            await stage.set_up()
+            found = []
+            for cell in () if scenario.refused else cells(scenario.name, stage.norm.calls):
+                if wanted is None or wanted(cell):
+                    try:
+                        found.append(await stage.run(cell))
+                    except Exception as error:
+                        found.append(Outcome(cell, "", "neither", f"the harness: {error!r}"))
+            await lab.close()
+            return found
+
+    started = time.monotonic()
+    return clock.run(work()), time.monotonic() - started
+
+
+def play_by_name(name: str) -> Played:
+    """Run all cells of one scenario, in a process of its own."""
+    logging.disable(logging.CRITICAL)
+    return name, *play(load()[name])

@@ -1,0 +1,205 @@
+"""All that a cloud and a store hold, written so that two runs of one story can be compared.
+
+Every run gives what it makes other ids, names made of ids, addresses and times. So ids that were there before stand
+for themselves, and new ones for what they are: an object is told by its own fields, then by those of the objects that
+it names, as often as it takes.
+"""
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+PASSING_TABLES = frozenset({"jobs", "events", "userkeys"})
+"""What records that something was done, and is no thing itself."""
+FURNITURE = {
+    "accounts",
+    "configurations",
+    "diskofferings",
+    "domains",
+    "networkofferings",
+    "oscategories",
+    "ostypes",
+    "roles",
+    "serviceofferings",
+    "users",
+    "vpcofferings",
+    "zones",
+}
+"""What the operator has set up, and no user can change."""
+OF_ITSELF = {"networks": frozenset({"state", "_vlan", "vlan", "broadcasturi", "_implemented"})}
+PASSING_KINDS = ("account", "volumes-changed")
+"""Kinds of the store that remember callers and that something changed, not things."""
+NUMBERS = frozenset(
+    {"_number", "_sequence", "version", "created", "expires", "beat", "at", "lastupdated", "jobid"}
+)
+"""Fields that differ from run to run, or only tell when."""
+SECRETS = frozenset({"password", "privatekey", "fingerprint", "ipsecpsk", "macaddress", "line", "_publickey"})
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_EC2 = re.compile(r"\b([a-z]{1,10}(?:-[a-z]{1,8})*)-([0-9a-f]{17})\b")
+_HEX = re.compile(r"(?<![0-9a-f])[0-9a-f]{16,40}(?![0-9a-f])")
+_TIME = re.compile(
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:[+-]\d\d:?\d\d|Z| GMT)?|\b1[789]\d{8}(?:\.\d+)?\b"
+)
+_TOKEN = re.compile(r"\btoken-\d\b")
+_SUFFIX = re.compile(r"(?<=[-~])[0-9a-f]{8}(?![-0-9a-f*])")
+"""What makes a name one of its own."""
+_ROOT = re.compile(r"\bROOT-\d+\b")
+_ADDRESS = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b(?!/)")
+
+Rows = list[tuple[str, Any]]
+"""Kind and content of each thing."""
+
+
+class Inventory:
+    """What there is at one moment: rows of the cloud and entries of the store, by kind."""
+
+    def __init__(self, rows: Rows) -> None:
+        self.rows = [*_without_tags(rows), *_tags(rows)]
+        rows = self.rows
+        self.ids = {found for _, row in rows for found in _UUID.findall(_text(row))}
+        self.digits = {found.replace("-", "")[:17] for found in self.ids}
+
+    def lines(self, known: "Inventory") -> Counter[str]:
+        """One line for each thing; of ids only those of `known` stand in them as they are."""
+        texts = [(kind, _plain(_text(row)), _own_id(row)) for kind, row in self.rows]
+        new = {own for _, _, own in texts if own and own not in known.ids}
+        labels = dict.fromkeys(new, "new")
+        for _ in range(3):
+            labels = {
+                own: hashlib.sha256(_named(f"{kind} {text}", labels, known).encode()).hexdigest()[:8] + "*"
+                for kind, text, own in texts
+                if own in new
+            }
+        return Counter(f"{kind} {_named(text, labels, known)}" for kind, text, _ in texts)
+
+
+def _without_tags(rows: Rows) -> Rows:
+    return [(kind, row) for kind, row in rows if kind not in ("tags", "store:tags")]
+
+
+def _tags(rows: Rows) -> Rows:
+    """The tags of things, wherever they are kept: what CloudStack does not take is kept in the store."""
+    found = {
+        (row["resourceid"], row["key"], row.get("value") or "") for kind, row in rows if kind == "tags"
+    } | {
+        (row["key"].rpartition("/")[2], key, value or "")
+        for kind, row in rows
+        if kind == "store:tags"
+        for key, value in row["value"].items()
+    }
+    return [("tag", {"of": ident, "key": key, "value": value}) for ident, key, value in sorted(found)]
+
+
+def _own_id(row: Any) -> str:
+    return str(row.get("id", "")) if isinstance(row, dict) else ""
+
+
+def _text(row: Any) -> str:
+    return json.dumps(_bare(row), sort_keys=True, default=str)
+
+
+def _bare(value: Any) -> Any:
+    """Leave out what is different each time."""
+    if isinstance(value, Mapping):
+        return {
+            str(name): "…" if name in SECRETS and inner else _bare(inner)
+            for name, inner in value.items()
+            if name not in NUMBERS and inner not in (None, "", [], {})
+        }
+    if isinstance(value, list | tuple):
+        return [_bare(inner) for inner in value]
+    if isinstance(value, set | frozenset):
+        return sorted(str(_bare(inner)) for inner in value)
+    return value
+
+
+def _plain(text: str) -> str:
+    text = _SUFFIX.sub("<hex>", _ROOT.sub("ROOT-n", text))
+    return _ADDRESS.sub("<ip>", _TIME.sub("<time>", _TOKEN.sub("<token>", text)))
+
+
+def _named(text: str, labels: Mapping[str, str], known: Inventory) -> str:
+    """Put labels for ids: CloudStack's own, EC2's that are made of them, and names that hold their digits."""
+    digits = {own.replace("-", "")[:17]: label for own, label in labels.items()}
+    old = known.digits
+
+    def uuid(match: re.Match[str]) -> str:
+        found = match[0]
+        return found if found in known.ids else labels.get(found, "<id>")
+
+    def ec2(match: re.Match[str]) -> str:
+        prefix, found = match[1], match[2]
+        return match[0] if found in old else f"{prefix}-{digits.get(found, '<id>')}"
+
+    text = _EC2.sub(ec2, _UUID.sub(uuid, text))
+    return _HEX.sub(lambda match: match[0] if match[0][:17] in old else "<hex>", text)
+
+
+def of_cloud(tables: Any) -> Iterator[tuple[str, Any]]:
+    """Each live row of CloudStack's, with all that an administrator sees and more."""
+    alive = {row["id"] for table in tables for row in table}
+    for table in tables:
+        for row in () if table.name in PASSING_TABLES | FURNITURE else table:
+            # CloudStack keeps tags of some things that are gone, which no listing of things shows.
+            gone = table.name == "tags" and row["resourceid"] not in alive
+            if not gone and (table.name, row.get("state")) != ("addresses", "Free"):
+                yield table.name, _lasting(table.name, row)
+
+
+def _lasting(kind: str, row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A row without what comes and goes by itself: a network is implemented while machines use it."""
+    left_out = OF_ITSELF.get(kind, frozenset())
+    return {name: value for name, value in row.items() if name not in left_out} if left_out else row
+
+
+def of_store(rows: list[Mapping[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """Each entry of the store that stands for a thing: what has an end is a memory of one."""
+    for row in rows:
+        if row["expires"] is None and row["kind"] not in PASSING_KINDS:
+            value = json.loads(row["value"])
+            yield f"store:{row['kind']}", {"key": row["key"], "account": row["account"], "value": value}
+
+
+def difference(found: Counter[str], wanted: Counter[str]) -> list[str]:
+    """What there is too much (+) and too little (-), and of the same kind of thing what is other than wanted (~)."""
+    more, less = list((found - wanted).elements()), list((wanted - found).elements())
+    told = []
+    for line in more:
+        twin = min(
+            (other for other in less if _alike(line, other)),
+            key=lambda other: _far(line, other),
+            default=None,
+        )
+        if twin is None:
+            told.append(f"+ {line}")
+        else:
+            less.remove(twin)
+            told.append(f"~ {_kind(line)} {_other(line, twin)}")
+    return told + [f"- {line}" for line in less]
+
+
+def _kind(line: str) -> str:
+    return line.partition(" ")[0]
+
+
+def _alike(one: str, other: str) -> bool:
+    """Two things of one kind that share more than they differ in."""
+    return _kind(one) == _kind(other) and _kind(one) not in ("answer", "tag") and _far(one, other) <= 4
+
+
+def _far(one: str, other: str) -> int:
+    return len(_other(one, other).split(", "))
+
+
+def _other(one: str, other: str) -> str:
+    found, wanted = _fields(one), _fields(other)
+    names = sorted(name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name))
+    return ", ".join(f"{name}={found.get(name)} not {wanted.get(name)}" for name in names)
+
+
+def _fields(line: str) -> dict[str, Any]:
+    fields: dict[str, Any] = json.loads(line.partition(" ")[2])
+    return fields
