@@ -152,6 +152,8 @@ async def _launch(
         ],
         **{name: override[name] for name in _DIRECT if override.get(name)},
     }
+    if override.get("SubnetId"):
+        launch |= await _placed(ctx, pool)
     zone = {name: override[name] for name in ("AvailabilityZone", "AvailabilityZoneId") if override.get(name)}
     if zone or override.get("Placement"):
         launch["Placement"] = {**(override.get("Placement") or {}), **zone}
@@ -160,6 +162,19 @@ async def _launch(
     answer = await launch_marked(ctx, launch, {"aws:ec2:fleet-id": fleet})
     machines: list[dict[str, Any]] = answer["Instances"]
     return machines
+
+
+async def _placed(ctx: Context, pool: Pool) -> dict[str, Any]:
+    """Return where the override's subnet goes: to the template's first network interface, if it has any."""
+    subnet = pool.override["SubnetId"]
+    template = await launch_templates.find(ctx, pool.template)
+    version = launch_templates.version_of(template, pool.template.get("Version"))
+    nics = sorted(
+        version["data"].get("NetworkInterfaces") or (), key=lambda nic: int(nic.get("DeviceIndex") or 0)
+    )
+    if not nics:
+        return {"SubnetId": subnet}
+    return {"SubnetId": None, "NetworkInterfaces": [{**nics[0], "SubnetId": subnet}, *nics[1:]]}
 
 
 async def _error(

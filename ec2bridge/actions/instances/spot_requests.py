@@ -59,6 +59,7 @@ _STATUS = {
                 "BlockDeviceMappings",
                 "NetworkInterfaces",
                 "EbsOptimized",
+                "Monitoring",
                 "Placement.AvailabilityZone",
                 "Placement.GroupName",
             )

@@ -45,7 +45,10 @@ async def create_route(ctx: Context, request: Request) -> Answer:
 async def replace_route(ctx: Context, request: Request) -> None:
     """Send a destination elsewhere."""
     table, to = await _place(ctx, request)
-    old = _known(table, to)
+    if to not in table.routes:
+        sentence = f"There is no route defined for '{to}' in the route table. Use CreateRoute instead."
+        raise Ec2Error("InvalidParameterValue", sentence)
+    old = table.routes[to]
     target = await _target(ctx, request, table, to)
     await _withdraw(ctx, old)
     await _add(ctx, table, to, target)

@@ -64,7 +64,6 @@ async def describe_vpn_connections(ctx: Context, request: Request) -> list[Item]
     ),
     ignores={f"{_TUNNELS}.{name}": why for name, why in vpn_tunnels.IGNORED.items()},
     defaults={
-        # AWS's own default is BGP; a connection for which nothing is asked has static routes here, and says so.
         "Options.StaticRoutesOnly": (True,),
         "Options.EnableAcceleration": (False,),
         "Options.TunnelInsideIpVersion": ("ipv4",),
@@ -83,6 +82,7 @@ async def create_vpn_connection(ctx: Context, request: Request) -> dict[str, Any
     tags = resource_tags.specified(request, CONNECTION)
     customer, gateway = await _ends_of(ctx, request)
     asked = vpn_tunnels.one((request.get("Options") or {}).get("TunnelOptions"))
+    _check_static(request)
     for connection in await vpn.connections(ctx):
         if (connection.customer, connection.gateway) == (customer.id, gateway.id):
             held = await resource_tags.merged(ctx, CONNECTION, [{"id": connection.key}])
@@ -102,6 +102,16 @@ async def create_vpn_connection(ctx: Context, request: Request) -> dict[str, Any
     await resource_tags.attach(ctx, CONNECTION, row["id"], tags)
     made = Connection(row["id"], customer.id, gateway.id, row, record=record)
     return {"VpnConnection": {**item(made, gateway, resource_tags.as_list(tags)), "State": "pending"}}
+
+
+def _check_static(request: Request) -> None:
+    """Refuse AWS's default, BGP: told as static, a connection would be replaced by Terraform at each run."""
+    if not (request.get("Options") or {}).get("StaticRoutesOnly"):
+        sentence = (
+            "A connection with dynamic routes (BGP) is not supported: CloudStack's gateways have static routes."
+            " Set Options.StaticRoutesOnly=true (Terraform: static_routes_only = true)."
+        )
+        raise Ec2Error("UnsupportedOperation", sentence)
 
 
 async def _ends_of(ctx: Context, request: Request) -> tuple[Thing, Thing]:

@@ -64,9 +64,10 @@ async def _mark(ctx: Context, found: Machine, name: str, value: str | None) -> N
 
 async def _instance_type(ctx: Context, found: Machine, value: Any) -> None:
     offering, details = await resolve_type(ctx, value, found.row["zoneid"])
+    # AWS looks at the state first, even where nothing would change.
+    _require_stopped(found, "its type can only be changed while it is")
     if type_of(await type_table(ctx), found.row) == value:
         return
-    _require_stopped(found, "its type can only be changed while it is")
     same = offering["id"] == found.row.get("serviceofferingid") and not details
     if not same:
         await ctx.account.job(

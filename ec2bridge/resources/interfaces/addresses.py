@@ -116,13 +116,16 @@ def check_address(named: str, network: Row) -> str:
     """Refuse an address outside its subnet, and return it."""
     try:
         subnet = ipaddress.ip_network(network.get("cidr") or "0.0.0.0/0", strict=False)
-        inside = ipaddress.ip_address(named) in subnet
+        address = ipaddress.ip_address(named)
     except ValueError:
         raise Ec2Error(
             "InvalidParameterValue", f"Value ({named}) for parameter address is invalid."
         ) from None
-    if not inside:
+    if address not in subnet:
         raise Ec2Error(
             "InvalidParameterValue", f"Address {named} does not fall within the subnet's address range"
         )
+    # Of AWS's five, the three that no machine can have here either.
+    if address in (subnet.network_address, subnet.broadcast_address) or named == network.get("gateway"):
+        raise Ec2Error("InvalidParameterValue", f"Address {named} is in subnet's reserved address range")
     return str(named)

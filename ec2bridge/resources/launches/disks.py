@@ -10,6 +10,7 @@ from typing import Any
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.values import gib
 from ec2bridge.errors import Ec2Error
+from ec2bridge.ids import ec2_id
 from ec2bridge.resources.machines.devices import device_number, is_root, number_name
 from ec2bridge.resources.places.zones import Zone
 from ec2bridge.resources.snapshots.lookup import resolve_snapshot
@@ -28,6 +29,16 @@ class Disks:
     extra: list[Row] = field(default_factory=list)
     """For each further volume: params of createVolume, its snapshot, device name, number, type, whether it goes with
     the machine."""
+
+    def check_root(self, image: list[Row]) -> None:
+        """Refuse a root disk that its image does not fit on; `image` are its rows, one for each zone."""
+        least = gib(max((row.get("size") or 0 for row in image), default=0))
+        if self.root_size is not None and self.root_size < least:
+            raise Ec2Error(
+                "InvalidBlockDeviceMapping",
+                f"Volume of size {self.root_size}GB is smaller than the image '{ec2_id('ami', image[0]['id'])}',"
+                f" expect size >= {least}GB",
+            )
 
     def params(self) -> Row:
         """The parameters of deployVirtualMachine."""

@@ -7,6 +7,7 @@ is a reserved tag on the machine.
 from typing import Any
 
 from ec2bridge.ec2.context import Context
+from ec2bridge.errors import Ec2Error
 from ec2bridge.resources.groups import security_groups
 from ec2bridge.resources.groups.membership import native_uuids
 from ec2bridge.resources.launches.network import Nics
@@ -19,6 +20,10 @@ async def launch_groups(ctx: Context, request: dict[str, Any], placed: Nics) -> 
     """Return the uuids of the groups that a launch's machines are in; the VPC's default one when none is named."""
     ids = placed.groups or request.get("SecurityGroupIds") or []
     names = request.get("SecurityGroups") or []
+    if names and request.get("SubnetId"):
+        raise Ec2Error(
+            "InvalidParameterCombination", "The parameter groupName cannot be used with the parameter subnet"
+        )
     if not ids and not names and placed.zone.security_groups:
         return []
     vpc = vpc_id_of_network(ctx, placed.rows[0]) if placed.rows else default_vpc_id(ctx)

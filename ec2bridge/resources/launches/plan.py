@@ -69,6 +69,7 @@ async def plan(ctx: Context, request: dict[str, Any]) -> Launch:
     offering, custom = await resolve_type(ctx, request.get("InstanceType") or DEFAULT_TYPE, placed.zone.uuid)
     groups = await launch_groups(ctx, request, placed)
     hard = await disks(ctx, request, placed.zone)
+    hard.check_root(image)
     token = request.get("ClientToken") or ""
     launch = Launch(
         least,

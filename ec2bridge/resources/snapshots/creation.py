@@ -22,9 +22,9 @@ _COPIED = 3600.0
 
 async def take(ctx: Context, wanted: list[tuple[Row, str | None, dict[str, str]]]) -> list[Row]:
     """Begin a snapshot of each volume, with its description and tags, or of none; returns their rows."""
-    for volume, _, _ in wanted:
-        lookup.check_volume(volume)
-    given = {"snapshots": [asked(volume, text, tags) for volume, text, tags in wanted]}
+    settled = [await lookup.settled_volume(ctx, volume) for volume, _, _ in wanted]
+    pairs = zip(settled, wanted, strict=True)
+    given = {"snapshots": [asked(volume, text, tags) for volume, (_, text, tags) in pairs]}
     made = await journal.perform(ctx, PLAN, given)
     return [await lookup.resolve_snapshot(ctx, made[f"snapshot {n}"]["id"]) for n in range(len(wanted))]
 

@@ -6,6 +6,8 @@ CloudStack names a snapshot and EC2 describes it, so what the bridge makes has a
 in a reserved tag; any other snapshot is described by its name.
 """
 
+import asyncio
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,6 +29,11 @@ NAMED = "ec2 "
 MOST_NAMED = 255
 NO_VOLUME = "vol-ffffffff"
 """What AWS shows for a snapshot whose volume is not known."""
+
+CHANGING = {"Resizing", "Migrating", "Snapshotting", "RevertSnapshotting", "Attaching", "Restoring"}
+"""Those states of a volume that pass by themselves, and in which CloudStack refuses what AWS takes."""
+PATIENCE, PAUSE = 120.0, 0.25
+"""Seconds to wait for the end of such a state, and between two looks."""
 
 COMPLETED = {"BackedUp"}
 FAILED = {"Error"}
@@ -159,6 +166,19 @@ async def describe_with(ctx: Context, made: Row, text: str | None, tags: dict[st
     marks = {resource_tags.RESERVED + DESCRIPTION: text} if text else {}
     if tags or marks:
         await resource_tags.attach(ctx, "snapshot", made["id"], {**tags, **marks})
+
+
+async def settled_volume(ctx: Context, volume: Row) -> Row:
+    """Return a volume of which a snapshot can be taken, waiting for what CloudStack does to it, as AWS takes it."""
+    deadline = time.monotonic() + PATIENCE
+    while volume["state"] in CHANGING and time.monotonic() < deadline:
+        await asyncio.sleep(PAUSE)
+        rows = await ctx.account.list("listVolumes", id=volume["id"])
+        if not rows:
+            raise KINDS["volume"].missing(ec2_id("vol", volume["id"]))
+        volume = rows[0]
+    check_volume(volume)
+    return volume
 
 
 def check_volume(volume: Row) -> None:

@@ -11,12 +11,22 @@ from ec2bridge.resources.tags import resource_tags
 Row = dict[str, Any]
 
 
+def dhcp_options_id(row: Row) -> str:
+    """Return the id of a VPC's set of DHCP options, which has the VPC's digits."""
+    return ec2_id("dopt", row["id"])
+
+
+def vpc_owner(ctx: Context, row: Row) -> str:
+    """Return the account that a VPC is of."""
+    return ctx.owner_id if row.get("default") else owner_of(row)
+
+
 def vpc_item(ctx: Context, row: Row, tags: list[dict[str, str]]) -> Item:
     """Return a VPC; `default` in the row marks the one that only the bridge knows."""
     default = bool(row.get("default"))
     return {
         "VpcId": default_vpc_id(ctx) if default else ec2_id("vpc", row["id"]),
-        "OwnerId": ctx.owner_id if default else owner_of(row),
+        "OwnerId": vpc_owner(ctx, row),
         "State": "available" if row["state"] == "Enabled" else "pending",
         "CidrBlock": row["cidr"],
         "CidrBlockAssociationSet": [
@@ -27,8 +37,7 @@ def vpc_item(ctx: Context, row: Row, tags: list[dict[str, str]]) -> Item:
             }
         ],
         "Ipv6CidrBlockAssociationSet": [],
-        # AWS's word for "no set of DHCP options"; CloudStack's routers answer DHCP by themselves.
-        "DhcpOptionsId": "default",
+        "DhcpOptionsId": dhcp_options_id(row),
         "InstanceTenancy": "default",
         "IsDefault": default,
         "BlockPublicAccessStates": {"InternetGatewayBlockMode": "off"},

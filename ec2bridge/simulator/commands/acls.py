@@ -261,7 +261,8 @@ def _cidrs(call: Call) -> str:
 
 def _shown_rule(cloud: Cloud, rule: Row) -> Row:
     acl = cloud.tables["acls"].known(rule["aclid"]) or {}
-    return {**public(rule), "aclname": acl.get("name"), "tags": tags.short(cloud, rule["id"])}
+    told = {field: value for field, value in public(rule).items() if value is not None}
+    return {**told, "aclname": acl.get("name"), "tags": tags.short(cloud, rule["id"])}
 
 
 @command("listNetworkACLs", id="aclrules")
@@ -297,10 +298,16 @@ def _needed_rule(call: Call) -> Row:
     return rule
 
 
+_CONTENT = ("startport", "endport", "icmptype", "icmpcode", "reason")
+
+
 @command("updateNetworkACLItem", id="aclrules")
 def update_rule(call: Call) -> Answer:
     rule = _needed_rule(call)
-    changes: Row = {name: str(call.number(name)) for name in ("startport", "endport") if name in call.params}
+    # CloudStack keeps what is not named, unless it is told that this is all there is.
+    whole = not call.flag("partialupgrade", default=True)
+    changes: Row = dict.fromkeys(_CONTENT) if whole else {}
+    changes |= {name: str(call.number(name)) for name in ("startport", "endport") if name in call.params}
     for name in ("icmptype", "icmpcode", "number"):
         if name in call.params:
             changes[name] = call.number(name)

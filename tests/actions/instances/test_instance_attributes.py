@@ -86,6 +86,14 @@ def test_switches_of_a_launch_can_be_read_and_changed(ec2: Any) -> None:
     until(ec2, "stopped", ident)
 
 
+def test_a_running_machines_type_is_not_even_set_to_what_it_is(ec2: Any) -> None:
+    ident = started(ec2)[0]["InstanceId"]
+    same = {"InstanceId": ident, "InstanceType": {"Value": "t2.micro"}}
+    with pytest.raises(ClientError) as error:
+        ec2.modify_instance_attribute(**same)
+    assert code_of(error) == "IncorrectInstanceState"
+
+
 def test_type_and_user_data_change_while_stopped(ec2: Any) -> None:
     ident = ids(started(ec2))[0]
     for change in ({"InstanceType": {"Value": "t2.small"}}, {"UserData": {"Value": b"new"}}):

@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.conftest import Place
-from tests.launching import ADVANCED, GROUPED, code_of, described, ids, started, tags
+from tests.launching import ADVANCED, GROUPED, code_of, described, ids, started, tags, until
 
 
 def refused(code: str, call: Callable[..., Any], **request: Any) -> None:
@@ -177,6 +177,22 @@ def test_an_instant_fleet_takes_the_first_pool_that_can(place: Place) -> None:
     assert sorted(ids(machines)) == sorted(answer["Instances"][0]["InstanceIds"])
     marks = {tag["Key"]: tag["Value"] for tag in machines[0]["Tags"]}
     assert (marks["aws:ec2:fleet-id"], marks["app"]) == (answer["FleetId"], "shop")
+
+
+def test_a_fleets_subnet_is_that_of_the_templates_first_interface(place: Place) -> None:
+    ec2 = place.client()
+    vpc = ec2.create_vpc(CidrBlock="10.61.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.61.1.0/24")["Subnet"]["SubnetId"]
+    group = ec2.create_security_group(GroupName="runner", Description="runner", VpcId=vpc)["GroupId"]
+    nic = {"DeviceIndex": 0, "AssociatePublicIpAddress": False, "Groups": [group]}
+    template(ec2, NetworkInterfaces=[nic], Monitoring={"Enabled": True})
+    answer = fleet(ec2, [{"InstanceType": "t2.small", "SubnetId": subnet}], 1)
+    assert answer["Errors"] == []
+    [machine] = described(ec2)
+    assert machine["SubnetId"] == subnet
+    assert [entry["GroupId"] for entry in machine["SecurityGroups"]] == [group]
+    until(ec2, "running", machine["InstanceId"])
+    assert described(ec2)[0]["Monitoring"] == {"State": "enabled"}
 
 
 def test_fleets_that_cannot_be(ec2: Any) -> None:

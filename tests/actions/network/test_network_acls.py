@@ -152,10 +152,14 @@ def test_an_acl_with_entries(place: Place, ec2: Any, vpc: str) -> None:
     }
     assert numbers == {199: "Ingress", 200: "Egress", 65533: "Ingress", 65534: "Egress"}
 
+    without = refusal(lambda: ec2.replace_network_acl_entry(**entry, Egress=False, Protocol="1"))
+    assert without == "MissingParameter"
     icmp = {"Type": 8, "Code": -1}
     ec2.replace_network_acl_entry(**entry, Egress=False, Protocol="1", IcmpTypeCode=icmp)
     [changed] = ec2.describe_network_acls(NetworkAclIds=[acl])["NetworkAcls"]
     assert changed["Entries"][0]["IcmpTypeCode"] == icmp
+    [after] = Native(place).list("listNetworkACLs", aclid=native_id(place), protocol="icmp")
+    assert not after.get("startport")
     ec2.delete_network_acl_entry(NetworkAclId=acl, RuleNumber=100, Egress=False)
     missing = refusal(lambda: ec2.delete_network_acl_entry(NetworkAclId=acl, RuleNumber=100, Egress=False))
     assert missing == "InvalidNetworkAclEntry.NotFound"

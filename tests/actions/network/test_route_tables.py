@@ -111,6 +111,8 @@ def test_a_table_with_a_default_route(ec2: Any, vpc: str, gateway: str) -> None:
     ec2.delete_route(**default)
     assert list(routes(ec2, table)) == ["10.42.0.0/16"]
     assert refusal(lambda: ec2.delete_route(**default)) == "InvalidRoute.NotFound"
+    missing = refusal(lambda: ec2.replace_route(**default, GatewayId=gateway))
+    assert missing == "InvalidParameterValue"
     ec2.delete_route_table(RouteTableId=table)
     assert refusal(lambda: read(ec2, table)) == "InvalidRouteTableID.NotFound"
 

@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 
 from tests.conftest import Place
 from tests.launching import ADVANCED, BASIC, code_of, tags
+from tests.native import Native
 
 
 def refusal(work: Callable[[], Any]) -> str:
@@ -119,13 +120,25 @@ def test_a_dry_run_makes_nothing(place: Place, ec2: Any) -> None:
     assert len(ec2.describe_vpcs()["Vpcs"]) == 1
 
 
-def test_dhcp_is_cloudstacks(ec2: Any) -> None:
+def test_dhcp_is_cloudstacks(place: Place, ec2: Any) -> None:
     vpc = ec2.create_vpc(CidrBlock="10.42.0.0/16")["Vpc"]
-    assert vpc["DhcpOptionsId"] == "default"
+    own = vpc["DhcpOptionsId"]
+    [options] = ec2.describe_dhcp_options(DhcpOptionsIds=[own])["DhcpOptions"]
+    assert {
+        entry["Key"]: [v["Value"] for v in entry["Values"]] for entry in options["DhcpConfigurations"]
+    } == {
+        "domain-name": [Native(place).list("listVPCs")[0]["networkdomain"]],
+        "domain-name-servers": ["AmazonProvidedDNS"],
+    }
+    ec2.associate_dhcp_options(VpcId=vpc["VpcId"], DhcpOptionsId=own)
+    told = {vpc["DhcpOptionsId"] for vpc in ec2.describe_vpcs()["Vpcs"]}
+    assert {entry["DhcpOptionsId"] for entry in ec2.describe_dhcp_options()["DhcpOptions"]} == told
+    [of_another] = told - {own}
+    with pytest.raises(ClientError, match="UnsupportedOperation"):
+        ec2.associate_dhcp_options(VpcId=vpc["VpcId"], DhcpOptionsId=of_another)
     ec2.associate_dhcp_options(VpcId=vpc["VpcId"], DhcpOptionsId="default")
     other = {"VpcId": vpc["VpcId"], "DhcpOptionsId": "dopt-00000000000000000"}
     assert refusal(lambda: ec2.associate_dhcp_options(**other)) == "InvalidDhcpOptionID.NotFound"
-    assert ec2.describe_dhcp_options()["DhcpOptions"] == []
     wish = [{"Key": "domain-name", "Values": ["example.org"]}]
     assert refusal(lambda: ec2.create_dhcp_options(DhcpConfigurations=wish)) == "UnsupportedOperation"
 

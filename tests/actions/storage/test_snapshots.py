@@ -1,7 +1,9 @@
 """Snapshots from creation to deletion, and each misuse."""
 
+import asyncio
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -84,6 +86,18 @@ def test_a_snapshot_is_pending_and_then_completed(place: Place, ec2: Any, root: 
     account = place.client(service="sts").get_caller_identity()["Account"]
     assert item["OwnerId"] == made["OwnerId"] == account
     assert abs((datetime.now(UTC) - item["StartTime"]).total_seconds()) < 60
+
+
+def test_a_snapshot_waits_for_what_cloudstack_does_to_the_volume(place: Place, ec2: Any, root: str) -> None:
+    volumes = place.sim.cloud.tables["volumes"]
+    [row] = [volume for volume in volumes if root.removeprefix("vol-") == volume["id"].replace("-", "")[:17]]
+    volumes.update(row, state="Resizing")
+    with ThreadPoolExecutor() as pool:
+        taken = pool.submit(take, ec2, root)
+        place.run(asyncio.sleep(0.5))
+        assert not taken.done()
+        volumes.update(row, state="Ready")
+        assert taken.result().startswith("snap-")
 
 
 def test_a_snapshot_without_a_description_has_an_empty_one(place: Place, ec2: Any, root: str) -> None:

@@ -385,6 +385,7 @@ def test_a_connection_that_cannot_be(
     ec2: Any, customer: str, gateway: str, changed: dict[str, Any], code: str
 ) -> None:
     request = {"Type": "ipsec.1", "CustomerGatewayId": customer, "VpnGatewayId": gateway, **changed}
+    request["Options"] = {"StaticRoutesOnly": True, **request.get("Options", {})}
     assert refusal(lambda: ec2.create_vpn_connection(**request)) == code
     assert ec2.describe_vpn_connections()["VpnConnections"] == []
 
@@ -394,10 +395,12 @@ def test_a_connection_to_a_transit_gateway_is_one_to_none(ec2: Any, customer: st
     assert refusal(lambda: ec2.create_vpn_connection(**request)) == "InvalidTransitGatewayID.NotFound"
 
 
-def test_without_options_routes_are_static(ec2: Any, customer: str, gateway: str) -> None:
+def test_without_static_routes_there_is_no_connection(ec2: Any, customer: str, gateway: str) -> None:
     ends = {"CustomerGatewayId": customer, "VpnGatewayId": gateway}
-    made = ec2.create_vpn_connection(Type="ipsec.1", **ends)["VpnConnection"]
-    assert made["Options"]["StaticRoutesOnly"] is True
+    assert refusal(lambda: ec2.create_vpn_connection(Type="ipsec.1", **ends)) == "UnsupportedOperation"
+    dynamic = {"Type": "ipsec.1", **ends, "Options": {"StaticRoutesOnly": False}}
+    assert refusal(lambda: ec2.create_vpn_connection(**dynamic)) == "UnsupportedOperation"
+    assert ec2.describe_vpn_connections()["VpnConnections"] == []
 
 
 # --- route tables ------------------------------------------------------------------------------------------------

@@ -148,6 +148,14 @@ def test_its_attributes(ec2: Any, vpc: str, subnets: list[str]) -> None:
     assert refusal(lambda: modify(Attachment=gone)) == "InvalidAttachmentID.NotFound"
 
 
+@pytest.mark.parametrize("last", [0, 1, 255])
+def test_a_subnets_own_addresses_are_nobodys(ec2: Any, subnets: list[str], last: int) -> None:
+    address = f"10.42.1.{last}"
+    assert refusal(lambda: create(ec2, subnets[0], PrivateIpAddress=address)) == "InvalidParameterValue"
+    asked = {"SubnetId": subnets[0], "PrivateIpAddress": address}
+    assert refusal(lambda: started(ec2, **asked)) == "InvalidParameterValue"
+
+
 def test_attached_it_is_a_nic_with_its_address(place: Place, ec2: Any, subnets: list[str]) -> None:
     [machine] = started(ec2, SubnetId=subnets[0])
     made = create(ec2, subnets[1], PrivateIpAddress="10.42.2.50", SecondaryPrivateIpAddressCount=1)
