@@ -1,4 +1,4 @@
-"""The command line: serve, demo, simulator, init, check, coverage, explain."""
+"""The command line: serve, demo, simulator, init, check, store, coverage, explain."""
 
 import asyncio
 import json
@@ -14,6 +14,7 @@ from ec2bridge import config, server
 from ec2bridge.config import Settings, SettingsError
 from ec2bridge.serving import logs
 from ec2bridge.simulator.releases import NAMED
+from ec2bridge.store_commands import store
 
 Command = Callable[..., Any]
 Result = TypeVar("Result")
@@ -265,6 +266,9 @@ def explain(action: str) -> None:
     if not found:
         raise click.ClickException(f"AWS has no action called {action}.")
     click.echo(table.explain(found[0]))
+
+
+main.add_command(store)
 
 
 if __name__ == "__main__":

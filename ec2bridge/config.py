@@ -5,6 +5,7 @@ setting and where it came from, so that an operator never has to read a tracebac
 """
 
 import difflib
+import os
 import tomllib
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -209,6 +210,13 @@ def load(path: Path | None = None, **flags: Any) -> Settings:
         raise SettingsError("\n".join(_sentence(problem) for problem in error.errors())) from None
     finally:
         Settings._file = {}
+
+
+def store_location(path: Path | None) -> str:
+    """Return the setting `store` alone, for what needs neither a cloud nor keys."""
+    file = _read(path) if path else {}
+    default = str(Settings.model_fields["store"].default)
+    return os.environ.get(f"{PREFIX}STORE") or str(file.get("store", default))
 
 
 def _read(path: Path) -> dict[str, Any]:
