@@ -16,6 +16,7 @@ from ec2bridge.serving import logs
 from ec2bridge.simulator.releases import NAMED
 from ec2bridge.store_commands import store
 
+USUAL_FILE = "ec2bridge.toml"
 Command = Callable[..., Any]
 Result = TypeVar("Result")
 
@@ -26,10 +27,10 @@ def settings_options(command: Command) -> Command:
         flag = f"--{name.replace('_', '-')}"
         if info.annotation is bool:
             decorate = click.option(
-                f"{flag}/--no-{name.replace('_', '-')}", default=None, help=info.description
+                f"{flag}/--no-{name.replace('_', '-')}", default=None, help=config.described(name)
             )
         else:
-            decorate = click.option(flag, metavar="VALUE", help=info.description)
+            decorate = click.option(flag, metavar="VALUE", help=config.described(name))
         command = decorate(command)
     return click.option(
         "--config",
@@ -45,7 +46,9 @@ def load(config_file: Path | None, flags: dict[str, Any]) -> Settings:
     try:
         settings = config.load(config_file, **flags)
     except SettingsError as error:
-        raise click.ClickException(str(error)) from None
+        unread = config_file is None and Path(USUAL_FILE).exists()
+        hint = f"\nThere is a file {USUAL_FILE} here, which is read only if asked for: --config {USUAL_FILE}"
+        raise click.ClickException(f"{error}{hint if unread else ''}") from None
     logs.to_stderr(settings.log_level, as_json=settings.log_format == "json")
     return settings
 
@@ -185,7 +188,7 @@ def simulator(listen: str, data: Path | None, release: str, faults: Path | None)
 
 @main.command()
 @settings_options
-@click.option("--output", type=click.Path(path_type=Path), default=Path("ec2bridge.toml"), show_default=True)
+@click.option("--output", type=click.Path(path_type=Path), default=Path(USUAL_FILE), show_default=True)
 def init(config_file: Path | None, output: Path, **flags: Any) -> None:
     """Write a settings file with a name for each zone."""
     from ec2bridge import operator
