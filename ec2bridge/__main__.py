@@ -1,4 +1,4 @@
-"""The command line: serve, demo, simulator, init, check, coverage, explain."""
+"""The command line: serve, demo, simulator, init, check, store, coverage, explain."""
 
 import asyncio
 import json
@@ -14,7 +14,9 @@ from ec2bridge import config, server
 from ec2bridge.config import Settings, SettingsError
 from ec2bridge.serving import logs
 from ec2bridge.simulator.releases import NAMED
+from ec2bridge.store_commands import store
 
+USUAL_FILE = "ec2bridge.toml"
 Command = Callable[..., Any]
 Result = TypeVar("Result")
 
@@ -25,10 +27,10 @@ def settings_options(command: Command) -> Command:
         flag = f"--{name.replace('_', '-')}"
         if info.annotation is bool:
             decorate = click.option(
-                f"{flag}/--no-{name.replace('_', '-')}", default=None, help=info.description
+                f"{flag}/--no-{name.replace('_', '-')}", default=None, help=config.described(name)
             )
         else:
-            decorate = click.option(flag, metavar="VALUE", help=info.description)
+            decorate = click.option(flag, metavar="VALUE", help=config.described(name))
         command = decorate(command)
     return click.option(
         "--config",
@@ -44,7 +46,9 @@ def load(config_file: Path | None, flags: dict[str, Any]) -> Settings:
     try:
         settings = config.load(config_file, **flags)
     except SettingsError as error:
-        raise click.ClickException(str(error)) from None
+        unread = config_file is None and Path(USUAL_FILE).exists()
+        hint = f"\nThere is a file {USUAL_FILE} here, which is read only if asked for: --config {USUAL_FILE}"
+        raise click.ClickException(f"{error}{hint if unread else ''}") from None
     logs.to_stderr(settings.log_level, as_json=settings.log_format == "json")
     return settings
 
@@ -184,7 +188,7 @@ def simulator(listen: str, data: Path | None, release: str, faults: Path | None)
 
 @main.command()
 @settings_options
-@click.option("--output", type=click.Path(path_type=Path), default=Path("ec2bridge.toml"), show_default=True)
+@click.option("--output", type=click.Path(path_type=Path), default=Path(USUAL_FILE), show_default=True)
 def init(config_file: Path | None, output: Path, **flags: Any) -> None:
     """Write a settings file with a name for each zone."""
     from ec2bridge import operator
@@ -265,6 +269,9 @@ def explain(action: str) -> None:
     if not found:
         raise click.ClickException(f"AWS has no action called {action}.")
     click.echo(table.explain(found[0]))
+
+
+main.add_command(store)
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ from ec2bridge.ec2.recovery import Recovery
 from ec2bridge.ec2.registry import Action, Request
 from ec2bridge.errors import Ec2Error
 from ec2bridge.exchange import STS_VERSION, VERSION, Exchange, read_claims
+from ec2bridge.store import StoreUnavailable
 from ec2bridge.wire import parse, render
 from ec2bridge.wire.model import Operation, operation
 
@@ -119,6 +120,10 @@ class Bridge:
             body = render.render(op, result, version=exchange.version, request_id=exchange.request_id)
         except Ec2Error as error:
             return self.refuse(error, exchange)
+        except StoreUnavailable as error:
+            exchange.reason = str(error)
+            sentence = "What this endpoint keeps cannot be reached at the moment. Try again in a while."
+            return self.refuse(Ec2Error("Unavailable", sentence), exchange)
         except Exception:
             log.exception("request %s: %s failed", exchange.request_id, exchange.action)
             sentence = f"An internal error has occurred. The operator's log has it under request {exchange.request_id}."

@@ -5,6 +5,8 @@ setting and where it came from, so that an operator never has to read a tracebac
 """
 
 import difflib
+import os
+import re
 import tomllib
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -16,6 +18,12 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 PREFIX = "EC2BRIDGE_"
 Network = IPv4Network | IPv6Network
+
+# The command line's, the demo's and the tests' own; and what Kubernetes tells pods of a Service called ec2bridge.
+_OTHERS = re.compile(
+    r"config|(demo|test|compat)_.*|(.*_)?(service_host|service_port(_.*)?|port(_\d+_(tcp|udp)(_(proto|port|addr))?)?)"
+)
+_PATHS = ("credentials_file", "tls_certificate", "tls_key", "mappings", "cloudstack_ca")
 
 
 class SettingsError(Exception):
@@ -151,6 +159,17 @@ class Settings(BaseSettings):
             raise ValueError("choose text or json")
         return value.lower()
 
+    @field_validator(*_PATHS)
+    @classmethod
+    def _at_home(cls, value: Path | None) -> Path | None:
+        """Take ~ for the home directory; no shell does that in a file or after `--flag=`."""
+        return None if value is None else _expanded(value)
+
+    @field_validator("store")
+    @classmethod
+    def _store_at_home(cls, value: str) -> str:
+        return str(_expanded(Path(value))) if value.startswith("~") else value
+
     @field_validator("cloudstack_url")
     @classmethod
     def _is_url(cls, value: str) -> str:
@@ -183,7 +202,7 @@ class Settings(BaseSettings):
             )
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key go together: one of them is missing")
-        for name in ("credentials_file", "tls_certificate", "tls_key", "mappings", "cloudstack_ca"):
+        for name in _PATHS:
             path = getattr(self, name)
             if path is not None and not path.exists():
                 raise ValueError(f"{name}: {path} does not exist")
@@ -203,12 +222,38 @@ class _FileSource(PydanticBaseSettingsSource):
 def load(path: Path | None = None, **flags: Any) -> Settings:
     """Read the file, then the environment, then the flags that are not None; raise SettingsError with a sentence."""
     Settings._file = _read(path) if path else {}
+    _no_unknown_variables()
     try:
         return Settings(**{name: value for name, value in flags.items() if value is not None})
     except ValidationError as error:
         raise SettingsError("\n".join(_sentence(problem) for problem in error.errors())) from None
     finally:
         Settings._file = {}
+
+
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise ValueError(f"the home directory of {path} is not known") from None
+
+
+def _no_unknown_variables() -> None:
+    """Refuse `EC2BRIDGE_*` variables that are no setting, as the file's unknown keys are refused."""
+    for variable in sorted(os.environ):
+        name = variable.removeprefix(PREFIX).lower()
+        if variable.startswith(PREFIX) and name not in Settings.model_fields and not _OTHERS.fullmatch(name):
+            near = difflib.get_close_matches(name, Settings.model_fields, 1)
+            meant = f"; perhaps {PREFIX}{near[0].upper()} is meant" if near else ""
+            raise SettingsError(f"The environment has {variable}, and there is no such setting{meant}.")
+
+
+def store_location(path: Path | None) -> str:
+    """Return the setting `store` alone, for what needs neither a cloud nor keys."""
+    file = _read(path) if path else {}
+    default = str(Settings.model_fields["store"].default)
+    found = os.environ.get(f"{PREFIX}STORE") or str(file.get("store", default))
+    return str(Path(found).expanduser()) if found.startswith("~") else found
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -246,6 +291,20 @@ def table() -> str:
             shown = f"`{default}`"
         lines.append(f"| `{name}` | {'required' if info.is_required() else shown} | {info.description} |")
     return "\n".join(lines)
+
+
+def described(name: str) -> str:
+    """Return a setting's help: what it is, its environment variable and its default."""
+    info = Settings.model_fields[name]
+    default = info.get_default(call_default_factory=True, validated_data={})
+    shown = (
+        "required"
+        if info.is_required()
+        else f"default: {str(default).lower() if isinstance(default, bool) else default}"
+    )
+    if not info.is_required() and default in (None, {}, ()):
+        shown = "no default"
+    return f"{info.description} [{PREFIX}{name.upper()}; {shown}]"
 
 
 def host_and_port(address: str) -> tuple[str, int]:

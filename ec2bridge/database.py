@@ -6,13 +6,17 @@ between threads costs more than a query does; PostgreSQL's in the event loop, th
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.pool import StaticPool
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random
 
@@ -23,6 +27,10 @@ R = TypeVar("R")
 
 THREADS = 4
 """Transactions of a file that run beside one another: one that waits for another process must not hold up all."""
+
+
+class UnansweredError(Exception):
+    """The database is away, or locked for too long; whether it has done what was asked is unknown."""
 
 
 class NotOpenError(Exception):
@@ -85,15 +93,61 @@ class Database:
         engine = self._engine
         if engine is None:
             raise NotOpenError
+        try:
+            return await self._transact(engine, work)
+        except Exception as error:
+            if _is_outage(error):
+                raise UnansweredError(
+                    str(getattr(error, "orig", None) or error) or type(error).__name__
+                ) from error
+            raise
+
+    async def _transact(self, engine: "Engine | AsyncEngine", work: Callable[[Connection], R]) -> R:
         if isinstance(engine, Engine):
             return await asyncio.get_running_loop().run_in_executor(self._threads, _transaction, engine, work)
         async with engine.begin() as connection:
             return await connection.run_sync(work)
 
 
+def _is_outage(error: Exception) -> bool:
+    """Whether the database is the cause, and not the statement.
+
+    While it connects, asyncpg raises its own errors and the system's, which SQLAlchemy does not translate; of a
+    connection that breaks, SQLAlchemy makes the bare DBAPIError where asyncpg's class says no more.
+    """
+    if isinstance(error, DBAPIError):
+        return type(error) in (DBAPIError, InterfaceError, OperationalError) or error.connection_invalidated
+    return isinstance(error, OSError | NoConnectionFree) or type(error).__module__.startswith("asyncpg.")
+
+
 def _transaction(engine: Engine, work: Callable[[Connection], R]) -> R:
     with engine.begin() as connection:
         return work(connection)
+
+
+def is_half(file: Path) -> bool:
+    """Whether a file is one half of a store: SQLite wrote its first page, and all else into a log that is not there.
+
+    So looks what `cp` makes of a running bridge's file. A store that is being made looks so for an instant, too, until
+    its log is there, so a second look decides.
+    """
+    for _ in range(10):
+        if not _looks_half(file):
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def _looks_half(file: Path) -> bool:
+    if not file.is_file() or not file.stat().st_size or Path(f"{file}-wal").exists():
+        return False
+    # Immutable: it makes no log, which is what the next one looks for.
+    uri = f"{file.absolute().as_uri()}?mode=ro&immutable=1"
+    try:
+        with closing(sqlite3.connect(uri, uri=True)) as connection:
+            return bool(connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,))
+    except sqlite3.Error:
+        return False  # whatever is wrong with it, opening it tells
 
 
 def _sqlite(url: URL) -> Engine:

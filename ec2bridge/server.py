@@ -122,7 +122,7 @@ async def purge(store: Store, stopping: asyncio.Event) -> None:
     while not stopping.is_set():
         try:
             await store.purge()
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, StoreError) as error:
             log.warning("the store could not be purged: %s", str(error).partition("\n")[0])
         with suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), PURGE_EVERY)

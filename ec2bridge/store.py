@@ -6,6 +6,7 @@ when several bridges run side by side. The primary key is what makes replicas ex
 version what makes a change rest on the value that was read (`replace`).
 """
 
+import asyncio
 import json
 import os
 import sqlite3
@@ -13,6 +14,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Column as C
@@ -36,7 +38,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.sql.elements import ColumnElement
 
-from ec2bridge.database import Database, NotOpenError
+from ec2bridge.database import Database, NotOpenError, UnansweredError, is_half
 
 R = TypeVar("R")
 Rows = list[Mapping[Any, Any]]
@@ -64,8 +66,19 @@ _entries = Table(
 _schema = Table("schema_version", _metadata, C("version", Integer, primary_key=True))
 
 
+HALF = (
+    "The store {file} has no tables: it looks like a copy of a running bridge's file, which lacks what was"
+    " written last. Copy with `ec2bridge store backup`, or with the -wal file beside it;"
+    " to begin an empty store, remove the file."
+)
+
+
 class StoreError(Exception):
     """The store cannot be used; the message is a sentence for the operator."""
+
+
+class StoreUnavailable(StoreError):
+    """The store does not answer now; what it was asked to write may be written or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +113,21 @@ class Store:
 
     async def start(self) -> None:
         """Open the store and make its table; raises StoreError with a sentence when that cannot be."""
+        if (
+            self.database.is_sqlite
+            and (file := self.url.database)
+            and await asyncio.to_thread(is_half, Path(file))
+        ):
+            raise StoreError(HALF.format(file=file))
         try:
             await self.database.start(_prepare)
-        except (SQLAlchemyError, sqlite3.Error, OSError, ImportError) as error:
+        except (SQLAlchemyError, UnansweredError, sqlite3.Error, OSError, ImportError) as error:
             await self.close()
             reason = getattr(error, "orig", None) or error
             if isinstance(error, ModuleNotFoundError):
                 reason = f"the Python package {error.name} is not installed"
-                if error.name == "asyncpg":
-                    reason += " (pip install asyncpg)"
+                if error.name in ("asyncpg", "greenlet"):
+                    reason += " (pip install 'ec2bridge[postgres]')"
             raise StoreError(f"The store {self.url!r} cannot be opened: {reason}.") from error
         except StoreError:
             await self.close()
@@ -189,6 +208,8 @@ class Store:
             return await self.database.run(work)
         except NotOpenError:
             raise StoreError("The store has not been opened.") from None
+        except UnansweredError as error:
+            raise StoreUnavailable(f"The store {self.url!r} does not answer: {_line(error)}") from error
 
     def _stamp(self) -> Any:
         """What changes with every write; None where others may write unseen.
@@ -287,6 +308,10 @@ class Store:
 
 def _is_as(entry: Entry, head: Mapping[Any, Any]) -> bool:
     return (entry.version, entry.created) == (head["version"], head["created"])
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())
 
 
 def _file_stamp(path: str) -> tuple[int, int]:

@@ -20,7 +20,9 @@ def pages() -> dict[Path, str]:
     top = click.Context(main, info_name="ec2bridge")
     found = {"ec2bridge": page(top, main.commands)}
     for name, command in main.commands.items():
-        found[f"ec2bridge-{name}"] = page(click.Context(command, info_name=name, parent=top), {})
+        found[f"ec2bridge-{name}"] = page(
+            click.Context(command, info_name=name, parent=top), getattr(command, "commands", {})
+        )
     return {DEPLOY / "man" / f"{name}.1": text for name, text in found.items()}
 
 

@@ -155,3 +155,14 @@ def test_explain_says_what_becomes_of_an_action() -> None:
     unknown = CliRunner().invoke(main, ["explain", "MakeCoffee"])
     assert unknown.exit_code == 1
     assert "AWS has no action called MakeCoffee" in unknown.output
+
+
+def test_a_settings_file_that_was_not_asked_for_is_pointed_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    without = CliRunner().invoke(main, ["check"], env={"EC2BRIDGE_CLOUDSTACK_URL": None})
+    (tmp_path / "ec2bridge.toml").touch()
+    beside = CliRunner().invoke(main, ["check"], env={"EC2BRIDGE_CLOUDSTACK_URL": None})
+    assert "--config ec2bridge.toml" not in without.output
+    assert "--config ec2bridge.toml" in beside.output

@@ -76,3 +76,28 @@ def test_trusted_proxies_are_networks_however_they_are_written() -> None:
     for written in ("10.1.2.3/8, 192.0.2.1,2001:db8::/32", ["10.0.0.0/8", "192.0.2.1", "2001:db8::/32"]):
         found = config.load(None, **{**GOOD, "trusted_proxies": written}).trusted_proxies
         assert [str(network) for network in found] == ["10.0.0.0/8", "192.0.2.1/32", "2001:db8::/32"]
+
+
+def test_a_mistyped_variable_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EC2BRIDGE_LISTN", "127.0.0.1:1")
+    with pytest.raises(SettingsError, match=r"has EC2BRIDGE_LISTN, .*; perhaps EC2BRIDGE_LISTEN is meant"):
+        config.load(None, **GOOD)
+
+
+def test_what_kubernetes_tells_of_a_service_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SERVICE_HOST", "SERVICE_PORT_HTTP", "PORT", "PORT_8788_TCP_ADDR", "METRICS_SERVICE_PORT"):
+        monkeypatch.setenv(f"EC2BRIDGE_{name}", "10.0.0.1")
+    config.load(None, **GOOD)
+
+
+def test_a_tilde_is_the_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "ca.pem").touch()
+    settings = config.load(None, **GOOD, cloudstack_ca="~/ca.pem", store="~/store")
+    assert (settings.cloudstack_ca, settings.store) == (tmp_path / "ca.pem", str(tmp_path / "store"))
+
+
+def test_the_help_names_variable_and_default() -> None:
+    assert config.described("listen").endswith("[EC2BRIDGE_LISTEN; default: 127.0.0.1:8788]")
+    assert config.described("expunge").endswith("[EC2BRIDGE_EXPUNGE; default: true]")
+    assert config.described("mappings").endswith("[EC2BRIDGE_MAPPINGS; no default]")

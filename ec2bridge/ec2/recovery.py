@@ -20,7 +20,7 @@ from ec2bridge.ec2 import background, journal
 from ec2bridge.ec2.batches import AT_ONCE
 from ec2bridge.ec2.context import Context, OwnStore, Site
 from ec2bridge.errors import Ec2Error
-from ec2bridge.store import Entry
+from ec2bridge.store import Entry, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +65,9 @@ class Recovery:
         while not stopping.is_set():
             try:
                 pause = await self.sweep()
+            except StoreUnavailable as error:
+                log.warning("what other bridges left is taken up later: %s", error)
+                pause = self.interval
             except Exception:
                 log.exception("what other bridges left could not be taken up")
                 pause = self.interval
@@ -138,7 +141,7 @@ class Recovery:
         async with self._slots:
             try:
                 await kind.resume(ctx, entry)
-            except (CloudStackError, Ec2Error) as error:
+            except (CloudStackError, Ec2Error, StoreUnavailable) as error:
                 log.warning("the record %s is taken up later: %s", entry.key, error)
             except Exception:
                 log.exception("the record %s could not be taken up", entry.key)
