@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ec2bridge.simulator import faults
 from tests.faults.cells import OF_JOBS, OWN_MODES, Outcome, Played
+from tests.faults.scenarios import load
 
 FILE = Path(__file__).parents[2] / "docs" / "faults.md"
 INTRODUCTION = """\
@@ -56,7 +57,7 @@ def _numbers(played: list[Played]) -> str:
     actions = {name.partition(" (")[0] for name, _, _ in played}
     rows = [
         ("actions", len(actions)),
-        ("scenarios", len(played)),
+        ("scenarios", f"{len(played)} of {len(load())}"),
         ("cells", len(outcomes)),
         ("done", ends["done"]),
         ("as before", ends["as before"]),

@@ -16,10 +16,10 @@ SCENARIOS = (
     "CreateVpnConnection",
     "DeleteSnapshot",
     "DeleteVpc",
+    "DetachVolume",
     "DisassociateAddress",
     "ReplaceNetworkAclEntry",
     "RunInstances (where groups are CloudStack's)",
-    "TerminateInstances",
 )
 ONE_IN = 3
 

@@ -91,7 +91,7 @@ async def reboot(lab: Lab) -> Request:
     return {"InstanceIds": [await machine(lab)]}
 
 
-@scenario("MonitorInstances", refused="UnsupportedOperation")
+@scenario("MonitorInstances")
 async def monitor(lab: Lab) -> Request:
     return {"InstanceIds": [await machine(lab)]}
 
