@@ -101,7 +101,14 @@ def test_what_the_bridge_alone_has_is_of_version_8() -> None:
 
 
 @pytest.mark.parametrize(
-    "other", ["4fa6a101-f86b-46a7-b581-39ec517018de", "0357db1e-e8dc-18b8-a730-af6b774d9c06", "00000000000000800000", "7", ""]
+    "other",
+    [
+        "4fa6a101-f86b-46a7-b581-39ec517018de",
+        "0357db1e-e8dc-18b8-a730-af6b774d9c06",
+        "00000000000000800000",
+        "7",
+        "",
+    ],
 )
 def test_nothing_of_cloudstacks_is_taken_for_that(other: str) -> None:
     assert not is_own(other)
