@@ -36,6 +36,8 @@ REFUSED = {
     ("DescribeRouteTables", "InvalidRouteTableID.NotFound"),
     # The provider revokes an IPv6 default rule that only accounts with IPv6 have.
     ("RevokeSecurityGroupEgress", "InvalidPermission.NotFound"),
+    # euca2ools names an address of a VPC by its number, where AWS wants the allocation's id.
+    ("ReleaseAddress", "InvalidParameterValue"),
 }
 """Refusals that the recorded clients met with AWS as well, or ask for."""
 
