@@ -84,7 +84,7 @@ def test_rules_of_a_bridge_that_died(
 
 
 def is_known_in_the_end(command: str, mode: Any) -> bool:
-    """Whether the request succeeds all the same: a lost answer is found, and a tag whose call was lost written again."""
+    """Whether the request succeeds all the same: a lost answer is found, a tag whose call was lost written again."""
     return mode == LOST_ANSWER or (mode == LOST_CALL and command == "createTags")
 
 
