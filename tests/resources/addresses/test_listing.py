@@ -112,6 +112,7 @@ def test_who_writes_the_bridges_marks_in_another_account_changes_nothing_here(pl
     assert ec2.describe_nat_gateways()["NatGateways"] == []
 
 
+@pytest.mark.since("4.19")
 def test_a_vpc_whose_own_way_out_has_anothers_mark_gets_it_back_from_its_nat_gateway(place: Place) -> None:
     vpc_with_gateway(place.client("bob"))
     end_natively(Native(place, "bob"))

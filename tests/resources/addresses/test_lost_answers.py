@@ -42,6 +42,7 @@ def is_free(front: Place, ec2: Any, scene: Scene) -> bool:
     return "AssociationId" not in shown and not marked
 
 
+@pytest.mark.since("4.19")
 @pytest.mark.parametrize("command", ["updateVPC", "createTags"])
 @pytest.mark.parametrize("mode", [LOST_ANSWER, LOST_CALL, REFUSAL])
 def test_a_gateway_is_made_or_its_address_is_free(
@@ -61,6 +62,7 @@ def test_a_gateway_is_made_or_its_address_is_free(
     eventually(lambda: gateways(ec2) == [(ident, "available")])
 
 
+@pytest.mark.since("4.19")
 @pytest.mark.parametrize("command", ["updateVPC", "createTags"])
 @pytest.mark.parametrize("again", [True, False])
 def test_a_gateway_of_a_bridge_that_died(
@@ -88,6 +90,7 @@ def test_a_gateway_of_a_bridge_that_died(
         eventually(lambda: not gateways(ec2) and is_free(heir, ec2, scene))
 
 
+@pytest.mark.since("4.19")
 @pytest.mark.parametrize("command", ["associateIpAddress", "updateVPC"])
 def test_a_gateway_is_deleted_though_an_answer_is_lost(
     make_place: Callable[..., Place], command: str
