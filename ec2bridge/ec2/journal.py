@@ -113,11 +113,6 @@ def plan(
     return register
 
 
-def plans() -> Mapping[str, Plan]:
-    """Return every registered plan."""
-    return _plans
-
-
 def stem(key: str) -> str:
     """Return the part of names that a record's key becomes."""
     return f"ec2-{key[:17]}"

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from ec2bridge.ec2.context import Context
 from ec2bridge.errors import Ec2Error
 
-OLDEST = "4.18"
-
 
 @dataclass(frozen=True, slots=True)
 class Need:

@@ -112,11 +112,6 @@ class Record:
         """Tell every few seconds that the bearer lives."""
         await self._held().beat(BEAT)
 
-    @property
-    def is_lost(self) -> bool:
-        """Whether somebody else has taken the machine over: a launch ends when its machine is to be terminated."""
-        return self._held().lost
-
     def _held(self) -> Lease:
         if self._lease is None:
             raise RuntimeError("the record has not been saved")

@@ -1,6 +1,7 @@
 """Launches and terminations of which an answer is lost, at every call that changes something."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,10 +11,11 @@ from botocore.exceptions import ClientError
 from ec2bridge.ec2 import journal, unknown
 from ec2bridge.resources.machines import records
 from tests.conftest import Place
+from tests.faulty import LOST_ANSWER, LOST_CALL, behind, eventually
 from tests.launching import ADVANCED, code_of, described, tags
-from tests.lossy import lose, lossy, refuse
 from tests.native import Native
 
+NO_ROOM = {"errorcode": 533, "cserrorcode": 4350, "errortext": "There is no room for it"}
 RETRYING = Config(retries={"total_max_attempts": 3, "mode": "standard"})
 
 
@@ -78,16 +80,18 @@ LAUNCH = [
 ]
 
 
-@pytest.mark.parametrize("arrives", [True, False], ids=["after", "before"])
+@pytest.mark.parametrize("mode", [LOST_ANSWER, LOST_CALL])
 @pytest.mark.parametrize(("command", "number"), LAUNCH)
-def test_a_launch_is_whole_and_once(place: Place, command: str, number: int, arrives: bool) -> None:
+def test_a_launch_is_whole_and_once(
+    make_place: Callable[..., Place], command: str, number: int, mode: str
+) -> None:
+    place, way = behind(make_place)
     ec2 = place.client(config=RETRYING)
     described(ec2)
-    with lossy(place) as wire:
-        lose(wire, command, number, arrives=arrives)
-        launched = ec2.run_instances(**request(ec2))["Instances"][0]["InstanceId"]
-        instance = settled(ec2, place)
-        assert not wire.lost, "the fault was played"
+    way.next(command, *[None] * (number - 1), mode)
+    launched = ec2.run_instances(**request(ec2))["Instances"][0]["InstanceId"]
+    instance = settled(ec2, place)
+    assert not way.plan[command], "the fault was played"
     assert instance["InstanceId"] == launched
     assert instance["PublicIpAddress"]
     assert {"Key": "app", "Value": "shop"} in instance["Tags"]
@@ -103,33 +107,30 @@ def gone_without_a_trace(place: Place, ec2: Any, ident: str) -> None:
     assert inventory(place) == {"machines": 0, "volumes": 0, "addresses": 0}
 
 
-@pytest.mark.parametrize("arrives", [True, False], ids=["after", "before"])
+@pytest.mark.parametrize("mode", [LOST_ANSWER, LOST_CALL])
 @pytest.mark.parametrize(
     "command", ["destroyVirtualMachine", "expungeVirtualMachine", "disassociateIpAddress"]
 )
-def test_a_termination_releases_everything(place: Place, command: str, arrives: bool) -> None:
+def test_a_termination_releases_everything(make_place: Callable[..., Place], command: str, mode: str) -> None:
+    place, way = behind(make_place)
     ec2 = place.client(config=RETRYING)
     launched = ec2.run_instances(**request(ec2))["Instances"][0]["InstanceId"]
     settled(ec2, place)
-    with lossy(place) as wire:
-        lose(wire, command, arrives=arrives)
-        ec2.terminate_instances(InstanceIds=[launched])
-        settled(ec2, place, "terminated")
-        assert not wire.lost
+    way.next(command, mode)
+    ec2.terminate_instances(InstanceIds=[launched])
+    settled(ec2, place, "terminated")
+    assert not way.plan[command]
     assert inventory(place) == {"machines": 0, "volumes": 0, "addresses": 0}
 
 
-def test_a_launch_that_is_taken_back_leaves_no_address(place: Place) -> None:
+def test_a_launch_that_is_taken_back_leaves_no_address(make_place: Callable[..., Place]) -> None:
     """CloudStack has addresses for both machines, and room for one."""
+    place, way = behind(make_place)
     ec2 = place.client()
     before = inventory(place)
-    with lossy(place) as wire:
-        refuse(wire, "deployVirtualMachine", 2)
-        with pytest.raises(ClientError) as error:
-            ec2.run_instances(**{**request(ec2), "MinCount": 2, "MaxCount": 2})
-        assert code_of(error) == "InsufficientInstanceCapacity"
-        deadline = time.monotonic() + 30
-        while inventory(place) != before:
-            assert time.monotonic() < deadline, inventory(place)
-            time.sleep(0.1)
+    way.next("deployVirtualMachine", None, NO_ROOM)
+    with pytest.raises(ClientError) as error:
+        ec2.run_instances(**{**request(ec2), "MinCount": 2, "MaxCount": 2})
+    assert code_of(error) == "InsufficientInstanceCapacity"
+    eventually(lambda: inventory(place) == before)
     assert described(ec2) == []
