@@ -14,7 +14,7 @@ from ec2bridge import config, server
 from ec2bridge.config import Settings, SettingsError
 from ec2bridge.serving import logs
 from ec2bridge.simulator.releases import NAMED
-from ec2bridge.store_commands import store
+from ec2bridge.store_commands import store, which_settings
 
 USUAL_FILE = "ec2bridge.toml"
 Command = Callable[..., Any]
@@ -32,13 +32,7 @@ def settings_options(command: Command) -> Command:
         else:
             decorate = click.option(flag, metavar="VALUE", help=config.described(name))
         command = decorate(command)
-    return click.option(
-        "--config",
-        "config_file",
-        type=click.Path(path_type=Path),
-        envvar="EC2BRIDGE_CONFIG",
-        help="a TOML file with settings",
-    )(command)
+    return which_settings(command)
 
 
 def load(config_file: Path | None, flags: dict[str, Any]) -> Settings:

@@ -13,11 +13,8 @@ from ec2bridge.store import StoreError
 Command = Callable[..., Any]
 
 
-def which_store(command: Command) -> Command:
-    """Give a command `--config` and `--store`: a backup needs neither a cloud nor keys."""
-    command = click.option("--store", metavar="VALUE", help="the store, if not the one of the settings")(
-        command
-    )
+def which_settings(command: Command) -> Command:
+    """Give a command `--config`."""
     return click.option(
         "--config",
         "config_file",
@@ -25,6 +22,14 @@ def which_store(command: Command) -> Command:
         envvar="EC2BRIDGE_CONFIG",
         help="a TOML file with settings",
     )(command)
+
+
+def which_store(command: Command) -> Command:
+    """Give a command `--config` and `--store`: a backup needs neither a cloud nor keys."""
+    command = click.option("--store", metavar="VALUE", help="the store, if not the one of the settings")(
+        command
+    )
+    return which_settings(command)
 
 
 def file_of(config_file: Path | None, named: str | None) -> Path:
