@@ -10,11 +10,11 @@ ARGS   ?=
 help:  ## say what can be made
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-$(VENV)/.installed: requirements/dev.txt pyproject.toml
+$(VENV)/.installed: requirements/dev.txt requirements/docs.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed (set PYTHON=…)"; exit 1; }
 	@echo "Installing what is needed into $(VENV), which takes a minute or two …"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt -r requirements/docs.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
@@ -55,8 +55,10 @@ compat: $(VENV)/.installed  ## every client that is installed, against a bridge 
 faults: $(VENV)/.installed  ## every action with every native call going wrong in every way; writes docs/faults.md
 	$(BIN)/python -m tests.faults $(ARGS)
 
-docs: $(VENV)/.installed  ## write the generated pages again
+docs: $(VENV)/.installed  ## write the generated pages again, and build all of them as a site into build/site
 	$(BIN)/python -m tests.test_docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "Open build/site/index.html in a browser."
 
 drawings:  ## draw the documentation's pictures from their text again (needs Graphviz)
 	$(BIN)/python -m tests.drawings
@@ -91,6 +93,7 @@ PIN := pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url 
 
 lock:  ## pin the dependencies again, with hashes and without hosts (needs pip-tools)
 	$(PIN) --extra dev --extra demo --extra postgres --extra otel -o requirements/dev.txt pyproject.toml
+	$(PIN) --extra docs -c requirements/dev.txt -o requirements/docs.txt pyproject.toml
 	$(PIN) --extra demo --extra postgres --extra otel -c requirements/dev.txt -o requirements/run.txt pyproject.toml
 	$(PIN) --only-build-deps --build-deps-for wheel -c requirements/dev.txt -o requirements/build.txt pyproject.toml
 
