@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-releases release-table lint format bench compat docs drawings deploy-test image-test replicas-test release lock clean
+.PHONY: help demo test test-releases release-table lint format bench compat docs walk drawings deploy-test image-test replicas-test terraform-table release lock clean
 
 help:  ## say what can be made
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -14,12 +14,12 @@ $(VENV)/.installed: requirements/dev.txt requirements/docs.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed (set PYTHON=…)"; exit 1; }
 	@echo "Installing what is needed into $(VENV), which takes a minute or two …"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt -r requirements/docs.txt
+	@$(BIN)/python tools/install.py $(BIN)/pip install --disable-pip-version-check --require-hashes -r requirements/dev.txt -r requirements/docs.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
-demo: $(VENV)/.installed  ## start the embedded CloudStack and the bridge, play the tour, serve
-	@$(BIN)/ec2bridge demo $(ARGS)
+demo: $(VENV)/.installed  ## start the embedded CloudStack and the bridge, play the tour, serve; writes demo.env
+	@$(BIN)/ec2bridge demo --env-file demo.env $(ARGS)
 
 test: $(VENV)/.installed  ## the whole suite but for clients as processes, which `make compat` plays
 	$(BIN)/pytest -n 2 --dist loadgroup --ignore=tests/compat/test_clients.py --ignore=tests/deploy $(ARGS)
@@ -60,6 +60,9 @@ docs: $(VENV)/.installed  ## write the generated pages again, and build all of t
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "Open build/site/index.html in a browser."
 
+walk: $(VENV)/.installed  ## type every command of every page, in a fresh clone and with a wheel (needs package registries)
+	$(BIN)/python -m tests.walk $(ARGS)
+
 drawings:  ## draw the documentation's pictures from their text again (needs Graphviz)
 	$(BIN)/python -m tests.drawings
 
@@ -78,6 +81,10 @@ image-test:  ## build the container image and run it, without an engine (root on
 
 replicas-test: $(VENV)/.installed  ## two bridges on one PostgreSQL behind haproxy, one of them killed under load (Debian: postgresql, haproxy)
 	$(BIN)/python -m tests.deploy.replicas $(ARGS)
+
+terraform-table: $(VENV)/.installed  ## what becomes of each resource of Terraform's: docs/terraform.md (TF_PROVIDER_AWS names the provider)
+	$(BIN)/python -m tests.terraform
+	$(BIN)/python -m tests.test_docs
 
 release: $(VENV)/.installed  ## build sdist, wheel and chart into dist/ and check them
 	rm -rf dist
