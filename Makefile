@@ -58,7 +58,7 @@ faults: $(VENV)/.installed  ## every action with every native call going wrong i
 docs: $(VENV)/.installed  ## write the generated pages again, and build all of them as a site into build/site
 	$(BIN)/python -m tests.test_docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
-	@echo "Open build/site/index.html in a browser."
+	@echo "Open build/site/index.html; to search in it, too: $(BIN)/python -m http.server -d build/site"
 
 walk: $(VENV)/.installed  ## type every command of every page, in a fresh clone and with a wheel (needs package registries)
 	$(BIN)/python -m tests.walk $(ARGS)
