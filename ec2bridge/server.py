@@ -82,8 +82,9 @@ async def bridge(
     # The model and the tables live as long as the process: a full collection need not walk them each time.
     gc.collect()
     gc.freeze()
-    # A large answer makes hundreds of thousands of objects that are no garbage; looking for it that often is waste.
-    gc.set_threshold(50_000, 20, 100)
+    # A large answer makes hundreds of thousands of objects that are no garbage. Looking through all that there is holds
+    # the loop for half a second then, and is left to `purge`; what is young is looked through in small parts.
+    gc.set_threshold(5_000, 5, 100_000)
     try:
         mappings = load_mappings(settings.mappings)
         store = Store(None if settings.store == "memory" else settings.store)
@@ -118,8 +119,9 @@ async def bridge(
 
 
 async def purge(store: Store, stopping: asyncio.Event) -> None:
-    """Remove from the store what has expired, now and every hour."""
+    """Remove from the store what has expired, and from memory what nobody reaches, now and every hour."""
     while not stopping.is_set():
+        gc.collect()
         try:
             await store.purge()
         except (SQLAlchemyError, StoreError) as error:
