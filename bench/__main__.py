@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from bench import large, workers
 from bench.servers import (
     METRICS,
     Measure,
@@ -249,7 +250,13 @@ def main() -> None:
     """Parse the command line."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=3.0, help="how long to measure each request")
-    run(parser.parse_args().seconds)
+    seconds = parser.parse_args().seconds
+    run(seconds)
+    print(
+        f"\nAn account of {large.MACHINES} machines and twice as many volumes, each line a bridge of its own:\n"
+    )
+    print(large.run())
+    print(f"\n{workers.run(seconds)}")
 
 
 if __name__ == "__main__":

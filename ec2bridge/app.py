@@ -82,6 +82,8 @@ class Bridge:
     """Called with access key, action and parameters of a verified request; raises RequestLimitExceeded."""
     recovery: Recovery | None = None
     """What takes up records whose keys were gone, with those of their account's next request."""
+    closing: bool = False
+    """Whether connections end with the answer, since this process stops and another one goes on."""
     trace: Callable[[Exchange, float, list[NativeCall]], None] | None = None
     """Called after each answer with the request, the seconds and the native calls that it took: the demo shows them."""
 
@@ -102,7 +104,10 @@ class Bridge:
             "Server": "ec2bridge",
         }
         if len(parts) == 1 or sum(map(len, parts)) < LARGE:
-            return web.Response(status=status, body=b"".join(parts), headers=headers)
+            response = web.Response(status=status, body=b"".join(parts), headers=headers)
+            if self.closing:
+                response.force_close()
+            return response
         return await _sent_in_parts(http, web.StreamResponse(status=status, headers=headers), parts)
 
     async def answer(self, http: web.Request, exchange: Exchange) -> tuple[int, list[bytes]]:
