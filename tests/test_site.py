@@ -64,3 +64,10 @@ def test_a_file_that_a_page_links_to_is_part_of_the_site(site: Path) -> None:
     )
     carried = site / "source" / "deploy" / "prometheus" / "alerts.yaml"
     assert carried.read_bytes() == (ROOT / "deploy" / "prometheus" / "alerts.yaml").read_bytes()
+
+
+def test_pictures_are_small_and_shown() -> None:
+    pages = "".join(page.read_text(encoding="utf-8") for page in DOCS.rglob("*.md"))
+    for picture in (DOCS / "pictures").iterdir():
+        assert picture.stat().st_size <= 300_000, picture
+        assert f"pictures/{picture.name}" in pages
