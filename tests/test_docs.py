@@ -6,17 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from ec2bridge import config, coverage
-from tests import drawings, manual, release_runs
+from ec2bridge import coverage
+from tests import drawings, manual, reference, release_runs
+from tests.terraform import table
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-SETTINGS = re.compile(r"(<!-- settings -->\n).*(<!-- /settings -->)", re.DOTALL)
-
-
-def with_settings(page: str) -> str:
-    """Return the operators' page with the table of settings as it should be."""
-    return SETTINGS.sub(lambda found: f"{found[1]}\n{config.table()}\n\n{found[2]}", page)
 
 
 def test_the_coverage_page_is_fresh() -> None:
@@ -29,9 +24,20 @@ def test_the_page_of_releases_is_fresh() -> None:
     assert release_runs.PAGE.read_text(encoding="utf-8") == release_runs.page(runs), "stale: run `make docs`"
 
 
-def test_the_table_of_settings_is_fresh() -> None:
-    page = (DOCS / "operators.md").read_text(encoding="utf-8")
-    assert page == with_settings(page), "stale: run `make docs`"
+def test_the_table_of_terraforms_resources_is_fresh() -> None:
+    page = table.PAGE.read_text(encoding="utf-8")
+    assert page == table.page(page), "stale: run `make docs`"
+    blocks = re.findall(
+        r'^(resource|data) "(\w+)"', table.CONFIGURATION.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert [name for _, name in blocks if f"`{name}`" not in page] == [], (
+        "not run since: `make terraform-table`"
+    )
+
+
+def test_the_reference_is_fresh() -> None:
+    for path, text in reference.pages().items():
+        assert path.read_text(encoding="utf-8") == text, f"{path.name} is stale: run `make docs`"
 
 
 @pytest.mark.parametrize(
@@ -95,6 +101,12 @@ def test_the_architecture_page_names_files_that_there_are() -> None:
     )
 
 
+@pytest.mark.parametrize("floor", ["actions", "resources"])
+def test_the_folders_of_tests_are_rooms(floor: str) -> None:
+    rooms = {path.name for path in (ROOT / "ec2bridge" / floor).iterdir() if path.is_dir()}
+    assert {path.name for path in (ROOT / "tests" / floor).iterdir() if path.is_dir()} <= rooms
+
+
 @pytest.mark.parametrize("record", sorted((DOCS / "adr").glob("0*.md")), ids=lambda record: record.name)
 def test_each_decision_says_whether_it_holds(record: Path) -> None:
     title, status, *_ = record.read_text(encoding="utf-8").split("\n\n")
@@ -110,10 +122,10 @@ def test_nothing_in_the_lock_files_names_a_host() -> None:
 def write() -> None:
     """Write the generated pages."""
     (DOCS / "coverage.md").write_text(coverage.markdown(coverage.rows()) + "\n", encoding="utf-8")
-    operators = DOCS / "operators.md"
     manual.write()
+    reference.write()
+    table.PAGE.write_text(table.page(table.PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     release_runs.write()
-    operators.write_text(with_settings(operators.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":
