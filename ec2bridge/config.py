@@ -22,7 +22,7 @@ Network = IPv4Network | IPv6Network
 
 # The command line's, the demo's and the tests' own; and what Kubernetes tells pods of a Service called ec2bridge.
 _OTHERS = re.compile(
-    r"config|(demo|test|compat)_.*|(.*_)?(service_host|service_port(_.*)?|port(_\d+_(tcp|udp)(_(proto|port|addr))?)?)"
+    r"config|admin_(api|secret)_key|(demo|test|compat)_.*|(.*_)?(service_host|service_port(_.*)?|port(_\d+_(tcp|udp)(_(proto|port|addr))?)?)"
 )
 _PATHS = ("credentials_file", "tls_certificate", "tls_key", "mappings", "cloudstack_ca")
 
