@@ -38,6 +38,7 @@ NO_LOOK = {
     "recovery_interval": "any positive number will do",
     "max_body": "any positive number will do",
     "browser_page": "a switch",
+    "workers": "held to its range, and to a store that they can share, when it is read",
     "log_level": "held to its four values when it is read",
     "log_format": "held to its two values when it is read",
     "throttle": "any number will do",

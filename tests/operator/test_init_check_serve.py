@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import sqlite3
 import subprocess
 import sys
@@ -188,7 +189,7 @@ def test_a_wrong_clock_is_told(operator: Operator, ahead: int, level: str) -> No
     operator.place.run(clock_ahead(operator, ahead))
     found = operator.findings(code=1 if level == "bad" else 0)
     told = only(found, "the clock", level)
-    assert f"CloudStack's is {'1:00:0' if ahead == 3600 else '0:01:'}" in told["text"]
+    assert re.search("1:00:0|0:59:5" if ahead == 3600 else "0:01:[23]", told["text"])
     assert "ahead of this machine's" in told["text"]
     assert "NTP" in told["fix"]
 
