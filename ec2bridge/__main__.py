@@ -408,16 +408,88 @@ def coverage(as_json: bool, markdown: bool) -> None:
         click.echo(table.markdown(rows) if markdown else table.text(rows))
 
 
-@main.command()
-@click.argument("action")
-def explain(action: str) -> None:
-    """Say what the bridge does with one EC2 action."""
-    from ec2bridge import coverage as table
+@main.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@which_settings
+@click.option(
+    "--access-key",
+    metavar="KEY",
+    envvar="AWS_ACCESS_KEY_ID",
+    show_envvar=True,
+    help="whose request it would be",
+)
+@click.option(
+    "--log", "log_file", metavar="FILE", help="the log that has a request; - for the standard input"
+)
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@click.argument(
+    "request", nargs=-1, required=True, type=click.UNPROCESSED, metavar="ACTION [OPTION...] | REQUEST-ID"
+)
+def explain(
+    config_file: Path | None,
+    access_key: str | None,
+    log_file: str | None,
+    as_json: bool,
+    request: tuple[str, ...],
+) -> None:
+    """Say what the bridge does with an action, would do with a request, or did with one that the log has.
 
-    found = [row for row in table.rows() if row.action.lower() == action.lower()]
+    An action alone (RunInstances, run-instances): what of it is served. With the options that awscli takes: offering,
+    network, zone, and the native calls that it would become if the owner of --access-key sent it; nothing is changed. A
+    request id with --log: what became of it. The command's own options stand before the action.
+    """
+    from ec2bridge.operator import logged
+
+    if logged.is_request_id(request[0]):
+        if log_file is None and request[1:2] == ("--log",) and len(request) == 3:
+            log_file = request[2]
+        if log_file is None:
+            raise click.UsageError(
+                "A request id needs --log FILE, or --log - and the log on the standard input."
+            )
+        try:
+            with click.open_file(log_file, encoding="utf-8", errors="replace") as lines:
+                found = logged.explain(lines, request[0])
+        except OSError as error:
+            raise click.ClickException(f"The log {log_file} cannot be read: {error.strerror}.") from None
+        if not found:
+            raise click.ClickException(f"The log has no request {request[0]}.")
+        click.echo(json.dumps(found, indent=2) if as_json else "\n".join(found))
+    elif len(request) == 1:
+        explain_action(request[0], as_json=as_json)
+    else:
+        explain_request(config_file, access_key, request, as_json=as_json)
+
+
+def explain_action(name: str, *, as_json: bool) -> None:
+    """Print what is known of one action."""
+    from ec2bridge import coverage as table
+    from ec2bridge.wire.command_line import action_named
+
+    wanted = (action_named(name) or name).lower()
+    found = [row for row in table.rows() if row.action.lower() == wanted]
     if not found:
-        raise click.ClickException(f"AWS has no action called {action}.")
-    click.echo(table.explain(found[0]))
+        raise click.ClickException(f"AWS has no action called {name}.")
+    click.echo(json.dumps(found[0].as_dict(), indent=2) if as_json else table.explain(found[0]))
+
+
+def explain_request(
+    config_file: Path | None, access_key: str | None, words: tuple[str, ...], *, as_json: bool
+) -> None:
+    """Print what a request would become; exit code 1 when it would be refused."""
+    from ec2bridge.operator import explain as telling
+    from ec2bridge.wire.command_line import CommandLineError, read
+
+    try:
+        op, form = read(words)
+    except CommandLineError as error:
+        raise click.ClickException(str(error)) from None
+    settings = load(config_file, {})
+    if access_key is None:
+        raise click.UsageError("Whose request? Name the user's key: --access-key KEY.")
+    logs.to_stderr("WARNING")
+    told = finish(telling.explain(settings, access_key, op, form))
+    click.echo(json.dumps(told.as_dict(), indent=2) if as_json else "\n".join(told.lines()))
+    sys.exit(1 if told.error else 0)
 
 
 main.add_command(store)
