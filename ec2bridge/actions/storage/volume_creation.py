@@ -10,7 +10,7 @@ from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import action
 from ec2bridge.ec2.values import gib, known
 from ec2bridge.errors import Ec2Error
-from ec2bridge.resources.places.zones import Zone, resolve_zone, zones
+from ec2bridge.resources.places.zones import Zone, asked_zone, zones
 from ec2bridge.resources.snapshots.lookup import require_completed, require_zone, resolve_snapshot
 from ec2bridge.resources.tags import resource_tags
 from ec2bridge.resources.volumes import creation
@@ -47,12 +47,12 @@ Row = dict[str, Any]
 )
 async def create_volume(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Make a volume in a zone, empty or from a snapshot."""
-    place = request.get("AvailabilityZone") or request.get("AvailabilityZoneId")
-    if not place:
+    zone = await asked_zone(ctx, request)
+    if zone is None:
         raise Ec2Error("MissingParameter", "The request must contain the parameter availabilityZone")
     if not request.get("Size") and not request.get("SnapshotId"):
         raise Ec2Error("MissingParameter", "The request must contain the parameter size/snapshot")
-    zone, tags = await resolve_zone(ctx, place), resource_tags.specified(request, "volume")
+    tags = resource_tags.specified(request, "volume")
     offerings, source = await disk_offerings(ctx), None
     if request.get("SnapshotId"):
         params, source = await _from_snapshot(ctx, request, zone, offerings)

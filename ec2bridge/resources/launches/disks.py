@@ -14,7 +14,13 @@ from ec2bridge.ids import ec2_id
 from ec2bridge.resources.machines.devices import device_number, is_root, number_name
 from ec2bridge.resources.places.zones import Zone
 from ec2bridge.resources.snapshots.lookup import resolve_snapshot
-from ec2bridge.resources.volumes.types import check_type, choose_offering, disk_offerings, performance
+from ec2bridge.resources.volumes.types import (
+    check_root_type,
+    check_type,
+    choose_offering,
+    disk_offerings,
+    performance,
+)
 
 Row = dict[str, Any]
 
@@ -39,6 +45,11 @@ class Disks:
                 f"Volume of size {self.root_size}GB is smaller than the image '{ec2_id('ami', image[0]['id'])}',"
                 f" expect size >= {least}GB",
             )
+
+    def check_root_type(self, ctx: Context, offering: Row) -> None:
+        """Refuse a type of root disk that the machine's offering does not promise."""
+        if self.root_type is not None:
+            check_root_type(ctx, self.root_type, offering)
 
     def params(self) -> Row:
         """The parameters of deployVirtualMachine."""

@@ -29,6 +29,7 @@ GROUPS, SHUTDOWN, STOP_LOCK, SOURCE_CHECK = "groups", "shutdown", "no-stop", "so
 EBS_OPTIMIZED = "ebs-optimized"
 MONITORING = "monitoring"
 NO_RESERVATION = "no-capacity-reservation"
+NO_RECOVERY = "no-recovery"
 """Reserved tags on a machine (without prefix), for what changes later."""
 LAUNCH_MARK = "launch"
 """Reserved tag on a public address that a launch acquired: the machine's uuid. It is no Elastic IP of the client's."""
