@@ -1,6 +1,6 @@
-"""The embedded CloudStack that the benchmarks run against: accounts with 1, 100, 200 and 1,000 machines.
+"""The embedded CloudStack that the benchmarks run against: accounts with machines.
 
-`python -m bench.cloud KEYS.JSON` writes the keys, serves, and prints its URL.
+`python -m bench.cloud KEYS.JSON NAME=MACHINES[+VOLUMES] …` writes the keys, serves, and prints its URL.
 """
 
 import asyncio
@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 from ec2bridge.ids import ec2_id
+from ec2bridge.simulator import populate
 from ec2bridge.simulator.seed import ACCOUNTS, AccountSeed, Seed
 from ec2bridge.simulator.server import Simulator
 
-MACHINES = {"one": 1, "hundred": 100, "polled": 200, "thousand": 1000}
 ZONE, OFFERING = "sim-basic", "t2.micro"
 
 
@@ -27,13 +27,23 @@ def facts(simulator: Simulator) -> dict[str, list[str]]:
     return {**keys, "service": keys["keylookup"], "launch": launch}
 
 
-async def serve(keys: Path) -> None:
+def wanted(words: list[str]) -> dict[str, tuple[int, int]]:
+    """Return account → how many machines it has, and how many volumes beside their roots."""
+    found = {}
+    for word in words:
+        name, _, counts = word.partition("=")
+        machines, _, volumes = counts.partition("+")
+        found[name] = int(machines or 0), int(volumes or 0)
+    return found
+
+
+async def serve(keys: Path, accounts: dict[str, tuple[int, int]]) -> None:
     """Serve until the process is stopped."""
-    extra = tuple(AccountSeed(name) for name in (*MACHINES, "launcher"))
+    extra = tuple(AccountSeed(name) for name in accounts)
     simulator = Simulator(seed=Seed(accounts=(*ACCOUNTS, *extra)), job_time=0.05)
     simulator.cloud.unlimited_accounts |= {account.name for account in extra}
-    for account, machines in MACHINES.items():
-        simulator.populate(account, machines)
+    for account, (machines, volumes) in accounts.items():
+        populate.add_volumes(simulator.cloud, simulator.populate(account, machines), volumes)
     await asyncio.to_thread(keys.write_text, json.dumps(facts(simulator)))
     async with simulator:
         print(f"serving at {simulator.url}", flush=True)
@@ -41,4 +51,4 @@ async def serve(keys: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(Path(sys.argv[1])))
+    asyncio.run(serve(Path(sys.argv[1]), wanted(sys.argv[2:])))

@@ -13,6 +13,7 @@ import click
 from ec2bridge import config, server
 from ec2bridge.config import Settings, SettingsError
 from ec2bridge.serving import logs
+from ec2bridge.serving.workers import Place, command_line, opened, workers
 from ec2bridge.simulator.releases import NAMED
 from ec2bridge.store_commands import store, which_settings
 
@@ -79,9 +80,14 @@ def main() -> None:
 
 @main.command()
 @settings_options
-def serve(config_file: Path | None, **flags: Any) -> None:
+@click.option("--worker", hidden=True, help="what one of several processes is given by the first")
+def serve(config_file: Path | None, worker: str | None, **flags: Any) -> None:
     """Serve the bridge in front of a CloudStack cloud."""
     settings = load(config_file, flags)
+    if worker is not None:
+        run(serve_as_worker(settings, Place.read(worker)))
+    if settings.workers > 1:
+        run(serve_by_workers(settings))
 
     async def work() -> int:
         stopped = server.told_to_stop()  # while it starts, too
@@ -92,6 +98,37 @@ def serve(config_file: Path | None, **flags: Any) -> None:
         return 0
 
     run(work())
+
+
+async def serve_as_worker(settings: Settings, place: Place) -> int:
+    """Serve a socket that another process has opened, together with others."""
+    stopped = server.told_to_stop()
+    async with server.listening(settings, place=place):
+        place.tell_ready(stopped)
+        await stopped.wait()
+    return 0
+
+
+async def serve_by_workers(settings: Settings) -> int:
+    """Serve by several processes."""
+    stopped = server.told_to_stop()
+    try:
+        listen = opened(settings.listen)
+    except OSError as error:
+        raise SettingsError(server.cannot_listen(settings.listen, error)) from None
+    with listen:
+        async with (
+            workers(command_line(), settings.workers, listen, settings.stop_delay) as served,
+            server.showing_metrics(settings, served.metrics_page),
+        ):
+            scheme = "https" if settings.tls_certificate else "http"
+            url = server.url_of(settings.listen, listen.getsockname()[1], scheme)
+            if settings.log_format == "text":
+                click.echo(
+                    f"ec2bridge serves region {settings.region} at {url}, by {settings.workers} workers"
+                )
+            await stopped.wait()
+    return 0
 
 
 release_option = click.option(

@@ -60,6 +60,9 @@ PASSING = frozenset(
 BODY_TIMEOUT = 60.0
 """Seconds that a request may take to arrive: each one on its way holds memory, and nobody knows yet who sends it."""
 
+LARGE, AT_ONCE = 2**20, 2**18
+"""Bytes from which on an answer is sent in parts, and bytes of a part."""
+
 EXCHANGE = web.RequestKey("exchange", Exchange)
 
 _ORIGIN = re.compile(r"\A[a-z]+://[^/?]*", re.IGNORECASE)
@@ -79,32 +82,36 @@ class Bridge:
     """Called with access key, action and parameters of a verified request; raises RequestLimitExceeded."""
     recovery: Recovery | None = None
     """What takes up records whose keys were gone, with those of their account's next request."""
+    closing: bool = False
+    """Whether connections end with the answer, since this process stops and another one goes on."""
     trace: Callable[[Exchange, float, list[NativeCall]], None] | None = None
     """Called after each answer with the request, the seconds and the native calls that it took: the demo shows them."""
 
-    async def handle(self, http: web.Request) -> web.Response:
+    async def handle(self, http: web.Request) -> web.StreamResponse:
         """Answer one HTTP request; the access log reads `exchange` from the request."""
         exchange = Exchange(str(uuid.uuid4()))
         http[EXCHANGE] = exchange
         if self.trace is None:
-            status, body = await self.answer(http, exchange)
+            status, parts = await self.answer(http, exchange)
         else:
             started = time.perf_counter()
             with collect_calls() as calls:
-                status, body = await self.answer(http, exchange)
+                status, parts = await self.answer(http, exchange)
             self.trace(exchange, time.perf_counter() - started, list(calls))
-        return web.Response(
-            status=status,
-            body=body,
-            headers={
-                "Content-Type": "text/xml;charset=UTF-8",
-                "x-amzn-RequestId": exchange.request_id,
-                "Server": "ec2bridge",
-            },
-        )
+        headers = {
+            "Content-Type": "text/xml;charset=UTF-8",
+            "x-amzn-RequestId": exchange.request_id,
+            "Server": "ec2bridge",
+        }
+        if len(parts) == 1 or sum(map(len, parts)) < LARGE:
+            response = web.Response(status=status, body=b"".join(parts), headers=headers)
+            if self.closing:
+                response.force_close()
+            return response
+        return await _sent_in_parts(http, web.StreamResponse(status=status, headers=headers), parts)
 
-    async def answer(self, http: web.Request, exchange: Exchange) -> tuple[int, bytes]:
-        """Return HTTP status and XML: the one exit for success and failure."""
+    async def answer(self, http: web.Request, exchange: Exchange) -> tuple[int, list[bytes]]:
+        """Return HTTP status and the parts of the XML: the one exit for success and failure."""
         try:
             raw = await read_raw(http)
             read_claims(raw, exchange)
@@ -117,7 +124,9 @@ class Bridge:
             endpoint = self.site.settings.public_endpoint or f"{http.scheme}://{http.host}"
             result = await self.perform(op, request, verified, exchange, endpoint)
             exchange.answered(op, result)
-            body = render.render(op, result, version=exchange.version, request_id=exchange.request_id)
+            parts = await render.render_in_turns(
+                op, result, version=exchange.version, request_id=exchange.request_id
+            )
         except Ec2Error as error:
             return self.refuse(error, exchange)
         except StoreUnavailable as error:
@@ -128,7 +137,7 @@ class Bridge:
             log.exception("request %s: %s failed", exchange.request_id, exchange.action)
             sentence = f"An internal error has occurred. The operator's log has it under request {exchange.request_id}."
             return self.refuse(Ec2Error("InternalError", sentence), exchange)
-        return 200, body
+        return 200, parts
 
     def regions(self) -> frozenset[str] | None:
         """The regions that a signature's scope may carry; None when any will do."""
@@ -195,7 +204,7 @@ class Bridge:
 
         return note
 
-    def refuse(self, error: Ec2Error, exchange: Exchange) -> tuple[int, bytes]:
+    def refuse(self, error: Ec2Error, exchange: Exchange) -> tuple[int, list[bytes]]:
         """Render an error in the service's own shape."""
         exchange.code = error.code
         body = render.render_error(
@@ -205,7 +214,25 @@ class Bridge:
             service=exchange.service,
             version=exchange.version,
         )
-        return error.status, body
+        return error.status, [body]
+
+
+async def _sent_in_parts(
+    http: web.Request, response: web.StreamResponse, parts: list[bytes]
+) -> web.StreamResponse:
+    """Send a large answer as fast as the client takes it; each part's memory is free once it is sent."""
+    response.content_length = sum(map(len, parts))
+    await response.prepare(http)
+    parts.reverse()
+    while parts:
+        some = [parts.pop()]
+        size = len(some[0])
+        while parts and size < AT_ONCE:
+            some.append(parts.pop())
+            size += len(some[-1])
+        await response.write(b"".join(some))
+    await response.write_eof()
+    return response
 
 
 async def read_raw(http: web.Request) -> RawRequest:

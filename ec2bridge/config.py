@@ -84,6 +84,9 @@ class Settings(BaseSettings):
     recovery_interval: float = Field(
         180, gt=0, description="seconds between two looks for what a bridge that died has left unfinished"
     )
+    workers: int = Field(
+        1, ge=1, le=64, description="processes that serve; more than one need a store that they can share"
+    )
     max_body: int = Field(2 * 1024 * 1024, gt=0, description="largest request in bytes")
     metrics_listen: str | None = Field(None, description="HOST:PORT for Prometheus metrics; off by default")
     browser_page: bool = Field(
@@ -202,6 +205,8 @@ class Settings(BaseSettings):
             )
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key go together: one of them is missing")
+        if self.workers > 1 and self.store == "memory":
+            raise ValueError("several workers need a store that they can share: a file, or PostgreSQL")
         for name in _PATHS:
             path = getattr(self, name)
             if path is not None and not path.exists():

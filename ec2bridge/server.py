@@ -9,8 +9,9 @@ import gc
 import logging
 import os
 import signal
+import socket
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from importlib.metadata import version
 
@@ -39,11 +40,16 @@ from ec2bridge.serving.health import Health
 from ec2bridge.serving.metrics import Metrics
 from ec2bridge.serving.throttling import Throttle
 from ec2bridge.serving.tracing import exporting
+from ec2bridge.serving.workers import BACKLOG, WITHDRAWN, Place
 from ec2bridge.store import Store, StoreError
 
 log = logging.getLogger("ec2bridge")
 
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
 PURGE_EVERY = 3600.0
+LAST_REQUESTS = 2.0
+"""Seconds in which a worker that is replaced answers what still comes over the connections that it has taken."""
 LAST_WORDS = 60.0
 """Seconds that requests under way have to come to their end when the process stops."""
 
@@ -82,8 +88,9 @@ async def bridge(
     # The model and the tables live as long as the process: a full collection need not walk them each time.
     gc.collect()
     gc.freeze()
-    # A large answer makes hundreds of thousands of objects that are no garbage; looking for it that often is waste.
-    gc.set_threshold(50_000, 20, 100)
+    # A large answer makes hundreds of thousands of objects that are no garbage. Looking through all that there is holds
+    # the loop for half a second then, and is left to `purge`; what is young is looked through in small parts.
+    gc.set_threshold(5_000, 5, 100_000)
     try:
         mappings = load_mappings(settings.mappings)
         store = Store(None if settings.store == "memory" else settings.store)
@@ -118,8 +125,9 @@ async def bridge(
 
 
 async def purge(store: Store, stopping: asyncio.Event) -> None:
-    """Remove from the store what has expired, now and every hour."""
+    """Remove from the store what has expired, and from memory what nobody reaches, now and every hour."""
     while not stopping.is_set():
+        gc.collect()
         try:
             await store.purge()
         except (SQLAlchemyError, StoreError) as error:
@@ -129,8 +137,13 @@ async def purge(store: Store, stopping: asyncio.Event) -> None:
 
 
 @asynccontextmanager
-async def listening(settings: Settings, history: History | None = None) -> AsyncIterator[tuple[str, Bridge]]:
-    """Serve the bridge while the context is open; yields its URL and itself. The page shows a `history` where given."""
+async def listening(
+    settings: Settings, history: History | None = None, place: Place | None = None
+) -> AsyncIterator[tuple[str, Bridge]]:
+    """Serve the bridge while the context is open; yields its URL and itself. The page shows a `history` where given.
+
+    One of several workers has its `place`.
+    """
     metrics = Metrics()
     certificate = server_certificate(settings)
     tracing = exporting(settings.traces) if settings.traces else None
@@ -149,20 +162,24 @@ async def listening(settings: Settings, history: History | None = None) -> Async
         app = application(served, metrics, health, tracing, page)
         runner = await _runner(stack, app, settings.idle_timeout)
         context = certificate.context if certificate else None
-        port = await _open(runner, settings.listen, context)
-        if settings.metrics_listen:
-            pages = web.Application()
-            pages.router.add_get("/metrics", metrics.page)
-            watched = await _open(
-                await _runner(stack, pages, settings.idle_timeout), settings.metrics_listen, None
-            )
-            log.info("metrics are at %s/metrics", url_of(settings.metrics_listen, watched))
+        if place:
+            turn = asyncio.get_running_loop().add_signal_handler
+            turn(WITHDRAWN, setattr, health, "stopping", True)
+            shared = web.SockSite(runner, place.listen, ssl_context=context, backlog=1)
+            port = await _share(shared, place.listen)
+            pages = await _runner(stack, _metrics_pages(metrics.page), settings.idle_timeout)
+            await web.UnixSite(pages, str(place.metrics)).start()
+        else:
+            port = await _open(runner, settings.listen, context)
+            await stack.enter_async_context(showing_metrics(settings, metrics.page))
         if certificate:
             await stack.enter_async_context(renewed(certificate))
         url = url_of(settings.listen, port, "https" if context else "http")
         await tell_start(served, health, url)
         yield url, served
-        await tell_stop(served, health, settings.stop_delay)
+        await tell_stop(served, health, None if place else settings.stop_delay)
+        if place:
+            await _left_to_the_others(place.listen, served)
     log.info("ec2bridge has stopped")
 
 
@@ -179,6 +196,23 @@ async def _runner(stack: AsyncExitStack, app: web.Application, idle_timeout: flo
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     return runner
+
+
+@asynccontextmanager
+async def showing_metrics(settings: Settings, page: Handler) -> AsyncIterator[None]:
+    """Show metrics where the settings say so."""
+    async with AsyncExitStack() as stack:
+        if settings.metrics_listen:
+            runner = await _runner(stack, _metrics_pages(page), settings.idle_timeout)
+            port = await _open(runner, settings.metrics_listen, None)
+            log.info("metrics are at %s/metrics", url_of(settings.metrics_listen, port))
+        yield
+
+
+def _metrics_pages(page: Handler) -> web.Application:
+    pages = web.Application()
+    pages.router.add_get("/metrics", page)
+    return pages
 
 
 @asynccontextmanager
@@ -201,6 +235,21 @@ async def _open(runner: web.AppRunner, address: str, context: ssl.SSLContext | N
     except OSError as error:
         raise SettingsError(cannot_listen(address, error)) from None
     return int(runner.addresses[-1][1])
+
+
+async def _share(site: web.SockSite, listen: socket.socket) -> int:
+    # With its backlog of 1 it takes one connection at a time, so that the other workers have theirs.
+    await site.start()
+    listen.listen(BACKLOG)
+    return int(listen.getsockname()[1])
+
+
+async def _left_to_the_others(listen: socket.socket, served: Bridge) -> None:
+    """Take no more connections; those that have just been taken, and those in use, get another answer, the last one."""
+    served.closing = True
+    # Not by closing it: asyncio drops a connection that it has taken and not yet begun to serve then.
+    asyncio.get_running_loop().remove_reader(listen)
+    await asyncio.sleep(LAST_REQUESTS)
 
 
 def url_of(address: str, port: int, scheme: str = "http") -> str:

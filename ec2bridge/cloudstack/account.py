@@ -7,7 +7,7 @@ call, so that CloudStack decides what they may do.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,11 +19,18 @@ from ec2bridge.cloudstack.jobs import POLL
 from ec2bridge.cloudstack.outcomes import learn
 from ec2bridge.cloudstack.pages import Page, distinct, page_of
 from ec2bridge.cloudstack.params import flatten
+from ec2bridge.cloudstack.walking import Spot, Stretch, walk
 
 log = logging.getLogger(__name__)
 
 INTERNAL = 530
 """Something went wrong inside CloudStack."""
+
+MANY = 1_000
+"""Rows from which on a listing is large."""
+MOST_TOTALS = 10_000
+WHOLE = frozenset({"details"})
+"""Parameters with which a listing still tells how large the whole is."""
 
 Row = dict[str, Any]
 NO_SUCH_API = "unable to find an api by that name"
@@ -98,6 +105,35 @@ class Account:
         """
         return await self._list(command, params, self._look)
 
+    async def are_many(self, command: str, **params: Any) -> bool:
+        """Whether a listing is so large that a part of it is better asked for by `walk`."""
+        total = self.cloudstack.totals.get((self.cache_key, command))
+        if total is None:
+            page = await self._look(command, {**params, "page": 1, "pagesize": self.cloudstack.pages.size})
+            total = self._counted(command, page.total or len(page.rows))
+        return total > MANY
+
+    async def walk(
+        self, command: str, spot: Spot, wanted: int | None = None, **params: Any
+    ) -> AsyncIterator[Stretch]:
+        """Yield what follows a place in a listing, a page at a time; `wanted` is how many rows are needed at first."""
+
+        async def ask(number: int, size: int) -> Page:
+            return await self._ask(command, {**params, "page": number, "pagesize": size})
+
+        async for stretch in walk(ask, self.cloudstack.pages, spot, wanted):
+            self._counted(command, stretch.total)
+            self._saw(command, stretch.rows)
+            yield stretch
+
+    def _counted(self, command: str, total: int) -> int:
+        totals = self.cloudstack.totals
+        totals[self.cache_key, command] = total
+        totals.move_to_end((self.cache_key, command))
+        if len(totals) > MOST_TOTALS:
+            totals.popitem(last=False)
+        return total
+
     async def _ask(self, command: str, params: Mapping[str, Any]) -> Page:
         return page_of(await self.call(command, **params))
 
@@ -107,13 +143,16 @@ class Account:
         return page_of(answer, same)
 
     async def _list(self, command: str, params: dict[str, Any], ask: Asker) -> Rows:
-        pages = await self.cloudstack.pages.all(
-            lambda number, size: ask(command, {**params, "page": number, "pagesize": size})
-        )
-        rows = distinct([row for page in pages for row in page.rows])
-        if fresh := [row for page in pages if not page.same for row in page.rows]:
-            self._saw(command, fresh)
-        return rows
+        async def seen(number: int, size: int) -> Page:
+            page = await ask(command, {**params, "page": number, "pagesize": size})
+            if not page.same:
+                self._saw(command, page.rows)
+            return page
+
+        pages = await self.cloudstack.pages.all(seen)
+        if params.keys() <= WHOLE:
+            self._counted(command, pages[0].total or len(pages[0].rows))
+        return await distinct(pages)
 
     async def submit(self, command: str, **params: Any) -> Row:
         """Start a job; the answer has `jobid`, and `id` where the command creates something."""

@@ -6,6 +6,7 @@ Only reads are tried again: a write whose answer did not come may have had its e
 import logging
 import ssl
 import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -78,6 +79,8 @@ class CloudStack:
     _capabilities: Cached = field(init=False)
     unchanged: Unchanged = field(default_factory=Unchanged)
     shared: Shared = field(default_factory=Shared)
+    totals: OrderedDict[tuple[Any, str], int] = field(default_factory=OrderedDict)
+    """How many rows a listing had the last time, by caller and command."""
 
     def __post_init__(self) -> None:
         self._apis = Cached(self.cache_ttl)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ec2bridge.cloudstack.errors import CloudStackError
+from ec2bridge.gently import gently
 
 Row = dict[str, Any]
 Rows = list[Row]
@@ -39,7 +40,7 @@ class Pages:
         """Return all pages of a listing."""
         pages: list[Page] = []
         for _ in range(3):
-            first = await self._page(ask, 1)
+            first = await self.one(ask, 1)
             pages = [first, *await self._further(ask, first)]
             # Rows that come and go between two pages shift the rest; then the count differs, too.
             if len({page.total for page in pages if page.rows}) <= 1:
@@ -50,10 +51,11 @@ class Pages:
         if len(first.rows) < self.size or first.total is None or first.total <= len(first.rows):
             return ()
         numbers = range(2, -(-first.total // self.size) + 1)
-        return await asyncio.gather(*(self._page(ask, number) for number in numbers))
+        return await asyncio.gather(*(self.one(ask, number) for number in numbers))
 
-    async def _page(self, ask: Asker, number: int) -> Page:
-        size = self.size
+    async def one(self, ask: Asker, number: int, size: int | None = None) -> Page:
+        """Return one page of a listing, counted from 1; the size of all may be smaller after it."""
+        size = size or self.size
         try:
             return await ask(number, size)
         except CloudStackError as error:
@@ -61,7 +63,7 @@ class Pages:
             if limit is None or not 0 < int(limit[1]) < size:
                 raise
             self.size = int(limit[1])
-            return await self._page(ask, number)
+            return await self.one(ask, number)
 
 
 def page_of(answer: Row, same: bool = False) -> Page:
@@ -69,9 +71,12 @@ def page_of(answer: Row, same: bool = False) -> Page:
     return Page(rows, answer.get("count"), same)
 
 
-def distinct(rows: list[Row]) -> list[Row]:
+async def distinct(pages: list[Page]) -> Rows:
     """The rows without those seen twice; a template has one row a zone under one id."""
-    if len(rows) <= 1:
-        return rows
-    seen = {(row["id"], row.get("zoneid")) if "id" in row else place: row for place, row in enumerate(rows)}
+    if len(pages) == 1 and len(pages[0].rows) <= 1:
+        return pages[0].rows
+    seen: dict[Any, Row] = {}
+    async for some in gently(pages, 1):
+        for row in some[0].rows:
+            seen[(row["id"], row.get("zoneid")) if "id" in row else len(seen)] = row
     return list(seen.values())

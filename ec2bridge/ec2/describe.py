@@ -5,13 +5,13 @@ the request, MaxResults and NextToken are applied here, on the translated items,
 request, and may ask CloudStack for less where a native filter means the same.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from ec2bridge.ec2 import page_tokens
 from ec2bridge.ec2.context import Context
-from ec2bridge.ec2.filters import Filters, check, keep, walk, wanted
+from ec2bridge.ec2.filters import Asked, Filters, check, kept, walk, wanted
 from ec2bridge.ec2.registry import Action, Request, add
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id, is_uuid
@@ -22,6 +22,29 @@ Wrap = Callable[[list[Item]], dict[str, Any]]
 
 LEAST, MOST = 5, 1000  # AWS: "This value can be between 5 and 1000" stands with most Describes
 
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some items of a large listing in its order, each with a number from which `place` tells the place behind it."""
+
+    items: list[tuple[int, Item]]
+    more: bool
+    place: Callable[[int], str]
+
+
+class Chunks(Protocol):
+    """A listing that may be too large to be held, and that can be gone on with from any place."""
+
+    async def are_many(self, ctx: Context, request: Request) -> bool:
+        """Whether the listing is so large that it is answered in chunks."""
+        ...
+
+    def after(self, ctx: Context, place: str, wanted: int | None) -> AsyncIterator[Chunk]:
+        """Yield what follows a place, or all where that is empty; `wanted` items are needed, where that is known."""
+
+
+IN_CHUNKS = "@"
+"""What the places of listings in chunks begin with; all others are the key of an item."""
 
 GONE = "_Gone"
 """Marks an item that is not shown, but whose id is no error yet."""
@@ -76,12 +99,14 @@ def describe(
     least: int = LEAST,
     most: int = MOST,
     zero_is_none: bool = False,
+    chunks: Chunks | None = None,
 ) -> Callable[[Fetch], Fetch]:
     """Register a Describe whose answer is the list member `items`.
 
     `key` is the path that orders pages (by default that of the first entry of `ids`). Members of an item whose name
     starts with an underscore feed filters and are taken out of the answer. `wrap` turns the page's items into the
-    answer, for answers that nest them (reservations). `zero_is_none` lets MaxResults=0 stand for no limit.
+    answer, for answers that nest them (reservations). `zero_is_none` lets MaxResults=0 stand for no limit. `chunks`
+    serves pages and filters of large listings.
     """
     named = dict(ids or {})
     documented = dict(filters or {})
@@ -99,10 +124,16 @@ def describe(
                 for member, ids in named.items()
                 if (values := [ids.check(v) for v in request.get(member) or () if v != ids.keyword])
             }
-            found = await fetch(ctx, request)
-            found = [item for item in _by_ids(found, named, chosen) if not item.get(GONE)]
-            found = keep(found, documented, asked)
-            page, token = _page(ctx, request, found, order, size)
+            place = _place(ctx, request)
+            if chunks and not chosen and await _in_chunks(ctx, request, chunks, place, size, asked):
+                limit = size if size or place is None else MOST
+                page, place = await _chunked(ctx, chunks, place, limit, documented, asked)
+            else:
+                found = await fetch(ctx, request)
+                found = [item for item in _by_ids(found, named, chosen) if not item.get(GONE)]
+                found = await kept(found, documented, asked)
+                page, place = _page(found, place, order, size)
+            token = page_tokens.make(ctx.credentials.secret_key, request, place) if place else None
             answer: dict[str, Any] = wrap(page) if wrap else {items: [_public(item) for item in page]}
             if token:
                 answer["NextToken"] = token
@@ -166,18 +197,54 @@ def _by_ids(found: list[Item], named: Mapping[str, Ids], chosen: Mapping[str, li
     return [item for place, item in enumerate(found) if place in kept]
 
 
-def _page(
-    ctx: Context, request: Request, found: list[Item], order: str, size: int | None
-) -> tuple[list[Item], str | None]:
+def _place(ctx: Context, request: Request) -> str | None:
     token = request.get("NextToken")
-    if size is None and not token:
+    return page_tokens.read(ctx.credentials.secret_key, request, token) if token else None
+
+
+def _page(
+    found: list[Item], place: str | None, order: str, size: int | None
+) -> tuple[list[Item], str | None]:
+    """Return a page of all items, ordered by their ids, and the place behind it if more follow."""
+    if size is None and place is None:
         return found, None
     steps = order.split(".")
     keyed = sorted(((str(next(walk(item, steps), "")), item) for item in found), key=lambda pair: pair[0])
-    if token:
-        place = page_tokens.read(ctx.credentials.secret_key, request, token)
+    if place is not None:
         keyed = [pair for pair in keyed if pair[0] > place]
     page = keyed[: size or MOST]
     more = len(keyed) > len(page)
-    next_token = page_tokens.make(ctx.credentials.secret_key, request, page[-1][0]) if more else None
-    return [item for _, item in page], next_token
+    return [item for _, item in page], page[-1][0] if more else None
+
+
+async def _in_chunks(
+    ctx: Context, request: Request, chunks: Chunks, place: str | None, size: int | None, asked: Asked
+) -> bool:
+    if place is not None:
+        # A listing that was begun in one way is gone on with in that.
+        return place.startswith(IN_CHUNKS)
+    return (size is not None or bool(asked)) and await chunks.are_many(ctx, request)
+
+
+async def _chunked(
+    ctx: Context, chunks: Chunks, place: str | None, size: int | None, filters: Filters, asked: Asked
+) -> tuple[list[Item], str | None]:
+    """Return a page of a large listing in its own order, and the place behind it if more follow; without size, all."""
+    page: list[Item] = []
+    last: tuple[Chunk, int] | None = None
+    async for chunk in chunks.after(ctx, (place or IN_CHUNKS)[1:], None if asked else size):
+        matching = set(map(id, await kept([item for _, item in chunk.items], filters, asked)))
+        for number, item in chunk.items:
+            if id(item) not in matching or item.get(GONE):
+                continue
+            if len(page) == size:
+                return page, _behind(last)
+            page.append(item)
+            last = chunk, number
+        if len(page) == size and chunk.more:
+            return page, _behind(last)
+    return page, None
+
+
+def _behind(last: tuple[Chunk, int] | None) -> str | None:
+    return IN_CHUNKS + last[0].place(last[1]) if last else None

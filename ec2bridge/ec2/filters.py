@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from ec2bridge.errors import Ec2Error
+from ec2bridge.gently import gently
 from ec2bridge.ids import digits_of, is_uuid
 
 Item = dict[str, Any]
@@ -78,6 +79,13 @@ def keep(items: Iterable[Item], filters: Filters, asked: Asked) -> list[Item]:
         return list(items)
     tests = [_test(filters, name, values) for name, values in asked]
     return [item for item in items if all(test(item) for test in tests)]
+
+
+async def kept(items: list[Item], filters: Filters, asked: Asked) -> list[Item]:
+    """`keep`, for as many items as one likes: others get their turn in between."""
+    if not asked:
+        return items
+    return [item async for some in gently(items) for item in keep(some, filters, asked)]
 
 
 def _test(filters: Filters, name: str, values: list[str]) -> Callable[[Item], bool]:

@@ -28,9 +28,9 @@ def read(secret: str, request: Mapping[str, Any], token: str) -> str:
         raw = base64.urlsafe_b64decode(token.encode())
         place = raw[_MAC:].decode()
     except ValueError:
-        raise _invalid() from None
+        raise invalid() from None
     if not hmac.compare_digest(raw[:_MAC], _mac(secret, request, raw[_MAC:])):
-        raise _invalid()
+        raise invalid()
     return place
 
 
@@ -43,7 +43,8 @@ def _mac(secret: str, request: Mapping[str, Any], body: bytes) -> bytes:
     return hmac.digest(b"ec2bridge next-token" + secret.encode(), digest + body, "sha256")[:_MAC]
 
 
-def _invalid() -> Ec2Error:
+def invalid() -> Ec2Error:
+    """Return the error for a token that is not ours, or not of this request."""
     return Ec2Error(
         "InvalidNextToken", "The NextToken is not valid for this request. Start the listing again."
     )

@@ -43,8 +43,14 @@ async def tell_start(served: Bridge, health: Health, url: str) -> None:
     )
 
 
-async def tell_stop(served: Bridge, health: Health, delay: float) -> None:
-    """Log that the bridge stops, turn /health, and go on for as long as a proxy takes to see that."""
+async def tell_stop(served: Bridge, health: Health, delay: float | None) -> None:
+    """Log that the bridge stops, turn /health, and go on for as long as a proxy takes to see that.
+
+    One of several workers may stop while the others go on: then there is no delay, and no proxy is to see anything.
+    """
+    if delay is None:
+        log.info("a worker is stopping, with %d tasks under way", background.count(served.site))
+        return
     health.stopping = True
     tasks = background.count(served.site)
     log.info("ec2bridge is stopping in %g seconds, with %d tasks under way", delay, tasks)

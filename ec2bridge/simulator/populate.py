@@ -68,3 +68,12 @@ def _machine(cloud: Cloud, shared: Row, network: Row, template: Row, offering: R
     volume = machines.add_root_volume(cloud, machine, template, offering, None)
     cloud.tables["volumes"].update(volume, state="Ready")
     return machine
+
+
+def add_volumes(cloud: Cloud, found: list[Row], count: int) -> None:
+    """That many attached data volumes, one after another over the machines."""
+    offering = cloud.tables["diskofferings"].first() or {}
+    for number in range(count):
+        machine = found[number % len(found)]
+        volume = machines.add_data_volume(cloud, machine, offering, 1, 1 + number // len(found))
+        cloud.tables["volumes"].update(volume, state="Ready")

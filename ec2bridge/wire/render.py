@@ -16,10 +16,13 @@ from functools import cache
 from typing import Any
 
 from ec2bridge.errors import CLIENT_ERROR, SERVER_ERROR, STATUS
+from ec2bridge.gently import gently
 from ec2bridge.wire.model import Operation, Shape, earlier_model, service_model
 
 Renderer = Callable[[Any], str]
 
+LONG = 100
+"""Items from which on a list is rendered in turns."""
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 DEFAULT_VERSION = "2016-11-15"
 _VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -38,11 +41,8 @@ def render(op: Operation, result: Mapping[str, Any] | None, *, version: str, req
     body = _body(op, result or {}, _earlier(op, version))
     if op.service == "sts":
         return _sts_response(op, body, request_id)
-    root = f"{op.name}Response"
-    return (
-        f'{DECLARATION}<{root} xmlns="{_ec2_namespace(version)}">'
-        f"<requestId>{_escaped(request_id)}</requestId>{body}</{root}>"
-    ).encode()
+    start, end = _ec2_envelope(op, version, request_id)
+    return f"{start}{body}{end}".encode()
 
 
 def render_error(
@@ -72,6 +72,21 @@ def _sts_response(op: Operation, body: str, request_id: str) -> bytes:
     ).encode()
 
 
+def _ec2_envelope(op: Operation, version: str, request_id: str) -> tuple[str, str]:
+    root = f"{op.name}Response"
+    namespace, request = _ec2_namespace(version), _escaped(request_id)
+    return f'{DECLARATION}<{root} xmlns="{namespace}"><requestId>{request}</requestId>', f"</{root}>"
+
+
+def _in_order(result: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The members as AWS orders them: NextToken stands behind the result set."""
+    if "NextToken" not in result:
+        return result
+    result = {**result}
+    result["NextToken"] = result.pop("NextToken")
+    return result
+
+
 def _ec2_namespace(version: str) -> str:
     """The namespace of the client's own API version, whichever that is; anything but a date gets today's."""
     return f"http://ec2.amazonaws.com/doc/{version if _VERSION.fullmatch(version) else DEFAULT_VERSION}/"
@@ -93,9 +108,7 @@ def _body(op: Operation, result: Mapping[str, Any], earlier: Operation | None) -
         if result:
             raise TypeError(f"{op.name} answers nothing, but the action gave {', '.join(result)}")
         return "<return>true</return>"
-    if "NextToken" in result:  # AWS puts it behind the result set
-        result = {**result}
-        result["NextToken"] = result.pop("NextToken")
+    result = _in_order(result)
     try:
         if earlier and earlier.output is None:  # it told success alone, and has grown since
             return f"<return>{_boolean(result.get('Return', True))}</return>"
@@ -103,6 +116,36 @@ def _body(op: Operation, result: Mapping[str, Any], earlier: Operation | None) -
     except (AttributeError, KeyError, TypeError, ValueError):
         _explain(op.output, result, op.name)
         raise
+
+
+async def render_in_turns(
+    op: Operation, result: Mapping[str, Any] | None, *, version: str, request_id: str
+) -> list[bytes]:
+    """`render` in parts, for answers of any length: others have their turn while long lists are written."""
+    long = {name for name, value in (result or {}).items() if type(value) is list and len(value) > LONG}
+    earlier = _earlier(op, version)
+    if not result or not long or op.output is None or (earlier and earlier.output is None):
+        return [render(op, result, version=version, request_id=request_id)]
+    plan = _plan(op.output, earlier.output if earlier else None)
+    start, end = _ec2_envelope(op, version, request_id)
+    parts = [start.encode()]
+    try:
+        for name, value in _in_order(result).items():
+            if value is None or not (field := plan[name]):
+                continue
+            opening, text, closing, empty = field
+            if name in long:
+                parts.append(opening.encode())
+                parts += [text(some).encode() async for some in gently(value)]
+                parts.append(closing.encode())
+            else:
+                body = text(value)
+                parts.append((f"{opening}{body}{closing}" if body else empty).encode())
+    except (AttributeError, KeyError, TypeError, ValueError):
+        _explain(op.output, result, op.name)
+        raise
+    parts.append(end.encode())
+    return parts
 
 
 class Kept(dict[str, Any]):

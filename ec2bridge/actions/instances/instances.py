@@ -12,6 +12,7 @@ from ec2bridge.ec2.describe import Ids, Item, describe
 from ec2bridge.ids import KINDS
 from ec2bridge.resources.addresses import elastic_ips
 from ec2bridge.resources.instances.cache import instances, reservation
+from ec2bridge.resources.instances.chunks import InstanceChunks
 from ec2bridge.resources.instances.facts import gather_facts
 from ec2bridge.resources.instances.filters import ASSOCIATIONS, FILTERS
 from ec2bridge.resources.launches import completion
@@ -38,6 +39,11 @@ def _reservation(together: list[Item]) -> Item:
     return reservation(together[0], machines)
 
 
+def _is_narrow(request: dict[str, Any]) -> bool:
+    """Whether a request asks for few by their ids, or for what takes a listing of its own."""
+    return _named(request) is not None or _asks_for_associations(request)
+
+
 @describe(
     "DescribeInstances",
     items="Reservations",
@@ -46,12 +52,13 @@ def _reservation(together: list[Item]) -> Item:
     native=("listVirtualMachines", "listVolumes"),
     ignores={"IncludeManagedResources": "CloudStack has no machines that another service manages"},
     wrap=reservations,
+    chunks=InstanceChunks(completion.take_up, _is_narrow),
 )
 async def describe_instances(ctx: Context, request: dict[str, Any]) -> list[Item]:
     """Return the caller's instances, those terminated within the last hour among them."""
     rows, known, volumes = await survey(ctx, _named(request))
     await completion.take_up(ctx, known)
-    found = instances(ctx, await gather_facts(ctx, rows, known, volumes), rows)
+    found = await instances(ctx, await gather_facts(ctx, rows, known, volumes), rows)
     return await _with_associations(ctx, found, rows) if _asks_for_associations(request) else found
 
 

@@ -7,6 +7,7 @@ first attached: until then it is Allocated, which to EC2 is available.
 import asyncio
 from typing import Any
 
+from ec2bridge.ec2.chunks import RowChunks
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.describe import Ids, Item, describe
 from ec2bridge.ec2.filters import TAGS
@@ -20,6 +21,11 @@ from ec2bridge.resources.volumes.items import exists, require_state, resolve_vol
 from ec2bridge.resources.volumes.types import disk_offerings
 
 Row = dict[str, Any]
+
+
+async def _items(ctx: Context, rows: list[Row]) -> list[Item]:
+    places, offerings = await asyncio.gather(zones(ctx), disk_offerings(ctx))
+    return await volume_items(ctx, [row for row in rows if exists(row)], places, offerings)
 
 
 @describe(
@@ -49,6 +55,7 @@ Row = dict[str, Any]
     },
     ignores={"IncludeManagedResources": "no service manages volumes of its own here"},
     native=("listVolumes", "listZones", "listDiskOfferings"),
+    chunks=RowChunks("listVolumes", _items, lambda item: item["_Uuid"]),
 )
 async def describe_volumes(ctx: Context, request: dict[str, Any]) -> list[Item]:
     """Return the caller's volumes, root disks included."""

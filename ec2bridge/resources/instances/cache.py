@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ec2bridge.ec2.context import Context
+from ec2bridge.gently import gently
 from ec2bridge.resources.instances.facts import Facts
 from ec2bridge.resources.instances.translation import Item, instance
 from ec2bridge.resources.machines.records import ENDED
@@ -40,7 +41,7 @@ class Memory:
     """The last listing as it was asked for, and what came of it."""
 
 
-def instances(ctx: Context, facts: Facts, rows: list[Row]) -> list[Item]:
+async def instances(ctx: Context, facts: Facts, rows: list[Row]) -> list[Item]:
     """Translate machines; `_Public` is what clients see of an item, `_Alone` its reservation if it has no other."""
     memory = _memory(ctx)
     grounds = (
@@ -58,18 +59,33 @@ def instances(ctx: Context, facts: Facts, rows: list[Row]) -> list[Item]:
     # Most rows are the very objects of the last time, so that comparing them all costs hardly anything.
     if settled and memory.whole is not None and memory.whole[0] == asked:
         return memory.whole[1]
-    found = _instances(memory, facts, rows)
+    found = await _instances(memory, facts, rows)
     memory.whole = (asked, found) if settled else None
     return found
 
 
-def _instances(memory: Memory, facts: Facts, rows: list[Row]) -> list[Item]:
-    found, fresh, held = [], {}, facts.interfaces
+async def _instances(memory: Memory, facts: Facts, rows: list[Row]) -> list[Item]:
+    found: list[Item] = []
+    fresh: dict[str, Seen] = {}
+    async for some in gently(rows):
+        _add(found, fresh, memory.seen, facts, some)
+    if len(fresh) > 1 or not memory.seen:
+        memory.seen = fresh
+    else:
+        # A look at one machine says nothing of the others.
+        memory.seen.update(fresh)
+    return found
+
+
+def _add(
+    found: list[Item], fresh: dict[str, Seen], known: Mapping[str, Seen], facts: Facts, rows: list[Row]
+) -> None:
+    held = facts.interfaces
     for row in rows:
         uuid = row["id"]
         record = facts.records.get(uuid)
         if uuid in facts.moving or (record is not None and _goes_on(record)):
-            found.append(_translated(facts, row))
+            found.append(translated(facts, row))
             continue
         rests_on = (
             row,
@@ -79,17 +95,11 @@ def _instances(memory: Memory, facts: Facts, rows: list[Row]) -> list[Item]:
             facts.stops.get(uuid),
             [held.get(nic["id"]) for nic in row.get("nic") or ()] if held else (),
         )
-        seen = memory.seen.get(uuid)
+        seen = known.get(uuid)
         if seen is None or seen.rests_on != rests_on:
-            seen = Seen(rests_on, _translated(facts, row))
+            seen = Seen(rests_on, translated(facts, row))
         fresh[uuid] = seen
         found.append(seen.item)
-    if len(fresh) > 1 or not memory.seen:
-        memory.seen = fresh
-    else:
-        # A look at one machine says nothing of the others.
-        memory.seen.update(fresh)
-    return found
 
 
 def _goes_on(record: Mapping[str, Any]) -> bool:
@@ -107,7 +117,8 @@ def reservation(item: Item, machines: list[Item]) -> Item:
     }
 
 
-def _translated(facts: Facts, row: Row) -> Item:
+def translated(facts: Facts, row: Row) -> Item:
+    """Translate one machine, for whom nothing is remembered."""
     item = instance(facts, row)
     public = Kept({name: value for name, value in item.items() if name[0] != "_"})
     item["_Public"], item["_Alone"] = public, Kept(reservation(item, [public]))

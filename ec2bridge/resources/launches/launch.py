@@ -153,7 +153,7 @@ async def _reservation(ctx: Context, rows: list[Row]) -> dict[str, Any]:
     """Return the launch as EC2 answers it: every machine pending, without its volumes yet."""
     under_way = {row["id"]: {"phase": LAUNCHING} for row in rows}
     facts = await gather_facts(ctx, rows, under_way)
-    items = instances(ctx, facts, rows)
+    items = await instances(ctx, facts, rows)
     return {
         "ReservationId": items[0]["_Reservation"],
         "OwnerId": items[0]["_Owner"],

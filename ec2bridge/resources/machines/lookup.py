@@ -1,12 +1,13 @@
 """CloudStack machines as EC2 sees them before they are translated: found by id, listed, with what is remembered."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from ec2bridge.cloudstack.errors import CloudStackError
+from ec2bridge.cloudstack.walking import Spot, Stretch
 from ec2bridge.ec2.context import Context
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id
@@ -157,14 +158,35 @@ async def _listed_with_volumes(ctx: Context) -> tuple[dict[str, dict[str, Any]],
     return known, listed, listing.volumes
 
 
+async def walked(
+    ctx: Context, known: Mapping[str, dict[str, Any]], spot: Spot, wanted: int | None
+) -> AsyncIterator[tuple[Stretch, list[tuple[int, Row]]]]:
+    """Yield the machines that CloudStack lists behind a place, each with its number in the stretch."""
+    async for stretch in ctx.account.walk("listVirtualMachines", spot, wanted, details=DETAILS):
+        rows = await _with_details(ctx, await on_nics(ctx, stretch.rows))
+        yield stretch, [(place, row) for place, row in enumerate(rows) if _is_shown(row, known)]
+
+
+async def remembered(
+    ctx: Context, known: Mapping[str, dict[str, Any]], after: str, listed: set[str] | None
+) -> list[Row]:
+    """Return the machines behind a uuid that only their records tell of; `listed` are CloudStack's, if known."""
+    uuids = sorted(uuid for uuid, data in known.items() if uuid > after and not _is_hidden(data))
+    if listed is None:
+        listed = {row["id"] for row in await list_rows(ctx, uuids)}
+    return [known[uuid]["row"] for uuid in uuids if uuid not in listed]
+
+
+def _is_shown(row: Row, known: Mapping[str, dict[str, Any]]) -> bool:
+    over = row.get("state") in _OVER and _is_long_gone(row)
+    return not over and not _is_hidden(known.get(row["id"]))
+
+
 async def _joined(
     ctx: Context, listed: list[Row], known: Mapping[str, dict[str, Any]], uuids: set[str] | None
 ) -> list[Row]:
     """Put together what CloudStack lists and what the records add, without what EC2 does not show."""
-    rows = [row for row in listed if row.get("state") not in _OVER or not _is_long_gone(row)]
-    if known:
-        rows = [row for row in rows if not _is_hidden(known.get(row["id"]))]
-    rows = await _with_details(ctx, rows)
+    rows = await _with_details(ctx, [row for row in listed if _is_shown(row, known)])
     present = {row["id"] for row in rows}
     for uuid, data in known.items():
         if uuid not in present and not _is_hidden(data) and (uuids is None or uuid in uuids):

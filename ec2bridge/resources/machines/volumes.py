@@ -10,9 +10,11 @@ import asyncio
 import re
 import time
 import uuid
+from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ec2bridge.cloudstack.walking import Spot
 from ec2bridge.ec2.context import Context, Site
 from ec2bridge.resources.machines.states import KEEP_MARK
 from ec2bridge.resources.tags import resource_tags
@@ -27,6 +29,13 @@ FEW = 4
 """Up to that many machines are asked for their volumes one by one; for more, all volumes are listed."""
 MOST = 1_000
 """Callers whose listings are kept."""
+KEEP_WALK = 30.0
+"""Seconds between two pages of a client after which its volumes are listed anew."""
+MOST_WALKS = 8
+"""Clients that page through large accounts at the same time without having volumes listed more than once."""
+DIGITS = 8
+SHOWN = ("id", "deviceid", "type", "attached", "tags")
+"""What a machine's item tells of a volume rests on these."""
 EVERYONE, KIND, MARK = "", "volumes-changed", "mark"
 _VOLUMES = re.compile(r"Volume")
 
@@ -42,11 +51,23 @@ class Listing:
 
 
 @dataclass(slots=True)
+class Walked:
+    """The volumes of a large account, trimmed, for the pages of one client's walk."""
+
+    number: str
+    since: float
+    ground: Any
+    until: float
+    volumes: Volumes
+
+
+@dataclass(slots=True)
 class Lists:
     """Listings by caller, and how many changes of volumes this process has made."""
 
     changes: int = 0
     kept: dict[Any, Listing] = field(default_factory=dict)
+    walked: OrderedDict[Any, Walked] = field(default_factory=OrderedDict)
 
 
 def watch_changes(site: Site) -> None:
@@ -94,6 +115,49 @@ async def brought_up(ctx: Context, last: Listing, machines: list[Row]) -> Volume
         listing = replace(last, volumes=volumes)
     keep(ctx, listing, machines)
     return listing.volumes
+
+
+async def for_walk(ctx: Context, number: str, machines: list[Row]) -> Walked:
+    """Return the volumes for one more page of a walk through the machines: those of its first, while they are good.
+
+    A client that pages asked for all with its first page, and that is how old they may be; a change through any
+    bridge has them listed anew, and so have machines that are new, and a pause.
+    """
+    walked, began = await _walked(ctx, number), time.monotonic()
+    new = [row["id"] for row in machines if row["id"] not in walked.volumes]
+    if new and len(new) <= FEW:
+        lists = await asyncio.gather(
+            *(ctx.account.list("listVolumes", virtualmachineid=uuid) for uuid in new)
+        )
+        walked.volumes.update(zip(new, lists, strict=True))
+    elif new and walked.since < began:
+        walked.volumes, walked.since = await _trimmed_volumes(ctx), time.monotonic()
+    return walked
+
+
+async def _walked(ctx: Context, number: str) -> Walked:
+    lists, ground = _lists(ctx.site), await _ground(ctx)
+    walked = lists.walked.get((ctx.account.cache_key, number))
+    if walked is None or walked.ground != ground or walked.until <= time.monotonic():
+        volumes = await _trimmed_volumes(ctx)
+        walked = Walked(number or uuid.uuid4().hex[:DIGITS], time.monotonic(), ground, 0.0, volumes)
+    walked.until = time.monotonic() + KEEP_WALK
+    key = ctx.account.cache_key, walked.number
+    lists.walked[key] = walked
+    lists.walked.move_to_end(key)
+    while len(lists.walked) > MOST_WALKS:
+        lists.walked.popitem(last=False)
+    return walked
+
+
+async def _trimmed_volumes(ctx: Context) -> Volumes:
+    found: Volumes = {}
+    async for stretch in ctx.account.walk("listVolumes", Spot()):
+        for row in stretch.rows:
+            if "virtualmachineid" in row:
+                trimmed = {name: row[name] for name in SHOWN if name in row}
+                found.setdefault(row["virtualmachineid"], []).append(trimmed)
+    return found
 
 
 def keep(ctx: Context, listing: Listing, machines: list[Row]) -> None:

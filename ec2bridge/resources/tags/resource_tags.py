@@ -13,6 +13,7 @@ from typing import Any
 
 from ec2bridge.ec2.context import Context
 from ec2bridge.errors import Ec2Error
+from ec2bridge.gently import gently
 from ec2bridge.resources.tags.tagging import STORE_KIND, assign, clear, forget, held_natively, remove
 
 RESERVED = "ec2bridge:"
@@ -98,7 +99,11 @@ def native_id(row: Row) -> str:
 async def merged(ctx: Context, kind: str, rows: Iterable[Row]) -> dict[str, list[dict[str, str]]]:
     """Native id → everything that clients see as the object's tags; one read of the store for all rows."""
     held = await stored(ctx, kind)
-    return {native_id(row): as_list({**native(row), **held.get(native_id(row), {})}) for row in rows}
+    return {
+        native_id(row): as_list({**native(row), **held.get(native_id(row), {})})
+        async for some in gently(list(rows))
+        for row in some
+    }
 
 
 async def stored(ctx: Context, kind: str | None = None) -> dict[str, dict[str, str]]:

@@ -9,6 +9,7 @@ from ec2bridge.ec2.context import Context, owner_of
 from ec2bridge.ec2.describe import Item
 from ec2bridge.ec2.values import gib, known, moment, named
 from ec2bridge.errors import Ec2Error
+from ec2bridge.gently import gently
 from ec2bridge.ids import KINDS, ec2_id
 from ec2bridge.resources.machines.devices import device_name
 from ec2bridge.resources.machines.volumes import goes_with_machine
@@ -44,7 +45,8 @@ async def volume_items(
     told = await with_encryption(ctx, rows, offerings)
     return [
         volume_item(row, by_uuid.get(row["zoneid"]), volume_type(ctx, row, offerings), tags[row["id"]])
-        for row in told
+        async for some in gently(told)
+        for row in some
     ]
 
 
@@ -75,6 +77,7 @@ def volume_item(row: Row, zone: Zone | None, kind: str, tags: list[dict[str, str
         Tags=tags,
         _Owner=owner_of(row),
         _Zone=zone,
+        _Uuid=row["id"],
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from ec2bridge.ec2 import releases
 from ec2bridge.ec2.context import Context
 from ec2bridge.errors import Ec2Error
+from ec2bridge.gently import gently
 from ec2bridge.resources.places.zones import cached
 from ec2bridge.resources.tags import resource_tags
 
@@ -40,7 +41,9 @@ async def with_encryption(ctx: Context, rows: list[Row], offerings: list[Row]) -
     encrypting = {row["id"] for row in offerings if row.get("encrypt")}
     if await releases.is_before(ctx, "4.19.1"):
         encrypting |= await cached(ctx, "root-encryption").get(ctx.account.cache_key, lambda: _for_roots(ctx))
-    return [{**row, "encrypted": _is_encrypted(row, encrypting)} for row in rows]
+    return [
+        {**row, "encrypted": _is_encrypted(row, encrypting)} async for some in gently(rows) for row in some
+    ]
 
 
 async def _for_roots(ctx: Context) -> set[str]:

@@ -323,5 +323,5 @@ def test_native_calls_do_not_grow_with_a_thousand_volumes(place: Place, ec2: Any
     ec2.describe_volumes(VolumeIds=[first])
 
     assert place.commands(lambda: ec2.describe_volumes()) == ["listVolumes"] * 3  # 500 a page
-    assert place.commands(lambda: ec2.describe_volumes(MaxResults=5)) == ["listVolumes"] * 3
+    assert place.commands(lambda: ec2.describe_volumes(MaxResults=5)) == ["listVolumes"]
     assert len(ec2.describe_volumes()["Volumes"]) == 1001

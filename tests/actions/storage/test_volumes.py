@@ -8,6 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from ec2bridge import server
+from ec2bridge.cloudstack import account
 from ec2bridge.resources.volumes.items import exists, state
 from tests.conftest import REGION, Place
 from tests.native import Native
@@ -278,3 +279,21 @@ def test_attributes(ec2: Any) -> None:
         refusal(lambda: ec2.describe_volume_attribute(VolumeId=volume, Attribute="x"))
         == "InvalidParameterValue"
     )
+
+
+def test_pages_of_many_volumes_cost_their_share(
+    make_place: Callable[..., Place], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(account, "MANY", 20)
+    place = make_place()
+    place.bridge.site.cloud.pages.size = 10
+    place.sim.populate("alice", 50)
+    ec2 = place.client()
+    whole = {volume["VolumeId"]: volume for volume in ec2.describe_volumes()["Volumes"]}
+    pages = ec2.get_paginator("describe_volumes").paginate(PaginationConfig={"PageSize": 20})
+    walk, told = iter(pages), []
+    for asked in (["listVolumes"] * 2, ["listVolumes"] * 3, ["listVolumes"] * 2):
+        assert place.commands(lambda: told.extend(next(walk)["Volumes"])) == asked
+    assert next(walk, None) is None
+    assert {volume["VolumeId"]: volume for volume in told} == whole
+    assert len(told) == 50
