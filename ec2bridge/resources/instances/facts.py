@@ -45,7 +45,7 @@ class Facts:
     volumes: Mapping[str, list[Row]]
     records: Mapping[str, dict[str, Any]]
     moving: Mapping[str, str]
-    stops: Mapping[str, dict[str, str]]
+    stops: Mapping[str, dict[str, Any]]
     interfaces: Mapping[str, dict[str, Any]]
     """CloudStack's uuid of a NIC → the record of its interface, of those that have one."""
     owners: dict[tuple[Any, ...], str]

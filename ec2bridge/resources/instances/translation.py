@@ -193,8 +193,16 @@ def tags_of(facts: Facts, row: Row) -> list[dict[str, str]]:
 
 
 def _add_stop(item: Item, facts: Facts, row: Row, state: str) -> None:
-    """Say that a stop was the user's, if it was EC2's: of others CloudStack does not tell why a machine stopped."""
+    """Say that a stop was the user's, if it was EC2's, or why a start failed.
+
+    Of other stops CloudStack does not tell why a machine stopped.
+    """
     stop = facts.stops.get(row["id"])
+    failure = (stop or {}).get("reason")
+    if stop and failure and stop["state"] == row.get("lastupdated"):
+        item["StateReason"] = {"Code": failure[0], "Message": f"{failure[0]}: {failure[1]}"}
+        item["StateTransitionReason"] = f"{failure[0]} ({stop['at']})"
+        return
     if state == "stopping" and facts.moving.get(row["id"]) == state:
         item["StateTransitionReason"] = "User initiated"
     elif stop and stop["state"] == row.get("lastupdated"):
