@@ -171,3 +171,41 @@ def test_a_fleet_is_checked_like_a_launch(place: Place, ec2: Any) -> None:
     [made] = fleet(Placement=placed)["Instances"]
     assert made["LaunchTemplateAndOverrides"]["Overrides"]["Placement"] == {"GroupName": "apart"}
     assert described(ec2)[0]["Placement"] == {**placed, "AvailabilityZoneId": f"{REGION}-az1"}
+
+
+@pytest.mark.parametrize("of_root", [True, False], ids=["root", "data"])
+def test_a_launchs_volume_of_a_snapshot_is_as_createvolumes(place: Place, ec2: Any, of_root: bool) -> None:
+    machine = started(ec2, BlockDeviceMappings=[{"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 5}}])[0]
+    disks = {disk["DeviceName"]: disk["Ebs"]["VolumeId"] for disk in machine["BlockDeviceMappings"]}
+    source = disks["/dev/sda1" if of_root else "/dev/sdf"]
+    snapshot = ec2.create_snapshot(VolumeId=source)["SnapshotId"]
+    ec2.get_waiter("snapshot_completed").wait(SnapshotIds=[snapshot], WaiterConfig={"Delay": 0.05})
+    size = ec2.describe_snapshots(SnapshotIds=[snapshot])["Snapshots"][0]["VolumeSize"]
+
+    def disk(**ebs: Any) -> list[dict[str, Any]]:
+        return [{"DeviceName": "/dev/sdg", "Ebs": {"SnapshotId": snapshot, **ebs}}]
+
+    if size > 1:
+        with pytest.raises(ClientError, match=f"expect size >= {size}GB") as error:
+            launch(ec2, BlockDeviceMappings=disk(VolumeSize=size - 1))
+        assert error.value.response["Error"]["Code"] == "InvalidBlockDeviceMapping"
+    if not of_root:
+        with pytest.raises(ClientError, match="VolumeType with the value 'io1'"):
+            launch(ec2, BlockDeviceMappings=disk(VolumeType="io1"))
+    zone = machine["Placement"]["AvailabilityZone"]
+    larger = started(
+        ec2, BlockDeviceMappings=disk(VolumeSize=size + 7), Placement={"AvailabilityZone": zone}
+    )[0]
+    [made] = [entry["Ebs"] for entry in larger["BlockDeviceMappings"] if entry["DeviceName"] == "/dev/sdg"]
+    alone = ec2.create_volume(SnapshotId=snapshot, Size=size + 7, AvailabilityZone=zone)["VolumeId"]
+    found = ec2.describe_volumes(VolumeIds=[made["VolumeId"], alone])["Volumes"]
+    assert {volume["Size"] for volume in found} == {size + 7}
+    assert {volume["SnapshotId"] for volume in found} == {snapshot}
+    if of_root:
+        elsewhere = next(
+            z["ZoneName"]
+            for z in ec2.describe_availability_zones()["AvailabilityZones"]
+            if z["ZoneName"] != zone
+        )
+        with pytest.raises(ClientError, match=f"not in {elsewhere}"):
+            launch(ec2, BlockDeviceMappings=disk(), Placement={"AvailabilityZone": elsewhere})
