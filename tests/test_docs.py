@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ec2bridge import coverage
+from ec2bridge import coverage, members
 from tests import drawings, manual, reference, release_runs
 from tests.terraform import table
 
@@ -17,6 +17,11 @@ DOCS = ROOT / "docs"
 def test_the_coverage_page_is_fresh() -> None:
     page = (DOCS / "coverage.md").read_text(encoding="utf-8")
     assert page == coverage.markdown(coverage.rows()) + "\n", "stale: run `make docs`"
+
+
+def test_the_page_of_members_is_fresh() -> None:
+    page = (DOCS / "members.md").read_text(encoding="utf-8")
+    assert page == members.markdown(), "stale: run `make docs`"
 
 
 def test_the_page_of_releases_is_fresh() -> None:
@@ -122,6 +127,7 @@ def test_nothing_in_the_lock_files_names_a_host() -> None:
 def write() -> None:
     """Write the generated pages."""
     (DOCS / "coverage.md").write_text(coverage.markdown(coverage.rows()) + "\n", encoding="utf-8")
+    (DOCS / "members.md").write_text(members.markdown(), encoding="utf-8")
     manual.write()
     reference.write()
     table.PAGE.write_text(table.page(table.PAGE.read_text(encoding="utf-8")), encoding="utf-8")
