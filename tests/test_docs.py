@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ec2bridge import coverage
+from ec2bridge import coverage, members, store_kinds
+from ec2bridge.store_tables import SCHEMA
 from tests import drawings, manual, reference, release_runs
 from tests.terraform import table
 
@@ -14,9 +15,33 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 
 
+KINDS = re.compile(r"(<!-- kinds -->\n).*(<!-- /kinds -->)", re.DOTALL)
+
+
+def with_kinds(page: str) -> str:
+    """Return the page of the store with the tables of its kinds as they should be."""
+    return KINDS.sub(lambda found: f"{found[1]}\n{store_kinds.page()}\n{found[2]}", page)
+
+
+def test_the_page_of_the_store_is_fresh() -> None:
+    page = (DOCS / "store.md").read_text(encoding="utf-8")
+    assert page == with_kinds(page), "stale: run `make docs`"
+    assert all(f"| `{kind}` |" in page for kind in store_kinds.KINDS)
+
+
+def test_the_page_of_the_store_tells_of_every_version() -> None:
+    page = (DOCS / "store.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| (\d+) \|", page, re.MULTILINE) == [str(n) for n in range(1, SCHEMA + 1)]
+
+
 def test_the_coverage_page_is_fresh() -> None:
     page = (DOCS / "coverage.md").read_text(encoding="utf-8")
     assert page == coverage.markdown(coverage.rows()) + "\n", "stale: run `make docs`"
+
+
+def test_the_page_of_members_is_fresh() -> None:
+    page = (DOCS / "members.md").read_text(encoding="utf-8")
+    assert page == members.markdown(), "stale: run `make docs`"
 
 
 def test_the_page_of_releases_is_fresh() -> None:
@@ -122,6 +147,9 @@ def test_nothing_in_the_lock_files_names_a_host() -> None:
 def write() -> None:
     """Write the generated pages."""
     (DOCS / "coverage.md").write_text(coverage.markdown(coverage.rows()) + "\n", encoding="utf-8")
+    (DOCS / "members.md").write_text(members.markdown(), encoding="utf-8")
+    store = DOCS / "store.md"
+    store.write_text(with_kinds(store.read_text(encoding="utf-8")), encoding="utf-8")
     manual.write()
     reference.write()
     table.PAGE.write_text(table.page(table.PAGE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -15,17 +15,26 @@ from ec2bridge.errors import Ec2Error
 from ec2bridge.resources.enforcement import rule_jobs
 from ec2bridge.resources.groups import security_groups
 from ec2bridge.resources.groups.rule_lookup import by_id, by_key, peer_finder
-from ec2bridge.resources.groups.rules import Rule, cidr_of, description, protocol_and_ports, wanted
+from ec2bridge.resources.groups.rules import (
+    PERMISSIONS,
+    Rule,
+    cidr_of,
+    description,
+    protocol_and_ports,
+    wanted,
+)
 from ec2bridge.resources.groups.security_groups import Group, Groups
 from ec2bridge.resources.tags import resource_tags
 
 _PEERS = "cidrIp, cidrIpv6, prefixListId, or referencedGroupId"
-_HONOURED = ("GroupId", "GroupName", "IpPermissions", "SecurityGroupRuleDescriptions")
+_HONOURED = ("GroupId", "GroupName", *PERMISSIONS, "SecurityGroupRuleDescriptions")
+_GIVEN = {"IpPermissions.UserIdGroupPairs.VpcId": "a group's id says its VPC"}
 
 
 @action(
     "UpdateSecurityGroupRuleDescriptionsIngress",
     honours=_HONOURED,
+    ignores=_GIVEN,
     native=("createTags", "deleteTags"),
 )
 async def describe_ingress(ctx: Context, request: Request) -> Answer:
@@ -36,6 +45,7 @@ async def describe_ingress(ctx: Context, request: Request) -> Answer:
 @action(
     "UpdateSecurityGroupRuleDescriptionsEgress",
     honours=_HONOURED,
+    ignores=_GIVEN,
     native=("createTags", "deleteTags"),
 )
 async def describe_egress(ctx: Context, request: Request) -> Answer:
