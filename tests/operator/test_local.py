@@ -143,3 +143,15 @@ def test_ranges_regions_and_proxies_that_will_not_do(operator: Operator) -> None
         EC2BRIDGE_ZONES="pouet-1a=sim-adv,pouet-1b=sim-basic,pouet-1c=sim-sg",
     )
     assert "no region of AWS's" in only(named, "the region", "note")["text"]
+
+
+def test_other_regions_are_asked(operator: Operator) -> None:
+    operator.init()
+    others = f"us-west-2={operator.place.url},eu-west-1=http://127.0.0.1:9"
+    found = operator.findings(code=0, EC2BRIDGE_REGIONS=others)
+    told = [(finding["level"], finding["text"]) for finding in found if finding["check"] == "the region"]
+    assert told == [
+        ("ok", "us-east-1"),
+        ("note", "eu-west-1: http://127.0.0.1:9 does not answer: 127.0.0.1:9: Connection refused"),
+        ("ok", f"us-west-2: {operator.place.url} answers"),
+    ]
