@@ -390,6 +390,7 @@ def listens(pid: int) -> tuple[str, bool]:
     flags = main.commands[words[0]].make_context(words[0], list(words[1:])).params
     if words[0] != "serve":
         return str(flags["listen"]), False
+    flags.pop("worker", None)
     settings = load(flags.pop("config_file"), flags)
     return settings.listen, settings.tls_certificate is not None
 

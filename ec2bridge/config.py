@@ -309,14 +309,15 @@ def _sentence(problem: Mapping[str, Any]) -> str:
 
 
 def table() -> str:
-    """Return the settings as the Markdown table of the operators' page."""
-    lines = ["| setting | default | what it is |", "| --- | --- | --- |"]
+    """Return the settings as the Markdown table of their page."""
+    lines = ["| setting | environment | default | what it is |", "| --- | --- | --- | --- |"]
     for name, info in Settings.model_fields.items():
         default = info.get_default(call_default_factory=True, validated_data={})
         shown = "" if info.is_required() or default in (None, {}, ()) else f"`{str(default).lower()}`"
         if isinstance(default, str):
             shown = f"`{default}`"
-        lines.append(f"| `{name}` | {'required' if info.is_required() else shown} | {info.description} |")
+        shown = "required" if info.is_required() else shown
+        lines.append(f"| `{name}` | `{PREFIX}{name.upper()}` | {shown} | {info.description} |")
     return "\n".join(lines)
 
 

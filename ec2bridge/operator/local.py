@@ -18,10 +18,9 @@ from urllib.parse import urlsplit
 
 import aiohttp
 from cryptography.x509 import load_pem_x509_certificate
-from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from ec2bridge import store_files
+from ec2bridge import store_files, store_tables
 from ec2bridge.auth.profiles import FileSecrets
 from ec2bridge.cloudstack.reaching import reason
 from ec2bridge.config import Settings, SettingsError, host_and_port
@@ -30,6 +29,7 @@ from ec2bridge.mapping import MappingError, load_mappings
 from ec2bridge.operator.findings import Finding, bad, note, ok
 from ec2bridge.serving.certificates import cloudstack_trust, server_certificate
 from ec2bridge.store import Store, StoreError
+from ec2bridge.store_tables import TablesError
 from ec2bridge.wire.model import aws_regions
 
 NO_LOOK = {
@@ -83,13 +83,15 @@ async def _server(opened: Store) -> Finding:
     shown = opened.url.render_as_string(hide_password=True)
     database = Database(opened.url)
     try:
-        await database.start(_nothing)
-    except (SQLAlchemyError, UnansweredError, OSError, ImportError) as error:
+        await database.start(store_tables.check)  # which changes nothing
+    except TablesError as error:
+        if "yet" not in str(error):
+            return bad(f"{shown}: {error}", "ec2bridge store check tells more")
+        return note(f"{shown} answers, and has no tables yet; the first start makes them")
+    except ImportError as error:
+        return bad(f"the Python package {error.name} is not installed", "pip install 'ec2bridge[postgres]'")
+    except (SQLAlchemyError, UnansweredError, OSError) as error:
         reason = " ".join(str(getattr(error, "orig", None) or error).split())
-        if isinstance(error, ImportError):
-            return bad(
-                f"the Python package {error.name} is not installed", "pip install 'ec2bridge[postgres]'"
-            )
         return bad(
             f"{shown} does not answer: {reason}",
             "start PostgreSQL, or correct host, user, password and database in the setting store",
@@ -97,10 +99,6 @@ async def _server(opened: Store) -> Finding:
     finally:
         await database.close()
     return ok(f"{shown} answers")
-
-
-def _nothing(_: Connection) -> None:
-    """A look makes no tables."""
 
 
 def _file(file: Path) -> Iterator[Finding]:

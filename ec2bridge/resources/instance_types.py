@@ -135,6 +135,34 @@ def has_gpu(offering: Row) -> bool:
     return bool(offering.get("gpucount") or GPU_DETAILS & details.keys())
 
 
+_OVM = frozenset({"Ovm", "Ovm3"})
+
+
+def hypervisor(row: Row) -> str:
+    """Return what EC2 calls the hypervisor of a machine or an image.
+
+    AWS knows these two and says "xen" of its KVM too; jclouds reads no instance without one.
+    """
+    return "ovm" if row.get("hypervisor") in _OVM else "xen"
+
+
+def virtualization(template: Row) -> str:
+    """Return how machines of a template are virtualised: only XenServer has anything but full virtualisation."""
+    paravirtual = template.get("hypervisor") == "XenServer" and template.get("requireshvm") is False
+    return "paravirtual" if paravirtual else "hvm"
+
+
+def is_windows(row: Row) -> bool:
+    """Whether a machine or an image is said to have Windows in it."""
+    return "windows" in str(row.get("osdisplayname") or row.get("ostypename") or "").lower()
+
+
+def threads_per_core(machine: Row) -> int:
+    """Return the threads of each core that a machine sees; KVM gives one unless a detail asks for more."""
+    told = str((machine.get("details") or {}).get("cpu.threadspercore") or "1")
+    return int(told) if told.isascii() and told.isdigit() and int(told) else 1
+
+
 def platform(*, windows: bool) -> tuple[str, str]:
     """Return AWS's details of a platform and the operation that it bills for one, which tools read as its name."""
     return ("Windows", "RunInstances:0002") if windows else ("Linux/UNIX", "RunInstances")

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from ec2bridge.serving import belonging
+from ec2bridge.store import Store
 from tests.operator.conftest import Operator, bad, only
 from tests.serving.test_certificates import Authority
 
@@ -155,3 +157,20 @@ def test_other_regions_are_asked(operator: Operator) -> None:
         ("note", "eu-west-1: http://127.0.0.1:9 does not answer: 127.0.0.1:9: Connection refused"),
         ("ok", f"us-west-2: {operator.place.url} answers"),
     ]
+
+
+def test_a_store_of_another_cloud_is_told(operator: Operator) -> None:
+    operator.init()
+    file = operator.folder / "store.sqlite"
+
+    async def write(zones: list[str]) -> None:
+        store = Store(str(file))
+        await store.start()
+        await store.put(belonging.EVERYONE, belonging.KIND, belonging.ZONES, zones)
+        await store.close()
+
+    operator.place.run(write(["00000000-0000-0000-0000-000000000000"]))
+    told = only(operator.findings(code=1), "the store belongs to this cloud")
+    assert "it was written for another cloud" in told["text"]
+    operator.place.run(write([row["id"] for row in operator.place.sim.cloud.tables["zones"]]))
+    operator.findings(code=0)
