@@ -4,7 +4,7 @@ import textwrap
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ec2bridge.ec2 import registry, unserved
+from ec2bridge.ec2 import registry, releases, unserved
 from ec2bridge.ec2.registry import CENTRAL
 from ec2bridge.wire.model import operation, operation_names
 
@@ -26,6 +26,8 @@ class Row:
     """Documented filters on data that CloudStack lacks: they match nothing."""
     native: tuple[str, ...]
     note: str
+    needs: tuple[str, ...] = ()
+    """What of it needs a younger CloudStack than the oldest that is supported, each with that release."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the row as JSON will show it."""
@@ -63,7 +65,14 @@ def _row(service: str, name: str) -> Row:
         ),
         entry.native,
         "",
+        tuple(_need(need, name) for need in releases.needed_by(name)),
     )
+
+
+def _need(need: releases.Need, action: str) -> str:
+    what = need.what[0].lower() + need.what[1:]
+    members = ", ".join(f"`{member}`" for member in need.actions[action] if member not in what)
+    return f"Needs CloudStack {need.since}: {what}{f' ({members})' if members else ''}"
 
 
 def markdown(table: list[Row]) -> str:
@@ -110,6 +119,7 @@ def _section(row: Row) -> list[str]:
     ):
         if values:
             lines.append(f"- {label}: {', '.join(f'`{value}`' for value in values)}")
+    lines += [f"- {need}" for need in row.needs]
     for name, why in row.ignores.items():
         lines.append(f"- Harmless: `{name}`, because {why}")
     return [*lines, ""]

@@ -95,7 +95,7 @@ async def type_table(ctx: Context) -> TypeTable:
 
 async def _fetch(ctx: Context) -> TypeTable:
     rows, architectures = await asyncio.gather(ctx.account.list("listServiceOfferings"), _architectures(ctx))
-    active = sorted((row for row in rows if row.get("state", "Active") == "Active"), key=_preference)
+    active = sorted((row for row in rows if row.get("state", "Active") == "Active"), key=preference)
     mapping = ctx.mappings.instance_types
     # A client that prefers arm64 (Karpenter takes what is cheapest) must not be offered it where nothing runs on it.
     aws = {
@@ -227,7 +227,8 @@ def _is_in(row: Row, zone: str | None) -> bool:
     return zone is None or not row.get("zoneid") or zone in str(row["zoneid"]).split(",")
 
 
-def _preference(row: Row) -> tuple[bool, str, str]:
+def preference(row: Row) -> tuple[bool, str, str]:
+    """The order in which offerings are chosen from."""
     return bool(row.get("hosttags")), row.get("created", ""), row["id"]
 
 

@@ -93,7 +93,7 @@ async def _submit_all(ctx: Context, command: str, found: list[Machine], state: s
     async def submit(machine: Machine) -> None:
         answer = await ctx.account.submit(command, id=machine.uuid, **params)
         moving(ctx)[machine.uuid] = state
-        background.start(ctx.site, _follow(ctx, machine, answer["jobid"], state), f"{command} {machine.id}")
+        background.leave(ctx.site, _follow(ctx, machine, answer["jobid"], state), f"{command} {machine.id}")
 
     await for_each(found, submit)
 
