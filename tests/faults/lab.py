@@ -169,9 +169,9 @@ class Running:
         database = self.bridge.site.store.database
         real = database.run
 
-        async def run(work: Any) -> Any:
+        async def run(work: Any, **options: Any) -> Any:
             self.wire._alive()
-            return await real(work)
+            return await real(work, **options)
 
         database.run = run  # type: ignore[method-assign]
         return self
