@@ -3,17 +3,19 @@
 CloudStack holds machines, volumes, images and their tags, so what is lost here costs none of those. One table
 of JSON values under (account, kind, key): SQLite in a file by default, in memory without a path, PostgreSQL
 when several bridges run side by side. The primary key is what makes replicas exclude each other (`put_new`), the
-version what makes a change rest on the value that was read (`replace`).
+version what makes a change rest on the value that was read (`replace`). A version is drawn by lot where a value begins:
+who slept while a key was removed and used again does not meet the version that it knows.
 """
 
 import asyncio
 import json
 import os
+import secrets
 import sqlite3
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -73,6 +75,28 @@ class Entry:
     version: int
     created: float
     expires: float | None
+
+
+def fresh() -> int:
+    """Return a version that nobody knows: positive, and with room for a billion more in an SQL INTEGER."""
+    return secrets.randbits(30) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A value that is set, or removed where it is None, together with others; `ttl` in seconds."""
+
+    kind: str
+    key: str
+    value: Any = None
+    ttl: float | None = None
+    version: int | None = None
+    """The version that is to be replaced; None: whatever there is, if anything."""
+    becomes: int = field(default_factory=fresh)
+
+
+class _OutrunError(Exception):
+    """A value has another version by now."""
 
 
 class Store:
@@ -246,18 +270,50 @@ class Store:
         """Set a value, whether there was one or not; `ttl` in seconds."""
         now = time.time()
         expired = _entries.c.expires <= now
+        row = _value(value, ttl, now)
         await self._insert(
             (account, kind, key),
-            _value(value, ttl, now),
-            version=case((expired, 1), else_=_entries.c.version + 1),
+            row,
+            version=case((expired, row["version"]), else_=_entries.c.version + 1),
             created=case((expired, now), else_=_entries.c.created),
         )
 
-    async def put_new(self, account: str, kind: str, key: str, value: Any, ttl: float | None = None) -> bool:
-        """Set a value where there is none; False when the key is taken, here or by another replica."""
+    async def put_new(
+        self,
+        account: str,
+        kind: str,
+        key: str,
+        value: Any,
+        ttl: float | None = None,
+        *,
+        becomes: int | None = None,
+    ) -> int | None:
+        """Set a value where there is none, and return its version; None when the key is taken, by whichever replica.
+
+        `becomes` is the version that it is to have, for who has to know his own write again.
+        """
         now = time.time()
         row = _value(value, ttl, now)
-        return await self._insert((account, kind, key), row, only_if=_entries.c.expires <= now)
+        row["version"] = becomes or row["version"]
+        written = await self._insert((account, kind, key), row, only_if=_entries.c.expires <= now)
+        return int(row["version"]) if written else None
+
+    async def together(self, account: str, *changes: Change) -> bool:
+        """Make all these changes or, where one of them comes too late for its version, none: False then."""
+        now = time.time()
+
+        def write(connection: Connection) -> None:
+            for change in changes:
+                done = connection.execute(_statement(connection, account, change, now))
+                if change.version is not None and not done.rowcount:
+                    raise _OutrunError
+
+        try:
+            await self._run(write)
+        except _OutrunError:
+            return False
+        self._writes += 1
+        return True
 
     async def _insert(
         self,
@@ -373,7 +429,24 @@ def _insert_of(connection: Connection) -> Any:
 
 
 def _value(value: Any, ttl: float | None, now: float) -> dict[str, Any]:
-    return {"value": json.dumps(value), "version": 1, "created": now, "expires": ttl and now + ttl}
+    return {"value": json.dumps(value), "version": fresh(), "created": now, "expires": ttl and now + ttl}
+
+
+def _statement(connection: Connection, account: str, change: Change, now: float) -> Any:
+    """The SQL of one change."""
+    at = _at(account, change.kind, change.key)
+    if change.version is not None:
+        at &= (_entries.c.version == change.version) & _alive()
+    if change.value is None:
+        return delete(_entries).where(at)
+    row = {**_value(change.value, change.ttl, now), "version": change.becomes}
+    if change.version is not None:
+        del row["created"]
+        return update(_entries).where(at).values(**row)
+    place = {"account": account, "kind": change.kind, "key": change.key}
+    created = case((_entries.c.expires <= now, now), else_=_entries.c.created)
+    statement = _insert_of(connection)(_entries).values(**place, **row)
+    return statement.on_conflict_do_update(index_elements=list(place), set_={**row, "created": created})
 
 
 def _of(account: str, kind: str) -> ColumnElement[bool]:

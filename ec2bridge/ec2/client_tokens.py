@@ -8,20 +8,18 @@ once its lease is out: an action that makes things under names derived from the 
 import asyncio
 import hashlib
 import json
-import logging
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
+from ec2bridge.ec2 import leases
 from ec2bridge.ec2.context import Context
+from ec2bridge.ec2.leases import Lease, LostError
 from ec2bridge.ec2.registry import Handler, Request
 from ec2bridge.errors import Ec2Error
 from ec2bridge.store import Entry
 from ec2bridge.wire.model import Operation
-
-log = logging.getLogger(__name__)
 
 KEEP = 24 * 3600.0
 BEAT = 5.0
@@ -30,52 +28,6 @@ LEASE = 20.0
 POLL = 0.1
 MOST = 255
 """Characters of a token, which is kept for a day. AWS says 64, and some clients send more."""
-
-
-@dataclass(slots=True)
-class _Lease:
-    """The record of a token while this request bears it; each write rests on the version before.
-
-    A bearer that was taken for dead finds out at its next write, and overwrites neither its heir's record nor answer.
-    """
-
-    ctx: Context
-    kind: str
-    token: str
-    digest: str
-    version: int
-    lost: bool = False
-    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    async def beat(self) -> None:
-        """Tell every few seconds that the bearer lives, until the lease is lost."""
-        while not self.lost:
-            await asyncio.sleep(BEAT)
-            try:
-                await self._write({})
-            except Exception as error:
-                # A store that is busy may take the next one; if not, the lease runs out as it should.
-                log.warning("the record of a client token could not be renewed: %s", type(error).__name__)
-
-    async def finish(self, answer: Any) -> bool:
-        """Keep the answer for whoever sends the token again; False when somebody else bears it by now."""
-        return await self._write({"answer": _freeze(answer)})
-
-    async def drop(self) -> None:
-        """Leave no record of a request that failed."""
-        await self._write({}, ttl=0.0)
-
-    async def _write(self, more: Mapping[str, Any], ttl: float = KEEP) -> bool:
-        async with self._lock:
-            if self.lost:
-                return False
-            record = {"digest": self.digest, "at": time.time(), **more}
-            place = (self.ctx.owner_id, self.kind, self.token)
-            if await self.ctx.store.replace(*place, record, self.version, ttl=ttl):
-                self.version += 1
-            else:
-                self.lost = True
-            return not self.lost
 
 
 async def once(handler: Handler, op: Operation, ctx: Context, request: Request) -> Any:
@@ -93,53 +45,54 @@ async def once(handler: Handler, op: Operation, ctx: Context, request: Request) 
         )
     kind, digest = f"token:{op.name}", _digest(op, request)
     while True:
-        lease = await _take(ctx, kind, token, digest)
-        if isinstance(lease, _Lease):
-            answer = await _bear(lease, handler, request)
-            if not lease.lost:
-                return answer
-            # Whoever took this request for dead has done it again under the same names: their answer counts.
-            continue
-        if lease.value["digest"] != digest:
+        held = await _take(ctx, kind, token, digest)
+        if isinstance(held, Lease):
+            try:
+                return await _bear(held, handler, request)
+            except LostError:
+                if not held.lost:
+                    raise
+                # Whoever took this request for dead has done it again under the same names: their answer counts.
+                continue
+        if held["digest"] != digest:
             raise Ec2Error(
                 "IdempotentParameterMismatch",
                 f"The client token '{token}' was used before by {op.name} with other parameters.",
             )
-        if "answer" in lease.value:
-            return _revive(lease.value["answer"])
+        if "answer" in held:
+            return _revive(held["answer"])
         await asyncio.sleep(POLL)
 
 
-async def _take(ctx: Context, kind: str, token: str, digest: str) -> _Lease | Entry:
+async def _take(ctx: Context, kind: str, token: str, digest: str) -> Lease | Mapping[str, Any]:
     """Return the lease of a token that nobody bears, or the record of who does."""
-    place = (ctx.owner_id, kind, token)
     while True:
-        record = {"digest": digest, "at": time.time()}
-        if await ctx.store.put_new(*place, record, ttl=KEEP):
-            return _Lease(ctx, kind, token, digest, 1)
-        known: Entry | None = await ctx.store.entry(*place)
+        if lease := await leases.begin(ctx, kind, token, {"digest": digest}, KEEP):
+            return lease
+        known: Entry | None = await ctx.store.entry(ctx.owner_id, kind, token)
         if known is None:
             continue
-        abandoned = "answer" not in known.value and known.value["at"] + LEASE < time.time()
-        if not abandoned or known.value["digest"] != digest:
-            return known
-        if await ctx.store.replace(*place, record, known.version, ttl=KEEP):
+        if "answer" in known.value or known.value["digest"] != digest:
+            return dict(known.value)
+        if lease := await leases.take(ctx, kind, known, LEASE, KEEP):
             ctx.again = True
-            return _Lease(ctx, kind, token, digest, known.version + 1)
+            return lease
+        return dict(known.value)
 
 
-async def _bear(lease: _Lease, handler: Handler, request: Request) -> Any:
-    beat = asyncio.create_task(lease.beat())
+async def _bear(lease: Lease, handler: Handler, request: Request) -> Any:
+    """Run the handler and keep its answer; raises LostError when somebody else bears the token by then."""
+    beat = asyncio.create_task(lease.beat(BEAT))
     try:
         answer = await handler(lease.ctx, request)
     except BaseException:
-        await asyncio.shield(lease.drop())
+        with suppress(LostError):
+            await asyncio.shield(asyncio.ensure_future(lease.end()))
         raise
-    else:
-        await lease.finish(answer)
-        return answer
     finally:
         beat.cancel()
+    await lease.leave({"digest": lease.value["digest"], "answer": _freeze(answer)}, KEEP)
+    return answer
 
 
 def _digest(op: Operation, request: Request) -> str:

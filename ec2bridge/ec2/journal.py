@@ -14,7 +14,8 @@ import hashlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
@@ -22,7 +23,7 @@ from ec2bridge.ec2 import background, leases
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.leases import Lease, LostError
 from ec2bridge.errors import Ec2Error
-from ec2bridge.store import Entry
+from ec2bridge.store import Change, Entry, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +74,10 @@ class Work:
     """What the request has in memory beyond what it was given; nothing for who takes a record up."""
     again: bool = False
     """Whether somebody may have done the next step before, unseen."""
+    along: list[Change] = field(default_factory=list)
+    """What steps want to have in the store: it is written together with that they are done."""
+    then: list[Callable[[], None]] = field(default_factory=list)
+    """What is to begin when that is written."""
 
     @property
     def given(self) -> Given:
@@ -183,8 +188,14 @@ async def _played(work: Work) -> dict[str, Made]:
             made[step.name] = await _done(work, step)
             work.lease.value["made"] = made
             if step is not steps[-1]:
-                await work.lease.write()
+                await work.lease.write(*work.along)
+                _go_on(work)
     except LostError:
+        raise
+    except StoreUnavailable:
+        # Whether it is written down nobody knows: whoever comes next, with the store there, goes on from what is.
+        with suppress(StoreUnavailable):
+            await work.lease.write(beat=0.0)
         raise
     except Exception as error:
         if not work.plan.forward:
@@ -195,8 +206,15 @@ async def _played(work: Work) -> dict[str, Made]:
         else:
             await work.lease.write(beat=0.0)
         raise
-    await work.lease.end()
+    await work.lease.end(*work.along)
+    _go_on(work)
     return made
+
+
+def _go_on(work: Work) -> None:
+    for begin in work.then:
+        begin()
+    work.along, work.then = [], []
 
 
 async def _done(work: Work, step: Step) -> Made:

@@ -1,18 +1,19 @@
 """Records in the store that one bearer at a time may write: each write rests on the version before.
 
 Several bridges share a store, and a bearer may be taken for dead that was only slow. It finds out at its next write,
-and overwrites nothing of its heir's.
+and overwrites nothing of its heir's: every write has a version of its own, drawn by lot, by which a bearer also finds
+out whether the store has made a write that it did not answer.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ec2bridge.ec2.context import Context
-from ec2bridge.store import Entry
+from ec2bridge.store import Change, Entry
 
 log = logging.getLogger(__name__)
 
@@ -30,37 +31,34 @@ class Lease:
     key: str
     value: dict[str, Any]
     version: int
+    ttl: float | None = None
+    """Seconds after its last write for which the record is kept; None: until it is removed."""
     lost: bool = False
+    _sent: int | None = None
+    """The version of a write of which nobody knows whether the store has made it."""
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def write(self, **changes: Any) -> None:
-        """Change the record, and tell that its bearer lives; raises LostError."""
-        async with self._lock:
-            self._check()
-            value = {**self.value, "beat": time.time(), **changes}
-            place = (self.ctx.owner_id, self.kind, self.key)
-            self.lost = not await self.ctx.store.replace(*place, value, self.version)
-            self._check()
-            self.value.update(value)
-            self.version += 1
+    async def write(self, *along: Change, **changes: Any) -> None:
+        """Change the record, and tell that its bearer lives; raises LostError.
 
-    async def end(self) -> None:
+        What is to be written `along` with it is written in the same moment, or not at all.
+        """
+        async with self._lock:
+            value = {**self.value, "beat": time.time(), **changes}
+            await self._change(value, self.ttl, along)
+            self.value.update(value)
+
+    async def end(self, *along: Change) -> None:
         """Remove the record; raises LostError."""
         async with self._lock:
-            self._check()
-            place = (self.ctx.owner_id, self.kind, self.key)
+            await self._change(None, None, along)
             self.lost = True
-            if not await self.ctx.store.delete(*place, version=self.version):
-                raise LostError(self.key)
 
     async def leave(self, value: Mapping[str, Any], ttl: float) -> None:
         """Have another value stand in the record's place, for so many seconds, that nobody bears; raises LostError."""
         async with self._lock:
-            self._check()
-            place = (self.ctx.owner_id, self.kind, self.key)
+            await self._change(value, ttl, ())
             self.lost = True
-            if not await self.ctx.store.replace(*place, value, self.version, ttl=ttl):
-                raise LostError(self.key)
 
     def give_way(self) -> None:
         """Write nothing more."""
@@ -71,46 +69,58 @@ class Lease:
         while not self.lost:
             await asyncio.sleep(every)
             try:
-                await self.write()
+                # A write that is broken off is made all the same, and the next one rests on it.
+                await asyncio.shield(asyncio.ensure_future(self.write()))
             except LostError:
                 return
             except Exception as error:
                 # A store that is busy may take the next one; if not, the lease runs out as it should.
                 log.warning("a record of kind %s could not be renewed: %s", self.kind, type(error).__name__)
 
-    def _check(self) -> None:
+    async def _change(
+        self, value: Mapping[str, Any] | None, ttl: float | None, along: Sequence[Change]
+    ) -> None:
         if self.lost:
             raise LostError(self.key)
+        if self._sent is not None:
+            entry = await self.ctx.store.entry(self.ctx.owner_id, self.kind, self.key)
+            if entry is not None and entry.version == self._sent:
+                self.version = self._sent
+        own = Change(self.kind, self.key, value, ttl, self.version)
+        self._sent = own.becomes
+        self.lost = not await self.ctx.store.together(self.ctx.owner_id, own, *along)
+        self._sent = None
+        if self.lost:
+            raise LostError(self.key)
+        self.version = own.becomes
 
 
-async def begin(ctx: Context, kind: str, key: str, value: dict[str, Any]) -> Lease | None:
+async def begin(
+    ctx: Context, kind: str, key: str, value: dict[str, Any], ttl: float | None = None
+) -> Lease | None:
     """Return the lease of a record that was not there; None where it is."""
-    fresh = {**value, "beat": time.time()}
-    return (
-        Lease(ctx, kind, key, fresh, 1) if await ctx.store.put_new(ctx.owner_id, kind, key, fresh) else None
-    )
+    first = {**value, "beat": time.time()}
+    version = await ctx.store.put_new(ctx.owner_id, kind, key, first, ttl=ttl)
+    return None if version is None else Lease(ctx, kind, key, first, version, ttl)
 
 
-async def seize(ctx: Context, kind: str, key: str, value: dict[str, Any]) -> Lease:
-    """Return the lease of a record whoever bore it before: they find out at their next write."""
-    while True:
-        if lease := await begin(ctx, kind, key, value):
-            return lease
-        entry = await ctx.store.entry(ctx.owner_id, kind, key)
-        if entry is not None:
-            lease = Lease(ctx, kind, key, value, entry.version)
-            try:
-                await lease.write()
-            except LostError:
-                continue
-            return lease
+def seized(ctx: Context, kind: str, key: str, value: dict[str, Any]) -> tuple[Lease, Change]:
+    """Return the lease of a record whoever bore it before, and the change that takes it from them.
+
+    They find out at their next write.
+    """
+    value["beat"] = time.time()
+    change = Change(kind, key, value)
+    return Lease(ctx, kind, key, value, change.becomes), change
 
 
-async def take(ctx: Context, kind: str, entry: Entry, length: float) -> Lease | None:
+async def take(
+    ctx: Context, kind: str, entry: Entry, length: float, ttl: float | None = None
+) -> Lease | None:
     """Return the lease of a record whose bearer has been silent for `length` seconds; None if there is none."""
     if not is_free(entry.value, length):
         return None
-    lease = Lease(ctx, kind, entry.key, entry.value, entry.version)
+    lease = Lease(ctx, kind, entry.key, entry.value, entry.version, ttl)
     try:
         await lease.write()
     except LostError:

@@ -13,7 +13,7 @@ from typing import Any
 
 from ec2bridge.auth.secrets import Identity
 from ec2bridge.ec2.context import DryRunReached, account_id
-from ec2bridge.store import Entry, Store, StoreUnavailable
+from ec2bridge.store import Change, Entry, Store, StoreUnavailable, fresh
 from ec2bridge.store_kinds import Away, kind_of
 
 PATIENCE = 20.0
@@ -124,14 +124,17 @@ class PatientStore:
             return method
 
         async def patiently(*arguments: Any, **options: Any) -> Any:
+            if name == "put_new":
+                options = {"becomes": fresh(), **options}
             until, asked_before = time.monotonic() + PATIENCE, False
             while True:
                 try:
                     done = await method(*arguments, **options)
-                    if done is not False or not asked_before:
+                    late = done is False or (name == "put_new" and done is None)
+                    if not late or not asked_before:
                         return done
                     # Nothing was changed by this attempt: perhaps by the one before.
-                    return await self._was_done(name, *arguments)
+                    return await self._what_was_done(name, options.get("becomes"), *arguments)
                 except StoreUnavailable:
                     if time.monotonic() > until:
                         raise
@@ -145,14 +148,26 @@ class PatientStore:
         """The store for what must not be done without: all of it."""
         return self
 
-    async def _was_done(self, name: str, *arguments: Any) -> bool:
-        """Whether a write (put_new, replace, delete) that found nothing to do had been done before, unseen."""
+    async def _what_was_done(self, name: str, becomes: int | None, *arguments: Any) -> int | bool | None:
+        """What a write that found nothing to do comes to: it may have been done before, unseen."""
+        if name == "together":
+            return await self._are_done(*arguments)
         entry = await self.real.entry(*arguments[:3])
+        if name == "put_new":
+            return becomes if entry is not None and entry.version == becomes else None
         if name == "delete":
             return entry is None
-        if entry is None or entry.value != arguments[3]:
-            return False
-        return bool(entry.version == (1 if name == "put_new" else arguments[4] + 1))
+        return bool(entry and entry.value == arguments[3] and entry.version == arguments[4] + 1)
+
+    async def _are_done(self, account: str, *changes: Change) -> bool:
+        """Whether changes were made, as the one tells that rests on a version."""
+        for change in changes:
+            if change.version is not None:
+                entry = await self.real.entry(account, change.kind, change.key)
+                return (
+                    entry is None if change.value is None else bool(entry and entry.version == change.becomes)
+                )
+        return False
 
 
 @dataclass(slots=True)

@@ -19,7 +19,8 @@ from ec2bridge.cloudstack.errors import CloudStackError, to_ec2
 from ec2bridge.cloudstack.params import flatten
 from ec2bridge.config import Settings, SettingsError
 from ec2bridge.ec2 import registry, releases
-from ec2bridge.ec2.context import Context, DryRunAccount, DryRunReached, OwnStore
+from ec2bridge.ec2.context import Context, DryRunAccount, DryRunReached
+from ec2bridge.ec2.own_store import OwnStore
 from ec2bridge.errors import Ec2Error
 from ec2bridge.operator.standing import context, credentials, reached, standing
 from ec2bridge.resources.enforcement import tiers

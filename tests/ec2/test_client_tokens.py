@@ -110,7 +110,7 @@ async def test_after_a_failure_the_token_may_be_used_again(ctx: Any) -> None:
 async def test_a_record_whose_process_died_is_taken_over(ctx: Any) -> None:
     launches = Launches()
     op = run_instances()
-    dead = {"digest": client_tokens._digest(op, REQUEST), "at": time.time() - client_tokens.LEASE - 1}
+    dead = {"digest": client_tokens._digest(op, REQUEST), "beat": time.time() - client_tokens.LEASE - 1}
     await ctx.store.put(ctx.owner_id, "token:RunInstances", "one", dead)
     assert (await client_tokens.once(launches, op, ctx, REQUEST))["ReservationId"] == "r-1"
 
@@ -121,7 +121,7 @@ async def test_of_three_who_wait_for_a_dead_bearer_one_takes_over(
     monkeypatch.setattr(client_tokens, "LEASE", 0.2)
     monkeypatch.setattr(client_tokens, "POLL", 0.01)
     launches, op = Launches(), run_instances()
-    dying = {"digest": client_tokens._digest(op, REQUEST), "at": time.time()}
+    dying = {"digest": client_tokens._digest(op, REQUEST), "beat": time.time()}
     await ctx.store.put(ctx.owner_id, "token:RunInstances", "one", dying)
     answers = await asyncio.gather(*(client_tokens.once(launches, op, ctx, dict(REQUEST)) for _ in range(3)))
     assert launches.count == 1

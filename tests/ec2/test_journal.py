@@ -8,6 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from ec2bridge.ec2 import journal
+from ec2bridge.store import Change, StoreUnavailable
 from tests.conftest import Place
 from tests.faulty import LOST_ANSWER, LOST_CALL, SILENCE, behind, eventually, kill_during
 from tests.launching import ADVANCED, code_of, tags
@@ -104,3 +105,30 @@ def test_what_a_bridge_that_died_left_is_finished_or_taken_back(
     else:
         eventually(lambda: not volumes(ec2))
     assert journal_of(heir) == []
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_a_store_lost_between_two_steps_leaves_it_open_and_takes_nothing_back(
+    make_place: Callable[..., Place], monkeypatch: pytest.MonkeyPatch, written: bool
+) -> None:
+    monkeypatch.setattr(journal, "LEASE", 0.5)
+    front, _ = behind(make_place, recovery_interval=600)
+    ec2, store, away = front.client(), front.bridge.site.store, [True]
+    together = store.together
+
+    async def lose(account: str, *changes: Change) -> bool:
+        between = away and changes[0].kind == journal.KIND and (changes[0].value or {}).get("made")
+        done = await together(account, *changes) if written or not between else False
+        if between:
+            away.clear()
+            raise StoreUnavailable("the store went away")
+        return done
+
+    store.together = lose
+    with pytest.raises(ClientError) as caught:
+        volume(ec2)
+    assert (code_of(caught), len(front.sim.cloud.tables["volumes"]), away) == ("Unavailable", 1, [])
+    made = volume(ec2)
+    assert volumes(ec2) == [made["VolumeId"]]
+    assert made["Tags"] == [{"Key": "role", "Value": "data"}]
+    assert journal_of(front) == []

@@ -5,6 +5,7 @@ to do for each (its address, its volumes) goes on in the background, and the mac
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from ec2bridge.ec2 import journal
@@ -23,6 +24,7 @@ from ec2bridge.resources.launches.plan import Launch, plan
 from ec2bridge.resources.machines.lookup import group_uuids
 from ec2bridge.resources.machines.records import LAUNCHING, Record, carry_on, trimmed
 from ec2bridge.resources.machines.states import KEY_NAMES, LAUNCH_KIND
+from ec2bridge.store import Change
 
 Row = dict[str, Any]
 
@@ -62,7 +64,7 @@ async def _launch(work: Work) -> Made:
         accepted = await deploy_all(ctx, launch)
         await equip(ctx, launch, accepted)
         rows = await look(ctx, launch, accepted)
-        await _hand_over(ctx, launch, accepted, rows)
+        await _hand_over(work, launch, accepted, rows)
     work.live[1].extend(rows)
     return {}
 
@@ -71,8 +73,9 @@ async def _take_back(work: Work, made: Made) -> None:
     await take_back(work.ctx, work.lease.key, work.given, work.began)
 
 
-async def _hand_over(ctx: Context, launch: Launch, accepted: list[Row], rows: list[Row]) -> None:
-    """Write down what is left to do for each machine, and have it done in the background."""
+async def _hand_over(work: Work, launch: Launch, accepted: list[Row], rows: list[Row]) -> None:
+    """Have written down what is left to do for each machine when the launch is, and done in the background."""
+    ctx = work.ctx
     by_id = {row["id"]: row for row in rows}
     for entry in accepted:
         row = by_id[entry["id"]]
@@ -96,10 +99,9 @@ async def _hand_over(ctx: Context, launch: Launch, accepted: list[Row], rows: li
             },
         }
         record = Record(ctx, entry["id"], data)
-        await record.save()
         await _keep_interfaces(ctx, launch, row)
-        await ctx.store.put(ctx.owner_id, LAUNCH_KIND, entry["id"], _own_details(row))
-        carry_on(record, completion.settle)
+        work.along += [record.begun(), Change(LAUNCH_KIND, entry["id"], _own_details(row))]
+        work.then.append(partial(carry_on, record, completion.settle))
 
 
 def _nics(launch: Launch, row: Row) -> Iterator[tuple[int, Row, Row]]:

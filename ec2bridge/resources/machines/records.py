@@ -20,7 +20,7 @@ from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.ec2 import background, leases
 from ec2bridge.ec2.context import Context, Site
 from ec2bridge.ec2.leases import Lease, LostError
-from ec2bridge.store import Entry, StoreUnavailable
+from ec2bridge.store import Change, Entry, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -86,10 +86,15 @@ class Record:
         async with self._lock:
             self.data.update(changes)
             if self._lease is None:
-                self.data["access_key"] = self.ctx.credentials.access_key
-                self._lease = await leases.seize(self.ctx, KIND, self.uuid, self.data)
+                await self.ctx.store.together(self.ctx.owner_id, self.begun())
             else:
                 await self._lease.write()
+
+    def begun(self) -> Change:
+        """Return the record's first writing, for who writes it together with other things."""
+        self.data["access_key"] = self.ctx.credentials.access_key
+        self._lease, change = leases.seized(self.ctx, KIND, self.uuid, self.data)
+        return change
 
     async def close(self) -> None:
         """Forget the machine: CloudStack's row tells all from now on."""
