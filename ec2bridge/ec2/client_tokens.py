@@ -2,7 +2,8 @@
 
 CloudStack has no idempotency token. The record of a token lives in the store, where a unique key keeps other tasks,
 processes and replicas out; the answer is kept for a day and given again. A record whose bearer died is taken over
-once its lease is out: an action that makes things under names derived from the token then finds what was made.
+once its lease is out: an action that makes things under names derived from the token then finds what was made. What
+the journal has of the request goes in the moment in which the answer is kept.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from ec2bridge.ec2 import leases
-from ec2bridge.ec2.context import Context
+from ec2bridge.ec2.context import Context, Ending
 from ec2bridge.ec2.leases import Lease, LostError
 from ec2bridge.ec2.registry import Handler, Request
 from ec2bridge.errors import Ec2Error
@@ -82,17 +83,27 @@ async def _take(ctx: Context, kind: str, token: str, digest: str) -> Lease | Map
 
 async def _bear(lease: Lease, handler: Handler, request: Request) -> Any:
     """Run the handler and keep its answer; raises LostError when somebody else bears the token by then."""
-    beat = asyncio.create_task(lease.beat(BEAT))
+    ctx = lease.ctx
+    beat, ending = asyncio.create_task(lease.beat(BEAT)), Ending()
+    ctx.ending = ending
     try:
-        answer = await handler(lease.ctx, request)
+        answer = await handler(ctx, request)
     except BaseException:
         with suppress(LostError):
             await asyncio.shield(asyncio.ensure_future(lease.end()))
         raise
     finally:
+        ctx.ending = None
         beat.cancel()
-    await lease.leave({"digest": lease.value["digest"], "answer": _freeze(answer)}, KEEP)
+    kept = {"digest": lease.value["digest"], "answer": _freeze(answer)}
+    await asyncio.shield(asyncio.ensure_future(_answered(lease, kept, ending)))
     return answer
+
+
+async def _answered(lease: Lease, kept: Mapping[str, Any], ending: Ending) -> None:
+    await lease.leave(kept, KEEP, *ending.along)
+    for begin in ending.then:
+        begin()
 
 
 def _digest(op: Operation, request: Request) -> str:

@@ -5,7 +5,7 @@ An action knows neither HTTP nor XML. It gets a `Context` and the parsed request
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -17,7 +17,7 @@ from ec2bridge.cloudstack.directory import Directory
 from ec2bridge.cloudstack.endpoint import CloudStack
 from ec2bridge.config import Settings
 from ec2bridge.mapping import Mappings
-from ec2bridge.store import Store
+from ec2bridge.store import Change, Store
 
 
 class DryRunReached(Exception):
@@ -38,6 +38,18 @@ class Site:
 
 
 @dataclass(slots=True)
+class Ending:
+    """What comes to its end with a request whose answer is kept: it is written in the moment in which the answer is.
+
+    Before it, nobody was told anything: what the request did is finished or taken back by whoever takes it up.
+    """
+
+    along: list[Change] = field(default_factory=list)
+    then: list[Callable[[], None]] = field(default_factory=list)
+    """What is to begin when that is written."""
+
+
+@dataclass(slots=True)
 class Context:
     """One request: who asks, through which endpoint, with which native account."""
 
@@ -55,6 +67,10 @@ class Context:
     dry_run: bool = False
     again: bool = False
     """Whether a bearer of the same request died, who may have come to an end that nobody was told of."""
+    claims: dict[str, Any] = field(default_factory=dict)
+    """The leases of records in the journal that this very request has left, sent before, by their keys."""
+    ending: "Ending | None" = None
+    """What is to be written with the answer, of a request whose answer is kept."""
 
     @property
     def settings(self) -> Settings:

@@ -20,7 +20,7 @@ from typing import Any
 
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.ec2 import background, leases
-from ec2bridge.ec2.context import Context
+from ec2bridge.ec2.context import Context, Ending
 from ec2bridge.ec2.leases import Lease, LostError
 from ec2bridge.errors import Ec2Error
 from ec2bridge.store import Change, Entry, StoreUnavailable
@@ -74,6 +74,7 @@ class Work:
     """What the request has in memory beyond what it was given; nothing for who takes a record up."""
     again: bool = False
     """Whether somebody may have done the next step before, unseen."""
+    ending: Ending | None = None
     along: list[Change] = field(default_factory=list)
     """What steps want to have in the store: it is written together with that they are done."""
     then: list[Callable[[], None]] = field(default_factory=list)
@@ -128,9 +129,22 @@ def key_of(ctx: Context, name: str, token: str | None) -> str:
     return hashlib.sha256(f"{ctx.owner_id}/{name}/{token or ctx.request_id}".encode()).hexdigest()[:32]
 
 
-async def is_begun(ctx: Context, name: str, token: str) -> bool:
-    """Whether a plan is under way under a token, or has been left there by a bearer that died."""
-    return await ctx.store.entry(ctx.owner_id, KIND, key_of(ctx, name, token)) is not None
+async def claim(ctx: Context, name: str, token: str) -> bool | None:
+    """Whether this very request has left a record, sent before: `perform` goes on with that one then.
+
+    One that is being finished, or taken back, is waited for; None says that it is over now, and that what was read
+    before is out of date. False: there was none.
+    """
+    key, seen = key_of(ctx, name, token), False
+    if key in ctx.claims:
+        return True
+    while (entry := await ctx.store.entry(ctx.owner_id, KIND, key)) is not None:
+        seen = True
+        if lease := await leases.take(ctx, KIND, entry, LEASE):
+            ctx.claims[key] = lease
+            return True
+        await asyncio.sleep(POLL)
+    return None if seen else False
 
 
 async def perform(
@@ -138,10 +152,12 @@ async def perform(
 ) -> dict[str, Made]:
     """Do a plan to its end and return what each step made; raises what refused it, when all is taken back.
 
-    It goes on although the client hangs up.
+    It goes on although the client hangs up. The record goes with its end or, where the request has a token whose answer
+    is kept, with that.
     """
     work = await _begun(ctx, _plans[name], given, key_of(ctx, name, token))
     work.live = live
+    work.ending = ctx.ending if token else None
     return await asyncio.shield(background.start(ctx.site, _borne(work, _played), f"{name} {work.lease.key}"))
 
 
@@ -154,6 +170,9 @@ async def _begun(ctx: Context, chosen: Plan, given: Given, key: str) -> Work:
         "began": time.time(),
         "access_key": ctx.credentials.access_key,
     }
+    if claimed := ctx.claims.pop(key, None):
+        await claimed.write(phase=DOING)
+        return Work(ctx, chosen, claimed, again=True)
     while True:
         lease = await leases.begin(ctx, KIND, key, record)
         if lease is not None:
@@ -206,8 +225,12 @@ async def _played(work: Work) -> dict[str, Made]:
         else:
             await work.lease.write(beat=0.0)
         raise
-    await work.lease.end(*work.along)
-    _go_on(work)
+    if work.ending is None:
+        await work.lease.end(*work.along)
+        _go_on(work)
+    else:
+        work.ending.along += [await work.lease.last(), *work.along]
+        work.ending.then += work.then
     return made
 
 

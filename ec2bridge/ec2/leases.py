@@ -54,11 +54,18 @@ class Lease:
             await self._change(None, None, along)
             self.lost = True
 
-    async def leave(self, value: Mapping[str, Any], ttl: float) -> None:
+    async def leave(self, value: Mapping[str, Any], ttl: float, *along: Change) -> None:
         """Have another value stand in the record's place, for so many seconds, that nobody bears; raises LostError."""
         async with self._lock:
-            await self._change(value, ttl, ())
+            await self._change(value, ttl, along)
             self.lost = True
+
+    async def last(self) -> Change:
+        """Return the removal of the record, which is to be written along with another; raises LostError."""
+        async with self._lock:
+            await self._find_out()
+            self.lost = True
+            return Change(self.kind, self.key, version=self.version)
 
     def give_way(self) -> None:
         """Write nothing more."""
@@ -80,12 +87,7 @@ class Lease:
     async def _change(
         self, value: Mapping[str, Any] | None, ttl: float | None, along: Sequence[Change]
     ) -> None:
-        if self.lost:
-            raise LostError(self.key)
-        if self._sent is not None:
-            entry = await self.ctx.store.entry(self.ctx.owner_id, self.kind, self.key)
-            if entry is not None and entry.version == self._sent:
-                self.version = self._sent
+        await self._find_out()
         own = Change(self.kind, self.key, value, ttl, self.version)
         self._sent = own.becomes
         self.lost = not await self.ctx.store.together(self.ctx.owner_id, own, *along)
@@ -93,6 +95,16 @@ class Lease:
         if self.lost:
             raise LostError(self.key)
         self.version = own.becomes
+
+    async def _find_out(self) -> None:
+        """See whether a write was made that was not answered; raises LostError."""
+        if self.lost:
+            raise LostError(self.key)
+        if self._sent is not None:
+            entry = await self.ctx.store.entry(self.ctx.owner_id, self.kind, self.key)
+            if entry is not None and entry.version == self._sent:
+                self.version = self._sent
+            self._sent = None
 
 
 async def begin(

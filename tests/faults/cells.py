@@ -26,6 +26,7 @@ from tests.faults.lab import FAST, GONE, JOB_TIMEOUT, Lab, Native, Told
 from tests.faults.scenarios import Request, Scenario, load
 
 KILLED_BEFORE, KILLED_AFTER, CLIENT_GONE = "killed-before", "killed-after", "client-gone"
+KILLED_AT_RANDOM = "killed-at-random"
 OWN_MODES = {
     KILLED_BEFORE: "the bridge dies before the call is made, and is started again on the same store",
     KILLED_AFTER: "the bridge dies after the call's effect, before its answer is read",
@@ -106,6 +107,7 @@ class Stage:
         self.norm: Norm
 
     async def set_up(self) -> None:
+        await self.lab.empty()
         await self.lab.start()
         self.request = await self.scenario.set_up(self.lab)
         # CloudStack's own groups and ACL lists are there from the first look on.
@@ -153,12 +155,17 @@ class Stage:
     async def run(self, cell: Cell) -> Outcome:
         """Play a cell and hold it to the rule."""
         ran = await self.play(cell)
+        outcome = await self.outcome(cell, ran)
+        await self.lab.running.stop()
+        return outcome
+
+    async def outcome(self, cell: Cell, ran: Ran) -> Outcome:
+        """Hold a run to the rule, with the bridge still there."""
         lines = self.norm.lines(ran)
         end = self._end(lines, ran.told)
         if end == "as before" and ran.told.ok and self._changes and await self._shows_failure(ran.told):
             end = "failed"
         fault = self._judge(cell, ran, lines, end) or await self._next(end, ran)
-        await self.lab.running.stop()
         return Outcome(cell, str(ran.told)[:200], end, fault[:2000])
 
     def _end(self, lines: Counter[str], told: Told) -> str:
@@ -209,8 +216,11 @@ class Stage:
         AWS says so, too, where a request without a token is sent again. It is not enough where the first answer would
         have told something new: an id, or a key.
         """
-        if cell.mode not in OWN_MODES:
+        if cell.mode not in (*OWN_MODES, KILLED_AT_RANDOM):
             return False
+        if cell.mode == KILLED_AT_RANDOM and not idempotency_token(self.scenario.action):
+            # It died between its last write and its answer: without a token, asking again is another request.
+            return bool(THERE_ALREADY.search(told.code) or GONE_ALREADY.search(told.code))
         if self.scenario.action.startswith(ENDING):
             return bool(GONE_ALREADY.search(told.code))
         tells = any(line.startswith("answer ") and "*" in line for line in self.norm.after)
@@ -233,6 +243,12 @@ class Stage:
         return ""
 
 
+def idempotency_token(action: str) -> str | None:
+    """The member in which an action takes its token."""
+    op = operation(action, "ec2")
+    return next(iter(op.idempotency_tokens), None) if op else None
+
+
 class Client:
     """What AWS's SDKs do: ask, and ask again when the answer leaves open what happened."""
 
@@ -240,8 +256,7 @@ class Client:
         self.lab, self.action, self.request, self.cell = lab, action, request, cell
         self.first = lab.running
         self.broken = asyncio.Event()
-        op = operation(action, "ec2")
-        self.token = next(iter(op.idempotency_tokens), None) if op else None
+        self.token = idempotency_token(action)
         if cell is not None:
             self._arm(cell)
 

@@ -14,6 +14,9 @@ from typing import Any
 TURN = 1e-5
 """Seconds that a turn of the loop takes, whatever it really took: so every run of a story is the same."""
 
+LOOK = 0.02
+"""Seconds between looks while another process is waited for."""
+
 
 class StuckError(RuntimeError):
     """Everybody waits for somebody else."""
@@ -23,11 +26,18 @@ class _Skipping(selectors.DefaultSelector):  # type: ignore[misc, valid-type]
     """Waits for nobody: the time that it was to wait for has passed when it returns."""
 
     passed = 0.0
+    outside = 0
+    """How many wait for another process, which takes its real time."""
 
     def select(self, timeout: float | None = None) -> Any:
         self.passed += TURN
         ready = super().select(0)
         if ready or timeout == 0:
+            return ready
+        if self.outside:
+            began = time.perf_counter()
+            ready = super().select(LOOK)
+            self.passed += time.perf_counter() - began
             return ready
         if timeout is None:
             raise StuckError("nothing is ready and no timer runs")
@@ -57,6 +67,17 @@ class Loop(asyncio.SelectorEventLoop):
         except Exception as error:
             done.set_exception(error)
         return done
+
+
+@contextmanager
+def outside() -> Iterator[None]:
+    """Do not hurry while another process is waited for."""
+    skipping = getattr(asyncio.get_running_loop(), "skipping", _Skipping())
+    skipping.outside += 1
+    try:
+        yield
+    finally:
+        skipping.outside -= 1
 
 
 @contextmanager

@@ -29,7 +29,11 @@ FURNITURE = {
     "zones",
 }
 """What the operator has set up, and no user can change."""
-OF_ITSELF = {"networks": frozenset({"state", "_vlan", "vlan", "broadcasturi", "_implemented"})}
+OF_ITSELF = {
+    "networks": frozenset({"state", "_vlan", "vlan", "broadcasturi", "_implemented"}),
+    # That its machine was stopped once; whether it is, the machine's own row tells.
+    "nics": frozenset({"_released"}),
+}
 PASSING_KINDS = ("account", "volumes-changed")
 """Kinds of the store that remember callers and that something changed, not things."""
 NUMBERS = frozenset(

@@ -11,7 +11,7 @@ import os
 import pickle
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -22,17 +22,20 @@ from urllib.parse import parse_qsl
 import aiohttp
 from sqlalchemy import text
 
-from ec2bridge import config, server
+from ec2bridge import config, server, store
 from ec2bridge.app import Bridge
 from ec2bridge.auth.verify import Verified
 from ec2bridge.cloudstack.credentials import Credentials
+from ec2bridge.database import Database
 from ec2bridge.ec2 import background
 from ec2bridge.errors import Ec2Error
 from ec2bridge.exchange import Exchange
 from ec2bridge.simulator.faults import Fault, Reply
 from ec2bridge.simulator.server import Simulator
+from ec2bridge.store import Store
 from ec2bridge.wire import render
 from ec2bridge.wire.model import operation
+from tests.faults import clock
 from tests.faults.inventory import Inventory, of_cloud, of_store
 
 JOB_TIME = 0.2
@@ -43,6 +46,24 @@ FAST = "/dev/shm" if os.access("/dev/shm", os.W_OK) else tempfile.gettempdir()
 
 # The tables are read from files once: a bridge is started thousands of times.
 server.load_mappings = cache(server.load_mappings)
+
+
+def _waited_for(method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    async def wait(*arguments: Any) -> Any:
+        with clock.outside():
+            return await method(*arguments)
+
+    return wait
+
+
+class Asked(Database):
+    """A database that is a process of its own: while it works, no clock is hurried."""
+
+    _run = _waited_for(Database._run)  # type: ignore[assignment]
+    close = _waited_for(Database.close)  # type: ignore[assignment]
+
+
+store.Database = Asked  # type: ignore[misc]
 
 
 @dataclass(frozen=True)
@@ -100,16 +121,33 @@ class Wire:
     """What the simulator is to do with the call of that number."""
     trips: dict[int, Trip] = field(default_factory=dict)
     dead: bool = False
+    wrote: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set at the first call that changes something."""
+    moments: int = 0
+    """How many moments have passed at which it makes a difference that the bridge dies."""
+    last: int | None = None
+    """The moment of which it dies, counted from 1."""
+    dies: Callable[[], None] = lambda: None
+
+    def moment(self) -> None:
+        """Let a moment pass, and have the bridge die of it if it is the last; raises CancelledError in its name."""
+        self.moments += 1
+        if self.moments == self.last:
+            self.dead = True
+            self.dies()
+        self._alive()
 
     @asynccontextmanager
     async def post(self, _url: str, data: bytes, **_: Any) -> Any:
         # A turn of the loop on the way there and on the way back, as over a socket.
         await asyncio.sleep(0)
-        self._alive()
+        self.moment()
         params = parse_qsl(data.decode(), keep_blank_values=True)
         command = dict(params)["command"]
         number = len(self.calls)
         self.calls.append(Native(command, False))
+        if not self.calls[number].is_read:
+            self.wrote.set()
         trip = self.trips.get(number)
         if trip:
             trip(False)
@@ -121,7 +159,7 @@ class Wire:
         if trip:
             trip(True)
         await asyncio.sleep(0)
-        self._alive()
+        self.moment()
         if reply is None:
             raise aiohttp.ServerDisconnectedError
         if b'"jobid"' in reply.body and not self.calls[number].is_read:
@@ -169,9 +207,14 @@ class Running:
         database = self.bridge.site.store.database
         real = database.run
 
-        async def run(work: Any) -> Any:
-            self.wire._alive()
-            return await real(work)
+        async def run(work: Any, **options: Any) -> Any:
+            self.wire.moment()
+            doing = asyncio.ensure_future(real(work, **options))
+            await asyncio.sleep(0)
+            self.wire.moment()
+            done = await doing
+            self.wire.moment()
+            return done
 
         database.run = run  # type: ignore[method-assign]
         return self
@@ -183,12 +226,13 @@ class Running:
         """End it at once: whatever it still wants to tell CloudStack or the store is not heard."""
         self.wire.dead = True
         spared = self.lab.others()
-        while tasks := [task for task in asyncio.all_tasks() if task not in spared]:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
-        with suppress(asyncio.CancelledError):
-            await self.stack.aclose()
+        with clock.outside():
+            while tasks := [task for task in asyncio.all_tasks() if task not in spared]:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.wait(tasks)
+            with suppress(asyncio.CancelledError):
+                await self.stack.aclose()
 
     async def answer(self, action: str, request: dict[str, Any], account: str = "alice") -> Told:
         """Answer one parsed request as `Bridge.answer` does."""
@@ -216,19 +260,21 @@ class Running:
 
 
 class Lab:
-    """The place of one scenario."""
+    """The place of one scenario, with a file for a store, or a database that has no other user."""
 
-    def __init__(self, directory: Path, **cloud: Any) -> None:
+    def __init__(self, directory: Path, database: str | None = None, **cloud: Any) -> None:
         self.sim = Simulator(job_time=JOB_TIME, strict=True, **cloud)
         self.sim.url = "http://cloudstack/client/api"
         self.file = directory / "store.sqlite"
+        self.database = Store(database) if database else None
+        """What is kept of a PostgreSQL is read and put back by a connection of the lab's own."""
         service = self.sim.accounts["keylookup"]
         self.settings = config.load(
             cloudstack_url=self.sim.url,
             service_api_key=service.api_key,
             service_secret_key=service.secret_key,
             region="cloudstack",
-            store=str(self.file),
+            store=database or str(self.file),
             job_timeout=JOB_TIMEOUT,
         )
         self.running: Running
@@ -275,6 +321,7 @@ class Lab:
             {table.name: (table._live, table._removed, table._last_number) for table in self.sim.cloud.tables}
         )
         self.stored = {path.name: path.read_bytes() for path in self._files()}
+        self.entries = await self._entries(self.database) if self.database else []
 
     async def back(self) -> None:
         """Put cloud and store back to that moment, with no bridge running."""
@@ -297,21 +344,48 @@ class Lab:
             path.unlink()
         for name, content in self.stored.items():
             (self.file.parent / name).write_bytes(content)
+        await self._put_back()
+
+    async def _put_back(self) -> None:
+        def write(connection: Any) -> None:
+            connection.execute(text("DELETE FROM entries"))
+            if self.entries:
+                names = ", ".join(self.entries[0])
+                marks = ", ".join(f":{name}" for name in self.entries[0])
+                connection.execute(
+                    text(f"INSERT INTO entries ({names}) VALUES ({marks})"),
+                    [dict(row) for row in self.entries],
+                )
+
+        if self.database:
+            await self.database.database.run(write)
+
+    async def empty(self) -> None:
+        """Begin with a database that has nothing in it."""
+        if self.database:
+            await self.database.start()
+            self.entries: list[Any] = []
+            await self._put_back()
 
     def _files(self) -> list[Path]:
         return sorted(self.file.parent.glob(f"{self.file.name}*"))
 
     async def inventory(self) -> Inventory:
         """All that there is."""
-
-        def entries(connection: Any) -> list[Any]:
-            return list(connection.execute(text("SELECT * FROM entries")).mappings())
-
-        rows = await self.running.bridge.site.store.database.run(entries)
+        rows = await self._entries(self.running.bridge.site.store)
         return Inventory([*of_cloud(self.sim.cloud.tables), *of_store(rows)])
+
+    @staticmethod
+    async def _entries(kept: Store) -> list[Any]:
+        def entries(connection: Any) -> list[Any]:
+            return [dict(row) for row in connection.execute(text("SELECT * FROM entries")).mappings()]
+
+        return await kept.database.run(entries)
 
     async def close(self) -> None:
         await self.sim.cloud.close()
+        if self.database:
+            await self.database.close()
         for path in self._files():
             path.unlink()
 

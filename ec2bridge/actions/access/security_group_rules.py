@@ -86,7 +86,11 @@ async def _authorize(ctx: Context, request: Request, *, egress: bool) -> Answer:
     if not rules:
         raise Ec2Error("MissingParameter", "The request must contain the parameter ipPermissions")
     # Those that this very request has left, sent before, are taken for its own.
-    if not await journal.is_begun(ctx, rule_jobs.PLAN, rule_jobs.place_of(group, rules)):
+    begun = await journal.claim(ctx, rule_jobs.PLAN, rule_jobs.place_of(group, rules))
+    if begun is None:
+        known = await security_groups.groups(ctx)
+        group = known.find(request.get("GroupId"), request.get("GroupName"))
+    if not begun:
         rule_jobs.check_new(known, group, rules)
     made = await rule_jobs.authorize(ctx, known, group, rules, tags)
     shown = [rule_item(ctx, known, group, rule, resource_tags.as_list(tags)) for rule in made]

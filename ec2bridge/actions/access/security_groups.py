@@ -124,11 +124,11 @@ async def create_security_group(ctx: Context, request: Request) -> Answer:
     if name == DEFAULT:
         raise Ec2Error("InvalidParameterValue", f"Cannot use reserved security group name: {name}")
     tags = resource_tags.specified(request, "security-group")
-    known = await security_groups.groups(ctx)
     vpc = await resolve_vpc(ctx, request["VpcId"]) if request.get("VpcId") else {"id": ctx.owner_id}
     vpc_id = ec2_id("vpc", vpc["id"])
     # One of that name that this very request has left, sent before, is taken for its own.
-    begun = await journal.is_begun(ctx, creation.PLAN, _place(name, vpc_id))
+    begun = await journal.claim(ctx, creation.PLAN, _place(name, vpc_id))
+    known = await security_groups.groups(ctx)
     if known.named(vpc_id, name) and not begun:
         raise _duplicate(name, vpc_id)
     group = await _create(ctx, known, name, description, vpc_id, tags)

@@ -55,13 +55,14 @@ async def describe_nat_gateways(ctx: Context, request: Request) -> list[Item]:
 async def create_nat_gateway(ctx: Context, request: Request) -> dict[str, Any]:
     """Have an Elastic IP be the address under which the machines of a VPC reach the internet."""
     _check_connectivity(request)
+    sent = request.get("ClientToken")
+    begun = bool(sent and await journal.claim(ctx, nat_gateways.PLAN, sent))
     tags = resource_tags.specified(request, KIND)
     subnet = await resolve_subnet(ctx, _needed(request, "SubnetId"))
     await _check_subnet(ctx, subnet, request.get("PrivateIpAddress"))
     held = [row for row in await elastic_ips.held(ctx) if elastic_ips.is_elastic(row)]
     row = elastic_ips.by_id(held, "allocation", _needed(request, "AllocationId"))
-    sent = request.get("ClientToken")
-    if not (sent and await journal.is_begun(ctx, nat_gateways.PLAN, sent)):
+    if not begun:
         await _check_free(ctx, row, subnet)
     await quotas.check(ctx, KIND, "NatGatewayLimitExceeded", "NAT gateways")
     made = await nat_gateways.make(ctx, subnet, row, tags, sent)

@@ -21,7 +21,7 @@ from ec2bridge.resources.images.sources import from_snapshot, from_url
 from ec2bridge.resources.machines.devices import is_root
 from ec2bridge.resources.machines.lookup import Machine, machine, refuse_unless, volumes_of
 from ec2bridge.resources.snapshots.creation import asked
-from ec2bridge.resources.snapshots.lookup import check_volume
+from ec2bridge.resources.snapshots.lookup import settled_volume
 from ec2bridge.resources.tags import resource_tags
 from ec2bridge.resources.volumes.types import check_root_type
 
@@ -80,13 +80,16 @@ async def _create(ctx: Context, request: dict[str, Any]) -> str:
     tags = resource_tags.specifications(request, "image", "snapshot")
     found = await machine(ctx, request.get("InstanceId") or "")
     place = creation.place_of(request.get("Name") or "", found.uuid)
-    begun = await journal.is_begun(ctx, creation.PLAN, place)
+    begun = await journal.claim(ctx, creation.PLAN, place)
+    if begun is None:
+        found = await machine(ctx, found.id)
+    # The name first: who asks again, not having heard the answer, learns that there is an image of that name.
+    name = str(request["Name"]) if begun else await check_name(ctx, request.get("Name"))
     if not begun:
         # Else it may rest for just this image.
         refuse_unless([found], ("running", "stopped"), "made an image of")
     root = await _root(ctx, found)
     kind = _check_mappings(ctx, request.get("BlockDeviceMappings") or [], root)
-    name = str(request["Name"]) if begun else await check_name(ctx, request.get("Name"))
     given: dict[str, Any] = {
         "machine": found.uuid,
         "params": known(
@@ -100,7 +103,7 @@ async def _create(ctx: Context, request: dict[str, Any]) -> str:
     if found.state == "stopped" and not tags["snapshot"]:
         given["params"]["volumeid"] = root["id"]
     else:
-        check_volume(root)
+        root = await settled_volume(ctx, root)
         given |= {
             "stops": found.state == "running" and not request.get("NoReboot"),
             "snapshot": asked(root, _MADE_BY.format(found.id), tags["snapshot"]),
@@ -162,7 +165,7 @@ async def register_image(ctx: Context, request: dict[str, Any]) -> dict[str, Any
     """Make an image of a root volume's snapshot, or of the disk at the URL in ImageLocation (an extension)."""
     tags = resource_tags.specified(request, "image")
     place = creation.place_of(request.get("Name") or "", "")
-    begun = await journal.is_begun(ctx, creation.PLAN, place)
+    begun = await journal.claim(ctx, creation.PLAN, place)
     name = str(request["Name"]) if begun else await check_name(ctx, request.get("Name"))
     described = {"name": name, "displaytext": request.get("Description") or name}
     marks = _network_marks(request)

@@ -222,7 +222,7 @@ async def make(
     rows = await addresses(ctx, **place)
     own = next((other for other in rows if other.get("issourcenat")), None)
     row = next(other for other in rows if other["id"] == row["id"])
-    begun = token is not None and await journal.is_begun(ctx, PLAN, token)
+    begun = token is not None and await journal.claim(ctx, PLAN, token)
     if not begun and (own is None or own is row or elastic_ips.nat_mark(own)):
         sentence = f"The address {row['ipaddress']} cannot be the NAT of {ec2_id('vpc', subnet['vpcid'])}."
         raise Ec2Error("UnsupportedOperation", sentence)

@@ -47,6 +47,7 @@ async def _delete(work: Work, made: Made) -> None:
     except CloudStackError:
         if await _find(work) is not None:
             raise
+    await resource_tags.forget(work.ctx, "security-group", made["row"]["id"])
 
 
 async def _tag(work: Work) -> Made:

@@ -95,7 +95,9 @@ async def _start_again(work: Work, made: Made) -> None:
             break
         await asyncio.sleep(0.5)
     if state == "Stopped":
-        await _start(work)
+        # To its end: until it runs, not all is as it was, and an image could not be asked for again.
+        await work.ctx.account.job("startVirtualMachine", id=work.given["machine"])
+    moving(work.ctx).pop(work.given["machine"], None)
 
 
 async def _is_started(work: Work) -> Made | None:
@@ -187,6 +189,7 @@ async def delete(ctx: Context, made: Made) -> None:
             pass  # It could not be made, or the job is forgotten: what is there is seen next.
     if await image_rows(ctx, made["id"]):
         await ctx.account.job("deleteTemplate", id=made["id"])
+    await resource_tags.forget(ctx, "image", made["id"])
 
 
 async def _undo_template(work: Work, made: Made) -> None:

@@ -60,6 +60,7 @@ async def delete(ctx: Context, made: Made) -> None:
     row = await _row(ctx, made["id"])
     if row and row["state"] not in ("Destroy", "Expunging", "Expunged"):
         await ctx.account.call("deleteVolume", id=made["id"])
+    await resource_tags.forget(ctx, "volume", made["id"])
 
 
 async def _row(ctx: Context, uuid: str) -> Row | None:

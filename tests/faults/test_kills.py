@@ -1,0 +1,59 @@
+"""Some of what `make kills` plays; a failure names the story, and the seed or the call."""
+
+import hashlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import postgresql
+from tests.faults import kills, pairs
+from tests.faults.cells import Cell, Outcome
+from tests.faults.lab import FAST
+
+COUNT = 12
+ONE_IN = 8
+TWO_BRIDGES = ("CreateVolume", "RunInstances")
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[str]:
+    """An empty PostgreSQL, where Debian's package is installed: CI has it."""
+    if not postgresql.is_installed():
+        pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
+    with tempfile.TemporaryDirectory(dir=FAST) as folder, postgresql.running(Path(folder)) as url:
+        yield url
+
+
+def failures(outcomes: list[Outcome]) -> list[str]:
+    return [f"{one.cell}: {one.told}; {one.end}; {one.fault}" for one in outcomes if one.fault]
+
+
+def some(cell: Cell) -> bool:
+    """Whether a cell is of the sample; the same cells each time."""
+    return int(hashlib.sha256(str(cell).encode()).hexdigest(), 16) % ONE_IN == 0
+
+
+STORIES = [pytest.param(story, seeds, id=story) for story, seeds in kills.of(COUNT)]
+
+
+@pytest.mark.parametrize(("story", "seeds"), STORIES)
+def test_what_a_bridge_leaves_that_dies_at_any_moment_is_finished_or_taken_back(
+    story: str, seeds: list[int]
+) -> None:
+    assert failures(kills.play(story, seeds)) == []
+
+
+@pytest.mark.xdist_group("postgresql")
+@pytest.mark.parametrize(("story", "seeds"), STORIES)
+def test_and_so_it_is_on_postgresql(story: str, seeds: list[int], database: str) -> None:
+    assert failures(kills.play(story, seeds, database)) == []
+
+
+@pytest.mark.xdist_group("postgresql")
+@pytest.mark.parametrize("story", TWO_BRIDGES)
+def test_two_bridges_that_are_asked_at_once_do_it_once(story: str, database: str) -> None:
+    outcomes = pairs.play(story, database, some)
+    assert outcomes
+    assert failures(pairs.unexpected(story, outcomes)) == []
