@@ -31,6 +31,7 @@ OWN = (
     ("listServiceOfferings", "ec2bridge check: instance types"),
     ("listDiskOfferings", "ec2bridge check: volume types"),
     ("listVirtualMachines", "is a machine destroyed that is to be expunged?"),
+    ("listPublicIpAddresses", "does the store belong to this cloud?"),
     ("expungeVirtualMachine", "frees what a terminated machine held, where users may not"),
     ("queryAsyncJobResult", "the end of an expunge"),
 )
