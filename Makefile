@@ -5,21 +5,21 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-releases release-table lint format bench compat faults kills docs drawings deploy-test image-test replicas-test release lock clean
+.PHONY: help demo test test-releases release-table lint format bench compat faults kills docs walk drawings deploy-test image-test replicas-test terraform-table release lock clean
 
 help:  ## say what can be made
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
-$(VENV)/.installed: requirements/dev.txt pyproject.toml
+$(VENV)/.installed: requirements/dev.txt requirements/docs.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed (set PYTHON=…)"; exit 1; }
 	@echo "Installing what is needed into $(VENV), which takes a minute or two …"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python tools/install.py $(BIN)/pip install --disable-pip-version-check --require-hashes -r requirements/dev.txt -r requirements/docs.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
-demo: $(VENV)/.installed  ## start the embedded CloudStack and the bridge, play the tour, serve
-	@$(BIN)/ec2bridge demo $(ARGS)
+demo: $(VENV)/.installed  ## start the embedded CloudStack and the bridge, play the tour, serve; writes demo.env
+	@$(BIN)/ec2bridge demo --env-file demo.env $(ARGS)
 
 test: $(VENV)/.installed  ## the whole suite but for clients as processes, which `make compat` plays
 	$(BIN)/pytest -n 2 --dist loadgroup --ignore=tests/compat/test_clients.py --ignore=tests/deploy $(ARGS)
@@ -58,8 +58,13 @@ faults: $(VENV)/.installed  ## every action with every native call going wrong i
 kills: $(VENV)/.installed  ## bridges that die at random moments, on SQLite and PostgreSQL, and two asked at once (Debian: postgresql)
 	$(BIN)/python -m tests.faults.kills $(ARGS)
 
-docs: $(VENV)/.installed  ## write the generated pages again
+docs: $(VENV)/.installed  ## write the generated pages again, and build all of them as a site into build/site
 	$(BIN)/python -m tests.test_docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "Open build/site/index.html; to search in it, too: $(BIN)/python -m http.server -d build/site"
+
+walk: $(VENV)/.installed  ## type every command of every page, in a fresh clone and with a wheel (needs package registries)
+	$(BIN)/python -m tests.walk $(ARGS)
 
 drawings:  ## draw the documentation's pictures from their text again (needs Graphviz)
 	$(BIN)/python -m tests.drawings
@@ -80,6 +85,10 @@ image-test:  ## build the container image and run it, without an engine (root on
 replicas-test: $(VENV)/.installed  ## two bridges on one PostgreSQL behind haproxy, one of them killed under load (Debian: postgresql, haproxy)
 	$(BIN)/python -m tests.deploy.replicas $(ARGS)
 
+terraform-table: $(VENV)/.installed  ## what becomes of each resource of Terraform's: docs/terraform.md (TF_PROVIDER_AWS names the provider)
+	$(BIN)/python -m tests.terraform
+	$(BIN)/python -m tests.test_docs
+
 release: $(VENV)/.installed  ## build sdist, wheel and chart into dist/ and check them
 	rm -rf dist
 	$(BIN)/pytest -q tests/test_packaging.py tests/test_docs.py
@@ -94,6 +103,7 @@ PIN := pip-compile --quiet --generate-hashes --strip-extras --no-emit-index-url 
 
 lock:  ## pin the dependencies again, with hashes and without hosts (needs pip-tools)
 	$(PIN) --extra dev --extra demo --extra postgres --extra otel -o requirements/dev.txt pyproject.toml
+	$(PIN) --extra docs -c requirements/dev.txt -o requirements/docs.txt pyproject.toml
 	$(PIN) --extra demo --extra postgres --extra otel -c requirements/dev.txt -o requirements/run.txt pyproject.toml
 	$(PIN) --only-build-deps --build-deps-for wheel -c requirements/dev.txt -o requirements/build.txt pyproject.toml
 

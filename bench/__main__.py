@@ -22,6 +22,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bench import large, workers
+from bench.progress import doing
 from bench.servers import (
     METRICS,
     Measure,
@@ -83,6 +84,7 @@ def table(rows: list[Row]) -> str:
 
 def run(seconds: float) -> None:
     """Measure everything once and print the table."""
+    doing("starting a CloudStack with its machines")
     with contextlib.ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         cloud = stack.enter_context(
@@ -94,6 +96,7 @@ def run(seconds: float) -> None:
         )
         keys = json.loads((work / "keys.json").read_text())
         environment = environment_of(cloud, keys, work)
+        doing("starting a bridge twice, and moto")
         first = start_up(environment)
         bridge = stack.enter_context(
             process("bridge", [sys.executable, "-m", "ec2bridge", "serve"], r"at (http\S+)", **environment)
@@ -135,6 +138,7 @@ def crowds(bridge: Server, keys: dict[str, list[str]], seconds: float) -> str:
         "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for clients in CROWDS:
+        doing(f"{clients} clients at once")
         before = bridge.cpu()
         done = subprocess.run(
             [sys.executable, "-m", "bench.crowd"],
@@ -173,10 +177,12 @@ def measurements(
         body, headers = signed(moto.url + "/", *keys["one"], "us-east-1", Action=action)
         return Work(lambda: to_moto.send(body, headers), moto)
 
+    doing("DescribeRegions, beside moto")
     bridged, other = measure([through("one", "DescribeRegions"), mocked("DescribeRegions")], seconds)
     rows = [Row("DescribeRegions", bridged, "moto", other, "CPU < 0.5 ms")]
     aims = {1: "CPU < 1 ms over native", 100: "", 1000: "ratio ≤ 1.3"}
     for account, machines in (("one", 1), ("hundred", 100), ("thousand", 1000)):
+        doing(f"DescribeInstances, {machines}")
         listing = through(account, "DescribeInstances")
         if (seen := listing.send().count(b"<instanceId>")) < machines:
             raise SystemExit(f"DescribeInstances of {account} shows {seen} machines instead of {machines}")
@@ -186,11 +192,13 @@ def measurements(
         rows.append(Row(what, bridged, one[0], others[0], aims[machines]))
         rows.append(Row(what, bridged, " + ".join(both), others[1], ""))
     changing, plain = through("thousand", "DescribeInstances"), straight("thousand", "listVirtualMachines")
+    doing("DescribeInstances while machines change, and beside moto")
     change = changer(cloud, keys["thousand"])
     bridged, other = measure([after(change, changing), after(change, plain)], seconds)
     rows.append(Row("DescribeInstances, 1000, one changed", bridged, "the same", other, ""))
     bridged, other = measure([through("one", "DescribeInstances"), mocked("DescribeInstances")], seconds)
     rows.append(Row("DescribeInstances, 1", bridged, "moto, none", other, "10 × moto's req/s"))
+    doing("RunInstances")
     rows.append(launches(bridge, cloud, keys))
     return rows
 

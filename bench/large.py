@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.progress import doing
 from bench.servers import Server, Target, environment_of, process, signed
 
 MACHINES, VOLUMES = 10_000, 10_000
@@ -145,6 +146,7 @@ def table(costs: list[Cost]) -> str:
 
 def run(machines: int = MACHINES, volumes: int = VOLUMES) -> str:
     """Measure all of it, each on a bridge of its own."""
+    doing(f"starting a CloudStack with {machines} machines")
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         command = [
@@ -159,6 +161,7 @@ def run(machines: int = MACHINES, volumes: int = VOLUMES) -> str:
         # What the simulator computes at the first listing is not the bridge's doing.
         costs: list[Cost] = []
         for what, work in WORKS:
+            doing(what)
             stalls = folder / f"stalls-{len(costs)}.json"
             command = [sys.executable, "-m", "bench.watched", str(stalls), "serve"]
             place = folder / f"{len(costs)}"

@@ -13,6 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from bench.progress import doing
 from bench.servers import Server, environment_of, process, signed
 
 CONNECTIONS, TURNS = 32, 3
@@ -50,6 +51,7 @@ def run(seconds: float = 3.0) -> str:
     """Measure one worker and two, in turns."""
     if shutil.which("wrk") is None:
         return "Two workers beside one: wrk is not installed."
+    doing("two workers beside one")
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         command = [sys.executable, "-m", "bench.cloud", str(folder / "keys.json"), "one=1"]

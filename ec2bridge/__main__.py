@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from ec2bridge import config, server
+from ec2bridge.cloudstack.credentials import Credentials
 from ec2bridge.config import Settings, SettingsError
 from ec2bridge.serving import logs
 from ec2bridge.serving.workers import Place, command_line, opened, workers
@@ -217,30 +218,147 @@ def simulator(listen: str, data: Path | None, release: str, faults: Path | None)
     run(simulator_process.serve(listen, data, release, faults))
 
 
+ADMIN_KEY, ADMIN_SECRET = "EC2BRIDGE_ADMIN_API_KEY", "EC2BRIDGE_ADMIN_SECRET_KEY"
+admin_option = click.option(
+    "--admin-key",
+    metavar="KEY",
+    envvar=ADMIN_KEY,
+    show_envvar=True,
+    help=f"a root administrator's API key, used once and kept nowhere; its secret from {ADMIN_SECRET} or asked for",
+)
+
+
+def administrator(key: str | None) -> Credentials | None:
+    """Return an administrator's keys; the secret comes from the environment or from the keyboard, never from a flag."""
+    if not key:
+        return None
+    secret = os.environ.get(ADMIN_SECRET)
+    if not secret and sys.stdin.isatty():
+        secret = click.prompt("Its secret key", hide_input=True)
+    if not secret:
+        raise click.UsageError(f"The secret of --admin-key is not known: set {ADMIN_SECRET}.")
+    return Credentials(key, key, secret)
+
+
 @main.command()
 @settings_options
 @click.option("--output", type=click.Path(path_type=Path), default=Path(USUAL_FILE), show_default=True)
-def init(config_file: Path | None, output: Path, **flags: Any) -> None:
-    """Write a settings file with a name for each zone."""
-    from ec2bridge import operator
+@admin_option
+@click.option(
+    "--account-name", default="ec2bridge", show_default=True, help="the look-up account, and its role"
+)
+@click.option("--users-role", default="User", show_default=True, help="the role of those who will use EC2")
+@click.option(
+    "--show-commands", is_flag=True, help="print CloudMonkey commands that make the look-up account"
+)
+def init(
+    config_file: Path | None,
+    output: Path,
+    admin_key: str | None,
+    account_name: str,
+    users_role: str,
+    show_commands: bool,
+    **flags: Any,
+) -> None:
+    """Look at the cloud and write a commented settings file.
 
-    settings = load(config_file, flags)
+    With an administrator's key it also makes the account that looks up users' keys, and writes that account's keys into
+    the file. Where a person sits at the terminal it asks for what no flag, variable or file tells.
+    """
+    from ec2bridge.operator import init as writing
+    from ec2bridge.operator import lookup_account
+
+    if show_commands:
+        click.echo(lookup_account.commands(account_name, users_role), nl=False)
+        return
     if output.exists():
         raise click.ClickException(f"{output} exists already; name another file with --output.")
+    if config_file is None and sys.stdin.isatty():
+        flags, admin_key = asked(flags, admin_key)
+    root = administrator(admin_key)
+    if root is not None and flags.get("service_api_key") is None:
+        flags |= {"service_api_key": root.api_key, "service_secret_key": root.secret_key}
+    settings = load(config_file, flags)
+    done = finish(writing.looked(settings, root, account_name, users_role))
+    try:
+        writing.write(output, done.text, secret=done.made is not None)
+    except OSError as error:
+        raise click.ClickException(f"{output} cannot be written: {error.strerror}.") from None
+    click.echo(f"Wrote {output}:\n\n{writing.without_secrets(done)}")
+    for line in done.told:
+        click.echo(line)
+    click.echo(f"Next: ec2bridge check --config {output}")
 
-    text = finish(operator.settings_file(settings))
-    output.write_text(text, encoding="utf-8")
-    click.echo(f"Wrote {output}:\n\n{text}\nNext: ec2bridge check --config {output}")
+
+def asked(flags: dict[str, Any], admin_key: str | None) -> tuple[dict[str, Any], str | None]:
+    """Ask the person at the terminal for what neither flags nor variables tell."""
+
+    def given(name: str) -> bool:
+        return flags.get(name) is not None or f"{config.PREFIX}{name.upper()}" in os.environ
+
+    answers = dict(flags)
+    for name, question in (
+        ("cloudstack_url", "CloudStack's API (https://cloud.example/client/api)"),
+        ("region", "The region's name for clients"),
+        ("listen", "HOST:PORT to listen on"),
+    ):
+        if not given(name):
+            default = Settings.model_fields[name].default
+            answers[name] = click.prompt(question, default=default if isinstance(default, str) else None)
+    if not given("service_api_key") and not given("credentials_file") and not admin_key:
+        click.echo("The bridge looks up users' keys with an account of its own.")
+        answers["service_api_key"] = (
+            click.prompt("Its API key (empty: have it made now)", default="", show_default=False) or None
+        )
+        if answers["service_api_key"]:
+            answers["service_secret_key"] = click.prompt("Its secret key", hide_input=True)
+        else:
+            admin_key = click.prompt("A root administrator's API key, used once and kept nowhere")
+    return answers, admin_key
 
 
 @main.command()
 @settings_options
-def check(config_file: Path | None, **flags: Any) -> None:
-    """Say what will not work with these settings and this cloud."""
-    from ec2bridge import operator
+@click.option(
+    "--access-key", metavar="KEY", help="a user's key: tells zone by zone what will work for that user"
+)
+@admin_option
+@click.option(
+    "--launch", is_flag=True, help="with --access-key: launch the smallest machine and remove it again"
+)
+@click.option("--zone", metavar="ZONE", help="the availability zone for --launch")
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+def check(
+    config_file: Path | None,
+    access_key: str | None,
+    admin_key: str | None,
+    launch: bool,
+    zone: str | None,
+    as_json: bool,
+    **flags: Any,
+) -> None:
+    """Say what will not work with these settings, this cloud and a user's key, and what to do about it.
 
-    settings = load(config_file, flags)
-    run(operator.check(settings))
+    The secret of --access-key is read with the look-up account, else from AWS_SECRET_ACCESS_KEY, else asked for. Exit
+    codes: 0 all will work (there may be notes), 1 something will not, 2 the command line is wrong.
+    """
+    from ec2bridge.operator.check import Asked
+    from ec2bridge.operator.check import check as look
+    from ec2bridge.operator.findings import BAD, Finding, Report
+
+    if launch and access_key is None:
+        raise click.UsageError("--launch needs --access-key: the machine must be somebody's.")
+    root, report = administrator(admin_key), Report(as_json)
+    try:
+        settings = config.load(config_file, **flags)
+    except SettingsError as error:
+        if not as_json:
+            load(config_file, flags)
+        for sentence in str(error).splitlines():
+            report.add(Finding(BAD, sentence, "", "the settings"))
+        sys.exit(report.end())
+    logs.to_stderr("WARNING")
+    run(look(settings, Asked(access_key, root, launch, zone), report))
 
 
 @main.command()
@@ -272,6 +390,7 @@ def listens(pid: int) -> tuple[str, bool]:
     flags = main.commands[words[0]].make_context(words[0], list(words[1:])).params
     if words[0] != "serve":
         return str(flags["listen"]), False
+    flags.pop("worker", None)
     settings = load(flags.pop("config_file"), flags)
     return settings.listen, settings.tls_certificate is not None
 
@@ -290,16 +409,88 @@ def coverage(as_json: bool, markdown: bool) -> None:
         click.echo(table.markdown(rows) if markdown else table.text(rows))
 
 
-@main.command()
-@click.argument("action")
-def explain(action: str) -> None:
-    """Say what the bridge does with one EC2 action."""
-    from ec2bridge import coverage as table
+@main.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@which_settings
+@click.option(
+    "--access-key",
+    metavar="KEY",
+    envvar="AWS_ACCESS_KEY_ID",
+    show_envvar=True,
+    help="whose request it would be",
+)
+@click.option(
+    "--log", "log_file", metavar="FILE", help="the log that has a request; - for the standard input"
+)
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+@click.argument(
+    "request", nargs=-1, required=True, type=click.UNPROCESSED, metavar="ACTION [OPTION...] | REQUEST-ID"
+)
+def explain(
+    config_file: Path | None,
+    access_key: str | None,
+    log_file: str | None,
+    as_json: bool,
+    request: tuple[str, ...],
+) -> None:
+    """Say what the bridge does with an action, would do with a request, or did with one that the log has.
 
-    found = [row for row in table.rows() if row.action.lower() == action.lower()]
+    An action alone (RunInstances, run-instances): what of it is served. With the options that awscli takes: offering,
+    network, zone, and the native calls that it would become if the owner of --access-key sent it; nothing is changed. A
+    request id with --log: what became of it. The command's own options stand before the action.
+    """
+    from ec2bridge.operator import logged
+
+    if logged.is_request_id(request[0]):
+        if log_file is None and request[1:2] == ("--log",) and len(request) == 3:
+            log_file = request[2]
+        if log_file is None:
+            raise click.UsageError(
+                "A request id needs --log FILE, or --log - and the log on the standard input."
+            )
+        try:
+            with click.open_file(log_file, encoding="utf-8", errors="replace") as lines:
+                found = logged.explain(lines, request[0])
+        except OSError as error:
+            raise click.ClickException(f"The log {log_file} cannot be read: {error.strerror}.") from None
+        if not found:
+            raise click.ClickException(f"The log has no request {request[0]}.")
+        click.echo(json.dumps(found, indent=2) if as_json else "\n".join(found))
+    elif len(request) == 1:
+        explain_action(request[0], as_json=as_json)
+    else:
+        explain_request(config_file, access_key, request, as_json=as_json)
+
+
+def explain_action(name: str, *, as_json: bool) -> None:
+    """Print what is known of one action."""
+    from ec2bridge import coverage as table
+    from ec2bridge.wire.command_line import action_named
+
+    wanted = (action_named(name) or name).lower()
+    found = [row for row in table.rows() if row.action.lower() == wanted]
     if not found:
-        raise click.ClickException(f"AWS has no action called {action}.")
-    click.echo(table.explain(found[0]))
+        raise click.ClickException(f"AWS has no action called {name}.")
+    click.echo(json.dumps(found[0].as_dict(), indent=2) if as_json else table.explain(found[0]))
+
+
+def explain_request(
+    config_file: Path | None, access_key: str | None, words: tuple[str, ...], *, as_json: bool
+) -> None:
+    """Print what a request would become; exit code 1 when it would be refused."""
+    from ec2bridge.operator import explain as telling
+    from ec2bridge.wire.command_line import CommandLineError, read
+
+    try:
+        op, form = read(words)
+    except CommandLineError as error:
+        raise click.ClickException(str(error)) from None
+    settings = load(config_file, {})
+    if access_key is None:
+        raise click.UsageError("Whose request? Name the user's key: --access-key KEY.")
+    logs.to_stderr("WARNING")
+    told = finish(telling.explain(settings, access_key, op, form))
+    click.echo(json.dumps(told.as_dict(), indent=2) if as_json else "\n".join(told.lines()))
+    sys.exit(1 if told.error else 0)
 
 
 main.add_command(store)

@@ -30,11 +30,10 @@ from ec2bridge.ec2.context import (
     Context,
     DryRunAccount,
     DryRunReached,
-    DryRunStore,
-    OwnStore,
     Site,
     account_id,
 )
+from ec2bridge.ec2.own_store import DryRunStore, LookingStore, OwnStore, PatientStore, only_looks
 from ec2bridge.ec2.recovery import Recovery
 from ec2bridge.ec2.registry import Action, Request
 from ec2bridge.errors import Ec2Error
@@ -152,6 +151,9 @@ class Bridge:
         account = Account(self.site.cloud, verified.credentials)
         try:
             ctx = await self.context(op, request, verified, exchange, endpoint, account)
+            if not only_looks(op.name):
+                # CloudStack would be told of what cannot be written down.
+                await self.site.store.answer()
             if self.recovery:
                 self.recovery.notice(ctx)
             if ctx.dry_run:
@@ -176,7 +178,8 @@ class Bridge:
         asks_dry_run = bool(request.get("DryRun"))
         identity = await self.secrets.identify(verified.credentials, account)
         exchange.account, exchange.user = account_id(identity.domain_id, identity.account), identity.user_name
-        store = OwnStore(self.site.store, identity)
+        own = OwnStore(self.site.store, identity)
+        store = LookingStore(own) if only_looks(op.name) or asks_dry_run else PatientStore(own)
         if verified.credentials.project_id is None:
             await account_ids.remember(self.site, identity.domain_id, identity.account)
         return Context(

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
@@ -21,7 +22,7 @@ Network = IPv4Network | IPv6Network
 
 # The command line's, the demo's and the tests' own; and what Kubernetes tells pods of a Service called ec2bridge.
 _OTHERS = re.compile(
-    r"config|(demo|test|compat)_.*|(.*_)?(service_host|service_port(_.*)?|port(_\d+_(tcp|udp)(_(proto|port|addr))?)?)"
+    r"config|admin_(api|secret)_key|(demo|test|compat)_.*|(.*_)?(service_host|service_port(_.*)?|port(_\d+_(tcp|udp)(_(proto|port|addr))?)?)"
 )
 _PATHS = ("credentials_file", "tls_certificate", "tls_key", "mappings", "cloudstack_ca")
 
@@ -40,6 +41,10 @@ class Settings(BaseSettings):
     region: str = Field(
         "us-east-1",
         description="the name of the one region that this bridge is; Terraform and others accept only names of AWS's",
+    )
+    regions: Annotated[dict[str, str], NoDecode] = Field(
+        default_factory=dict,
+        description="the operator's other bridges, which DescribeRegions lists: region name = URL of its endpoint",
     )
     listen: str = Field("127.0.0.1:8788", description="HOST:PORT to serve on")
     public_endpoint: str | None = Field(
@@ -127,7 +132,7 @@ class Settings(BaseSettings):
         """Flags first, then the environment, then the file (which `load` hands in below them)."""
         return init_settings, env_settings, _FileSource(settings_cls)
 
-    @field_validator("zones", "default_networks", mode="before")
+    @field_validator("zones", "default_networks", "regions", mode="before")
     @classmethod
     def _pairs(cls, value: Any) -> Any:
         """Accept `a=x,b=y` from the environment where the file has a table."""
@@ -135,7 +140,7 @@ class Settings(BaseSettings):
             return value
         pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
         if any(not middle for _, middle, _ in pairs):
-            raise ValueError("write it as NAME=ZONE,NAME=ZONE")
+            raise ValueError("write it as NAME=VALUE,NAME=VALUE")
         return {name.strip(): target.strip() for name, _, target in pairs}
 
     @field_validator("trusted_proxies", mode="before")
@@ -147,6 +152,18 @@ class Settings(BaseSettings):
             return tuple(ip_network(str(name).strip(), strict=False) for name in named if str(name).strip())
         except ValueError as error:
             raise ValueError(f"{error}; write addresses or networks, such as 10.0.0.0/8") from None
+
+    @field_validator("regions")
+    @classmethod
+    def _are_endpoints(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, url in value.items():
+            parts = urlsplit(url)
+            if not name or parts.scheme not in ("http", "https") or not parts.hostname:
+                raise ValueError(
+                    f"{name} = {url!r}: write a region's name and its endpoint's whole URL, such as"
+                    " https://ec2.west.example"
+                )
+        return {name: url.rstrip("/") for name, url in value.items()}
 
     @field_validator("traces")
     @classmethod
@@ -266,6 +283,11 @@ def _read(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(f"The settings file {path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError as error:
+        place = f"byte {error.start + 1} is {error.object[error.start]:#04x}"
+        raise SettingsError(
+            f"The settings file {path} is not UTF-8 text ({place}): save it as UTF-8 without a byte order mark."
+        ) from None
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"The settings file {path} is not TOML: {error}.") from None
 
@@ -287,14 +309,15 @@ def _sentence(problem: Mapping[str, Any]) -> str:
 
 
 def table() -> str:
-    """Return the settings as the Markdown table of the operators' page."""
-    lines = ["| setting | default | what it is |", "| --- | --- | --- |"]
+    """Return the settings as the Markdown table of their page."""
+    lines = ["| setting | environment | default | what it is |", "| --- | --- | --- | --- |"]
     for name, info in Settings.model_fields.items():
         default = info.get_default(call_default_factory=True, validated_data={})
         shown = "" if info.is_required() or default in (None, {}, ()) else f"`{str(default).lower()}`"
         if isinstance(default, str):
             shown = f"`{default}`"
-        lines.append(f"| `{name}` | {'required' if info.is_required() else shown} | {info.description} |")
+        shown = "required" if info.is_required() else shown
+        lines.append(f"| `{name}` | `{PREFIX}{name.upper()}` | {shown} | {info.description} |")
     return "\n".join(lines)
 
 

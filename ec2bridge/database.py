@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 THREADS = 4
-"""Transactions of a file that run beside one another: one that waits for another process must not hold up all."""
+"""Transactions of a file that run beside one another, and as many that only read: these wait for nobody who writes."""
+LOCKED = 10.0
+"""Seconds that a file may be locked by others before it counts as away."""
+CONNECT, ANSWER = 5.0, 15.0
+"""Seconds that PostgreSQL has to take a connection, and to answer a statement."""
 
 
 class UnansweredError(Exception):
@@ -44,6 +48,7 @@ class Database:
         self.url = url
         self.running: set[asyncio.Future[Any]] = set()
         self._threads: ThreadPoolExecutor | None = None
+        self._readers: ThreadPoolExecutor | None = None
         self._engine: Engine | AsyncEngine | None = None
 
     @property
@@ -51,16 +56,23 @@ class Database:
         """Whether it is SQLite, of which each commit can be seen in a file."""
         return self.url.drivername.startswith("sqlite")
 
-    async def start(self, prepare: Callable[[Connection], None]) -> None:
+    async def start(self, prepare: Callable[[Connection], Any]) -> None:
         """Open it; `prepare` makes what is missing, in one process after another."""
         if self.is_sqlite:
             self._threads = ThreadPoolExecutor(THREADS if self.url.database else 1, "store")
+            # What lies in memory lies in one connection, for one thread at a time.
+            self._readers = ThreadPoolExecutor(THREADS, "store-reads") if self.url.database else self._threads
             self._engine = _sqlite(self.url)
         else:
             # Only here: it costs every start a tenth of a second.
             from sqlalchemy.ext.asyncio import create_async_engine
 
-            self._engine = create_async_engine(self.url, pool_pre_ping=True)
+            self._engine = create_async_engine(
+                self.url,
+                pool_pre_ping=True,
+                pool_timeout=ANSWER,
+                connect_args={"timeout": CONNECT, "command_timeout": ANSWER},
+            )
 
         def alone(connection: Connection) -> None:
             connection.exec_driver_sql(_ALONE[connection.dialect.name])
@@ -76,25 +88,26 @@ class Database:
             engine.dispose()
         elif engine is not None:
             await engine.dispose()
-        if self._threads is not None:
-            self._threads.shutdown()
+        for threads in (self._threads, self._readers):
+            if threads is not None:
+                threads.shutdown()
 
-    async def run(self, work: Callable[[Connection], R]) -> R:
-        """Do the work in a transaction, and see it through even when the caller goes away.
+    async def run(self, work: Callable[[Connection], R], *, reads: bool = False) -> R:
+        """Do the work in a transaction (`reads` if it only reads), and see it through even when the caller goes away.
 
         What is broken off costs its connection, and what lies in memory lies in the one connection that there is.
         """
-        task = asyncio.ensure_future(self._run(work))
+        task = asyncio.ensure_future(self._run(work, reads))
         self.running.add(task)
         task.add_done_callback(self.running.discard)
         return await asyncio.shield(task)
 
-    async def _run(self, work: Callable[[Connection], R]) -> R:
+    async def _run(self, work: Callable[[Connection], R], reads: bool) -> R:
         engine = self._engine
         if engine is None:
             raise NotOpenError
         try:
-            return await self._transact(engine, work)
+            return await self._transact(engine, work, self._readers if reads else self._threads)
         except Exception as error:
             if _is_outage(error):
                 raise UnansweredError(
@@ -102,9 +115,14 @@ class Database:
                 ) from error
             raise
 
-    async def _transact(self, engine: "Engine | AsyncEngine", work: Callable[[Connection], R]) -> R:
+    async def _transact(
+        self,
+        engine: "Engine | AsyncEngine",
+        work: Callable[[Connection], R],
+        threads: ThreadPoolExecutor | None,
+    ) -> R:
         if isinstance(engine, Engine):
-            return await asyncio.get_running_loop().run_in_executor(self._threads, _transaction, engine, work)
+            return await asyncio.get_running_loop().run_in_executor(threads, _transaction, engine, work)
         async with engine.begin() as connection:
             return await connection.run_sync(work)
 
@@ -156,7 +174,7 @@ def _sqlite(url: URL) -> Engine:
         return create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False})
     # User data in launch templates may hold secrets: the file is its owner's alone.
     Path(url.database).touch(mode=0o600, exist_ok=True)
-    engine = create_engine(url, connect_args={"timeout": 30, "check_same_thread": False})
+    engine = create_engine(url, connect_args={"timeout": LOCKED, "check_same_thread": False})
     event.listen(engine, "connect", _prepare_file)
     return engine
 

@@ -4,6 +4,9 @@ Nothing here is a short cut: the bridge talks to the embedded CloudStack over HT
 """
 
 import asyncio
+import shlex
+import shutil
+import sys
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -79,7 +82,7 @@ async def play(options: Options) -> int:
         environment = await asyncio.to_thread(describe_place, url, simulator)
         show(environment)
         if options.env_file:
-            write_secrets(options.env_file, shell_lines(environment))
+            write_secrets(options.env_file, shell_lines(environment) + own_commands())
             shown = options.env_file if options.env_file.is_absolute() else f"./{options.env_file}"
             click.echo(f"Keys and endpoint stand in a file for your shell, too:  . {shown}\n")
         held = True
@@ -129,6 +132,8 @@ def describe_place(url: str, simulator: Simulator) -> dict[str, str]:
     alice = simulator.accounts["alice"]
     environment = {
         "AWS_ENDPOINT_URL": url,
+        "AWS_ENDPOINT_URL_EC2": url,
+        "AWS_ENDPOINT_URL_STS": url,
         "AWS_ACCESS_KEY_ID": alice.api_key,
         "AWS_SECRET_ACCESS_KEY": alice.secret_key,
         "AWS_DEFAULT_REGION": REGION,
@@ -152,6 +157,14 @@ def shell_lines(environment: dict[str, str]) -> str:
     return "".join(f"export {name}='{value}'\n" for name, value in environment.items())
 
 
+def own_commands() -> str:
+    """Return the line that has a shell find `ec2bridge`, where it lies in a virtual environment that is not active."""
+    beside = Path(sys.executable).parent
+    if shutil.which("ec2bridge") or not (beside / "ec2bridge").exists():
+        return ""
+    return f'export PATH={shlex.quote(str(beside))}:"$PATH"\n'
+
+
 def write_secrets(path: Path, text: str) -> None:
     """Write a file that only its owner can read, whatever it was before."""
     path.touch(mode=0o600)
@@ -161,7 +174,9 @@ def write_secrets(path: Path, text: str) -> None:
 
 def show(environment: dict[str, str]) -> None:
     """Print endpoint, keys, and lines to paste."""
-    place = {name: value for name, value in environment.items() if name.startswith("AWS_")}
+    # Without the one that would send every AWS service here.
+    place = {name: environment[name] for name in environment if name.startswith("AWS_")}
+    del place["AWS_ENDPOINT_URL"]
     click.secho("An EC2 endpoint in front of an embedded CloudStack", bold=True)
     click.echo(f"\n{shell_lines(place)}")
     click.secho("awscli", bold=True)

@@ -53,6 +53,8 @@ class Family(Table):
     """A family of instance types, with the facts about it that clients ask for."""
 
     burstable: bool = False
+    previous: bool = False
+    """Of a generation that AWS calls previous."""
     architectures: tuple[str, ...] = ("x86_64",)
     sizes: dict[str, tuple[PositiveInt, PositiveInt]]
 

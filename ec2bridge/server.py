@@ -19,6 +19,7 @@ from aiohttp import web
 from sqlalchemy.exc import SQLAlchemyError
 
 from ec2bridge.app import Bridge
+from ec2bridge.auth.profiles import read_profiles
 from ec2bridge.auth.secrets import CloudStackSecrets, FileSecrets, SecretProvider
 from ec2bridge.cloudstack.account import Account
 from ec2bridge.cloudstack.calls import Observer
@@ -67,6 +68,13 @@ def service_credentials(settings: Settings) -> Credentials:
     if key is None or secret is None:
         raise SettingsError("No look-up account is set.")
     return Credentials(access_key=key, api_key=key, secret_key=secret.get_secret_value())
+
+
+def looking(settings: Settings) -> Credentials:
+    """Return the keys that an operator's commands see the cloud with: the look-up account's, else the file's first."""
+    if settings.service_api_key is None and settings.credentials_file is not None:
+        return next(iter(read_profiles(settings.credentials_file).values()))
+    return service_credentials(settings)
 
 
 def cloudstack(settings: Settings) -> CloudStack:

@@ -19,19 +19,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Column as C
 from sqlalchemy import (
     Connection,
     Delete,
-    Float,
-    Integer,
-    MetaData,
-    Table,
-    Text,
     case,
     delete,
     func,
-    insert,
     or_,
     select,
     update,
@@ -40,33 +33,23 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.sql.elements import ColumnElement
 
+from ec2bridge import store_tables
 from ec2bridge.database import Database, NotOpenError, UnansweredError, is_half
+from ec2bridge.store_outage import Outage
+from ec2bridge.store_tables import TablesError
+from ec2bridge.store_tables import entries as _entries
 
 R = TypeVar("R")
 Rows = list[Mapping[Any, Any]]
 
-SCHEMA = 1
 MOST_LISTS = 4096
 """Listings kept in memory."""
+AGE = 600.0
+"""Seconds for which a listing is what was known last: others may have changed it since."""
 MOST_KEYS = 500
 """Keys that one query names."""
 MOST_PASSING = 10_000
 """Values of an account and kind that end by themselves, as tokens of requests do."""
-
-_metadata = MetaData()
-_entries = Table(
-    "entries",
-    _metadata,
-    C("account", Text, primary_key=True),
-    C("kind", Text, primary_key=True),
-    C("key", Text, primary_key=True),
-    C("value", Text, nullable=False),
-    C("version", Integer, nullable=False),
-    C("created", Float, nullable=False),
-    C("expires", Float, index=True),
-)
-_schema = Table("schema_version", _metadata, C("version", Integer, primary_key=True))
-
 
 HALF = (
     "The store {file} has no tables: it looks like a copy of a running bridge's file, which lacks what was"
@@ -125,18 +108,23 @@ class Store:
     def __init__(self, location: str | None = None) -> None:
         self.database = Database(_url(location))
         self.url = self.database.url
+        self.outage = Outage(repr(self.url), alone=not self.database.is_sqlite)
         self._writes = 0
         self._lists: OrderedDict[tuple[str, str], tuple[Any, Rows]] = OrderedDict()
         self._heads: OrderedDict[tuple[str, str], tuple[Any, Rows, float]] = OrderedDict()
         self._watched: OrderedDict[tuple[str, str], dict[str, Entry]] = OrderedDict()
+        self._listed: OrderedDict[tuple[str, str], float] = OrderedDict()
 
     @property
     def is_shared(self) -> bool:
         """Whether other processes may have the same store open."""
         return not self.database.is_sqlite or bool(self.url.database)
 
-    async def start(self) -> None:
-        """Open the store and make its table; raises StoreError with a sentence when that cannot be."""
+    async def start(self, prepare: Callable[[Connection], Any] = store_tables.prepare) -> None:
+        """Open the store and make its tables, or bring them to this version; raises StoreError with a sentence.
+
+        With `prepare` it can be only looked at: `store_tables.check` changes nothing.
+        """
         if (
             self.database.is_sqlite
             and (file := self.url.database)
@@ -144,8 +132,8 @@ class Store:
         ):
             raise StoreError(HALF.format(file=file))
         try:
-            await self.database.start(_prepare)
-        except (SQLAlchemyError, UnansweredError, sqlite3.Error, OSError, ImportError) as error:
+            await self.database.start(prepare)
+        except (SQLAlchemyError, UnansweredError, TablesError, sqlite3.Error, OSError, ImportError) as error:
             await self.close()
             reason = getattr(error, "orig", None) or error
             if isinstance(error, ModuleNotFoundError):
@@ -153,9 +141,6 @@ class Store:
                 if error.name in ("asyncpg", "greenlet"):
                     reason += " (pip install 'ec2bridge[postgres]')"
             raise StoreError(f"The store {self.url!r} cannot be opened: {reason}.") from error
-        except StoreError:
-            await self.close()
-            raise
 
     async def close(self) -> None:
         """Close all connections; what lies in memory is gone."""
@@ -183,6 +168,7 @@ class Store:
             self._lists[account, kind] = stamp, rows
             if len(self._lists) > MOST_LISTS:
                 self._lists.popitem(last=False)
+        self._note(account, kind)
         now = time.time()
         return [_entry(row) for row in rows if row["expires"] is None or row["expires"] > now]
 
@@ -210,11 +196,18 @@ class Store:
             rows = await self._rows(select(_entries).where(*place, some))
             same |= {row["key"]: _entry(row) for row in rows}
         self._watched[account, kind] = same
+        self._note(account, kind)
         for memory in (self._heads, self._watched):
             memory.move_to_end((account, kind))
             if len(memory) > MOST_LISTS:
                 memory.popitem(last=False)
         return [same[head["key"]] for head in known[1] if head["key"] in same]
+
+    def _note(self, account: str, kind: str) -> None:
+        self._listed[account, kind] = time.monotonic()
+        self._listed.move_to_end((account, kind))
+        if len(self._listed) > MOST_LISTS:
+            self._listed.popitem(last=False)
 
     async def _list(self, account: str, kind: str) -> Rows:
         return await self._rows(
@@ -225,15 +218,41 @@ class Store:
         def read(connection: Connection) -> Rows:
             return [dict(row) for row in connection.execute(query).mappings()]
 
-        return await self._run(read)
+        return await self._run(read, reads=True)
 
-    async def _run(self, work: Callable[[Connection], R]) -> R:
+    async def _run(self, work: Callable[[Connection], R], *, reads: bool = False) -> R:
+        if not self.outage.may_ask():
+            raise StoreUnavailable(f"The store {self.url!r} does not answer: {self.outage.reason}")
+        begun = time.monotonic()
         try:
-            return await self.database.run(work)
+            done = await self.database.run(work, reads=reads)
         except NotOpenError:
             raise StoreError("The store has not been opened.") from None
         except UnansweredError as error:
+            self.outage.failed(_line(error), time.monotonic() - begun)
             raise StoreUnavailable(f"The store {self.url!r} does not answer: {_line(error)}") from error
+        except BaseException:
+            self.outage.broken_off()
+            raise
+        self.outage.answered()
+        return done
+
+    async def answer(self) -> None:
+        """Return at once if the store was there when it was last asked; else ask, and raise StoreUnavailable."""
+        if self.outage.since is not None:
+            await self.entry("", "readiness", "")
+
+    def last_known(self, account: str, kind: str) -> Sequence[Entry] | None:
+        """What the last listing of a kind found; None if it was not listed within AGE of now, or of the outage."""
+        now = self.outage.since or time.monotonic()
+        at = self._listed.get((account, kind))
+        if at is None or now - at > AGE:
+            return None
+        if (account, kind) in self._watched:
+            return list(self._watched[account, kind].values())
+        return (
+            [_entry(row) for row in self._lists[account, kind][1]] if (account, kind) in self._lists else None
+        )
 
     def _stamp(self) -> Any:
         """What changes with every write; None where others may write unseen.
@@ -260,11 +279,22 @@ class Store:
         )
 
     async def put_new(
-        self, account: str, kind: str, key: str, value: Any, ttl: float | None = None
+        self,
+        account: str,
+        kind: str,
+        key: str,
+        value: Any,
+        ttl: float | None = None,
+        *,
+        becomes: int | None = None,
     ) -> int | None:
-        """Set a value where there is none, and return its version; None when the key is taken, by whichever replica."""
+        """Set a value where there is none, and return its version; None when the key is taken, by whichever replica.
+
+        `becomes` is the version that it is to have, for who has to know his own write again.
+        """
         now = time.time()
         row = _value(value, ttl, now)
+        row["version"] = becomes or row["version"]
         written = await self._insert((account, kind, key), row, only_if=_entries.c.expires <= now)
         return int(row["version"]) if written else None
 
@@ -329,8 +359,13 @@ class Store:
     async def count_kinds(self) -> dict[str, int]:
         """How many entries there are of each kind, of all accounts together."""
         query = select(_entries.c.kind, func.count()).where(_alive()).group_by(_entries.c.kind)
-        counted = await self._run(lambda connection: connection.execute(query).all())
+        counted = await self._run(lambda connection: connection.execute(query).all(), reads=True)
         return {str(kind): int(count) for kind, count in counted}
+
+    async def newest(self) -> float | None:
+        """When the youngest of all accounts' entries was made, in seconds since the epoch; None where there is none."""
+        query = select(func.max(_entries.c.created)).where(_entries.c.account != "")
+        return await self._run(lambda connection: connection.execute(query).scalar(), reads=True)
 
     async def purge(self, most: int = MOST_PASSING) -> int:
         """Remove what has expired, and of what will the oldest where there is too much; return how many that were."""
@@ -391,17 +426,6 @@ def _insert_of(connection: Connection) -> Any:
     else:
         from sqlalchemy.dialects import postgresql as dialect  # type: ignore[no-redef]
     return dialect.insert
-
-
-def _prepare(connection: Connection) -> None:
-    _metadata.create_all(connection)
-    found = connection.execute(select(_schema.c.version)).scalars().all()
-    if not found:
-        connection.execute(insert(_schema).values(version=SCHEMA))
-    elif found != [SCHEMA]:
-        raise StoreError(
-            f"The store was written by another version (schema {found[0]}, this one reads {SCHEMA})."
-        )
 
 
 def _value(value: Any, ttl: float | None, now: float) -> dict[str, Any]:

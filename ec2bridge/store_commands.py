@@ -1,14 +1,19 @@
 """The command line's `ec2bridge store`: backup, restore and check of the bridge's store."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ec2bridge import config, store_files
-from ec2bridge.config import SettingsError
-from ec2bridge.store import StoreError
+from ec2bridge import config, server, store_files, store_tables
+from ec2bridge.cloudstack.account import Account
+from ec2bridge.cloudstack.errors import CloudStackError
+from ec2bridge.config import Settings, SettingsError
+from ec2bridge.serving import belonging
+from ec2bridge.store import Store, StoreError
 
 Command = Callable[..., Any]
 
@@ -75,6 +80,54 @@ def restore(config_file: Path | None, store: str | None, over: bool, file: Path)
 @store.command()
 @which_store
 def check(config_file: Path | None, store: str | None) -> None:
-    """Read the whole store and say what it holds; exit code 1 when it is not sound."""
-    place = file_of(config_file, store)
-    click.echo(f"{place}: {told(lambda: store_files.look(place))}")
+    """Read the whole store and say what it holds; exit code 1 when it is not sound, or not of the settings' cloud."""
+    try:
+        location = store or config.store_location(config_file)
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
+    if not Store(location).database.is_sqlite:
+        held = asyncio.run(_in_a_database(location))
+    else:
+        place = file_of(config_file, location)
+        held = f"{place}: {told(lambda: store_files.look(place))}"
+    click.echo(held)
+    try:
+        settings = config.load(config_file, store=store)
+    except SettingsError as error:
+        click.echo(f"Not compared with a cloud: {str(error).partition(chr(10))[0]}")
+        return
+    if found := asyncio.run(_doubts(settings, location)):
+        raise click.ClickException("\n".join(f"The store is doubtful: {doubt}." for doubt in found))
+    click.echo(f"It belongs to the cloud at {settings.cloudstack_url}.")
+
+
+async def _in_a_database(location: str) -> str:
+    async with _opened(location) as opened:
+        schema = await opened.database.run(store_tables.check, reads=True)
+        return f"{opened.url!r}: {store_files.Contents(schema, await opened.count_kinds())}"
+
+
+@asynccontextmanager
+async def _opened(location: str) -> AsyncIterator[Store]:
+    """Open a store to look at it; ends with a sentence for the operator."""
+    opened = Store(location)
+    try:
+        await opened.start(store_tables.check)
+        yield opened
+    except StoreError as error:
+        raise click.ClickException(str(error)) from None
+    finally:
+        await opened.close()
+
+
+async def _doubts(settings: Settings, location: str) -> list[str]:
+    """Return what speaks against the store; nothing, with a word, where the cloud cannot be asked."""
+    cloud = server.cloudstack(settings)
+    await cloud.start()
+    try:
+        async with _opened(location) as opened:
+            return await belonging.doubts(opened, Account(cloud, server.looking(settings)), notes=False)
+    except (CloudStackError, SettingsError) as error:
+        raise click.ClickException(f"It cannot be compared with the cloud: {error}") from None
+    finally:
+        await cloud.close()

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ec2bridge.database import is_half
-from ec2bridge.store import HALF, SCHEMA, Store, StoreError
+from ec2bridge.store import HALF, Store, StoreError
+from ec2bridge.store_tables import NEWER, SCHEMA
 
 PATIENCE = 30
 """Seconds to wait for a bridge that writes."""
@@ -27,8 +28,10 @@ class Contents:
 
     def __str__(self) -> str:
         total = sum(self.kinds.values())
+        older = ", upgraded at the next start" if self.schema < SCHEMA else ""
         each = ", ".join(f"{kind} {count}" for kind, count in sorted(self.kinds.items()))
-        return f"schema {self.schema}, {total} {'entry' if total == 1 else 'entries'}{f' ({each})' if each else ''}"
+        number = f"{total} {'entry' if total == 1 else 'entries'}"
+        return f"schema {self.schema}{older}, {number}{f' ({each})' if each else ''}"
 
 
 def file_of(location: str) -> Path:
@@ -74,9 +77,7 @@ def backup(store: Path, file: Path) -> Contents:
 def restore(file: Path, store: Path, *, over: bool = False) -> Contents:
     """Copy a backup into the store, in one transaction; over one that holds something only if asked to."""
     with _reading(file) as source:
-        contents = _contents(file, source)
-        if contents.schema != SCHEMA:
-            raise StoreError(f"{file} has schema {contents.schema}, this version reads {SCHEMA}.")
+        _contents(file, source)
         if store.exists() and store.stat().st_size and not over and not is_half(store) and look(store).kinds:
             raise StoreError(f"The store {store} holds something already; --over replaces all of it.")
         try:
@@ -108,6 +109,8 @@ def _contents(file: Path, connection: sqlite3.Connection) -> Contents:
     if not {"entries", "schema_version"} <= names:
         raise StoreError(f"{file} is a database, but no store of ec2bridge's.")
     (schema,) = connection.execute("SELECT version FROM schema_version").fetchone() or (0,)
+    if schema > SCHEMA:
+        raise StoreError(f"{file} cannot be used: {NEWER.format(found=schema, known=SCHEMA)}.")
     alive = "SELECT kind, count(*) FROM entries WHERE expires IS NULL OR expires > unixepoch() GROUP BY kind"
     return Contents(schema, dict(connection.execute(alive).fetchall()))
 

@@ -1,63 +1,73 @@
-"""A PostgreSQL of its own, from Debian's package, for as long as a test takes."""
+"""A PostgreSQL of one's own, of Debian's package: started, stopped and started again as an operator does."""
 
 import os
 import shutil
-import signal
 import subprocess
-import time
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-NAME = "ec2bridge"
-BINARIES = Path("/usr/lib/postgresql")
+import pytest
+
+from tests.sockets import free_port
+
+BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+
+needed = pytest.mark.skipif(
+    not BINARIES or os.geteuid() != 0,
+    reason="needs Debian's postgresql, and root to become the database's user",
+)
 
 
-def is_installed() -> bool:
-    """Whether there is a server, and a user who may run it: PostgreSQL refuses to be root's."""
-    return bool(_servers()) and (os.geteuid() != 0 or shutil.which("setpriv") is not None)
+class Server:
+    """One cluster in a folder."""
 
+    def __init__(self, folder: Path) -> None:
+        self.data = folder / "data"
+        self.port = free_port()
+        folder.chmod(0o755)
+        self.data.mkdir()
+        shutil.chown(self.data, "postgres", "postgres")
+        self._run("initdb", "-U", "postgres", "-A", "trust")
+        self.start()
 
-def _servers() -> list[Path]:
-    return sorted(BINARIES.glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
+    @property
+    def url(self) -> str:
+        return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+
+    def start(self) -> None:
+        options = f"-p {self.port} -h 127.0.0.1 -k {self.data} -c fsync=off"
+        self._run("pg_ctl", "-w", "-o", options, "-l", str(self.data / "log"), "start")
+
+    def stop(self, mode: str = "fast") -> None:
+        """`fast` tells each connection, `immediate` is as if it were killed."""
+        self._run("pg_ctl", "-w", "-m", mode, "stop")
+
+    def signal(self, name: str) -> None:
+        """Send a signal to it and to all that serve its connections: STOP leaves them silent."""
+        pid = (self.data / "postmaster.pid").read_text().split()[0]
+        children = subprocess.run(
+            ["pgrep", "-P", pid], capture_output=True, text=True, check=False
+        ).stdout.split()
+        subprocess.run(["kill", f"-{name}", pid, *children], check=True)
+
+    def _run(self, program: str, *words: str) -> None:
+        as_user = ("setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups")
+        command = [*as_user, BINARIES[-1] / program, "-D", self.data, *words]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/")
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[str]:
-    """Yield the URL of an empty database; `folder` is one that everybody may enter."""
-    binaries, data, sockets = _servers()[-1].parent, folder / "data", folder / "sockets"
-    as_user: tuple[str, ...] = ()
-    for directory in (data, sockets):
-        directory.mkdir(mode=0o700)
-    if os.geteuid() == 0:
-        folder.chmod(0o755)
-        for directory in (data, sockets):
-            shutil.chown(directory, "postgres", "postgres")
-        as_user = ("setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups")
-    subprocess.run(
-        [*as_user, binaries / "initdb", "-D", data, "-U", NAME, "-A", "trust", "-N"],
-        check=True,
-        stdout=subprocess.DEVNULL,
-    )
-    # Reached by a socket in a folder that is its own user's and root's: no port, no password.
-    options = ("-k", sockets, "-h", "", "-c", "fsync=off", "-c", "synchronous_commit=off")
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(
-            [*as_user, binaries / "postgres", "-D", data, *options], stdout=log, stderr=log
-        )
+def server() -> Iterator[Server]:
+    """A PostgreSQL that runs, and that is gone in the end."""
+    folder = Path(tempfile.mkdtemp(prefix="postgresql-"))
     try:
-        _create(as_user, binaries, sockets)
-        yield f"postgresql://{NAME}@/{NAME}?host={sockets}"
+        running = Server(folder)
+        try:
+            yield running
+        finally:
+            if (running.data / "postmaster.pid").exists():
+                running.stop("immediate")
     finally:
-        # Its fast way: whoever is still connected is not waited for.
-        server.send_signal(signal.SIGINT)
-        server.wait(20)
-
-
-def _create(as_user: tuple[str, ...], binaries: Path, sockets: Path) -> None:
-    for _ in range(200):
-        command = [*as_user, binaries / "createdb", "-h", sockets, "-U", NAME, NAME]
-        if subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode == 0:
-            return
-        time.sleep(0.1)
-    raise RuntimeError("PostgreSQL did not start")
+        shutil.rmtree(folder)

@@ -29,6 +29,7 @@ from ec2bridge.ec2.filters import matcher
 from ec2bridge.errors import Ec2Error
 from ec2bridge.resources.enforcement import firewall, tiers
 from ec2bridge.resources.instances import facts as instance_facts
+from ec2bridge.resources.instances.facts import ImageFacts
 from ec2bridge.resources.interfaces import network_interfaces
 from ec2bridge.resources.launches import plan
 from ec2bridge.resources.machines.records import ENDING, KIND
@@ -277,11 +278,11 @@ def test_callers_who_left_are_forgotten(place: Place) -> None:
     async def ask(key: str) -> Any:
         account = SimpleNamespace(cache_key=(key, None), list=templates)
         ctx: Any = SimpleNamespace(site=place.bridge.site, account=account)
-        return await instance_facts._architectures(ctx, {"template"})
+        return await instance_facts._images(ctx, {"template"})
 
     for number in range(1500):
-        assert place.run(ask(str(number))) == {"template": "x86_64"}
-    assert len(place.bridge.site.caches["architectures"]._entries) <= 1024
+        assert place.run(ask(str(number))) == {"template": ImageFacts("x86_64", "hvm")}
+    assert len(place.bridge.site.caches["image-facts"]._entries) <= 1024
 
 
 def test_a_client_token_is_limited(ec2: Any) -> None:

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ec2bridge.__main__ import main
+from ec2bridge.ec2 import releases
 from tests.conftest import Place
 
 
@@ -137,6 +138,15 @@ def test_serve_that_cannot_start_says_why(
     done = ec2bridge("serve", **{"EC2BRIDGE_STORE": "memory", **changed})
     assert done.exit_code == 1
     assert sentence in done.output, done.output
+
+
+@pytest.mark.parametrize("need", releases.NEEDS, ids=lambda need: f"{need.command}.{need.parameter}")
+def test_explain_tells_from_which_release_on(need: releases.Need) -> None:
+    for action in need.actions:
+        told = CliRunner().invoke(main, ["explain", action]).output
+        assert f"Needs CloudStack {need.since}: {need.what[0].lower()}{need.what[1:]}" in " ".join(
+            told.split()
+        )
 
 
 def test_coverage_tells_every_action() -> None:

@@ -12,7 +12,7 @@ def test_the_page_names_every_client() -> None:
     )
 
 
-def test_the_page_is_of_the_versions_that_the_laboratory_installs() -> None:
+def test_the_page_is_of_the_versions_that_the_suite_installs() -> None:
     page = board.versions_on_page()
     for client in CLIENTS:
         pinned = re.findall(r"==([\d.]+)$", " ".join(client.prepare[-1]) if client.prepare else "")

@@ -47,7 +47,7 @@ def test_the_secret_key_is_not_shown() -> None:
         ({"credentials_file": "/nonexistent/keys"}, "/nonexistent/keys does not exist"),
         ({"tls_certificate": "/nonexistent/pem"}, "tls_certificate and tls_key go together"),
         ({"max_body": 0}, "The setting max_body is wrong"),
-        ({"zones": "one"}, "The setting zones is wrong: write it as NAME=ZONE"),
+        ({"zones": "one"}, "The setting zones is wrong: write it as NAME=VALUE"),
         ({"log_format": "xml"}, "The setting log_format is wrong: choose text or json"),
         ({"trusted_proxies": "10.0.0.300"}, "trusted_proxies is wrong: '10.0.0.300' does not appear to be"),
         ({"throttle": -1}, "The setting throttle is wrong"),
@@ -101,3 +101,27 @@ def test_the_help_names_variable_and_default() -> None:
     assert config.described("listen").endswith("[EC2BRIDGE_LISTEN; default: 127.0.0.1:8788]")
     assert config.described("expunge").endswith("[EC2BRIDGE_EXPUNGE; default: true]")
     assert config.described("mappings").endswith("[EC2BRIDGE_MAPPINGS; no default]")
+
+
+def test_a_file_that_is_not_utf8_is_told_in_a_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "ec2bridge.toml"
+    file.write_bytes('region = "zürich"'.encode("latin-1"))
+    with pytest.raises(SettingsError, match=r"is not UTF-8 text \(byte 12 is 0xfc\)"):
+        config.load(file, **GOOD)
+    with pytest.raises(SettingsError, match="is not UTF-8 text"):
+        config.store_location(file)
+
+
+def test_other_regions_have_whole_urls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(
+        "EC2BRIDGE_REGIONS", "us-west-2=https://ec2.west.example/, eu-west-1=http://192.0.2.7:8788"
+    )
+    assert config.load(None, **GOOD).regions == {
+        "us-west-2": "https://ec2.west.example",
+        "eu-west-1": "http://192.0.2.7:8788",
+    }
+    for wrong in ("ec2.west.example", "ftp://ec2.west.example", "https://"):
+        with pytest.raises(
+            SettingsError, match=r"us-west-2 = .*: write a region's name and its endpoint's whole"
+        ):
+            config.load(None, **GOOD, regions={"us-west-2": wrong})

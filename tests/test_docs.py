@@ -6,17 +6,32 @@ from pathlib import Path
 
 import pytest
 
-from ec2bridge import config, coverage
-from tests import drawings, manual, release_runs
+from ec2bridge import coverage, members, store_kinds
+from ec2bridge.store_tables import SCHEMA
+from tests import drawings, manual, reference, release_runs
+from tests.terraform import table
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-SETTINGS = re.compile(r"(<!-- settings -->\n).*(<!-- /settings -->)", re.DOTALL)
 
 
-def with_settings(page: str) -> str:
-    """Return the operators' page with the table of settings as it should be."""
-    return SETTINGS.sub(lambda found: f"{found[1]}\n{config.table()}\n\n{found[2]}", page)
+KINDS = re.compile(r"(<!-- kinds -->\n).*(<!-- /kinds -->)", re.DOTALL)
+
+
+def with_kinds(page: str) -> str:
+    """Return the page of the store with the tables of its kinds as they should be."""
+    return KINDS.sub(lambda found: f"{found[1]}\n{store_kinds.page()}\n{found[2]}", page)
+
+
+def test_the_page_of_the_store_is_fresh() -> None:
+    page = (DOCS / "store.md").read_text(encoding="utf-8")
+    assert page == with_kinds(page), "stale: run `make docs`"
+    assert all(f"| `{kind}` |" in page for kind in store_kinds.KINDS)
+
+
+def test_the_page_of_the_store_tells_of_every_version() -> None:
+    page = (DOCS / "store.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| (\d+) \|", page, re.MULTILINE) == [str(n) for n in range(1, SCHEMA + 1)]
 
 
 def test_the_coverage_page_is_fresh() -> None:
@@ -24,14 +39,30 @@ def test_the_coverage_page_is_fresh() -> None:
     assert page == coverage.markdown(coverage.rows()) + "\n", "stale: run `make docs`"
 
 
+def test_the_page_of_members_is_fresh() -> None:
+    page = (DOCS / "members.md").read_text(encoding="utf-8")
+    assert page == members.markdown(), "stale: run `make docs`"
+
+
 def test_the_page_of_releases_is_fresh() -> None:
     runs = json.loads(release_runs.RUNS.read_text(encoding="utf-8"))
     assert release_runs.PAGE.read_text(encoding="utf-8") == release_runs.page(runs), "stale: run `make docs`"
 
 
-def test_the_table_of_settings_is_fresh() -> None:
-    page = (DOCS / "operators.md").read_text(encoding="utf-8")
-    assert page == with_settings(page), "stale: run `make docs`"
+def test_the_table_of_terraforms_resources_is_fresh() -> None:
+    page = table.PAGE.read_text(encoding="utf-8")
+    assert page == table.page(page), "stale: run `make docs`"
+    blocks = re.findall(
+        r'^(resource|data) "(\w+)"', table.CONFIGURATION.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert [name for _, name in blocks if f"`{name}`" not in page] == [], (
+        "not run since: `make terraform-table`"
+    )
+
+
+def test_the_reference_is_fresh() -> None:
+    for path, text in reference.pages().items():
+        assert path.read_text(encoding="utf-8") == text, f"{path.name} is stale: run `make docs`"
 
 
 @pytest.mark.parametrize(
@@ -95,6 +126,12 @@ def test_the_architecture_page_names_files_that_there_are() -> None:
     )
 
 
+@pytest.mark.parametrize("floor", ["actions", "resources"])
+def test_the_folders_of_tests_are_rooms(floor: str) -> None:
+    rooms = {path.name for path in (ROOT / "ec2bridge" / floor).iterdir() if path.is_dir()}
+    assert {path.name for path in (ROOT / "tests" / floor).iterdir() if path.is_dir()} <= rooms
+
+
 @pytest.mark.parametrize("record", sorted((DOCS / "adr").glob("0*.md")), ids=lambda record: record.name)
 def test_each_decision_says_whether_it_holds(record: Path) -> None:
     title, status, *_ = record.read_text(encoding="utf-8").split("\n\n")
@@ -110,10 +147,13 @@ def test_nothing_in_the_lock_files_names_a_host() -> None:
 def write() -> None:
     """Write the generated pages."""
     (DOCS / "coverage.md").write_text(coverage.markdown(coverage.rows()) + "\n", encoding="utf-8")
-    operators = DOCS / "operators.md"
+    (DOCS / "members.md").write_text(members.markdown(), encoding="utf-8")
+    store = DOCS / "store.md"
+    store.write_text(with_kinds(store.read_text(encoding="utf-8")), encoding="utf-8")
     manual.write()
+    reference.write()
+    table.PAGE.write_text(table.page(table.PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     release_runs.write()
-    operators.write_text(with_settings(operators.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 import asyncio
 import multiprocessing
 import os
-import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -243,18 +242,6 @@ async def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
     await store.put("a", "k", "x", 1)
     assert modes(tmp_path) == {0o600}
     await store.close()
-
-
-async def test_a_store_of_another_version_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "store.db"
-    first = Store(str(path))
-    await first.start()
-    await first.close()
-    with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE schema_version SET version = 99")
-    connection.close()
-    with pytest.raises(StoreError, match="another version"):
-        await Store(str(path)).start()
 
 
 def test_a_urls_password_is_not_shown() -> None:

@@ -8,6 +8,7 @@ import logging
 from typing import Any
 
 from ec2bridge.ec2.context import Context, Site, account_id
+from ec2bridge.store import StoreUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -26,11 +27,17 @@ async def remember(site: Site, domain: str | None, account: str | None) -> None:
     if (domain, account) in seen:
         return
     digits, who = account_id(domain, account), {"domain": domain, "account": account}
-    if not await site.store.put_new(EVERYONE, KIND, digits, who):
-        known = await site.store.get(EVERYONE, KIND, digits)
-        if known not in (None, who):
-            log.warning("%s and %s have the account id %s: nothing can be shared with it", who, known, digits)
-            await site.store.put(EVERYONE, KIND, digits, SEVERAL)
+    try:
+        if not await site.store.put_new(EVERYONE, KIND, digits, who):
+            known = await site.store.get(EVERYONE, KIND, digits)
+            if known not in (None, who):
+                log.warning(
+                    "%s and %s have the account id %s: nothing can be shared with it", who, known, digits
+                )
+                await site.store.put(EVERYONE, KIND, digits, SEVERAL)
+    except StoreUnavailable:
+        # The next request notes it: whoever only looks need not wait for that.
+        return
     seen.add((domain, account))
 
 

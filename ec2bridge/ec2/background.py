@@ -5,10 +5,14 @@ one has to hold it.
 """
 
 import asyncio
+import logging
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from ec2bridge.ec2.context import Site
+from ec2bridge.store import StoreUnavailable
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -20,6 +24,20 @@ def start(site: Site, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T
     tasks.add(task)
     task.add_done_callback(tasks.discard)
     return task
+
+
+def leave(site: Site, work: Coroutine[Any, Any, None], name: str) -> None:
+    """Run a coroutine that nobody waits for; what ends it early is told in the log."""
+    start(site, _told(work, name), name)
+
+
+async def _told(work: Coroutine[Any, Any, None], name: str) -> None:
+    try:
+        await work
+    except StoreUnavailable as error:
+        log.warning("%s is broken off: %s", name, error)
+    except Exception:
+        log.exception("%s failed", name)
 
 
 async def stop(site: Site) -> None:

@@ -101,28 +101,6 @@ def owner_of(row: Mapping[str, Any]) -> str:
     return account_id(row.get("domainid", ""), row.get("account") or row.get("projectid") or "")
 
 
-@dataclass(frozen=True, slots=True)
-class OwnStore:
-    """The store as one caller has it: what actions keep under the caller's digits lies under domain and account.
-
-    The digits are a hash so short that whoever may name accounts can find a name with another account's digits. What
-    they share then is a number in answers, and nothing in the store.
-    """
-
-    real: Store
-    identity: Identity
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self.real, name)
-        who = self.identity
-        digits, owner = account_id(who.domain_id, who.account), f"{who.domain_id}/{who.account}"
-
-        def of_owner(account: str, *arguments: Any, **options: Any) -> Any:
-            return method(owner if account == digits else account, *arguments, **options)
-
-        return of_owner
-
-
 READS = ("list", "get", "query")
 
 
@@ -145,15 +123,3 @@ class DryRunAccount:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.real, name)
-
-
-@dataclass(slots=True)
-class DryRunStore:
-    """The store in a dry run: it can be read, and ends the run at the first write."""
-
-    real: OwnStore
-
-    def __getattr__(self, name: str) -> Any:
-        if name in ("get", "entry", "list", "watch"):
-            return getattr(self.real, name)
-        raise DryRunReached

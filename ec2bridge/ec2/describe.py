@@ -139,7 +139,7 @@ def describe(
                 answer["NextToken"] = token
             return answer
 
-        handler.__doc__ = fetch.__doc__
+        handler.__doc__, handler.__module__ = fetch.__doc__, fetch.__module__
         add(
             Action(
                 name,

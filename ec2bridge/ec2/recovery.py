@@ -18,7 +18,8 @@ from ec2bridge.cloudstack.directory import Directories
 from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2 import background, journal
 from ec2bridge.ec2.batches import AT_ONCE
-from ec2bridge.ec2.context import Context, OwnStore, Site
+from ec2bridge.ec2.context import Context, Site
+from ec2bridge.ec2.own_store import OwnStore, PatientStore
 from ec2bridge.errors import Ec2Error
 from ec2bridge.store import Entry, StoreUnavailable
 
@@ -93,7 +94,7 @@ class Recovery:
         owner = f"{ctx.identity.domain_id}/{ctx.identity.account}"
         if owner in self.waiting:
             self.waiting.discard(owner)
-            background.start(self.site, self._with(ctx), f"records of {owner}")
+            background.leave(self.site, self._with(ctx), f"records of {owner}")
 
     async def _with(self, ctx: Context) -> None:
         for name, kind in _kinds.items():
@@ -111,7 +112,7 @@ class Recovery:
                 account = Account(self.site.cloud, credentials)
                 who = await self.secrets.identify(credentials, account)
                 if f"{who.domain_id}/{who.account}" == owner:
-                    store = OwnStore(self.site.store, who)
+                    store = PatientStore(OwnStore(self.site.store, who))
                     directory = self.directories.of(account)
                     return Context(
                         self.site,

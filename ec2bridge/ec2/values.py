@@ -6,6 +6,7 @@ from typing import Any
 
 from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2.context import Context
+from ec2bridge.errors import Ec2Error
 
 GIB = 2**30
 MOST_NARROWED = 100
@@ -51,3 +52,13 @@ async def named(
             if error.errorcode != 431:
                 raise
     return list(await ctx.account.list(command, **params))
+
+
+def keep_description(asked: str | None, present: str | None, what: str) -> None:
+    """Refuse another description for a copy that CloudStack takes for the same object, and that keeps its own."""
+    if asked and asked != (present or ""):
+        raise Ec2Error(
+            "UnsupportedOperation",
+            f"The parameter Description with the value '{asked}' is not supported: a copy in another zone is the same"
+            f" {what} in CloudStack and keeps its description, '{present or ''}'.",
+        )

@@ -95,7 +95,7 @@ async def type_table(ctx: Context) -> TypeTable:
 
 async def _fetch(ctx: Context) -> TypeTable:
     rows, architectures = await asyncio.gather(ctx.account.list("listServiceOfferings"), _architectures(ctx))
-    active = sorted((row for row in rows if row.get("state", "Active") == "Active"), key=_preference)
+    active = sorted((row for row in rows if row.get("state", "Active") == "Active"), key=preference)
     mapping = ctx.mappings.instance_types
     # A client that prefers arm64 (Karpenter takes what is cheapest) must not be offered it where nothing runs on it.
     aws = {
@@ -133,6 +133,34 @@ def has_gpu(offering: Row) -> bool:
     """Whether the machines of an offering get a GPU; before 4.21 only its details tell."""
     details = offering.get("serviceofferingdetails") or {}
     return bool(offering.get("gpucount") or GPU_DETAILS & details.keys())
+
+
+_OVM = frozenset({"Ovm", "Ovm3"})
+
+
+def hypervisor(row: Row) -> str:
+    """Return what EC2 calls the hypervisor of a machine or an image.
+
+    AWS knows these two and says "xen" of its KVM too; jclouds reads no instance without one.
+    """
+    return "ovm" if row.get("hypervisor") in _OVM else "xen"
+
+
+def virtualization(template: Row) -> str:
+    """Return how machines of a template are virtualised: only XenServer has anything but full virtualisation."""
+    paravirtual = template.get("hypervisor") == "XenServer" and template.get("requireshvm") is False
+    return "paravirtual" if paravirtual else "hvm"
+
+
+def is_windows(row: Row) -> bool:
+    """Whether a machine or an image is said to have Windows in it."""
+    return "windows" in str(row.get("osdisplayname") or row.get("ostypename") or "").lower()
+
+
+def threads_per_core(machine: Row) -> int:
+    """Return the threads of each core that a machine sees; KVM gives one unless a detail asks for more."""
+    told = str((machine.get("details") or {}).get("cpu.threadspercore") or "1")
+    return int(told) if told.isascii() and told.isdigit() and int(told) else 1
 
 
 def platform(*, windows: bool) -> tuple[str, str]:
@@ -199,7 +227,8 @@ def _is_in(row: Row, zone: str | None) -> bool:
     return zone is None or not row.get("zoneid") or zone in str(row["zoneid"]).split(",")
 
 
-def _preference(row: Row) -> tuple[bool, str, str]:
+def preference(row: Row) -> tuple[bool, str, str]:
+    """The order in which offerings are chosen from."""
     return bool(row.get("hosttags")), row.get("created", ""), row["id"]
 
 

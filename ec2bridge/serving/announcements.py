@@ -5,11 +5,17 @@ import logging
 from importlib.metadata import version
 
 from ec2bridge.app import Bridge
+from ec2bridge.cloudstack.account import Account
 from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2 import background
+from ec2bridge.serving import belonging
 from ec2bridge.serving.health import OK, Health
+from ec2bridge.store import StoreUnavailable
 
 log = logging.getLogger("ec2bridge")
+
+PATIENCE = 20.0
+"""Seconds that the comparison of store and cloud may take."""
 
 
 async def tell_start(served: Bridge, health: Health, url: str) -> None:
@@ -41,6 +47,20 @@ async def tell_start(served: Bridge, health: Health, url: str) -> None:
         settings.cloudstack_url,
         zones,
     )
+    await _tell_doubts(served, served.site.service)
+
+
+async def _tell_doubts(served: Bridge, account: Account) -> None:
+    """Log what speaks against the store's being this cloud's; a large cloud must not hold up the start for long."""
+    store = served.site.store
+    try:
+        async with asyncio.timeout(PATIENCE):
+            found = await belonging.doubts(store, account, notes=True)
+    except (CloudStackError, StoreUnavailable, TimeoutError) as error:
+        log.info("the store is not compared with the cloud: %s", error or "no answer in time")
+        return
+    for doubt in found:
+        log.warning("the store %r is doubtful: %s", store.url, doubt)
 
 
 async def tell_stop(served: Bridge, health: Health, delay: float | None) -> None:

@@ -37,18 +37,25 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
-        built = Gauge("ec2bridge_build_info", "Version", ["version", "python"], registry=self.registry)
+        built = Gauge(
+            "ec2bridge_build_info",
+            "Version of the bridge and of Python",
+            ["version", "python"],
+            registry=self.registry,
+        )
         built.labels(version("ec2bridge"), platform.python_version()).set(1)
-        self.requests = self._counter("ec2bridge_requests", "EC2 requests answered", "action", "code")
+        self.requests = self._counter(
+            "ec2bridge_requests", "EC2 requests answered, by outcome", "action", "code"
+        )
         self.seconds = self._histogram(
             "ec2bridge_request_seconds", "Seconds to answer an EC2 request", "action"
         )
         self.native = self._histogram(
-            "ec2bridge_cloudstack_seconds", "Seconds of native calls", "command", "ok"
+            "ec2bridge_cloudstack_seconds", "Seconds of calls to CloudStack", "command", "ok"
         )
         self.ignored = self._counter(
             "ec2bridge_ignored_parameters",
-            "Unsupported parameters that a lenient bridge ignored",
+            "Unsupported parameters that a lenient bridge let pass",
             "action",
             "parameter",
         )
@@ -109,16 +116,27 @@ class State(Collector):
         if up:
             yield _gauge("ec2bridge_cloudstack_up", "Whether CloudStack answers", up.pop("cloudstack"))
             yield _gauge("ec2bridge_store_up", "Whether the store answers", up.pop("store"))
-            yield _gauge("ec2bridge_service_key_valid", "Whether CloudStack takes the key", *up.values())
+            yield _gauge(
+                "ec2bridge_service_key_valid",
+                "Whether CloudStack takes the look-up account's key",
+                *up.values(),
+            )
         yield _gauge(
             "ec2bridge_jobs_waiting",
             "CloudStack's jobs that are waited for",
             self.bridge.site.cloud.jobs.waiting,
         )
         yield _gauge(
-            "ec2bridge_tasks", "Tasks that outlive their requests", background.count(self.bridge.site)
+            "ec2bridge_tasks",
+            "Work that goes on after its request was answered",
+            background.count(self.bridge.site),
         )
-        yield _gauges("ec2bridge_store_entries", "Entries of the store", "kind", self._entries)
+        yield _gauges(
+            "ec2bridge_store_entries",
+            "Entries of the store: journal and machine are under way, token:… answers to client tokens",
+            "kind",
+            self._entries,
+        )
         yield _gauges("ec2bridge_cache_entries", "What is kept in memory", "cache", self._caches())
         offset = self.bridge.site.cloud.clock_offset
         yield _gauge("ec2bridge_cloudstack_clock_offset_seconds", "CloudStack's clock less this one", offset)

@@ -113,6 +113,10 @@ class Cloud:
             self._rules[role["id"]] = frozenset(_allowed(role["_rules"]))
         return self._rules[role["id"]]
 
+    def forget_rules(self, role: Row) -> None:
+        """Read a role's rules anew: they have changed."""
+        self._rules.pop(role["id"], None)
+
 
 def _allowed(rules: list[str]) -> Iterable[str]:
     """`*` is every command, `@User` those of the User role, anything else one command."""

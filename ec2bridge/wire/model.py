@@ -261,6 +261,15 @@ def _load(directory: Path) -> Any:
 
 
 @cache
+def aws_regions() -> frozenset[str]:
+    """The names of AWS's own regions, which some clients hold a region against."""
+    file = _directories("ec2")[0].parent.parent / "partitions.json"
+    partitions = json.loads(file.read_bytes())["partitions"]
+    names = {name for partition in partitions for name in partition["regions"]}
+    return frozenset(name for name in names if not name.endswith("-global"))
+
+
+@cache
 def service_model(name: str) -> Service:
     """The newest model of `ec2` or `sts`, loaded on first use."""
     return Service(name, _directories(name)[-1])

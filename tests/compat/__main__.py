@@ -33,7 +33,11 @@ def main(words: Sequence[str] | None = None) -> int:
         click.echo(f"no such client: {', '.join(sorted(unknown))}")
         return 2
     chosen = [client for client in CLIENTS if not only or client.name in only]
-    failed = [client.name for client in chosen if asked.install and not install(client)]
+    failed = []
+    for number, client in enumerate(chosen if asked.install else (), 1):
+        click.echo(f"installing {number}/{len(chosen)}: {client.name}")
+        if not install(client):
+            failed.append(client.name)
     code = run(asked)
     absent = [client for client in chosen if not client.version()]
     for client in absent:

@@ -84,6 +84,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     only = {name for name in metafunc.config.getoption("--only").split(",") if name}
     chosen = [client for client in CLIENTS if not only or client.name in only]
     present = [client for client in chosen if client.version()]
+    metafunc.config.stash[PRESENT] = [client.name for client in present]
     metafunc.config.stash[ABSENT] = [client for client in chosen if client not in present]
     # One worker plays a client: its capabilities share the run.
     cases = [
@@ -97,6 +98,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 ABSENT = pytest.StashKey[list[lab.Client]]()
+PRESENT = pytest.StashKey[list[str]]()
 OUTCOMES = pytest.StashKey[dict[str, lab.Outcome]]()
 
 
@@ -105,8 +107,20 @@ def outcome(client: lab.Client, endpoint: Mapping[str, str], request: pytest.Fix
     """The client's one run, shared by its capabilities."""
     outcomes = request.config.stash.setdefault(OUTCOMES, {})
     if client.name not in outcomes:
+        clients = request.config.stash[PRESENT]
+        _say(request.config, f"\n{clients.index(client.name) + 1}/{len(clients)} {client.name}: its story …")
         outcomes[client.name] = lab.play(client, endpoint)
+        _say(request.config, f" {outcomes[client.name].seconds:.0f} s ")
     return outcomes[client.name]
+
+
+def _say(config: pytest.Config, text: str) -> None:
+    """Show whoever waits what is being done: a client may take minutes."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    capturing = config.pluginmanager.get_plugin("capturemanager")
+    if reporter is not None and capturing is not None:
+        with capturing.global_and_fixture_disabled():
+            reporter.write(text, flush=True)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

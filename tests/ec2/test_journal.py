@@ -112,6 +112,7 @@ def test_a_store_lost_between_two_steps_leaves_it_open_and_takes_nothing_back(
     make_place: Callable[..., Place], monkeypatch: pytest.MonkeyPatch, written: bool
 ) -> None:
     monkeypatch.setattr(journal, "LEASE", 0.5)
+    monkeypatch.setattr("ec2bridge.ec2.own_store.PATIENCE", -1)
     front, _ = behind(make_place, recovery_interval=600)
     ec2, store, away = front.client(), front.bridge.site.store, [True]
     together = store.together

@@ -29,7 +29,8 @@ def main(arguments: list[str]) -> int:
             if options.keep:
                 _keep(options.keep, one)
             failing = [outcome for outcome in one[1] if outcome.fault]
-            print(f"{one[0]}: {len(one[1])} cells, {len(failing)} failing, {one[2]:.0f} s", flush=True)
+            far = f"{len(played)}/{len(wanted)}"
+            print(f"{far} {one[0]}: {len(one[1])} cells, {len(failing)} failing, {one[2]:.0f} s", flush=True)
             for outcome in failing if options.names else ():
                 print(f"  {outcome.cell}: {outcome.told} / {outcome.end}\n    {outcome.fault[:600]}")
     return _conclude(sorted(played, key=lambda one: one[0]), options.accept, whole=not options.names)

@@ -15,17 +15,26 @@ from ec2bridge.errors import Ec2Error
 from ec2bridge.resources.enforcement import rule_jobs
 from ec2bridge.resources.groups import security_groups
 from ec2bridge.resources.groups.rule_lookup import by_id, by_key, peer_finder
-from ec2bridge.resources.groups.rules import Rule, cidr_of, description, protocol_and_ports, wanted
+from ec2bridge.resources.groups.rules import (
+    PERMISSIONS,
+    Rule,
+    cidr_of,
+    description,
+    protocol_and_ports,
+    wanted,
+)
 from ec2bridge.resources.groups.security_groups import Group, Groups
 from ec2bridge.resources.tags import resource_tags
 
 _PEERS = "cidrIp, cidrIpv6, prefixListId, or referencedGroupId"
-_HONOURED = ("GroupId", "GroupName", "IpPermissions", "SecurityGroupRuleDescriptions")
+_HONOURED = ("GroupId", "GroupName", *PERMISSIONS, "SecurityGroupRuleDescriptions")
+_GIVEN = {"IpPermissions.UserIdGroupPairs.VpcId": "a group's id says its VPC"}
 
 
 @action(
     "UpdateSecurityGroupRuleDescriptionsIngress",
     honours=_HONOURED,
+    ignores=_GIVEN,
     native=("createTags", "deleteTags"),
 )
 async def describe_ingress(ctx: Context, request: Request) -> Answer:
@@ -36,6 +45,7 @@ async def describe_ingress(ctx: Context, request: Request) -> Answer:
 @action(
     "UpdateSecurityGroupRuleDescriptionsEgress",
     honours=_HONOURED,
+    ignores=_GIVEN,
     native=("createTags", "deleteTags"),
 )
 async def describe_egress(ctx: Context, request: Request) -> Answer:
@@ -70,8 +80,17 @@ async def _set_description(ctx: Context, known: Groups, group: Group, rule: Rule
 
 @action(
     "ModifySecurityGroupRules",
-    honours=("GroupId", "SecurityGroupRules"),
-    ignores={"SecurityGroupRules.SecurityGroupRule.PrefixListId": "refused with a sentence of its own"},
+    honours=(
+        "GroupId",
+        "SecurityGroupRules.SecurityGroupRuleId",
+        *(
+            f"SecurityGroupRules.SecurityGroupRule.{member}"
+            for member in (
+                *("CidrIpv4", "CidrIpv6", "ReferencedGroupId"),
+                *("Description", "FromPort", "IpProtocol", "ToPort"),
+            )
+        ),
+    ),
     native=("authorizeSecurityGroupIngress", "revokeSecurityGroupIngress", "createTags"),
 )
 async def modify_security_group_rules(ctx: Context, request: Request) -> Answer:
@@ -96,8 +115,6 @@ def _change(known: Groups, present: Iterable[Rule], update: Mapping[str, Any]) -
     """The rule that is there, and the one to be there: what the request leaves out of a rule is gone from it."""
     old = by_id(list(present), update.get("SecurityGroupRuleId") or "")
     asked = update.get("SecurityGroupRule") or {}
-    if asked.get("PrefixListId"):
-        raise Ec2Error("UnsupportedOperation", "CloudStack's security groups know no prefix lists.")
     _check_peers(asked)
     peer = asked.get("ReferencedGroupId")
     group, cidr = known.find(peer).id if peer else None, cidr_of(asked)
@@ -107,9 +124,7 @@ def _change(known: Groups, present: Iterable[Rule], update: Mapping[str, Any]) -
 
 def _check_peers(asked: Mapping[str, Any]) -> None:
     """Refuse a rule that names no peer, or more than one."""
-    named = [
-        name for name in ("CidrIpv4", "CidrIpv6", "PrefixListId", "ReferencedGroupId") if asked.get(name)
-    ]
+    named = [name for name in ("CidrIpv4", "CidrIpv6", "ReferencedGroupId") if asked.get(name)]
     if not named:
         raise Ec2Error("MissingParameter", f"The request must contain exactly one of: {_PEERS}")
     if len(named) > 1:

@@ -15,7 +15,7 @@ from ec2bridge.resources.enforcement import rule_jobs
 from ec2bridge.resources.groups import security_groups
 from ec2bridge.resources.groups.items import revoked_item, rule_item
 from ec2bridge.resources.groups.rule_lookup import by_id, by_key, peer_finder
-from ec2bridge.resources.groups.rules import Rule, wanted
+from ec2bridge.resources.groups.rules import PERMISSIONS, Rule, wanted
 from ec2bridge.resources.groups.security_groups import Group, Groups
 from ec2bridge.resources.tags import resource_tags
 
@@ -27,7 +27,8 @@ _FLAT = (
     "SourceSecurityGroupName",
     "SourceSecurityGroupOwnerId",
 )
-_HONOURED = ("GroupId", "GroupName", "IpPermissions", *_FLAT)
+_GIVEN = {"IpPermissions.UserIdGroupPairs.VpcId": "a group's id says its VPC"}
+_HONOURED = ("GroupId", *PERMISSIONS, *_FLAT)
 _EVERYTHING = (
     {"IpProtocol": "tcp", "FromPort": 0, "ToPort": 65535},
     {"IpProtocol": "udp", "FromPort": 0, "ToPort": 65535},
@@ -57,7 +58,8 @@ async def describe_security_group_rules(ctx: Context, request: Request) -> list[
 
 @action(
     "AuthorizeSecurityGroupIngress",
-    honours=(*_HONOURED, "TagSpecifications"),
+    honours=(*_HONOURED, "GroupName", "TagSpecifications"),
+    ignores=_GIVEN,
     native=("authorizeSecurityGroupIngress",),
 )
 async def authorize_ingress(ctx: Context, request: Request) -> Answer:
@@ -68,6 +70,7 @@ async def authorize_ingress(ctx: Context, request: Request) -> Answer:
 @action(
     "AuthorizeSecurityGroupEgress",
     honours=(*_HONOURED, "TagSpecifications"),
+    ignores=_GIVEN,
     native=("authorizeSecurityGroupEgress",),
 )
 async def authorize_egress(ctx: Context, request: Request) -> Answer:
@@ -118,7 +121,8 @@ def _flat_permissions(request: Request) -> list[Request]:
 
 @action(
     "RevokeSecurityGroupIngress",
-    honours=(*_HONOURED, "SecurityGroupRuleIds"),
+    honours=(*_HONOURED, "GroupName", "SecurityGroupRuleIds"),
+    ignores=_GIVEN,
     native=("revokeSecurityGroupIngress",),
 )
 async def revoke_ingress(ctx: Context, request: Request) -> Answer:
@@ -129,6 +133,7 @@ async def revoke_ingress(ctx: Context, request: Request) -> Answer:
 @action(
     "RevokeSecurityGroupEgress",
     honours=(*_HONOURED, "SecurityGroupRuleIds"),
+    ignores=_GIVEN,
     native=("revokeSecurityGroupEgress",),
 )
 async def revoke_egress(ctx: Context, request: Request) -> Answer:

@@ -1,7 +1,8 @@
 """Regions and availability zones.
 
 An EC2 client expects several regions with an endpoint each; a bridge is one region, and its endpoint is the address
-that the client already talks to. CloudStack's zones are the availability zones, under AWS-shaped names.
+that the client already talks to. An operator with several clouds runs a bridge for each, and the setting `regions` has
+every one of them know the others. CloudStack's zones are the availability zones, under AWS-shaped names.
 """
 
 from typing import Any
@@ -20,17 +21,15 @@ OPT_IN = "opt-in-not-required"
         "RegionNames": Ids("RegionName", code="InvalidParameterValue", sentence="Invalid region names: [{}]")
     },
     filters={"endpoint": "Endpoint", "opt-in-status": "OptInStatus", "region-name": "RegionName"},
-    ignores={"AllRegions": "there is one region, and everybody may use it"},
+    ignores={"AllRegions": "everybody may use every region"},
 )
 async def describe_regions(ctx: Context, request: dict[str, Any]) -> list[Item]:
-    """Return the one region that this bridge is."""
-    # A host without scheme, as on AWS: jclouds puts "https://" before it and calls that from then on.
+    """Return the region that this bridge is, and those of the operator's other bridges that the settings name."""
+    endpoints = {**ctx.settings.regions, ctx.settings.region: ctx.endpoint}
     return [
-        {
-            "RegionName": ctx.settings.region,
-            "Endpoint": ctx.endpoint.partition("://")[2].partition("/")[0],
-            "OptInStatus": OPT_IN,
-        }
+        # A host without scheme, as on AWS: jclouds puts "https://" before it and calls that from then on.
+        {"RegionName": name, "Endpoint": url.partition("://")[2].partition("/")[0], "OptInStatus": OPT_IN}
+        for name, url in sorted(endpoints.items())
     ]
 
 

@@ -38,7 +38,13 @@ class Pool:
 
     def shown(self, named: dict[str, Any]) -> dict[str, Any]:
         """Return the pool as an answer names it."""
-        return {"LaunchTemplateSpecification": named, "Overrides": self.override}
+        group = (self.override.get("Placement") or {}).get("GroupName")
+        shown = {name: value for name, value in self.override.items() if name != "Placement"}
+        # AWS's answer tells nothing of a placement but the group.
+        return {
+            "LaunchTemplateSpecification": named,
+            "Overrides": {**shown, "Placement": {"GroupName": group}} if group else shown,
+        }
 
 
 @action(
@@ -46,11 +52,15 @@ class Pool:
     honours=(
         "Type",
         "ClientToken",
-        f"{_CONFIGS}.LaunchTemplateSpecification",
+        *(
+            f"{_CONFIGS}.LaunchTemplateSpecification.{name}"
+            for name in ("LaunchTemplateId", "LaunchTemplateName", "Version")
+        ),
         *(f"{_CONFIGS}.Overrides.{name}" for name in _DIRECT),
         f"{_CONFIGS}.Overrides.AvailabilityZone",
         f"{_CONFIGS}.Overrides.AvailabilityZoneId",
-        f"{_CONFIGS}.Overrides.Placement",
+        f"{_CONFIGS}.Overrides.Placement.AvailabilityZone",
+        f"{_CONFIGS}.Overrides.Placement.GroupName",
         f"{_CONFIGS}.Overrides.Priority",
         f"{_CONFIGS}.Overrides.WeightedCapacity",
         f"{_TARGET}.TotalTargetCapacity",
@@ -58,7 +68,11 @@ class Pool:
         f"{_TARGET}.DefaultTargetCapacityType",
         "TagSpecifications",
     ),
-    defaults={f"{_TARGET}.SpotTargetCapacity": (0,), f"{_TARGET}.TargetCapacityUnitType": ("units",)},
+    defaults={
+        f"{_CONFIGS}.Overrides.Placement.Tenancy": ("default",),
+        f"{_TARGET}.SpotTargetCapacity": (0,),
+        f"{_TARGET}.TargetCapacityUnitType": ("units",),
+    },
     ignores={
         "OnDemandOptions.AllocationStrategy": "without prices the order of the overrides is their priority",
         "SpotOptions.AllocationStrategy": "without prices the order of the overrides is their priority",

@@ -95,7 +95,7 @@ READERS: Mapping[str, Reader] = MappingProxyType(
         "groupSet": _groups,
         "ebsOptimized": _optimized,
         "sriovNetSupport": _constant("SriovNetSupport", {}),
-        "enaSupport": _constant("EnaSupport", {}),
+        "enaSupport": _constant("EnaSupport", {"Value": False}),
         "enclaveOptions": _constant("EnclaveOptions", {"Enabled": False}),
     }
 )

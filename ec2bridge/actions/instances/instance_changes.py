@@ -10,12 +10,12 @@ from typing import Any
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import action
 from ec2bridge.errors import Ec2Error
-from ec2bridge.resources.instances.changes import WRITERS, change
+from ec2bridge.resources.instances.changes import HONOURED, WRITERS, change
 
 
 @action(
     "ModifyInstanceAttribute",
-    honours=("InstanceId", "Attribute", "Value", *WRITERS),
+    honours=("InstanceId", "Attribute", "Value", *HONOURED),
     native=("listVirtualMachines", "updateVirtualMachine"),
 )
 async def modify_instance_attribute(ctx: Context, request: dict[str, Any]) -> None:

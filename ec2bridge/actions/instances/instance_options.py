@@ -12,8 +12,10 @@ from ec2bridge.ec2.registry import action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.resources.instances import metadata_options
 from ec2bridge.resources.instances.changes import change, changeable
+from ec2bridge.resources.instances.network import has_mark
+from ec2bridge.resources.instances.protection import unrecovered
 from ec2bridge.resources.machines.lookup import machine
-from ec2bridge.resources.machines.states import MONITORING
+from ec2bridge.resources.machines.states import MONITORING, NO_RECOVERY
 from ec2bridge.resources.placement_groups import find
 from ec2bridge.resources.tags import resource_tags
 
@@ -56,14 +58,19 @@ async def modify_instance_metadata_options(ctx: Context, request: dict[str, Any]
 
 @action(
     "ModifyInstanceMaintenanceOptions",
-    honours=("InstanceId",),
-    defaults={"AutoRecovery": ("default",), "RebootMigration": ("default",)},
-    native=("listVirtualMachines",),
+    honours=("InstanceId", "AutoRecovery"),
+    defaults={"RebootMigration": ("default",)},
+    native=("listVirtualMachines", "createTags"),
 )
 async def modify_instance_maintenance_options(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Confirm the default: whether a machine is recovered is said by its offering."""
-    found = await machine(ctx, request.get("InstanceId") or "")
-    return {"InstanceId": found.id, "AutoRecovery": "default", "RebootMigration": "default"}
+    """Keep that a machine is not recovered where that is so: its offering says whether it is."""
+    found = await changeable(ctx, request.get("InstanceId") or "")
+    asked, kept = request.get("AutoRecovery"), has_mark(found.row, NO_RECOVERY, "true")
+    wanted = unrecovered(asked, recovers=bool(found.row.get("haenable"))) if asked else kept
+    if wanted != kept:
+        await resource_tags.mark(ctx, "instance", found.row, {NO_RECOVERY: "true" if wanted else None})
+    told = "disabled" if wanted else "default"
+    return {"InstanceId": found.id, "AutoRecovery": told, "RebootMigration": "default"}
 
 
 @action(

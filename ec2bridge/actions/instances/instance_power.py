@@ -14,7 +14,9 @@ from ec2bridge.ec2.batches import for_each
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import action
 from ec2bridge.errors import Ec2Error
-from ec2bridge.resources.machines.lookup import Machine, machines, refuse_unless
+from ec2bridge.resources.launches.completion import reason
+from ec2bridge.resources.machines.devices import ROOT_DEVICE
+from ec2bridge.resources.machines.lookup import Machine, machines, refuse_unless, volumes_of
 from ec2bridge.resources.machines.records import timestamp
 from ec2bridge.resources.machines.states import STOP_KIND, STOP_LOCK, moving, state_item
 from ec2bridge.resources.tags import resource_tags
@@ -22,14 +24,27 @@ from ec2bridge.resources.tags import resource_tags
 log = logging.getLogger(__name__)
 
 
-@action("StartInstances", honours=("InstanceIds",), native=("startVirtualMachine",))
+@action("StartInstances", honours=("InstanceIds",), native=("startVirtualMachine", "listVolumes"))
 async def start_instances(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Start stopped instances; those that run already are left alone, as on AWS."""
     found = await machines(ctx, request["InstanceIds"])
     refuse_unless(found, ("stopped", "pending", "running"), "started")
     idle = [machine for machine in found if machine.state == "stopped"]
+    await _require_roots(ctx, idle)
     await _submit_all(ctx, "startVirtualMachine", idle, "pending")
     return {"StartingInstances": [_change(machine, idle, "pending") for machine in found]}
+
+
+async def _require_roots(ctx: Context, found: list[Machine]) -> None:
+    """Refuse a start that can only fail: of a machine whose root volume is attached to nothing, or to another."""
+    volumes = await volumes_of(ctx, [machine.row for machine in found])
+    for machine in found:
+        if not any(volume.get("deviceid") == 0 for volume in volumes.get(machine.uuid, ())):
+            raise Ec2Error(
+                "IncorrectInstanceState",
+                f"Invalid value '{machine.id}' for instanceId. Instance does not have a volume attached at root"
+                f" ({ROOT_DEVICE})",
+            )
 
 
 @action(
@@ -78,9 +93,17 @@ async def _submit_all(ctx: Context, command: str, found: list[Machine], state: s
     async def submit(machine: Machine) -> None:
         answer = await ctx.account.submit(command, id=machine.uuid, **params)
         moving(ctx)[machine.uuid] = state
-        background.start(ctx.site, _follow(ctx, machine, answer["jobid"], state), f"{command} {machine.id}")
+        background.leave(ctx.site, _follow(ctx, machine, answer["jobid"], state), f"{command} {machine.id}")
 
     await for_each(found, submit)
+
+
+async def _tell_failure(ctx: Context, machine: Machine, error: CloudStackError) -> None:
+    """Remember why a machine is stopped again, for as long as it stays as the failed start has left it."""
+    rows = await ctx.account.list("listVirtualMachines", id=machine.uuid, details=["min"])
+    if rows:
+        failure = {"at": timestamp(), "state": rows[0].get("lastupdated"), "reason": list(reason(error))}
+        await ctx.store.put(ctx.owner_id, STOP_KIND, machine.uuid, failure)
 
 
 async def _follow(ctx: Context, machine: Machine, jobid: str, state: str) -> None:
@@ -90,8 +113,10 @@ async def _follow(ctx: Context, machine: Machine, jobid: str, state: str) -> Non
             stop = {"at": timestamp(), "state": row.get("lastupdated")}
             await ctx.store.put(ctx.owner_id, STOP_KIND, machine.uuid, stop)
     except CloudStackError as error:
-        # The machine shows its old state again, which is what AWS shows of a start that failed.
+        # The machine shows its old state again, and why: AWS tells it of a start that failed, too.
         log.warning("%s: %s", machine.id, error)
+        if state == "pending" and error.in_job:
+            await _tell_failure(ctx, machine, error)
     finally:
         if moving(ctx).get(machine.uuid) == state:
             del moving(ctx)[machine.uuid]

@@ -22,7 +22,9 @@ from ec2bridge.resources.instance_types import (
     type_of,
     type_table,
 )
+from ec2bridge.resources.placement_groups import STRATEGIES
 from ec2bridge.resources.places.zones import zones
+from ec2bridge.resources.volumes.types import disk_offerings
 
 Row = dict[str, Any]
 
@@ -92,23 +94,26 @@ _EBS, _NET = "EbsInfo", "NetworkInfo"
         "supported-root-device-type": "SupportedRootDeviceTypes",
         "supported-usage-class": "SupportedUsageClasses",
         "supported-virtualization-type": "SupportedVirtualizationTypes",
-        "vcpu-info.default-cores": None,
-        "vcpu-info.default-threads-per-core": None,
+        "vcpu-info.default-cores": "VCpuInfo.DefaultCores",
+        "vcpu-info.default-threads-per-core": "VCpuInfo.DefaultThreadsPerCore",
         "vcpu-info.default-vcpus": "VCpuInfo.DefaultVCpus",
-        "vcpu-info.valid-cores": None,
-        "vcpu-info.valid-threads-per-core": None,
+        "vcpu-info.valid-cores": "VCpuInfo.ValidCores",
+        "vcpu-info.valid-threads-per-core": "VCpuInfo.ValidThreadsPerCore",
     },
     ignores={"IncludeUnsupportedInRegion": "there is one region, and what it cannot serve has no offering"},
-    native=("listServiceOfferings", "listTemplates"),
+    native=("listServiceOfferings", "listTemplates", "listDiskOfferings"),
     most=100,
 )
 async def describe_instance_types(ctx: Context, request: dict[str, Any]) -> list[Item]:
     """Return the types that a launch may name, and whatever else one of the caller's machines is of."""
     table = await type_table(ctx)
-    found = [type_item(ctx, table, entry) for entry in entries(table)]
+    encrypts = any(row.get("encrypt") for row in await disk_offerings(ctx))
+    found = [type_item(ctx, table, entry, encrypts=encrypts) for entry in entries(table)]
     names = {name for item in found for name in item["_Names"]}
     if set(request.get("InstanceTypes") or ()) - names:
-        found += [type_item(ctx, table, entry) for entry in await _of_machines(ctx, table, names)]
+        found += [
+            type_item(ctx, table, entry, encrypts=encrypts) for entry in await _of_machines(ctx, table, names)
+        ]
     return found
 
 
@@ -147,7 +152,18 @@ async def _of_machines(ctx: Context, table: TypeTable, names: set[str]) -> list[
     return list(found.values())
 
 
-def type_item(ctx: Context, table: TypeTable, entry: Entry) -> Item:
+def _processors(size: Size) -> Item:
+    """A machine's processors are cores of one thread each, and all of them."""
+    return {
+        "DefaultVCpus": size.cpus,
+        "DefaultCores": size.cpus,
+        "DefaultThreadsPerCore": 1,
+        "ValidCores": [size.cpus],
+        "ValidThreadsPerCore": [1],
+    }
+
+
+def type_item(ctx: Context, table: TypeTable, entry: Entry, *, encrypts: bool) -> Item:
     """Return one type. What is said of hardware that CloudStack has not is a no, not a guess."""
     family = ctx.mappings.instance_types.family(entry.name)
     offering, size = entry.offering, entry.size
@@ -155,7 +171,7 @@ def type_item(ctx: Context, table: TypeTable, entry: Entry) -> Item:
     uuid = offering["id"] if offering.get("name") == entry.name else entry.name
     return known(
         InstanceType=entry.name,
-        CurrentGeneration=entry.current,
+        CurrentGeneration=entry.current and not (family and family.previous),
         FreeTierEligible=False,
         SupportedUsageClasses=["on-demand"],
         SupportedRootDeviceTypes=["ebs"],
@@ -167,23 +183,24 @@ def type_item(ctx: Context, table: TypeTable, entry: Entry) -> Item:
             else sorted(table.architectures),
             SustainedClockSpeedInGhz=int(speed) / 1000 if speed else None,
         ),
-        VCpuInfo={"DefaultVCpus": size.cpus} if size else None,
+        VCpuInfo=_processors(size) if size else None,
         MemoryInfo={"SizeInMiB": size.memory} if size else None,
         InstanceStorageSupported=False,
         EbsInfo={
-            "EbsOptimizedSupport": "unsupported",
-            "EncryptionSupport": "unsupported",
+            # A launch takes EbsOptimized either way: it is kept and told.
+            "EbsOptimizedSupport": "supported",
+            "EncryptionSupport": "supported" if encrypts else "unsupported",
             "NvmeSupport": "unsupported",
         },
         NetworkInfo=_network(offering),
         GpuInfo=_graphics(offering),
         # Terraform reads the structure without looking whether it is there.
-        PlacementGroupInfo={"SupportedStrategies": []},
+        PlacementGroupInfo={"SupportedStrategies": sorted(set(STRATEGIES.values()))},
         HibernationSupported=False,
-        # No credits are counted here: a machine has its processors all the time, whatever its type is called.
-        BurstablePerformanceSupported=False,
+        # What may be given a CreditSpecification; no credits are counted, a machine has its processors all the time.
+        BurstablePerformanceSupported=bool(family and family.burstable),
         DedicatedHostsSupported=False,
-        AutoRecoverySupported=False,
+        AutoRecoverySupported=bool(offering.get("offerha")),
         NitroEnclavesSupport="unsupported",
         NitroTpmSupport="unsupported",
         _Names=[entry.name, uuid],

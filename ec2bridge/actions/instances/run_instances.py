@@ -9,6 +9,7 @@ from typing import Any
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import action
 from ec2bridge.resources.launches.launch import launch_marked
+from ec2bridge.resources.machines.states import HOST_NAMES
 from ec2bridge.resources.volumes.types import PLAIN_SPEED
 
 Row = dict[str, Any]
@@ -62,16 +63,16 @@ Row = dict[str, Any]
         "Monitoring.Enabled",
         "MetadataOptions",
         "CreditSpecification",
+        "MaintenanceOptions.AutoRecovery",
     ),
     ignores={
-        "MaintenanceOptions": "CloudStack's high availability comes with the service offering",
-        "PrivateDnsNameOptions": "names are CloudStack's own",
-        "InstanceMarketOptions.SpotOptions.MaxPrice": "CloudStack has no prices",
+        "InstanceMarketOptions.SpotOptions.MaxPrice": "it is a limit, and CloudStack has no prices",
     },
     defaults={
         "HibernationOptions.Configured": (False,),
         "EnclaveOptions.Enabled": (False,),
         "Placement.Tenancy": ("default",),
+        **{f"PrivateDnsNameOptions.{name}": (value,) for name, value in HOST_NAMES.items()},
         "NetworkInterfaces.InterfaceType": ("interface",),
         "NetworkInterfaces.NetworkCardIndex": (0,),
         "NetworkInterfaces.Ipv6AddressCount": (0,),

@@ -25,7 +25,10 @@ Row = dict[str, Any]
 @action(
     "TerminateInstances",
     honours=("InstanceIds",),
-    ignores={"Force": "a machine is destroyed whatever its system does", "SkipOsShutdown": "as Force"},
+    ignores={
+        "Force": "a machine is destroyed whatever its system does",
+        "SkipOsShutdown": "a machine is destroyed whatever its system does",
+    },
     native=("destroyVirtualMachine", "listVolumes"),
 )
 async def terminate_instances(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:

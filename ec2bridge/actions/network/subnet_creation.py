@@ -27,7 +27,7 @@ from ec2bridge.resources.places.networks import (
     resolve_vpc,
     subnet_id,
 )
-from ec2bridge.resources.places.zones import Zone, resolve_zone, zones
+from ec2bridge.resources.places.zones import Zone, asked_zone, zones
 from ec2bridge.resources.tags import resource_tags
 from ec2bridge.resources.vpcs import route_tables
 from ec2bridge.resources.vpcs.default_subnets import make_network, network_offering
@@ -56,7 +56,7 @@ async def create_subnet(ctx: Context, request: Request) -> Answer:
     vpc = await resolve_vpc(ctx, request["VpcId"])
     if not block.subnet_of(ipaddress.IPv4Network(vpc["cidr"], strict=False)):
         raise Ec2Error("InvalidSubnet.Range", f"The CIDR '{block}' is invalid.")
-    zone = await _asked_zone(ctx, request) or await _zone_of(ctx, vpc)
+    zone = await asked_zone(ctx, request, resolve=_named_zone) or await _zone_of(ctx, vpc)
     params = await (_isolated(ctx, zone) if vpc.get("default") else _tier(ctx, vpc, zone))
     row = await _create(ctx, block, zone, params, tags)
     return {"Subnet": _item(ctx, row, zone, tags, default=False)}
@@ -65,16 +65,6 @@ async def create_subnet(ctx: Context, request: Request) -> Answer:
 def _item(ctx: Context, row: Row, zone: Zone, tags: dict[str, str], *, default: bool) -> Row:
     item = subnet_item(ctx, row, zone, resource_tags.as_list(tags), taken=0, default=default)
     return {name: value for name, value in item.items() if not name.startswith("_")}
-
-
-async def _asked_zone(ctx: Context, request: Request) -> Zone | None:
-    """Return the zone that the request names, by its name or its id; both must mean the same one."""
-    names = [name for name in map(request.get, ("AvailabilityZone", "AvailabilityZoneId")) if name]
-    found = [await _named_zone(ctx, name) for name in names]
-    if len({zone.uuid for zone in found}) > 1:
-        sentence = f"The parameters availabilityZone ({names[0]}) and availabilityZoneId ({names[1]}) differ."
-        raise Ec2Error("InvalidParameterCombination", sentence)
-    return found[0] if found else None
 
 
 async def _named_zone(ctx: Context, name: str) -> Zone:
@@ -153,10 +143,9 @@ async def _create(
 )
 async def create_default_subnet(ctx: Context, request: Request) -> Answer:
     """Make the network that launches into a zone use, where there is none yet."""
-    name = request.get("AvailabilityZone") or request.get("AvailabilityZoneId")
-    if not name:
+    zone = await asked_zone(ctx, request)
+    if zone is None:
         raise Ec2Error("MissingParameter", "The request must contain the parameter availabilityZone")
-    zone = await resolve_zone(ctx, name)
     existing = await default_network(ctx, zone)
     if existing:
         sentence = f"'{subnet_id(existing)}' is already the default subnet in {zone.name}."

@@ -19,8 +19,8 @@ from ec2bridge.resources.network_acls.lists import MADE_DEFAULT
 from ec2bridge.resources.places import pending_deletion
 from ec2bridge.resources.places.networks import networks, resolve_vpc
 from ec2bridge.resources.tags import resource_tags
-from ec2bridge.resources.vpcs import creation, route_tables
-from ec2bridge.resources.vpcs.items import ATTRIBUTES, attribute_value, vpc_item
+from ec2bridge.resources.vpcs import creation, host_names, route_tables
+from ec2bridge.resources.vpcs.items import ATTRIBUTES, FIXED, attribute_value, vpc_item
 from ec2bridge.resources.vpcs.offerings import vpc_offering, vpc_zone
 from ec2bridge.resources.vpcs.ranges import cidr_block
 
@@ -30,7 +30,6 @@ Row = dict[str, Any]
 @action(
     "CreateVpc",
     honours=("CidrBlock", "TagSpecifications"),
-    ignores={"Ipv6CidrBlockNetworkBorderGroup": "there is one border group"},
     defaults={"InstanceTenancy": ("default",), "AmazonProvidedIpv6CidrBlock": (False,)},
     native=("createVPC", "listVPCOfferings", "createTags"),
 )
@@ -110,11 +109,7 @@ def _required(request: Request) -> str:
     native=("createTags", "listVPCs"),
 )
 async def modify_vpc_attribute(ctx: Context, request: Request) -> None:
-    """Set one attribute of a VPC.
-
-    CloudStack's router answers names whatever is set here, as its offering says; the attribute is remembered for
-    the clients that read it back.
-    """
+    """Set one attribute of a VPC: whether its public addresses have names. The others are as CloudStack has them."""
     vpc = await resolve_vpc(ctx, _required(request))
     named = [(name, member) for name, member in ATTRIBUTES.items() if request.get(member)]
     if len(named) != 1:
@@ -128,7 +123,13 @@ async def modify_vpc_attribute(ctx: Context, request: Request) -> None:
             f"The attribute {attribute} of the default VPC cannot be changed: CloudStack has no such VPC."
         )
         raise Ec2Error("UnsupportedOperation", sentence)
+    if attribute in FIXED:
+        raise Ec2Error(
+            "UnsupportedOperation",
+            f"The parameter {member} with the value '{str(value).lower()}' is not supported: {FIXED[attribute]}.",
+        )
     await resource_tags.mark(ctx, "vpc", vpc, {attribute: "true" if value else "false"})
+    host_names.forget(ctx)
 
 
 @action(

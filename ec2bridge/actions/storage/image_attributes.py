@@ -11,7 +11,7 @@ from ec2bridge.ec2.context import Context, owner_of
 from ec2bridge.ec2.registry import action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
-from ec2bridge.resources.images.lookup import PROTECTED, UNPROTECTED, resolve_image
+from ec2bridge.resources.images.lookup import PROTECTED, SHARED_WITH_OWNER, UNPROTECTED, resolve_image
 from ec2bridge.resources.images.permissions import ALL, holders
 from ec2bridge.resources.tags import resource_tags
 
@@ -82,7 +82,7 @@ def invalid_request() -> Ec2Error:
 
 
 async def _permissions(ctx: Context, row: Row) -> list[dict[str, str]]:
-    """Return who may launch an image; its owner is not told, as on AWS."""
+    """Return who may launch an image by a permission; its owner if that was given one, too, as on AWS."""
     everybody = [{"Group": ALL}] if row.get("ispublic") else []
     return everybody + [{"UserId": digits} for digits in await holders(ctx, row)]
 
@@ -124,12 +124,15 @@ async def modify_image_attribute(ctx: Context, request: dict[str, Any]) -> None:
     if text is not None:
         await ctx.account.call("updateTemplate", id=row["id"], displaytext=text or row["name"])
         return
-    gained, lost = await _names(ctx, row, added), await _names(ctx, row, removed)
+    owner = owner_of(row)
+    gained, lost = await _names(ctx, row, added - {owner}), await _names(ctx, row, removed - {owner})
     for operation, names in (("add", gained), ("remove", lost)):
         if names:
             await ctx.account.call(
                 "updateTemplatePermissions", id=row["id"], op=operation, accounts=sorted(names)
             )
+    if owner in added or owner in removed:
+        await resource_tags.mark(ctx, "image", row, {SHARED_WITH_OWNER: "true" if owner in added else None})
     if ALL in added or ALL in removed:
         await ctx.account.call("updateTemplatePermissions", id=row["id"], ispublic=ALL in added)
 
@@ -184,3 +187,4 @@ async def reset_image_attribute(ctx: Context, request: dict[str, Any]) -> None:
         raise invalid_request()
     row = await resolve_image(ctx, request.get("ImageId"))
     await ctx.account.call("updateTemplatePermissions", id=row["id"], op="reset")
+    await resource_tags.mark(ctx, "image", row, {SHARED_WITH_OWNER: None})

@@ -9,10 +9,11 @@ from typing import Any
 
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import action
+from ec2bridge.ec2.values import keep_description
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
 from ec2bridge.resources.images.lookup import image_rows, resolve_image
-from ec2bridge.resources.places.zones import Zone, require_region, resolve_zone, zones
+from ec2bridge.resources.places.zones import Zone, asked_zone, require_region, zones
 from ec2bridge.resources.tags import resource_tags
 
 Row = dict[str, Any]
@@ -30,7 +31,6 @@ Row = dict[str, Any]
         "ClientToken",
     ),
     ignores={
-        "Description": "the copy is the same image and keeps its description",
         "CopyImageTags": "the copy is the same image and keeps its tags",
     },
     defaults={"Encrypted": (False,)},
@@ -47,6 +47,7 @@ async def copy_image(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
             f"The parameter Name with the value '{request['Name']}' is not supported: a copy in another zone is the"
             f" same image in CloudStack and keeps its name, '{row['name']}'.",
         )
+    keep_description(request.get("Description"), row.get("displaytext"), "image")
     if not row.get("isready"):
         raise Ec2Error("IncorrectState", f"The image '{ec2_id('ami', row['id'])}' is not available yet.")
     present = {other["zoneid"] for other in await image_rows(ctx, row["id"])}
@@ -62,6 +63,6 @@ async def copy_image(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
 
 async def _targets(ctx: Context, request: dict[str, Any], present: set[str]) -> list[Zone]:
     """Return the zones to copy to; CloudStack refuses those that have the image."""
-    wanted = request.get("DestinationAvailabilityZone") or request.get("DestinationAvailabilityZoneId")
-    chosen = [await resolve_zone(ctx, wanted)] if wanted else await zones(ctx)
+    wanted = await asked_zone(ctx, request, ("DestinationAvailabilityZone", "DestinationAvailabilityZoneId"))
+    chosen = [wanted] if wanted else await zones(ctx)
     return [zone for zone in chosen if zone.uuid not in present]

@@ -23,11 +23,12 @@ from ec2bridge.resources.machines.lookup import Machine, machine, refuse_unless,
 from ec2bridge.resources.snapshots.creation import asked
 from ec2bridge.resources.snapshots.lookup import check_volume
 from ec2bridge.resources.tags import resource_tags
+from ec2bridge.resources.volumes.types import check_root_type
 
 Row = dict[str, Any]
 
 _DISKS = {
-    "BlockDeviceMappings.Ebs.VolumeType": "a machine's offering decides what its root volume lies on",
+    "BlockDeviceMappings.NoDevice": "an image has the root volume alone, whatever else is left out",
     "BlockDeviceMappings.VirtualName": "machines have no instance store volumes",
 }
 # What is true of every image here.
@@ -47,8 +48,8 @@ _MADE_BY = "Created by CreateImage({})"
         "Description",
         "NoReboot",
         "BlockDeviceMappings.DeviceName",
-        "BlockDeviceMappings.NoDevice",
         "BlockDeviceMappings.Ebs.VolumeSize",
+        "BlockDeviceMappings.Ebs.VolumeType",
         "TagSpecifications",
     ),
     ignores=_DISKS,
@@ -88,7 +89,7 @@ async def _create(ctx: Context, request: dict[str, Any]) -> str:
         # Else it may rest for just this image.
         refuse_unless([found], ("running", "stopped"), "made an image of")
     root = await _root(ctx, found)
-    _check_mappings(request.get("BlockDeviceMappings") or [], root)
+    kind = _check_mappings(ctx, request.get("BlockDeviceMappings") or [], root)
     given: dict[str, Any] = {
         "machine": found.uuid,
         "params": known(
@@ -107,6 +108,7 @@ async def _create(ctx: Context, request: dict[str, Any]) -> str:
             "stops": found.state == "running" and not request.get("NoReboot"),
             "snapshot": asked(root, _MADE_BY.format(found.id), tags["snapshot"]),
             "size": gib(root.get("size") or 0),
+            "kind": kind,
         }
     return await creation.make(ctx, given, place)
 
@@ -119,8 +121,12 @@ async def _root(ctx: Context, found: Machine) -> Row:
     return root
 
 
-def _check_mappings(mappings: list[dict[str, Any]], root: Row) -> None:
-    """Refuse block devices that the image would not have: it has the root volume as it is, and nothing else."""
+def _check_mappings(ctx: Context, mappings: list[dict[str, Any]], root: Row) -> str | None:
+    """Refuse block devices that the image would not have: it has the root volume as it is, and nothing else.
+
+    Return the volume type that is asked for; those that promise nothing but space stand for one another.
+    """
+    kind = None
     for mapping in mappings:
         disk, device = mapping.get("Ebs") or {}, mapping.get("DeviceName") or ""
         if disk and not (is_root(device) and disk.get("VolumeSize") in (None, gib(root.get("size") or 0))):
@@ -129,6 +135,9 @@ def _check_mappings(mappings: list[dict[str, Any]], root: Row) -> None:
                 f"The parameter BlockDeviceMappings with {device} is not supported: an image has the machine's root"
                 " volume as it is, and no other.",
             )
+        if disk.get("VolumeType"):
+            kind = check_root_type(ctx, disk["VolumeType"])
+    return kind
 
 
 @action(
@@ -140,7 +149,6 @@ def _check_mappings(mappings: list[dict[str, Any]], root: Row) -> None:
         "VirtualizationType",
         "RootDeviceName",
         "BlockDeviceMappings.DeviceName",
-        "BlockDeviceMappings.NoDevice",
         "BlockDeviceMappings.Ebs.SnapshotId",
         "BlockDeviceMappings.Ebs.VolumeType",
         "BlockDeviceMappings.Ebs.VolumeSize",
@@ -149,9 +157,7 @@ def _check_mappings(mappings: list[dict[str, Any]], root: Row) -> None:
         "SriovNetSupport",
         "TagSpecifications",
     ),
-    ignores={
-        "BlockDeviceMappings.VirtualName": _DISKS["BlockDeviceMappings.VirtualName"],
-    },
+    ignores=_DISKS,
     defaults=_ROOT,
     native=("createTemplate", "registerTemplate", "listSnapshots", "listTemplates", "listOsTypes"),
 )

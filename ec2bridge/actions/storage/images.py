@@ -28,7 +28,13 @@ from ec2bridge.resources.images.lookup import (
 )
 from ec2bridge.resources.images.permissions import executable_by
 from ec2bridge.resources.images.records import buried, settled
-from ec2bridge.resources.instance_types import architecture, platform
+from ec2bridge.resources.instance_types import (
+    architecture,
+    hypervisor,
+    is_windows,
+    platform,
+    virtualization,
+)
 from ec2bridge.resources.machines.devices import ROOT_DEVICE
 from ec2bridge.resources.tags import resource_tags
 
@@ -189,7 +195,7 @@ def image_item(ctx: Context, row: Row, tags: list[dict[str, str]]) -> Item:
     """Return one image."""
     owner = owner_of(row)
     word, reason = state(row)
-    windows = "windows" in row.get("ostypename", "").lower()
+    windows = is_windows(row)
     details, operation = platform(windows=windows)
     marks, iso_image = resource_tags.hidden(row), row.get("_iso")
     return known(
@@ -210,12 +216,12 @@ def image_item(ctx: Context, row: Row, tags: list[dict[str, str]]) -> Item:
         Platform="windows" if windows else None,
         PlatformDetails=details,
         UsageOperation=operation,
-        Hypervisor="xen" if row.get("hypervisor") == "XenServer" else None,
+        Hypervisor=hypervisor(row),
         VirtualizationType=virtualization(row),
         RootDeviceName=None if iso_image else ROOT_DEVICE,
         RootDeviceType=None if iso_image else "ebs",
-        BlockDeviceMappings=[] if iso_image else block_devices(row),
-        EnaSupport=True if marks.get(ENA) else None,
+        BlockDeviceMappings=[] if iso_image else block_devices(row, ctx.mappings.volume_types.other),
+        EnaSupport=bool(marks.get(ENA)),
         SriovNetSupport=marks.get(SRIOV),
         DeprecationTime=deprecated_at(row),
         DeregistrationProtection=marks.get(PROTECTED, UNPROTECTED),
@@ -237,14 +243,11 @@ def state(row: Row) -> tuple[str, dict[str, str] | None]:
     return "pending", None
 
 
-def virtualization(row: Row) -> str:
-    """Return how machines of a template are virtualised: only XenServer has anything but full virtualisation."""
-    paravirtual = row.get("hypervisor") == "XenServer" and row.get("requireshvm") is False
-    return "paravirtual" if paravirtual else "hvm"
+def block_devices(row: Row, kind: str) -> list[dict[str, Any]]:
+    """Return the one block device of an image, its root volume.
 
-
-def block_devices(row: Row) -> list[dict[str, Any]]:
-    """Return the one block device of an image, its root volume."""
+    `kind` is the volume type of the roots of machines, whose offerings no table names.
+    """
     root = root_of(row)
     disk = known(
         DeleteOnTermination=True,
@@ -252,6 +255,6 @@ def block_devices(row: Row) -> list[dict[str, Any]]:
         # CloudStack tells a template's size once it is ready, and not of one that was made of a snapshot.
         VolumeSize=gib(row["size"]) if row.get("size") else root and root.size,
         SnapshotId=ec2_id("snap", root.snapshot) if root else None,
-        VolumeType=root and root.kind,
+        VolumeType=(root and root.kind) or kind,
     )
     return [{"DeviceName": ROOT_DEVICE, "Ebs": disk}]

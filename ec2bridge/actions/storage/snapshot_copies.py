@@ -9,13 +9,18 @@ from typing import Any
 from ec2bridge.ec2 import releases
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import action
-from ec2bridge.ec2.values import native_time
+from ec2bridge.ec2.values import keep_description, native_time
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id, own_uuid
 from ec2bridge.resources.places.zones import require_region, resolve_zone
 from ec2bridge.resources.snapshots import creation
 from ec2bridge.resources.snapshots import empty as empty_snapshots
-from ec2bridge.resources.snapshots.lookup import describe_with, require_completed, resolve_snapshot
+from ec2bridge.resources.snapshots.lookup import (
+    describe_with,
+    description,
+    require_completed,
+    resolve_snapshot,
+)
 from ec2bridge.resources.tags import resource_tags
 
 Row = dict[str, Any]
@@ -23,11 +28,16 @@ Row = dict[str, Any]
 
 @action(
     "CopySnapshot",
-    honours=("SourceRegion", "SourceSnapshotId", "DestinationAvailabilityZone", "TagSpecifications"),
+    honours=(
+        "SourceRegion",
+        "DestinationRegion",
+        "SourceSnapshotId",
+        "DestinationAvailabilityZone",
+        "Description",
+        "TagSpecifications",
+    ),
     ignores={
         "PresignedUrl": "source and destination are one endpoint",
-        "DestinationRegion": "it says the same as SourceRegion, and boto3 adds it",
-        "Description": "the copy is the same snapshot and keeps its description",
     },
     defaults={"Encrypted": (False,)},
     native=("copySnapshot", "listSnapshots", "listZones"),
@@ -36,9 +46,12 @@ async def copy_snapshot(ctx: Context, request: dict[str, Any]) -> dict[str, Any]
     """Copy a snapshot to another zone; it keeps its id there."""
     tags = resource_tags.specified(request, "snapshot")
     require_region(ctx, request.get("SourceRegion"))
+    # boto3 adds the region that it talks to.
+    require_region(ctx, request.get("DestinationRegion") or None, "DestinationRegion")
     row = await resolve_snapshot(ctx, request.get("SourceSnapshotId"))
     if row.get("empty"):
         return await _copy_empty(ctx, row, request.get("Description"), tags)
+    keep_description(request.get("Description"), description(row), "snapshot")
     if not request.get("DestinationAvailabilityZone"):
         raise Ec2Error(
             "UnsupportedOperation",

@@ -62,7 +62,6 @@ async def describe_vpn_connections(ctx: Context, request: Request) -> list[Item]
         "TagSpecifications",
         *(f"{_TUNNELS}.{name}" for name in vpn_tunnels.HONOURED),
     ),
-    ignores={f"{_TUNNELS}.{name}": why for name, why in vpn_tunnels.IGNORED.items()},
     defaults={
         "Options.StaticRoutesOnly": (True,),
         "Options.EnableAcceleration": (False,),
@@ -150,7 +149,6 @@ async def delete_vpn_connection(ctx: Context, request: Request) -> None:
         "VpnTunnelOutsideIpAddress",
         *(f"TunnelOptions.{name}" for name in vpn_tunnels.HONOURED),
     ),
-    ignores={f"TunnelOptions.{name}": why for name, why in vpn_tunnels.IGNORED.items()},
     defaults={
         "PreSharedKeyStorage": ("Standard",),
         "SkipTunnelReplacement": (False,),

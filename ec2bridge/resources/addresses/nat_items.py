@@ -1,6 +1,6 @@
 """NAT gateways as EC2 describes them, and what else is shown of them: their interface and their address."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from ec2bridge.resources.addresses.nat_gateways import Gateway
 from ec2bridge.resources.places import zones as places
 from ec2bridge.resources.places.networks import networks as list_networks
 from ec2bridge.resources.places.zones import Zone
+from ec2bridge.resources.vpcs.host_names import named_vpcs, public_name
 
 Row = dict[str, Any]
 Item = dict[str, Any]
@@ -99,15 +100,20 @@ async def interfaces(ctx: Context) -> list[Item]:
     found = await nat_gateways.known(ctx)
     subnets = await networks(ctx) if found else {}
     zones = {zone.uuid: zone for zone in await places.zones(ctx)} if found else {}
-    return [_interface(ctx, gateway, subnets.get(gateway.subnet, {}), zones) for gateway in found]
+    named = await named_vpcs(ctx, [ec2_id("vpc", gateway.vpc) for gateway in found])
+    return [_interface(ctx, gateway, subnets.get(gateway.subnet, {}), zones, named) for gateway in found]
 
 
-def _interface(ctx: Context, gateway: Gateway, subnet: Row, zones: Mapping[str, Zone]) -> Item:
+def _interface(
+    ctx: Context, gateway: Gateway, subnet: Row, zones: Mapping[str, Zone], named: Collection[str]
+) -> Item:
+    name = public_name(gateway.row["ipaddress"], named=ec2_id("vpc", gateway.vpc) in named)
     association = known(
         PublicIp=gateway.row["ipaddress"],
         AllocationId=elastic_ips.allocation_id(gateway.row),
         AssociationId=elastic_ips.association_id(gateway.row),
         IpOwnerId=ctx.owner_id,
+        PublicDnsName=name,
     )
     private, zone = subnet.get("gateway"), zones.get(subnet.get("zoneid", ""))
     item = known(
@@ -125,6 +131,7 @@ def _interface(ctx: Context, gateway: Gateway, subnet: Row, zones: Mapping[str, 
             known(Primary=True, PrivateIpAddress=private, Association=association),
         ],
         Association=association,
+        PublicDnsName=name or None,
         Ipv6Addresses=[],
         Groups=[],
         SourceDestCheck=False,

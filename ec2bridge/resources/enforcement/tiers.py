@@ -115,7 +115,7 @@ async def joining(ctx: Context, networks: Iterable[Row], groups: Iterable[str]) 
         yield
     except BaseException:
         _leave(pairs)
-        background.start(ctx.site, _settle_at_last(ctx, *vpcs_of(tiers)), "tiers of a launch that failed")
+        background.leave(ctx.site, _settle_at_last(ctx, *vpcs_of(tiers)), "tiers of a launch that failed")
         raise
     _leave(pairs)
 

@@ -16,6 +16,14 @@ from ec2bridge.errors import Ec2Error
 Row = Mapping[str, Any]
 Permission = dict[str, Any]
 
+PERMISSIONS = (
+    *(
+        f"IpPermissions.{name}"
+        for name in ("IpProtocol", "FromPort", "ToPort", "IpRanges", "Ipv6Ranges", "PrefixListIds")
+    ),
+    *(f"IpPermissions.UserIdGroupPairs.{name}" for name in ("GroupId", "GroupName", "UserId", "Description")),
+)
+"""The members of permissions in requests that are read; a pair's peering does not exist here."""
 _NAMES = {"1": "icmp", "6": "tcp", "17": "udp", "58": "icmpv6", "all": "-1"}
 _PORTED = ("tcp", "udp")
 # Of these ICMP types only code 0 exists, so "all codes", which CloudStack does not take, is code 0.

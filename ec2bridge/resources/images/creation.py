@@ -202,7 +202,9 @@ async def _mark(work: Work) -> Made:
         await keep(ctx, made["id"], made["jobid"], given["params"]["name"])
     tags = dict(given["tags"])
     if given.get("snapshot"):
-        tags[resource_tags.RESERVED + SNAPSHOT] = Root(work.made["snapshot 0"]["id"], given["size"]).mark()
+        tags[resource_tags.RESERVED + SNAPSHOT] = Root(
+            work.made["snapshot 0"]["id"], given["size"], given.get("kind")
+        ).mark()
     if not tags:
         return {}
     held = await resource_tags.held_natively(ctx, "image", [made["id"]]) if work.again else {made["id"]: {}}

@@ -23,6 +23,9 @@ Row = dict[str, Any]
 SNAPSHOT, DEPRECATED, PROTECTED, MACHINE = "snapshot", "deprecated-at", "protected", "source-instance"
 """Reserved tags on a template: its root's snapshot (uuid, GiB, type), when it is out of date, whether it may go."""
 
+SHARED_WITH_OWNER = "launch-permission-of-owner"
+"""Reserved tag on a template: its owner gave the owner a launch permission, which CloudStack passes over."""
+
 ENA, SRIOV = "ena-support", "sriov-net-support"
 """Reserved tags on a template: what it was registered as; Terraform replaces an image that shows anything else."""
 UNPROTECTED, GUARDED, COOLING = "disabled", "enabled-without-cooldown", "enabled-with-cooldown"

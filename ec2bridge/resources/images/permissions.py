@@ -9,6 +9,8 @@ from typing import Any
 
 from ec2bridge.ec2 import account_ids
 from ec2bridge.ec2.context import Context, account_id, owner_of
+from ec2bridge.resources.images.lookup import SHARED_WITH_OWNER
+from ec2bridge.resources.tags import resource_tags
 
 Row = dict[str, Any]
 
@@ -16,13 +18,14 @@ ALL = "all"
 
 
 async def holders(ctx: Context, row: Row) -> list[str]:
-    """Return the digits of the accounts that a template is shared with; its owner is not one of them."""
+    """Return the digits of the accounts that a template is shared with; its owner is one if it was said so."""
     answer = await ctx.account.call("listTemplatePermissions", id=row["id"])
     names = (answer.get("templatepermission") or {}).get("account") or ()
     others = [name for name in names if name != row.get("account")]
     for name in others:
         await account_ids.remember(ctx.site, row["domainid"], name)
-    return [account_id(row["domainid"], name) for name in others]
+    digits = [account_id(row["domainid"], name) for name in others]
+    return [owner_of(row), *digits] if resource_tags.hidden(row).get(SHARED_WITH_OWNER) else digits
 
 
 async def executable_by(ctx: Context, rows: list[Row], users: list[str]) -> list[Row]:
@@ -32,7 +35,10 @@ async def executable_by(ctx: Context, rows: list[Row], users: list[str]) -> list
     own = [row for row in private if owner_of(row) == ctx.owner_id]
     # Another's private template was listed because it is shared with the caller; with whom else is not theirs to know.
     found = [row for row in private if owner_of(row) != ctx.owner_id and ctx.owner_id in accounts]
+    if ctx.owner_id in accounts:
+        found += [row for row in own if resource_tags.hidden(row).get(SHARED_WITH_OWNER)]
     if accounts - {ALL, ctx.owner_id}:
         granted = await asyncio.gather(*(holders(ctx, row) for row in own))
-        found += [row for row, names in zip(own, granted, strict=True) if not accounts.isdisjoint(names)]
+        others = accounts - {ctx.owner_id}
+        found += [row for row, names in zip(own, granted, strict=True) if not others.isdisjoint(names)]
     return found + [row for row in rows if row.get("ispublic") and ALL in accounts]

@@ -17,7 +17,7 @@ from ec2bridge.resources.images.lookup import Root
 from ec2bridge.resources.machines.devices import ROOT_DEVICE, is_root
 from ec2bridge.resources.places.zones import cached, zones
 from ec2bridge.resources.snapshots.lookup import require_completed, resolve_snapshot
-from ec2bridge.resources.volumes.types import check_type
+from ec2bridge.resources.volumes.types import check_root_type
 
 Row = dict[str, Any]
 
@@ -51,7 +51,7 @@ async def from_snapshot(ctx: Context, request: dict[str, Any]) -> tuple[dict[str
     root volume lies on is said by the machine's offering.
     """
     disk = _root_disk(request)
-    kind = check_type(ctx, disk["VolumeType"]) if disk.get("VolumeType") else None
+    kind = check_root_type(ctx, disk["VolumeType"]) if disk.get("VolumeType") else None
     row = await resolve_snapshot(ctx, disk["SnapshotId"])
     require_completed(row)
     if row.get("empty"):

@@ -44,7 +44,14 @@ class Memory:
 async def instances(ctx: Context, facts: Facts, rows: list[Row]) -> list[Item]:
     """Translate machines; `_Public` is what clients see of an item, `_Alone` its reservation if it has no other."""
     memory = _memory(ctx)
-    grounds = (facts.zones, facts.types, facts.vpcs, facts.groups, dict(facts.architectures))
+    grounds = (
+        facts.zones,
+        facts.types,
+        facts.vpcs,
+        facts.named_vpcs,
+        facts.groups,
+        dict(facts.images),
+    )
     if memory.grounds != grounds:
         memory.grounds, memory.seen, memory.whole = grounds, {}, None
     settled = not facts.moving and not any(map(_goes_on, facts.records.values()))

@@ -13,6 +13,7 @@ from typing import Any
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import as_sent
 from ec2bridge.errors import Ec2Error
+from ec2bridge.ids import ec2_id
 from ec2bridge.resources.enforcement import firewall, tiers
 from ec2bridge.resources.groups import security_groups
 from ec2bridge.resources.groups.membership import membership, native_uuids
@@ -157,6 +158,13 @@ async def _mappings(ctx: Context, found: Machine, value: Any) -> None:
                 "InvalidInstanceAttributeValue",
                 f"No device is currently mapped at {mapping.get('DeviceName')}",
             )
+        named = (mapping.get("Ebs") or {}).get("VolumeId")
+        if named not in (None, "", volume["id"], ec2_id("vol", volume["id"])):
+            raise Ec2Error(
+                "InvalidInstanceAttributeValue",
+                f"The volume '{named}' is not the one at {mapping.get('DeviceName')}:"
+                f" that is '{ec2_id('vol', volume['id'])}'.",
+            )
         wanted.append((volume, (mapping.get("Ebs") or {}).get("DeleteOnTermination")))
     for volume, goes in wanted:
         if goes is not None:
@@ -194,6 +202,14 @@ WRITERS: Mapping[str, tuple[str, Writer]] = MappingProxyType(
         "EnclaveOptions": ("enclaveOptions", _refusal("EnclaveOptions", False, "false")),
     }
 )
+
+HONOURED = (
+    *(member for member in WRITERS if member != "BlockDeviceMappings"),
+    "BlockDeviceMappings.DeviceName",
+    "BlockDeviceMappings.Ebs.DeleteOnTermination",
+    "BlockDeviceMappings.Ebs.VolumeId",
+)
+"""The members of requests that are read."""
 
 
 async def change(ctx: Context, ident: str, member: str, value: Any) -> None:

@@ -3,21 +3,30 @@
 Each of these is listed once for all machines, or remembered because it never changes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ec2bridge.ec2.context import Context
 from ec2bridge.resources.groups import security_groups
-from ec2bridge.resources.instance_types import TypeTable, architecture, type_table
+from ec2bridge.resources.instance_types import TypeTable, architecture, type_table, virtualization
 from ec2bridge.resources.interfaces import network_interfaces
 from ec2bridge.resources.machines.lookup import group_uuids
 from ec2bridge.resources.machines.states import STOP_KIND, moving
 from ec2bridge.resources.places.networks import default_vpc_id, vpc_ids
 from ec2bridge.resources.places.zones import FOREVER, Zone, cached, zones
 from ec2bridge.resources.tags import resource_tags
+from ec2bridge.resources.vpcs import host_names
 
 Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What a machine has of its image."""
+
+    architecture: str
+    virtualization: str
 
 
 @dataclass(slots=True)
@@ -28,13 +37,15 @@ class Facts:
     types: TypeTable
     vpcs: Mapping[str, str]
     default_vpc: str
-    architectures: Mapping[str, str | None]
+    named_vpcs: Collection[str]
+    """The VPCs whose public addresses have names."""
+    images: Mapping[str, ImageFacts | None]
     groups: Mapping[str, str]
     tags: Mapping[str, Mapping[str, str]]
     volumes: Mapping[str, list[Row]]
     records: Mapping[str, dict[str, Any]]
     moving: Mapping[str, str]
-    stops: Mapping[str, dict[str, str]]
+    stops: Mapping[str, dict[str, Any]]
     interfaces: Mapping[str, dict[str, Any]]
     """CloudStack's uuid of a NIC → the record of its interface, of those that have one."""
     owners: dict[tuple[Any, ...], str]
@@ -47,12 +58,14 @@ async def gather_facts(
     volumes: Mapping[str, list[Row]] | None = None,
 ) -> Facts:
     """Collect what the translation of these rows needs; a handful of calls at most, however many rows."""
+    vpcs = await vpc_ids(ctx, {nic["networkid"] for row in rows for nic in row.get("nic", ())})
     return Facts(
         zones={zone.uuid: zone for zone in await zones(ctx)},
         types=await type_table(ctx),
-        vpcs=await vpc_ids(ctx, {nic["networkid"] for row in rows for nic in row.get("nic", ())}),
+        vpcs=vpcs,
         default_vpc=default_vpc_id(ctx),
-        architectures=await _architectures(ctx, {row.get("templateid") for row in rows}),
+        named_vpcs=await host_names.named_vpcs(ctx, vpcs.values()),
+        images=await _images(ctx, {row.get("templateid") for row in rows}),
         groups=await _group_names(ctx, rows),
         tags=await resource_tags.stored(ctx, "instance"),
         volumes=volumes or {},
@@ -64,21 +77,21 @@ async def gather_facts(
     )
 
 
-async def _architectures(ctx: Context, templates: set[str | None]) -> Mapping[str, str | None]:
-    """Return template uuid → architecture; it never changes, so only a template never seen costs a listing."""
-    known = await cached(ctx, "architectures", FOREVER).get(ctx.account.cache_key, _none_yet)
+async def _images(ctx: Context, templates: set[str | None]) -> Mapping[str, ImageFacts | None]:
+    """Return template uuid → facts; they never change, so only a template never seen costs a listing."""
+    known = await cached(ctx, "image-facts", FOREVER).get(ctx.account.cache_key, _none_yet)
     wanted = {template for template in templates if template}
     for sort in ("executable", "sharedexecutable"):
         if wanted <= known.keys():
             return known
         for row in await ctx.account.list("listTemplates", templatefilter=sort, details="min"):
-            known[row["id"]] = architecture(row)
+            known[row["id"]] = ImageFacts(architecture(row), virtualization(row))
     # One that is gone, or was never the caller's to see, will not turn up later either.
     known.update(dict.fromkeys(wanted - known.keys()))
     return known
 
 
-async def _none_yet() -> dict[str, str | None]:
+async def _none_yet() -> dict[str, ImageFacts | None]:
     return {}
 
 

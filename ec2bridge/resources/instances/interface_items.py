@@ -126,4 +126,10 @@ def _interface(
             "AllocationId": ec2_id("eipalloc", address),
             "AssociationId": addresses[address],
         }
+        found["PrivateIpAddresses"] = [
+            {**entry, "Association": found["Association"]} if "Association" in entry else entry
+            for entry in found["PrivateIpAddresses"]
+        ]
+    if found.get("Association", {}).get("PublicDnsName"):
+        found["PublicDnsName"] = found["Association"]["PublicDnsName"]
     return found

@@ -9,6 +9,7 @@ from ec2bridge.resources.interfaces.network_interfaces import attachment_id
 from ec2bridge.resources.machines.lookup import group_uuids
 from ec2bridge.resources.machines.states import SOURCE_CHECK
 from ec2bridge.resources.tags import resource_tags
+from ec2bridge.resources.vpcs.host_names import public_name
 
 Row = dict[str, Any]
 Item = dict[str, Any]
@@ -24,7 +25,7 @@ def add_network(item: Item, facts: Facts, row: Row, owner: str, launched: dateti
     held = [facts.interfaces.get(nic["id"]) or {} for nic in nics]
     first = nics[0]
     item["SubnetId"] = ec2_id("subnet", first["networkid"])
-    item["VpcId"] = facts.vpcs.get(first["networkid"], facts.default_vpc)
+    item["VpcId"] = _vpc(facts, first)
     item["SecurityGroups"] = groups
     item["SourceDestCheck"] = checked
     if "ipaddress" in first:
@@ -32,13 +33,14 @@ def add_network(item: Item, facts: Facts, row: Row, owner: str, launched: dateti
     public = row.get("publicip") or first.get("publicip")
     if public:
         item["PublicIpAddress"] = public
+        item["PublicDnsName"] = public_name(public, named=item["VpcId"] in facts.named_vpcs)
     item["_AddressUuids"] = {holder["publicipid"] for holder in (row, *nics) if holder.get("publicipid")}
     if "ip6address" in first:
         item["Ipv6Address"] = first["ip6address"]
     item["NetworkInterfaces"] = [
         {
-            **_nic(nic, record, owner),
-            "VpcId": facts.vpcs.get(nic["networkid"], facts.default_vpc),
+            **_nic(nic, record, owner, row["name"], named=_vpc(facts, nic) in facts.named_vpcs),
+            "VpcId": _vpc(facts, nic),
             "Groups": groups,
             "SourceDestCheck": checked,
             "Attachment": _attachment(nic, record, place, launched),
@@ -52,8 +54,16 @@ def has_mark(row: Row, name: str, value: str) -> bool:
     return resource_tags.marked(row, name) == value
 
 
-def _nic(nic: Row, record: Row, owner: str) -> Item:
-    """Translate what a NIC's own row tells, and the record of its interface if it has one."""
+def _vpc(facts: Facts, nic: Row) -> str:
+    return facts.vpcs.get(nic["networkid"], facts.default_vpc)
+
+
+def _nic(nic: Row, record: Row, owner: str, name: str, *, named: bool) -> Item:
+    """Translate what a NIC's own row tells, and the record of its interface if it has one.
+
+    The network's router answers the machine's name with the address of its NIC there; an interface tells names only
+    in a VPC that has them (`named`).
+    """
     item: Item = {
         "NetworkInterfaceId": ec2_id("eni", record.get("id") or nic["id"]),
         "SubnetId": ec2_id("subnet", nic["networkid"]),
@@ -69,11 +79,13 @@ def _nic(nic: Row, record: Row, owner: str) -> Item:
     if "ipaddress" not in nic:
         return item
     item["PrivateIpAddress"] = nic["ipaddress"]
-    first: Item = {"Primary": True, "PrivateIpAddress": nic["ipaddress"]}
+    names = {"PrivateDnsName": name} if named else {}
+    item |= names
+    first: Item = {"Primary": True, "PrivateIpAddress": nic["ipaddress"], **names}
     if nic.get("publicip"):
         first["Association"] = item["Association"] = {
             "PublicIp": nic["publicip"],
-            "PublicDnsName": "",
+            "PublicDnsName": public_name(nic["publicip"], named=named),
             "IpOwnerId": owner,
         }
     item["PrivateIpAddresses"].append(first)

@@ -11,7 +11,15 @@ from typing import Any
 
 from ec2bridge.ec2.context import owner_of
 from ec2bridge.ids import ec2_id
-from ec2bridge.resources.instance_types import ARCHITECTURES, platform, type_of
+from ec2bridge.resources.instance_types import (
+    ARCHITECTURES,
+    hypervisor,
+    is_windows,
+    platform,
+    size_of,
+    threads_per_core,
+    type_of,
+)
 from ec2bridge.resources.instances import metadata_options
 from ec2bridge.resources.instances.facts import Facts
 from ec2bridge.resources.instances.network import add_network, has_mark
@@ -23,6 +31,7 @@ from ec2bridge.resources.machines.states import (
     INDEX,
     KEY_NAMES,
     MONITORING,
+    NO_RECOVERY,
     NO_RESERVATION,
     RESERVATION,
     TOKEN,
@@ -37,7 +46,6 @@ from ec2bridge.resources.tags import resource_tags
 Row = dict[str, Any]
 Item = dict[str, Any]
 
-_OVM = frozenset({"Ovm", "Ovm3"})
 _FULLY_VIRTUAL = frozenset({"KVM", "VMware", "Hyperv", "Simulator"})
 
 
@@ -54,6 +62,7 @@ def instance(facts: Facts, row: Row) -> Item:
         "ImageId": ec2_id("ami", row["templateid"]) if "templateid" in row else None,
         "State": state_item(state),
         "PrivateDnsName": "" if gone else row["name"],
+        # Of a machine that has a public address `add_network` says more.
         "PublicDnsName": "",
         "StateTransitionReason": "",
         "AmiLaunchIndex": int(details.get(INDEX) or 0),
@@ -65,12 +74,17 @@ def instance(facts: Facts, row: Row) -> Item:
         "Monitoring": {"State": "enabled" if has_mark(row, MONITORING, "true") else "disabled"},
         "ClientToken": details.get(TOKEN, ""),
         "EbsOptimized": has_mark(row, EBS_OPTIMIZED, "true"),
+        # As its type says: CloudStack's machines have network cards of other makes.
+        "EnaSupport": False,
         "CapacityReservationSpecification": {
             "CapacityReservationPreference": "none" if has_mark(row, NO_RESERVATION, "true") else "open"
         },
         "HibernationOptions": {"Configured": False},
         "EnclaveOptions": {"Enabled": False},
-        "MaintenanceOptions": {"AutoRecovery": "default"},
+        "MaintenanceOptions": {
+            "AutoRecovery": "disabled" if has_mark(row, NO_RECOVERY, "true") else "default",
+            "RebootMigration": "default",
+        },
         "PrivateDnsNameOptions": {**HOST_NAMES},
         "MetadataOptions": {"State": "applied", **metadata_options.chosen(row)},
         "RootDeviceName": ROOT_DEVICE,
@@ -106,19 +120,22 @@ def _add_optional(item: Item, facts: Facts, row: Row) -> None:
     if key:
         item["KeyName"] = str(key).partition(",")[0]
     # The image's, as DescribeImages tells it; CloudStack tells a machine's own to administrators, from 4.20.3 on.
-    architecture = facts.architectures.get(row.get("templateid", "")) or ARCHITECTURES.get(
-        row.get("arch", "")
-    )
+    image = facts.images.get(row.get("templateid", ""))
+    architecture = image.architecture if image else ARCHITECTURES.get(row.get("arch", ""))
     if architecture:
         item["Architecture"] = architecture
     if row.get("leaseduration"):
         item["InstanceLifecycle"] = "spot"
-    hypervisor = row.get("hypervisor", "")
-    # AWS knows these two and says "xen" of its KVM too; jclouds reads no instance without one.
-    item["Hypervisor"] = "ovm" if hypervisor in _OVM else "xen"
-    if hypervisor in _FULLY_VIRTUAL:
+    item["Hypervisor"] = hypervisor(row)
+    if image:
+        item["VirtualizationType"] = image.virtualization
+    elif row.get("hypervisor") in _FULLY_VIRTUAL:
         item["VirtualizationType"] = "hvm"
-    windows = row.get("osdisplayname", "").startswith("Windows")
+    size = size_of(row)
+    if size:
+        threads = threads_per_core(row)
+        item["CpuOptions"] = {"CoreCount": max(1, size.cpus // threads), "ThreadsPerCore": threads}
+    windows = is_windows(row)
     if windows:
         item["Platform"] = "windows"
     item["PlatformDetails"], item["UsageOperation"] = platform(windows=windows)
@@ -176,8 +193,16 @@ def tags_of(facts: Facts, row: Row) -> list[dict[str, str]]:
 
 
 def _add_stop(item: Item, facts: Facts, row: Row, state: str) -> None:
-    """Say that a stop was the user's, if it was EC2's: of others CloudStack does not tell why a machine stopped."""
+    """Say that a stop was the user's, if it was EC2's, or why a start failed.
+
+    Of other stops CloudStack does not tell why a machine stopped.
+    """
     stop = facts.stops.get(row["id"])
+    failure = (stop or {}).get("reason")
+    if stop and failure and stop["state"] == row.get("lastupdated"):
+        item["StateReason"] = {"Code": failure[0], "Message": f"{failure[0]}: {failure[1]}"}
+        item["StateTransitionReason"] = f"{failure[0]} ({stop['at']})"
+        return
     if state == "stopping" and facts.moving.get(row["id"]) == state:
         item["StateTransitionReason"] = "User initiated"
     elif stop and stop["state"] == row.get("lastupdated"):

@@ -14,7 +14,13 @@ from ec2bridge.ids import ec2_id
 from ec2bridge.resources.machines.devices import device_number, is_root, number_name
 from ec2bridge.resources.places.zones import Zone
 from ec2bridge.resources.snapshots.lookup import resolve_snapshot
-from ec2bridge.resources.volumes.types import check_type, choose_offering, disk_offerings, performance
+from ec2bridge.resources.snapshots.volumes import empty_volume, size_of, volume_of
+from ec2bridge.resources.volumes.types import (
+    check_root_type,
+    check_type,
+    disk_offerings,
+    performance,
+)
 
 Row = dict[str, Any]
 
@@ -39,6 +45,11 @@ class Disks:
                 f"Volume of size {self.root_size}GB is smaller than the image '{ec2_id('ami', image[0]['id'])}',"
                 f" expect size >= {least}GB",
             )
+
+    def check_root_type(self, ctx: Context, offering: Row) -> None:
+        """Refuse a type of root disk that the machine's offering does not promise."""
+        if self.root_type is not None:
+            check_root_type(ctx, self.root_type, offering)
 
     def params(self) -> Row:
         """The parameters of deployVirtualMachine."""
@@ -107,24 +118,19 @@ async def _extra(ctx: Context, name: str, ebs: dict[str, Any], zone: Zone) -> Ro
         raise Ec2Error(
             "MissingParameter", f"The request must contain the parameter size or snapshotId for '{name}'"
         )
-    offerings = await disk_offerings(ctx)
-    row, size = choose_offering(ctx, offerings, ebs.get("VolumeType"), ebs["VolumeSize"], zone.uuid)
-    speed = performance(ebs.get("VolumeType") or "", row, ebs.get("Iops"))
-    entry["params"] = {"diskofferingid": row["id"], "size": size, **speed}
+    entry["params"] = empty_volume(ctx, ebs, ebs["VolumeSize"], zone, await disk_offerings(ctx))
     return entry
 
 
 async def _from_snapshot(ctx: Context, ebs: dict[str, Any], zone: Zone) -> tuple[Row, str]:
     """Return what createVolume is told of a snapshot, and the snapshot's uuid."""
     snapshot = await resolve_snapshot(ctx, ebs["SnapshotId"])
-    params: Row = {} if snapshot.get("empty") else {"snapshotid": snapshot["id"]}
-    row: Row | None = None
-    if snapshot.get("empty") or snapshot.get("volumetype") == "ROOT":
-        least = gib(snapshot.get("virtualsize") or 0)
-        offerings = await disk_offerings(ctx)
-        row, size = choose_offering(
-            ctx, offerings, ebs.get("VolumeType"), ebs.get("VolumeSize") or least, zone.uuid
+    size, least = ebs.get("VolumeSize"), size_of(snapshot)
+    if size and size < least:
+        raise Ec2Error(
+            "InvalidBlockDeviceMapping",
+            f"Volume of size {size}GB is smaller than snapshot '{ec2_id('snap', snapshot['id'])}', expect size >="
+            f" {least}GB",
         )
-        params |= {"diskofferingid": row["id"], "size": size}
-    params |= performance(ebs.get("VolumeType") or "", row, ebs.get("Iops"))
+    params = await volume_of(ctx, snapshot, ebs, size, zone, await disk_offerings(ctx))
     return params, snapshot["id"]

@@ -186,22 +186,28 @@ async def applied(ctx: Context, request: dict[str, Any]) -> tuple[dict[str, Any]
     """Return a launch's request with its template underneath, and the tags by which AWS marks its machines."""
     named = request.get("LaunchTemplate")
     if not named:
+        _check_launch(ctx, request)
         return request, {}
     template = await find(ctx, named)
     number = number_of(template, named.get("Version"))
     merged = merge(version_of(template, str(number))["data"], request)
     merged.pop("LaunchTemplate")
-    entry = registry.find("RunInstances")
-    if entry is not None:
-        registry.check_members(entry, merged, lenient=_note if ctx.settings.lenient else None)
+    _check_launch(ctx, merged)
     return merged, {
         "aws:ec2launchtemplate:id": ec2_id("lt", template["id"]),
         "aws:ec2launchtemplate:version": str(number),
     }
 
 
+def _check_launch(ctx: Context, request: dict[str, Any]) -> None:
+    """Refuse what no launch takes, whether a template, a fleet or a spot request says it."""
+    entry = registry.find("RunInstances")
+    if entry is not None:
+        registry.check_members(entry, request, lenient=_note if ctx.settings.lenient else None)
+
+
 def _note(path: str) -> None:
-    log.warning("RunInstances: the parameter %s of a launch template is not supported and was ignored", path)
+    log.warning("RunInstances: the parameter %s of a launch is not supported and was ignored", path)
 
 
 def merge(data: Data, request: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from ec2bridge.ids import KINDS, ec2_id
 from ec2bridge.resources.interfaces import network_interfaces
 from ec2bridge.resources.interfaces.addresses import check_address
 from ec2bridge.resources.places.networks import default_network, has_static_nat, subnet_id
-from ec2bridge.resources.places.zones import Zone, resolve_zone, zones
+from ec2bridge.resources.places.zones import Zone, asked_zone, resolve_zone, zones
 from ec2bridge.resources.tags import resource_tags
 from ec2bridge.resources.vpcs.default_subnets import make_network
 
@@ -144,17 +144,18 @@ async def _zone(
     ctx: Context, request: dict[str, Any], rows: list[Row], image: list[Row], found: list[Row]
 ) -> Zone:
     placement = request.get("Placement") or {}
-    name = placement.get("AvailabilityZone") or placement.get("AvailabilityZoneId")
+    asked = await asked_zone(ctx, placement)
     if rows:
         zone = await resolve_zone(ctx, rows[0]["zoneid"])
-        if any(row["zoneid"] != zone.uuid for row in rows) or (name and not zone.answers_to(name)):
+        if any(row["zoneid"] != zone.uuid for row in rows) or (asked and asked.uuid != zone.uuid):
+            wrong = asked.name if asked else subnet_id(rows[-1])
             raise Ec2Error(
                 "InvalidParameterValue",
-                f"Value ({name or subnet_id(rows[-1])}) is invalid: subnet {subnet_id(rows[0])} is in availability"
+                f"Value ({wrong}) is invalid: subnet {subnet_id(rows[0])} is in availability"
                 f" zone {zone.name}.",
             )
         return zone
-    return await resolve_zone(ctx, name) if name else await _default_zone(ctx, image, found)
+    return asked or await _default_zone(ctx, image, found)
 
 
 async def _default_zone(ctx: Context, image: list[Row], found: list[Row]) -> Zone:

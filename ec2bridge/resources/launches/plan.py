@@ -16,7 +16,7 @@ from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS
 from ec2bridge.resources.groups.membership import membership
 from ec2bridge.resources.instance_types import TYPE_DETAIL, resolve_type
-from ec2bridge.resources.instances import cpu_credits, metadata_options, user_data
+from ec2bridge.resources.instances import cpu_credits, metadata_options, protection, user_data
 from ec2bridge.resources.instances.protection import require_protection, shutdown_behaviour
 from ec2bridge.resources.key_pairs import records as key_records
 from ec2bridge.resources.launches.disks import Disks, disks
@@ -70,6 +70,7 @@ async def plan(ctx: Context, request: dict[str, Any]) -> Launch:
     groups = await launch_groups(ctx, request, placed)
     hard = await disks(ctx, request, placed.zone)
     hard.check_root(image)
+    hard.check_root_type(ctx, offering)
     token = request.get("ClientToken") or ""
     launch = Launch(
         least,
@@ -102,6 +103,9 @@ async def plan(ctx: Context, request: dict[str, Any]) -> Launch:
     elif groups:
         launch.marks[machine_states.GROUPS] = membership(groups)
     await _switches(ctx, request, launch)
+    recovery = (request.get("MaintenanceOptions") or {}).get("AutoRecovery")
+    if protection.unrecovered(recovery, recovers=bool(offering.get("offerha"))):
+        launch.marks[machine_states.NO_RECOVERY] = "true"
     return launch
 
 

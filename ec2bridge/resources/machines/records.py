@@ -11,6 +11,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -19,7 +20,7 @@ from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.ec2 import background, leases
 from ec2bridge.ec2.context import Context, Site
 from ec2bridge.ec2.leases import Lease, LostError
-from ec2bridge.store import Change, Entry
+from ec2bridge.store import Change, Entry, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -193,14 +194,15 @@ async def _until_answered(record: Record, work: Callable[[Record], Awaitable[Non
         try:
             await work(record)
             return
-        except CloudStackError as error:
-            if not (isinstance(error, CloudStackUnavailable) or error.passes):
+        except (CloudStackError, StoreUnavailable) as error:
+            if not (isinstance(error, CloudStackUnavailable | StoreUnavailable) or error.passes):
                 raise
             log.warning("machine %s: %s; looking again", record.uuid, error)
         record.again = True
         await asyncio.sleep(pause)
         pause = min(pause * 2, LONGEST_PAUSE)
-        await record.save()
+        with suppress(StoreUnavailable):
+            await record.save()
 
 
 @dataclass(slots=True, eq=False)

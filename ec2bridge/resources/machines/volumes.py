@@ -11,6 +11,7 @@ import re
 import time
 import uuid
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from ec2bridge.cloudstack.walking import Spot
 from ec2bridge.ec2.context import Context, Site
 from ec2bridge.resources.machines.states import KEEP_MARK
 from ec2bridge.resources.tags import resource_tags
+from ec2bridge.store import StoreUnavailable
 
 Row = dict[str, Any]
 Volumes = dict[str, list[Row]]
@@ -78,7 +80,9 @@ def watch_changes(site: Site) -> None:
         if _VOLUMES.search(command) or kind == "Volume":
             lists.changes += 1
             if site.store.is_shared:
-                await site.store.put(EVERYONE, KIND, MARK, uuid.uuid4().hex)
+                # While the store is away, no bridge trusts its listing.
+                with suppress(StoreUnavailable):
+                    await site.store.put(EVERYONE, KIND, MARK, uuid.uuid4().hex)
 
     site.cloud.change_observers.append(changed)
 
@@ -173,8 +177,12 @@ async def _ground(ctx: Context) -> Any:
     changes = _lists(ctx.site).changes
     if not ctx.site.store.is_shared:
         return changes, ()
-    # A list, since the store need not be asked for one that has not changed.
-    return changes, [entry.value for entry in await ctx.site.store.list(EVERYONE, KIND)]
+    try:
+        # A list, since the store need not be asked for one that has not changed.
+        return changes, [entry.value for entry in await ctx.site.store.list(EVERYONE, KIND)]
+    except StoreUnavailable:
+        # Like no other: what others have changed cannot be known.
+        return object()
 
 
 def _lists(site: Site) -> Lists:

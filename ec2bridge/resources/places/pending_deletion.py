@@ -38,7 +38,7 @@ async def hidden(ctx: Context) -> dict[str, Mapping[str, Any]]:
     # A VPC can go only after its subnets.
     due = [uuid for uuid, value in found.items() if value["at"] <= time.time() and uuid not in held]
     if due and not ctx.dry_run:
-        background.start(ctx.site, _finish(ctx, due), "what is left of deleted networks")
+        background.leave(ctx.site, _finish(ctx, due), "what is left of deleted networks")
     return found
 
 

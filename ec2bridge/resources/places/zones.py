@@ -6,7 +6,7 @@ default VPC, an object that only the bridge knows.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -139,6 +139,23 @@ async def resolve_zone(ctx: Context, text: str) -> Zone:
     raise Ec2Error("InvalidParameterValue", f"Invalid availability zone: [{text}]")
 
 
+async def asked_zone(
+    ctx: Context,
+    asked: Mapping[str, Any],
+    members: tuple[str, str] = ("AvailabilityZone", "AvailabilityZoneId"),
+    resolve: Callable[[Context, str], Awaitable[Zone]] = resolve_zone,
+) -> Zone | None:
+    """Return the zone that a request names, by its name or its id; both must mean the same one.
+
+    `resolve` raises what AWS raises for a zone that is none.
+    """
+    named = {name: await resolve(ctx, asked[name]) for name in members if asked.get(name)}
+    if len({zone.uuid for zone in named.values()}) > 1:
+        differ = " and ".join(f"{name[0].lower()}{name[1:]} ({asked[name]})" for name in members)
+        raise Ec2Error("InvalidParameterCombination", f"The parameters {differ} differ.")
+    return next(iter(named.values()), None)
+
+
 def zone_names(path: str) -> Callable[[dict[str, Any]], Iterable[str]]:
     """Return a filter on an item's zone that takes any of its names; the item keeps the zone in `_Zone`."""
     steps = path.split(".")
@@ -150,11 +167,11 @@ def zone_names(path: str) -> Callable[[dict[str, Any]], Iterable[str]]:
     return read
 
 
-def require_region(ctx: Context, region: str | None) -> None:
-    """Refuse a source in another region: the bridge knows one CloudStack."""
+def require_region(ctx: Context, region: str | None, parameter: str = "SourceRegion") -> None:
+    """Refuse another region: the bridge knows one CloudStack."""
     if region and region != ctx.settings.region:
         raise Ec2Error(
             "UnsupportedOperation",
-            f"The parameter SourceRegion with the value '{region}' is not supported: this endpoint knows the region"
+            f"The parameter {parameter} with the value '{region}' is not supported: this endpoint knows the region"
             f" {ctx.settings.region} alone.",
         )

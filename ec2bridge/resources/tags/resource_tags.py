@@ -14,7 +14,7 @@ from typing import Any
 from ec2bridge.ec2.context import Context
 from ec2bridge.errors import Ec2Error
 from ec2bridge.gently import gently
-from ec2bridge.resources.tags.tagging import STORE_KIND, assign, clear, forget, held_natively, remove
+from ec2bridge.resources.tags.tagging import NATIVE, STORE_KIND, assign, clear, forget, held_natively, remove
 
 RESERVED = "ec2bridge:"
 HELD = "_stored_tags"
@@ -108,7 +108,9 @@ async def merged(ctx: Context, kind: str, rows: Iterable[Row]) -> dict[str, list
 
 async def stored(ctx: Context, kind: str | None = None) -> dict[str, dict[str, str]]:
     """Native id → tags in the store, of one kind; without a kind under "kind/native id", of all."""
-    entries = await ctx.store.list(ctx.owner_id, STORE_KIND)
+    # Of what CloudStack can tag, hardly a tag lies here; of all else, all do.
+    store = ctx.store if kind in NATIVE else ctx.store.needed
+    entries = await store.list(ctx.owner_id, STORE_KIND)
     start = f"{kind}/" if kind else ""
     return {entry.key[len(start) :]: entry.value for entry in entries if entry.key.startswith(start)}
 

@@ -82,6 +82,18 @@ def check_type(ctx: Context, kind: str | None) -> str:
     return kind
 
 
+def check_root_type(ctx: Context, kind: str, offering: Row | None = None) -> str:
+    """Return the type of a root disk, or refuse one that promises more than a machine's offering gives."""
+    mapped = ctx.mappings.volume_types.type_of({"diskofferingname": (offering or {}).get("name", "")})
+    if check_type(ctx, kind) not in (*GENERAL, mapped):
+        raise Ec2Error(
+            "UnsupportedOperation",
+            f"The parameter VolumeType with the value '{kind}' is not supported for a root volume: the instance type's"
+            f" offering decides what it lies on, and promises {' or '.join(GENERAL)}.",
+        )
+    return kind
+
+
 def choose_offering(
     ctx: Context,
     offerings: list[Row],

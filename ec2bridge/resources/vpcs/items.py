@@ -51,15 +51,20 @@ ATTRIBUTES = {
     "enableNetworkAddressUsageMetrics": "EnableNetworkAddressUsageMetrics",
 }
 
+FIXED = {
+    "enableDnsSupport": "whether a VPC's router answers names is said by its offering",
+    "enableNetworkAddressUsageMetrics": "CloudStack does not measure the use of addresses",
+}
+"""Why an attribute is as it is."""
+
 
 def attribute_value(row: Row, attribute: str) -> bool:
-    """Return whether a VPC has an attribute: what was set through EC2 (a reserved tag), else what CloudStack does."""
-    chosen = resource_tags.hidden(row).get(attribute)
-    if chosen is not None:
-        return chosen == "true"
-    # A router with the Dns service answers names; public names for machines CloudStack does not make.
-    services = {service["name"] for service in row.get("service") or ()}
-    if row.get("default") and attribute == "enableDnsHostnames":
+    """Return whether a VPC has an attribute: names for public addresses as was chosen, the others as CloudStack does.
+
+    A router with the Dns service answers names, whatever anybody would like, and nothing measures the use of addresses.
+    """
+    if attribute == "enableDnsHostnames":
         # On in every default VPC of AWS's, where Terraform's aws_default_vpc wants it.
-        return True
+        return bool(row.get("default")) or resource_tags.hidden(row).get(attribute) == "true"
+    services = {service["name"] for service in row.get("service") or ()}
     return attribute == "enableDnsSupport" and (bool(row.get("default")) or "Dns" in services)

@@ -15,8 +15,8 @@ Row = dict[str, Any]
 
 ZONE_TAG = "availability-zone"
 """A tag of this key, given to CreateVpc, chooses the VPC's zone: AWS's CreateVpc has no parameter for one."""
-_VPC_SERVICES = frozenset({"Dhcp", "NetworkACL", "SourceNat", "StaticNat"})
-_TIER_SERVICES = _VPC_SERVICES | {"UserData"}
+VPC_SERVICES = frozenset({"Dhcp", "NetworkACL", "SourceNat", "StaticNat"})
+_TIER_SERVICES = VPC_SERVICES | {"UserData"}
 
 
 def has_vpcs(zone: Zone) -> bool:
@@ -41,7 +41,7 @@ async def vpc_zone(ctx: Context, tags: dict[str, str]) -> Zone:
 async def vpc_offering(ctx: Context, zone: Zone) -> str:
     """Return the uuid of the offering for a new VPC: CloudStack's default, else the oldest that serves."""
     rows = await ctx.account.list("listVPCOfferings", state="Enabled", zoneid=zone.uuid)
-    usable = [row for row in rows if serves(row, _VPC_SERVICES)]
+    usable = [row for row in rows if serves(row, VPC_SERVICES)]
     if not usable:
         raise Ec2Error(
             "UnsupportedOperation", f"There is no VPC offering in {zone.name} for VPCs with NAT and ACLs."

@@ -113,7 +113,9 @@ async def table(ctx: Context, ident: str) -> Table:
 
 def _named(found: Iterable[Any], kind: str, ident: str | None) -> Any:
     if not ident:
-        raise Ec2Error("MissingParameter", f"The request must contain the parameter {kind}Id")
+        first, *rest = kind.split("-")
+        name = first + "".join(map(str.capitalize, rest))
+        raise Ec2Error("MissingParameter", f"The request must contain the parameter {name}Id")
     for entry in found:
         if ident in (entry.id, entry.key):
             return entry

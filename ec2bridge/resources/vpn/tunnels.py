@@ -27,16 +27,13 @@ HONOURED = (
     "StartupAction",
     "DPDTimeoutAction",
 )
-IGNORED = MappingProxyType(
-    {
-        "DPDTimeoutSeconds": "CloudStack's router has its own patience with a dead peer",
-        "RekeyMarginTimeSeconds": "CloudStack's router decides when it renews keys",
-        "RekeyFuzzPercentage": "CloudStack's router decides when it renews keys",
-        "ReplayWindowSize": "CloudStack's router has its own window",
-    }
-)
 DEFAULTS: Mapping[str, tuple[Any, ...]] = MappingProxyType(
     {
+        # CloudStack's router has its own patience, its own window, and decides itself when it renews keys.
+        "DPDTimeoutSeconds": (30,),
+        "RekeyMarginTimeSeconds": (270, 540),
+        "RekeyFuzzPercentage": (100,),
+        "ReplayWindowSize": (1024,),
         "EnableTunnelLifecycleControl": (False,),
         "LogOptions.CloudWatchLogOptions.LogEnabled": (False,),
         "LogOptions.CloudWatchLogOptions.BgpLogEnabled": (False,),

@@ -77,6 +77,36 @@ def list_accounts(call: Call) -> Answer:
     return call.page("account", rows, render)
 
 
+@command("createAccount", roleid="roles", domainid="domains")
+def create_account(call: Call) -> Answer:
+    """An account and its first user, without keys."""
+    name, username = call.text("account") or call.need("username"), call.need("username")
+    role = call.entity("roleid")
+    if role is None:
+        raise invalid("Account type and role ID are not known")
+    tables = call.cloud.tables
+    if any(row["name"] == name for row in tables["accounts"]):
+        raise invalid(f"The specified account: {name} already exists")
+    domain = call.entity("domainid") or call.caller.domain
+    kind = 1 if role["type"] == "Admin" else 0
+    shared = {
+        "accounttype": kind,
+        "roleid": role["id"],
+        "roletype": role["type"],
+        "rolename": role["name"],
+        "domainid": domain["id"],
+        "domain": domain["name"],
+        "created": now(),
+        "isdefault": False,
+        "state": "enabled",
+    }
+    account = tables["accounts"].add({"name": name, "domainpath": domain["path"], **shared})
+    named = {field: call.need(field) for field in ("firstname", "lastname", "email")}
+    owner = {"account": name, "accountid": account["id"], "usersource": "native"}
+    user = tables["users"].add({"username": username, **named, **owner, **shared})
+    return {"account": {**public(account), "user": [show_user(call, user)], "groups": []}}
+
+
 @command("listUsers", id="users")
 def list_users(call: Call) -> Answer:
     rows = call.matching(

@@ -475,6 +475,7 @@ def test_a_change_must_not_make_two_rules_alike(ec2, web):
         ({"FromPort": None}, "InvalidParameterValue"),
         ({"CidrIpv4": None}, "MissingParameter"),
         ({"CidrIpv6": "2001:db8::/32"}, "InvalidParameterCombination"),
+        ({"CidrIpv4": None, "PrefixListId": "pl-1"}, "UnsupportedOperation"),
     ],
 )
 def test_a_modified_rule_is_checked_whole(ec2, web, changed, code):

@@ -135,3 +135,22 @@ def test_zones_are_asked_of_cloudstack_about_once_a_minute(place: Place, ec2: An
     again = place.commands(lambda: ec2.describe_availability_zones())
 
     assert "listZones" not in again
+
+
+def test_the_operators_other_regions_are_listed_with_their_endpoints(
+    make_place: Callable[..., Place],
+) -> None:
+    others = {
+        "us-west-2": "https://ec2.west.example",
+        "eu-west-1": "http://192.0.2.7:8788/",
+        REGION: "http://old",
+    }
+    place = make_place({"regions": others})
+    ec2 = place.client()
+    found = {region["RegionName"]: region["Endpoint"] for region in ec2.describe_regions()["Regions"]}
+    own = place.url.removeprefix("http://")
+    assert found == {"us-west-2": "ec2.west.example", "eu-west-1": "192.0.2.7:8788", REGION: own}
+    [named] = ec2.describe_regions(RegionNames=["us-west-2"])["Regions"]
+    assert named["Endpoint"] == "ec2.west.example"
+    [filtered] = ec2.describe_regions(Filters=[{"Name": "endpoint", "Values": ["192.0.2.*"]}])["Regions"]
+    assert filtered["RegionName"] == "eu-west-1"

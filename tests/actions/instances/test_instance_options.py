@@ -46,13 +46,6 @@ def test_what_there_is_to_say_of_a_machine(ec2: Any) -> None:
     answer = ec2.unmonitor_instances(InstanceIds=[ident])["InstanceMonitorings"]
     assert answer == [{"InstanceId": ident, "Monitoring": {"State": "disabling"}}]
     assert described(ec2)[0]["Monitoring"] == {"State": "disabled"}
-    ec2.modify_instance_maintenance_options(InstanceId=ident, AutoRecovery="default")
-    refused(
-        "UnsupportedOperation",
-        ec2.modify_instance_maintenance_options,
-        InstanceId=ident,
-        AutoRecovery="disabled",
-    )
     refused("UnsupportedOperation", ec2.reset_instance_attribute, InstanceId=ident, Attribute="kernel")
     assert ec2.describe_iam_instance_profile_associations()["IamInstanceProfileAssociations"] == []
     refused(
@@ -132,3 +125,42 @@ def test_ids_are_long(ec2: Any) -> None:
         {"Resource": "instance", "UseLongIds": True}
     ]
     assert ec2.describe_aggregate_id_format()["UseLongIdsAggregated"]
+
+
+def test_recovery_is_disabled_where_the_offering_has_none(place: Place, ec2: Any) -> None:
+    ident = launch(ec2, MaintenanceOptions={"AutoRecovery": "disabled"})[0]["InstanceId"]
+    none = {"AutoRecovery": "disabled", "RebootMigration": "default"}
+    assert described(ec2)[0]["MaintenanceOptions"] == none
+    kept = ec2.modify_instance_maintenance_options(InstanceId=ident, RebootMigration="default")
+    assert kept["AutoRecovery"] == "disabled"
+    ec2.modify_instance_maintenance_options(InstanceId=ident, AutoRecovery="default")
+    assert described(ec2)[0]["MaintenanceOptions"]["AutoRecovery"] == "default"
+    ec2.modify_instance_maintenance_options(InstanceId=ident, AutoRecovery="disabled")
+    assert described(ec2)[0]["MaintenanceOptions"] == none
+    refused(
+        "InvalidParameterValue",
+        ec2.modify_instance_maintenance_options,
+        InstanceId=ident,
+        AutoRecovery="never",
+    )
+
+
+def test_recovery_that_the_offering_promises_cannot_be_disabled(place: Place, ec2: Any) -> None:
+    offerings = place.sim.cloud.tables["serviceofferings"]
+    for row in list(offerings):
+        offerings.update(row, offerha=True)
+    for row in list(place.sim.cloud.tables["machines"]):
+        place.sim.cloud.tables["machines"].update(row, haenable=True)
+    types = ec2.describe_instance_types(InstanceTypes=["t2.micro"])["InstanceTypes"]
+    assert types[0]["AutoRecoverySupported"] is True
+    with pytest.raises(ClientError, match="Choose another type"):
+        launch(ec2, MaintenanceOptions={"AutoRecovery": "disabled"})
+    launch(ec2, MaintenanceOptions={"AutoRecovery": "default"})
+
+
+def test_names_of_machines_cannot_be_chosen(ec2: Any) -> None:
+    default = {"HostnameType": "ip-name", "EnableResourceNameDnsARecord": False}
+    launch(ec2, PrivateDnsNameOptions=default)
+    for changed in ({"HostnameType": "resource-name"}, {"EnableResourceNameDnsARecord": True}):
+        with pytest.raises(ClientError, match="PrivateDnsNameOptions"):
+            launch(ec2, PrivateDnsNameOptions={**default, **changed})

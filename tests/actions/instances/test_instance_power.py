@@ -134,3 +134,41 @@ def test_a_dry_run_does_not_ask_whether_it_is_the_time(ec2: Any) -> None:
     with pytest.raises(ClientError) as error:
         ec2.modify_instance_attribute(InstanceId=ident, InstanceType={"Value": "t3.small"})
     assert code_of(error) == "IncorrectInstanceState"
+
+
+def test_a_start_that_fails_tells_why(place: Place, ec2: Any) -> None:
+    ident = ids(started(ec2))[0]
+    ec2.stop_instances(InstanceIds=[ident])
+    until(ec2, "stopped", ident)
+    other = ids(started(ec2))[0]
+    place.sim.cloud.settings["zone.machines"] = 1
+    change = ec2.start_instances(InstanceIds=[ident])["StartingInstances"][0]
+    assert change["CurrentState"]["Name"] == "pending"
+    (failed,) = until(ec2, "stopped", ident)
+    assert failed["StateReason"]["Code"] == "Server.InsufficientInstanceCapacity"
+    assert failed["StateReason"]["Message"].startswith("Server.InsufficientInstanceCapacity: ")
+    assert failed["StateTransitionReason"].startswith("Server.InsufficientInstanceCapacity (")
+    found = [{"Name": "state-reason-code", "Values": ["Server.InsufficientInstanceCapacity"]}]
+    assert len(ec2.describe_instances(Filters=found)["Reservations"]) == 1
+
+    ec2.terminate_instances(InstanceIds=[other])
+    until(ec2, "terminated", other)
+    ec2.start_instances(InstanceIds=[ident])
+    (running,) = until(ec2, "running", ident)
+    assert "StateReason" not in running
+    assert running["StateTransitionReason"] == ""
+
+
+def test_a_machine_without_its_root_is_not_started(ec2: Any) -> None:
+    machine = started(ec2)[0]
+    ident = machine["InstanceId"]
+    ec2.stop_instances(InstanceIds=[ident])
+    until(ec2, "stopped", ident)
+    root = machine["BlockDeviceMappings"][0]["Ebs"]["VolumeId"]
+    ec2.detach_volume(VolumeId=root)
+    with pytest.raises(ClientError, match="does not have a volume attached at root") as error:
+        ec2.start_instances(InstanceIds=[ident])
+    assert code_of(error) == "IncorrectInstanceState"
+    ec2.attach_volume(VolumeId=root, InstanceId=ident, Device="/dev/sda1")
+    ec2.start_instances(InstanceIds=[ident])
+    assert until(ec2, "running", ident)

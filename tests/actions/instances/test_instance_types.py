@@ -34,8 +34,39 @@ def test_a_type_has_the_size_that_its_machines_get(ec2: Any) -> None:
     assert item["BareMetal"] is False
     assert item["CurrentGeneration"] is True
     assert item["SupportedVirtualizationTypes"] == ["hvm"]
-    # Terraform asks for credits of a burstable type, and there are none here.
     assert item["BurstablePerformanceSupported"] is False
+    cores = {"DefaultCores": 4, "DefaultThreadsPerCore": 1, "ValidCores": [4], "ValidThreadsPerCore": [1]}
+    assert item["VCpuInfo"] == {"DefaultVCpus": 4, **cores}
+
+
+def test_a_type_says_what_a_launch_takes(place: Place, ec2: Any) -> None:
+    [item] = ec2.describe_instance_types(InstanceTypes=["t2.micro"])["InstanceTypes"]
+    # A launch with a CreditSpecification, EbsOptimized or a placement group of either kind is taken.
+    assert item["BurstablePerformanceSupported"] is True
+    assert item["EbsInfo"]["EbsOptimizedSupport"] == "supported"
+    assert item["PlacementGroupInfo"]["SupportedStrategies"] == ["cluster", "spread"]
+    assert item["EbsInfo"]["EncryptionSupport"] == "unsupported"
+    row = place.sim.cloud.tables["diskofferings"].first(name="gp2")
+    assert row is not None
+    row["encrypt"] = True
+    place.bridge.site.caches.clear()
+    [item] = ec2.describe_instance_types(InstanceTypes=["t2.micro"])["InstanceTypes"]
+    assert item["EbsInfo"]["EncryptionSupport"] == "supported"
+
+
+@pytest.mark.parametrize(
+    ("name", "current"), [("t1.micro", False), ("m1.small", False), ("t2.micro", True), ("m4.large", True)]
+)
+def test_generations_are_awss(ec2: Any, name: str, current: bool) -> None:
+    [item] = ec2.describe_instance_types(InstanceTypes=[name])["InstanceTypes"]
+    assert item["CurrentGeneration"] is current
+    wanted = [{"Name": "current-generation", "Values": ["true"]}]
+    assert (name in {one["InstanceType"] for one in found(ec2, wanted)}) is current
+
+
+def found(ec2: Any, filters: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    pages = ec2.get_paginator("describe_instance_types").paginate(Filters=filters)
+    return [item for page in pages for item in page["InstanceTypes"]]
 
 
 @pytest.mark.since("4.20")

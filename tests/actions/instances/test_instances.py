@@ -66,8 +66,7 @@ def test_every_member_that_clients_dereference_is_there(ec2: Any) -> None:
 def test_what_cloudstack_does_not_know_is_left_out(ec2: Any) -> None:
     machine = started(ec2)[0]
     for unknown in (
-        "EnaSupport",
-        "CpuOptions",
+        "SriovNetSupport",
         "BootMode",
         "PublicIpAddress",
     ):

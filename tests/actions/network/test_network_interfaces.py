@@ -23,7 +23,8 @@ def test_a_machines_interface_is_in_use(ec2: Any, machine: dict[str, Any]) -> No
     assert item["NetworkInterfaceId"] == "eni-" + nic["id"].replace("-", "")[:17]
     assert item["Status"] == "in-use"
     assert item["PrivateIpAddress"] == nic["ipaddress"]
-    assert item["PrivateIpAddresses"] == [{"Primary": True, "PrivateIpAddress": nic["ipaddress"]}]
+    named = {"PrivateDnsName": "web", "PrivateIpAddress": nic["ipaddress"]}
+    assert item["PrivateIpAddresses"] == [{"Primary": True, **named}]
     assert item["MacAddress"] == nic["macaddress"]
     assert item["AvailabilityZone"] == f"{REGION}c"
     assert item["InterfaceType"] == "interface"

@@ -74,14 +74,23 @@ def test_the_default_vpc_stays(ec2: Any) -> None:
 
 def test_attributes_are_remembered(ec2: Any) -> None:
     vpc = ec2.create_vpc(CidrBlock="10.42.0.0/16")["Vpc"]["VpcId"]
-    for names, support in ((True, False), (False, True)):
+    for names in (True, False):
         ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": names})
-        ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsSupport={"Value": support})
         read = ec2.describe_vpc_attribute(VpcId=vpc, Attribute="enableDnsHostnames")
         assert read["EnableDnsHostnames"] == {"Value": names}
-        read = ec2.describe_vpc_attribute(VpcId=vpc, Attribute="enableDnsSupport")
-        assert read["EnableDnsSupport"] == {"Value": support}
     assert ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"][0]["Tags"] == []
+
+
+@pytest.mark.parametrize(
+    ("member", "is_so"), [("EnableDnsSupport", True), ("EnableNetworkAddressUsageMetrics", False)]
+)
+def test_what_cloudstack_does_anyway_cannot_be_changed(ec2: Any, member: str, is_so: bool) -> None:
+    vpc = ec2.create_vpc(CidrBlock="10.42.0.0/16")["Vpc"]["VpcId"]
+    ec2.modify_vpc_attribute(VpcId=vpc, **{member: {"Value": is_so}})
+    with pytest.raises(ClientError, match=f"{member} with the value '{str(not is_so).lower()}'"):
+        ec2.modify_vpc_attribute(VpcId=vpc, **{member: {"Value": not is_so}})
+    attribute = member[0].lower() + member[1:]
+    assert ec2.describe_vpc_attribute(VpcId=vpc, Attribute=attribute)[member] == {"Value": is_so}
 
 
 def test_what_is_in_a_vpc_holds_it(ec2: Any) -> None:

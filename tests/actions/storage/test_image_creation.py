@@ -328,6 +328,27 @@ def test_the_description_is_changed(ec2: Any, image: str) -> None:
     assert attribute(ec2, image, "description") == {"Description": {"Value": "another"}}
 
 
+def test_a_launch_permission_for_oneself_is_told(place: Place, ec2: Any, image: str) -> None:
+    own = place.client(service="sts").get_caller_identity()["Account"]
+
+    def permissions() -> Any:
+        return attribute(ec2, image, "launchPermission")["LaunchPermissions"]
+
+    def executable() -> set[str]:
+        return {found["ImageId"] for found in ec2.describe_images(ExecutableUsers=["self"])["Images"]}
+
+    assert (permissions(), image in executable()) == ([], False)
+    for undo in (
+        lambda: ec2.modify_image_attribute(ImageId=image, LaunchPermission={"Remove": [{"UserId": own}]}),
+        lambda: ec2.reset_image_attribute(ImageId=image, Attribute="launchPermission"),
+    ):
+        ec2.modify_image_attribute(ImageId=image, LaunchPermission={"Add": [{"UserId": own}]})
+        assert (permissions(), image in executable()) == ([{"UserId": own}], True)
+        assert show(ec2, image).get("Tags", []) == []
+        undo()
+        assert (permissions(), image in executable()) == ([], False)
+
+
 def test_an_image_is_shared_by_account_digits(place: Place, ec2: Any, image: str) -> None:
     bob = place.client("bob")
     digits = place.client("bob", service="sts").get_caller_identity()["Account"]

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from ec2bridge.actions.storage.images import state, virtualization
-from ec2bridge.resources.instance_types import architecture
+from ec2bridge.actions.storage.images import state
+from ec2bridge.resources.instance_types import architecture, virtualization
 from tests.conftest import Place
 from tests.launching import described, launch
 from tests.native import Native

@@ -1,0 +1,1 @@
+"""What becomes of each resource of Terraform's AWS provider: `python -m tests.terraform` runs them all."""
