@@ -44,7 +44,7 @@ class Settings(BaseSettings):
     )
     regions: Annotated[dict[str, str], NoDecode] = Field(
         default_factory=dict,
-        description="the operator's other bridges, which DescribeRegions lists: region name = URL of its endpoint",
+        description="the operator's other bridges: region name = URL; they are listed, and get what is signed for them",
     )
     listen: str = Field("127.0.0.1:8788", description="HOST:PORT to serve on")
     public_endpoint: str | None = Field(

@@ -2,7 +2,7 @@
 
 import re
 
-from tests.compat import board
+from tests.compat import board, board_markdown
 from tests.compat.registry import CLIENTS
 
 
@@ -19,3 +19,10 @@ def test_the_page_is_of_the_versions_that_the_suite_installs() -> None:
         assert not pinned or page[client.name] == pinned[0], (
             f"{client.name}: make compat ARGS='--install --docs'"
         )
+
+
+def test_what_stands_in_for_a_client_is_called_that() -> None:
+    page = board.versions_on_page()
+    assert page["jenkins-ec2"].startswith("stand-in, with the SDK ")
+    assert "provider" in page["opentofu"]
+    assert board.PAGE.read_text(encoding="utf-8").startswith(board_markdown.INTRODUCTION)

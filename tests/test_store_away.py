@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from ec2bridge.auth.secrets import Identity
 from ec2bridge.ec2.own_store import OwnStore, PatientStore
-from ec2bridge.store import Store, StoreError, StoreUnavailable
+from ec2bridge.store import Change, Store, StoreError, StoreUnavailable
 from tests.conftest import Place
 from tests.launching import launch, started
 from tests.sockets import free_port
@@ -203,11 +203,20 @@ async def test_a_write_whose_answer_was_lost_is_seen_to_be_done() -> None:
     await store.start()
     own = OwnStore(store, Identity("d", "a", "u", "n"))
     patient = PatientStore(Forgetful(own))  # type: ignore[arg-type]
-    assert await patient.put_new("d/a", "k", "x", {"of": 1})
-    assert await patient.replace("d/a", "k", "x", {"of": 2}, 1)
-    assert not await patient.replace("d/a", "k", "x", {"of": 3}, 1)
-    assert not await patient.put_new("d/a", "k", "x", {"of": 4})
+    version = await patient.put_new("d/a", "k", "x", {"of": 1})
+    assert version
+    assert await patient.replace("d/a", "k", "x", {"of": 2}, version)
+    assert not await patient.replace("d/a", "k", "x", {"of": 3}, version)
+    assert await patient.put_new("d/a", "k", "x", {"of": 4}) is None
+    assert await patient.together(
+        "d/a", Change("k", "x", {"of": 5}, version=version + 1), Change("k", "y", {})
+    )
+    assert not await patient.together("d/a", Change("k", "x", {"of": 6}, version=version))
+    [entry, other] = await store.list("d/a", "k")
+    assert (entry.value, other.key) == ({"of": 5}, "y")
+    assert await patient.together("d/a", Change("k", "y", version=other.version))
     assert await patient.delete("d/a", "k", "x")
+    assert await store.list("d/a", "k") == []
     await store.close()
 
 
@@ -219,8 +228,8 @@ class Forgetful:
         self.lost = False
 
     def __getattr__(self, name: str) -> Any:
-        async def forgets(*arguments: Any) -> Any:
-            done = await getattr(self.real, name)(*arguments)
+        async def forgets(*arguments: Any, **options: Any) -> Any:
+            done = await getattr(self.real, name)(*arguments, **options)
             if name != "entry":
                 self.lost = not self.lost
                 if self.lost:

@@ -103,6 +103,8 @@ _NAMED = {
     "VpcEndpointId": "vpc-endpoint",
     "VpcPeeringConnectionId": "vpc-peering-connection",
 }
+_WANT_VALUES = ("DescribeIamInstanceProfileAssociations",)
+"""Where AWS refuses a filter without values, which matches nothing everywhere else."""
 _MAKES = ("Create", "Allocate", "Purchase", "Request")
 
 
@@ -125,6 +127,11 @@ def _nothing(op: Operation) -> Handler:
 
     async def nothing(ctx: Context, request: Request) -> dict[str, Any]:
         _refuse_named(op, request)
+        if op.name in _WANT_VALUES and any(not entry.get("Values") for entry in request.get("Filters") or ()):
+            raise Ec2Error(
+                "InvalidParameterValue",
+                "Invalid value 'null/empty' for 'filter'. A filter needs a name and at least one value.",
+            )
         return {member: []}
 
     return nothing

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 
+from ec2bridge import server
 from ec2bridge.cloudstack.account import Account
 from ec2bridge.cloudstack.credentials import Credentials
 from ec2bridge.cloudstack.endpoint import CloudStack
@@ -14,7 +15,7 @@ from ec2bridge.operator import cloud, local, user
 from ec2bridge.operator.cloud import Look, refused
 from ec2bridge.operator.findings import BAD, Finding, Report, Stop, bad
 from ec2bridge.operator.round_trip import RoundTrip
-from ec2bridge.operator.standing import context, credentials, looking_credentials, reached, standing
+from ec2bridge.operator.standing import context, credentials, reached, standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ async def _of_files(look: local.Look, settings: Settings) -> Finding | Iterable[
 
 async def _cloud(settings: Settings, there: CloudStack, report: Report) -> None:
     try:
-        account = Account(there, looking_credentials(settings))
+        account = Account(there, server.looking(settings))
     except SettingsError:
         raise Stop from None  # told among the keys
     for title, look, _ in cloud.LOOKS:

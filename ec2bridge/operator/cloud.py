@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 from typing import Any
 
+from ec2bridge import store_tables
 from ec2bridge.cloudstack.account import Account
 from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.config import Settings
@@ -11,6 +12,9 @@ from ec2bridge.ec2 import releases
 from ec2bridge.mapping import MappingError, load_mappings
 from ec2bridge.operator.findings import Finding, bad, note, ok
 from ec2bridge.operator.offerings import match
+from ec2bridge.operator.standing import is_there
+from ec2bridge.serving import belonging
+from ec2bridge.store import Store, StoreError
 
 Row = dict[str, Any]
 Look = Callable[[Settings, Account], Awaitable[Finding | Iterable[Finding]]]
@@ -218,6 +222,25 @@ async def releasing(settings: Settings, account: Account) -> Finding:
     return ok("the look-up account expunges where users may not")
 
 
+async def belongs(settings: Settings, account: Account) -> Finding:
+    """Look whether the store is the one that this cloud's things were written down in."""
+    if not is_there(settings.store):
+        return ok("nothing lies there yet")
+    store = Store(settings.store)
+    try:
+        await store.start(store_tables.check)
+        found = await belonging.doubts(store, account, notes=False)
+    except StoreError as error:
+        return note(f"not compared: {str(error).rstrip('.')}")  # told among the looks at the store
+    finally:
+        await store.close()
+    if found:
+        return bad(
+            "; ".join(found), "ec2bridge store restore BACKUP, or name the store that belongs to this cloud"
+        )
+    return ok("what this cloud was told to keep in it is there")
+
+
 LOOKS: tuple[tuple[str, Look, tuple[str, ...]], ...] = (
     ("CloudStack answers", answers, ("cloudstack_url",)),
     ("the clock", clock, ()),
@@ -226,6 +249,7 @@ LOOKS: tuple[tuple[str, Look, tuple[str, ...]], ...] = (
     ("the look-up account reads users' keys", reads_keys, ()),
     ("it does not read more than it should", reads_no_more, ()),
     ("termination releases what a machine held", releasing, ("expunge",)),
+    ("the store belongs to this cloud", belongs, ()),
     ("the network offering", offering, ("network_offering",)),
     ("the default networks", networks, ("default_networks",)),
     ("instance types", types, ()),

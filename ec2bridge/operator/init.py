@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ec2bridge import server
 from ec2bridge.cloudstack.account import Account
 from ec2bridge.cloudstack.credentials import Credentials
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
@@ -14,7 +15,7 @@ from ec2bridge.mapping import load_mappings
 from ec2bridge.operator import lookup_account
 from ec2bridge.operator.cloud import refused
 from ec2bridge.operator.offerings import match, size_text
-from ec2bridge.operator.standing import looking_credentials, reached
+from ec2bridge.operator.standing import reached
 from ec2bridge.resources.places.zones import letters
 
 Row = dict[str, Any]
@@ -74,7 +75,7 @@ async def looked(
 ) -> Done:
     """Look at the cloud, make the look-up account if an administrator's keys are given, and return the file."""
     async with reached(settings) as cloud:
-        found = await Looked.at(Account(cloud, administrator or looking_credentials(settings)))
+        found = await Looked.at(Account(cloud, administrator or server.looking(settings)))
         if administrator is None or settings.credentials_file is not None:
             return Done(text(settings, found, None), None, ())
         made = await lookup_account.make(Account(cloud, administrator), account_name, users_role)

@@ -3,6 +3,7 @@
 Each setting is either looked at by a check, here or in `cloud.py`, or stands in NO_LOOK with the reason.
 """
 
+import asyncio
 import os
 import socket
 import sqlite3
@@ -15,18 +16,20 @@ from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import aiohttp
 from cryptography.x509 import load_pem_x509_certificate
-from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from ec2bridge import store_files
+from ec2bridge import store_files, store_tables
 from ec2bridge.auth.profiles import FileSecrets
+from ec2bridge.cloudstack.reaching import reason
 from ec2bridge.config import Settings, SettingsError, host_and_port
 from ec2bridge.database import Database, UnansweredError
 from ec2bridge.mapping import MappingError, load_mappings
 from ec2bridge.operator.findings import Finding, bad, note, ok
 from ec2bridge.serving.certificates import cloudstack_trust, server_certificate
 from ec2bridge.store import Store, StoreError
+from ec2bridge.store_tables import TablesError
 from ec2bridge.wire.model import aws_regions
 
 NO_LOOK = {
@@ -50,6 +53,8 @@ NO_LOOK = {
 Look = Callable[[Settings], Awaitable[Finding | Iterable[Finding]]]
 
 SOON = 14 * 86400.0
+PATIENCE = 5.0
+"""Seconds to wait for another region's bridge."""
 WAIT = 2.0
 """Seconds to wait for a store that is locked."""
 NETWORK_FILE_SYSTEMS = ("nfs", "cifs", "smb", "9p", "fuse.sshfs", "ceph", "glusterfs", "fuse.glusterfs")
@@ -78,13 +83,15 @@ async def _server(opened: Store) -> Finding:
     shown = opened.url.render_as_string(hide_password=True)
     database = Database(opened.url)
     try:
-        await database.start(_nothing)
-    except (SQLAlchemyError, UnansweredError, OSError, ImportError) as error:
+        await database.start(store_tables.check)  # which changes nothing
+    except TablesError as error:
+        if "yet" not in str(error):
+            return bad(f"{shown}: {error}", "ec2bridge store check tells more")
+        return note(f"{shown} answers, and has no tables yet; the first start makes them")
+    except ImportError as error:
+        return bad(f"the Python package {error.name} is not installed", "pip install 'ec2bridge[postgres]'")
+    except (SQLAlchemyError, UnansweredError, OSError) as error:
         reason = " ".join(str(getattr(error, "orig", None) or error).split())
-        if isinstance(error, ImportError):
-            return bad(
-                f"the Python package {error.name} is not installed", "pip install 'ec2bridge[postgres]'"
-            )
         return bad(
             f"{shown} does not answer: {reason}",
             "start PostgreSQL, or correct host, user, password and database in the setting store",
@@ -92,10 +99,6 @@ async def _server(opened: Store) -> Finding:
     finally:
         await database.close()
     return ok(f"{shown} answers")
-
-
-def _nothing(_: Connection) -> None:
-    """A look makes no tables."""
 
 
 def _file(file: Path) -> Iterator[Finding]:
@@ -333,18 +336,35 @@ async def keys(settings: Settings) -> list[Finding]:
     return [*found, ok(f"the keys in {settings.credentials_file}")]
 
 
-async def region(settings: Settings) -> Finding:
-    """Look at the region's name, and at the other bridges'."""
+async def region(settings: Settings) -> list[Finding]:
+    """Look at the region's name, and whether the other regions' bridges answer."""
     if len(set(settings.regions.values())) < len(settings.regions):
-        return bad("two of the settings' regions have one endpoint", "give each region its own bridge")
-    others = f", beside {', '.join(sorted(settings.regions))}" if settings.regions else ""
+        return [bad("two of the settings' regions have one endpoint", "give each region its own bridge")]
+    own = ok(settings.region)
     if settings.region not in aws_regions():
-        return note(
-            f"{settings.region} is no region of AWS's: Terraform's provider wants skip_region_validation,"
-            f" and others refuse it{others}",
+        own = note(
+            f"{settings.region} is no region of AWS's: Terraform's provider wants skip_region_validation, and others"
+            " refuse it",
             "a name of AWS's own (us-east-1) suits all clients; docs/adr/0006 says why",
         )
-    return ok(f"{settings.region}{others}")
+    others = {name: url for name, url in settings.regions.items() if name != settings.region}
+    return [own, *await asyncio.gather(*(_other(name, url) for name, url in sorted(others.items())))]
+
+
+async def _other(name: str, url: str) -> Finding:
+    fix = "start it, or correct regions: what is signed for that region is handed on there"
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE)) as session,
+            session.get(f"{url}/health") as answer,
+        ):
+            if answer.status == 200:
+                return ok(f"{name}: {url} answers")
+            return note(f"{name}: {url}/health answers {answer.status}: it is stopping, or no bridge", fix)
+    except TimeoutError:
+        return note(f"{name}: {url} does not answer within {PATIENCE:g} seconds", fix)
+    except aiohttp.ClientError as error:
+        return note(f"{name}: {url} does not answer: {reason(error)}", fix)
 
 
 async def ranges(settings: Settings) -> Finding:

@@ -16,7 +16,6 @@ import click
 
 from ec2bridge import server
 from ec2bridge.app import Bridge
-from ec2bridge.auth.profiles import read_profiles
 from ec2bridge.auth.verify import Verified
 from ec2bridge.cloudstack.account import Account
 from ec2bridge.cloudstack.credentials import Credentials
@@ -34,20 +33,6 @@ from ec2bridge.wire.model import operation
 SECRET_VARIABLE = "AWS_SECRET_ACCESS_KEY"  # noqa: S105 - its name
 
 
-def looking_credentials(settings: Settings) -> Credentials:
-    """Return the keys that the cloud is looked at with: the look-up account's, else the file's first."""
-    if settings.service_api_key is None and settings.credentials_file is not None:
-        return next(iter(read_profiles(settings.credentials_file).values()))
-    return server.service_credentials(settings)
-
-
-@asynccontextmanager
-async def looking(settings: Settings) -> AsyncIterator[Account]:
-    """Yield the account that the cloud is looked at with."""
-    async with reached(settings) as cloud:
-        yield Account(cloud, looking_credentials(settings))
-
-
 @asynccontextmanager
 async def reached(settings: Settings) -> AsyncIterator[CloudStack]:
     """Yield the settings' CloudStack, opened."""
@@ -63,7 +48,7 @@ async def reached(settings: Settings) -> AsyncIterator[CloudStack]:
 async def standing(settings: Settings, cloud: CloudStack, *, store: bool = False) -> AsyncIterator[Bridge]:
     """Yield a bridge that serves nobody; with the settings' own store where that is there and asked for."""
     registry.load()
-    kept = Store(settings.store if store and _is_there(settings.store) else None)
+    kept = Store(settings.store if store and is_there(settings.store) else None)
     try:
         mappings = load_mappings(settings.mappings)
         await kept.start()
@@ -72,13 +57,15 @@ async def standing(settings: Settings, cloud: CloudStack, *, store: bool = False
     try:
         service = Account(cloud, server.service_credentials(settings)) if settings.service_api_key else None
         site = Site(settings=settings, cloud=cloud, mappings=mappings, store=kept, service=service)
-        yield Bridge(site, server.provider(settings, cloud), Directories(cloud))
-        await background.stop(site)
+        try:
+            yield Bridge(site, server.provider(settings, cloud), Directories(cloud))
+        finally:
+            await background.stop(site)  # it needs the store to its end
     finally:
         await kept.close()
 
 
-def _is_there(location: str) -> bool:
+def is_there(location: str) -> bool:
     """Whether a store exists: to look at a cloud makes none."""
     if location == "memory":
         return False

@@ -14,6 +14,7 @@ from ec2bridge.serving import access_log
 from ec2bridge.serving.access_log import Tally, client_address, tally
 from ec2bridge.serving.health import Health
 from ec2bridge.serving.metrics import Metrics
+from ec2bridge.serving.regions import OtherRegions
 from ec2bridge.serving.tracing import Tracing
 
 SLOWEST_READER = 60
@@ -56,9 +57,14 @@ def application(
     app = web.Application(middlewares=[observe], client_max_size=served.site.settings.max_body)
     app.router.add_get("/health", health.live)
     app.router.add_get("/readyz", health.ready)
+    endpoint: Handler = served.handle
+    if served.site.settings.regions:
+        others = OtherRegions(served)
+        app.cleanup_ctx.append(others.opened)
+        endpoint = others.handle
 
     async def answer(request: web.Request) -> web.StreamResponse:
-        return await (page.show if page and is_browser(request) else served.handle)(request)
+        return await (page.show if page and is_browser(request) else endpoint)(request)
 
     if page and page.history is not None:
         app.router.add_get(CALLS, page.calls)

@@ -241,14 +241,17 @@ def _timestamp(text: str, path: str) -> datetime:
         raise _invalid(text, path, "Expected a time as in 2026-11-23T18:00:00Z.") from None
 
 
+_BLOB_CODES = {"UserData": "InvalidUserData.Malformed"}
+"""AWS's codes for what is no Base64, by the member's name, where it has one of its own."""
+
+
 def _blob(text: str, path: str) -> bytes:
     """Base64, wrapped into lines or not; the value may be secret, so a refusal doesn't repeat it."""
     try:
         return base64.b64decode(re.sub(r"[\r\n]", "", text), validate=True)
     except (binascii.Error, ValueError):
-        raise Ec2Error(
-            "InvalidParameterValue", f"The value of parameter {path:.200} is invalid. Expected base64."
-        ) from None
+        code = _BLOB_CODES.get(path.partition(".")[0], "InvalidParameterValue")
+        raise Ec2Error(code, f"The value of parameter {path:.200} is invalid. Expected base64.") from None
 
 
 _CONVERTERS: dict[str, Callable[[str, str], Any]] = {

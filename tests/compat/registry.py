@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,13 +79,24 @@ def _java(name: str, sources: str, library: str, covers: tuple[str, ...], page: 
     )
 
 
+def _labelled(client: Client, label: str) -> Client:
+    """Return a client whose version is shown with what it is the version of."""
+    version = client.version
+
+    def told() -> str | None:
+        found = version()
+        return label.format(found) if found else None
+
+    return replace(client, version=told)
+
+
 OPENTOFU = "github.com/opentofu/opentofu"
 TOFU = str(BUILD / "opentofu" / "bin" / "tofu")
 
 
 def _opentofu(name: str, variable: str, provider: str, *more: str) -> Client:
     binary = os.environ.get(variable, "")
-    return Client(
+    client = Client(
         name,
         f"HCL, provider {provider}",
         lambda: first_line(TOFU, "version") if binary else None,
@@ -104,6 +116,7 @@ def _opentofu(name: str, variable: str, provider: str, *more: str) -> Client:
         path=str(Path(TOFU).parent),
         group="tools",
     )
+    return _labelled(client, f"{{}}, provider {provider}")
 
 
 EBS_CSI = os.environ.get("EBS_CSI_DRIVER", "aws-ebs-csi-driver")
@@ -171,7 +184,10 @@ CLIENTS: tuple[Client, ...] = (
     _java("aws-sdk-java-v2", "v2", "ec2-*.jar", ("caller-identity", *EVERYDAY), "java.md"),
     _java("aws-sdk-java-v1", "v1", "aws-java-sdk-ec2-*.jar", ("caller-identity", *EVERYDAY), "java.md"),
     _java("jclouds", "jclouds", "aws-ec2-*.jar", EVERYDAY, "jclouds.md"),
-    _java("jenkins-ec2", "jenkins-ec2", "ec2-*.jar", JENKINS, "jenkins-ec2.md", group="tools"),
+    _labelled(
+        _java("jenkins-ec2", "jenkins-ec2", "ec2-*.jar", JENKINS, "jenkins-ec2.md", group="tools"),
+        "stand-in, with the SDK {}",
+    ),
     Client(
         "aws-sdk-rust",
         "Rust",
@@ -275,9 +291,10 @@ def _with(*programs: str) -> str | None:
 
 
 def _ansible() -> str | None:
-    """The version of amazon.aws, where Ansible is there and the boto3 that its inventory needs, too."""
-    there = first_line("ansible", "--version", pattern=r"core (\S+)\]") and (BUILD / "ansible/boto3").is_dir()
-    return _collection("amazon.aws") if there else None
+    """The versions of Ansible and amazon.aws, where both are there and the boto3 that the inventory needs, too."""
+    core = first_line("ansible", "--version", pattern=r"core (\S+)\]")
+    there = core and (BUILD / "ansible/boto3").is_dir()
+    return f"core {core}, amazon.aws {_collection('amazon.aws')}" if there else None
 
 
 def _collection(name: str) -> str | None:

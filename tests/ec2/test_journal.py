@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from ec2bridge.ec2 import journal
+from ec2bridge.ec2 import journal, own_store
 from ec2bridge.store import Change, StoreUnavailable
 from tests.conftest import Place
 from tests.faulty import LOST_ANSWER, LOST_CALL, SILENCE, behind, eventually, kill_during
@@ -112,7 +112,7 @@ def test_a_store_lost_between_two_steps_leaves_it_open_and_takes_nothing_back(
     make_place: Callable[..., Place], monkeypatch: pytest.MonkeyPatch, written: bool
 ) -> None:
     monkeypatch.setattr(journal, "LEASE", 0.5)
-    monkeypatch.setattr("ec2bridge.ec2.own_store.PATIENCE", -1)
+    monkeypatch.setattr(own_store, "PATIENCE", -1)  # it stays away for longer than anybody waits
     front, _ = behind(make_place, recovery_interval=600)
     ec2, store, away = front.client(), front.bridge.site.store, [True]
     together = store.together

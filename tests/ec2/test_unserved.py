@@ -71,3 +71,11 @@ def test_switches_stand_where_cloudstack_leaves_them(ec2: Any) -> None:
 def test_the_cloud_says_whether_images_may_be_public(ec2: Any, place: Place, may: bool, state: str) -> None:
     place.sim.cloud.settings["allow.public.user.templates"] = may
     assert ec2.get_image_block_public_access_state()["ImageBlockPublicAccessState"] == state
+
+
+def test_a_filter_without_values_is_refused_where_aws_refuses_it(ec2: Any) -> None:
+    call = ec2.describe_iam_instance_profile_associations
+    assert refusal(call, Filters=[{"Name": "instance-id", "Values": []}]) == "InvalidParameterValue"
+    wanted = [{"Name": "instance-id", "Values": ["i-01234567"]}]
+    assert call(Filters=wanted)["IamInstanceProfileAssociations"] == []
+    assert ec2.describe_hosts(Filters=[{"Name": "state", "Values": []}])["Hosts"] == []

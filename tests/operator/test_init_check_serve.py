@@ -339,7 +339,7 @@ def test_a_round_trip_leaves_nothing(operator: Operator) -> None:
     assert [finding["level"] for finding in launched] == ["ok"] * 6
     tables = operator.place.sim.cloud.tables
     assert tables["machines"].where(account="alice") == []
-    assert tables["sshkeypairs"].where(account="alice") == []
+    assert tables["keypairs"].where(account="alice") == []
     assert [row["name"] for row in tables["securitygroups"].where(account="alice")] == ["default"]
 
 
@@ -352,7 +352,7 @@ def test_a_round_trip_that_cannot_be_says_why_and_cleans_up(operator: Operator) 
     assert [finding["text"] for finding in found if finding["check"] == "launch: it is gone again"] == [
         "there was none"
     ]
-    assert operator.place.sim.cloud.tables["sshkeypairs"].where(account="alice") == []
+    assert operator.place.sim.cloud.tables["keypairs"].where(account="alice") == []
 
 
 def test_a_round_trip_needs_somebodys_key(operator: Operator) -> None:

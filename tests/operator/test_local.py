@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from ec2bridge.serving import belonging
+from ec2bridge.store import Store
 from tests.operator.conftest import Operator, bad, only
 from tests.serving.test_certificates import Authority
 
@@ -143,3 +145,32 @@ def test_ranges_regions_and_proxies_that_will_not_do(operator: Operator) -> None
         EC2BRIDGE_ZONES="pouet-1a=sim-adv,pouet-1b=sim-basic,pouet-1c=sim-sg",
     )
     assert "no region of AWS's" in only(named, "the region", "note")["text"]
+
+
+def test_other_regions_are_asked(operator: Operator) -> None:
+    operator.init()
+    others = f"us-west-2={operator.place.url},eu-west-1=http://127.0.0.1:9"
+    found = operator.findings(code=0, EC2BRIDGE_REGIONS=others)
+    told = [(finding["level"], finding["text"]) for finding in found if finding["check"] == "the region"]
+    assert told == [
+        ("ok", "us-east-1"),
+        ("note", "eu-west-1: http://127.0.0.1:9 does not answer: 127.0.0.1:9: Connection refused"),
+        ("ok", f"us-west-2: {operator.place.url} answers"),
+    ]
+
+
+def test_a_store_of_another_cloud_is_told(operator: Operator) -> None:
+    operator.init()
+    file = operator.folder / "store.sqlite"
+
+    async def write(zones: list[str]) -> None:
+        store = Store(str(file))
+        await store.start()
+        await store.put(belonging.EVERYONE, belonging.KIND, belonging.ZONES, zones)
+        await store.close()
+
+    operator.place.run(write(["00000000-0000-0000-0000-000000000000"]))
+    told = only(operator.findings(code=1), "the store belongs to this cloud")
+    assert "it was written for another cloud" in told["text"]
+    operator.place.run(write([row["id"] for row in operator.place.sim.cloud.tables["zones"]]))
+    operator.findings(code=0)

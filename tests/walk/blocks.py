@@ -35,6 +35,7 @@ WALK = (
     "README.md",
     "docs/README.md",
     "docs/operators.md",
+    "docs/store.md",
     "docs/troubleshooting.md",
     "docs/migrating.md",
     "docs/reference/settings.md",
@@ -68,6 +69,7 @@ NEEDS = {
     "ci": Need("it takes minutes, and is a step of CI of its own", ".ci/run"),
     "minutes": Need("it takes many minutes; its parts are tried by tests", "make test"),
     "provider": Need("Terraform's provider is in no registry that the tests reach", "make compat"),
+    "log": Need("it reads the log of a service that has run", "tests/operator/test_explain.py"),
     "tls": Need("it needs a certificate of yours", "tests/serving/test_certificates.py"),
     "network": Need("it fetches from a host of yours", "make test"),
 }

@@ -148,6 +148,9 @@ def test_blobs_are_base64_and_user_data_stays_as_it_is() -> None:
             "InvalidParameterValue",
             "The value of parameter PublicKeyMaterial is invalid. Expected base64.",
         )
+    change = [("InstanceId", "i-01234567"), ("UserData.Value", "not base64 encoded")]
+    code, message = refusal("ModifyInstanceAttribute", *change)
+    assert (code, "not base64 encoded" in message) == ("InvalidUserData.Malformed", False)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 An EC2 client expects several regions with an endpoint each; a bridge is one region, and its endpoint is the address
 that the client already talks to. An operator with several clouds runs a bridge for each, and the setting `regions` has
-every one of them know the others. CloudStack's zones are the availability zones, under AWS-shaped names.
+every one of them know the others (`ec2bridge/serving/regions.py` hands on what was signed for another). CloudStack's
+zones are the availability zones, under AWS-shaped names.
 """
 
 from typing import Any

@@ -21,7 +21,7 @@ from ec2bridge.resources.images.sources import from_snapshot, from_url
 from ec2bridge.resources.machines.devices import is_root
 from ec2bridge.resources.machines.lookup import Machine, machine, refuse_unless, volumes_of
 from ec2bridge.resources.snapshots.creation import asked
-from ec2bridge.resources.snapshots.lookup import check_volume
+from ec2bridge.resources.snapshots.lookup import settled_volume
 from ec2bridge.resources.tags import resource_tags
 from ec2bridge.resources.volumes.types import check_root_type
 
@@ -103,7 +103,7 @@ async def _create(ctx: Context, request: dict[str, Any]) -> str:
     if found.state == "stopped" and not tags["snapshot"]:
         given["params"]["volumeid"] = root["id"]
     else:
-        check_volume(root)
+        root = await settled_volume(ctx, root)
         given |= {
             "stops": found.state == "running" and not request.get("NoReboot"),
             "snapshot": asked(root, _MADE_BY.format(found.id), tags["snapshot"]),

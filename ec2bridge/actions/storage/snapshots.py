@@ -17,6 +17,7 @@ from ec2bridge.resources.places.zones import zones
 from ec2bridge.resources.snapshots import lookup as snapshots
 from ec2bridge.resources.snapshots.lookup import (
     resolve_snapshot,
+    settled_snapshot,
     snapshot_item,
     snapshot_rows,
 )
@@ -102,4 +103,5 @@ async def delete_snapshot(ctx: Context, request: dict[str, Any]) -> None:
             "InvalidSnapshot.InUse",
             f"The snapshot {ec2_id('snap', row['id'])} is currently in use by {', '.join(images)}",
         )
+    await settled_snapshot(ctx, row)
     await snapshots.delete(ctx, row["id"])

@@ -21,7 +21,7 @@ from ec2bridge.resources.machines.devices import (
 from ec2bridge.resources.machines.lookup import Machine, machine
 from ec2bridge.resources.machines.states import KEEP_MARK
 from ec2bridge.resources.tags import resource_tags
-from ec2bridge.resources.volumes.items import attachment, require_state, resolve_volume
+from ec2bridge.resources.volumes.items import attachment, require_state, resolve_volume, settled
 
 Row = dict[str, Any]
 
@@ -39,6 +39,7 @@ async def attach_volume(ctx: Context, request: dict[str, Any]) -> dict[str, Any]
             raise Ec2Error("MissingParameter", f"The request must contain the parameter {name}")
     number, row = device_number(device), await resolve_volume(ctx, request["VolumeId"])
     found = await machine(ctx, request["InstanceId"])
+    row = await settled(ctx, row)
     _check_free(request, row, found)
     number = await _free_number(ctx, found, device, number)
     derived = number is not None and number_name(number) == device
@@ -100,6 +101,7 @@ async def detach_volume(ctx: Context, request: dict[str, Any]) -> dict[str, Any]
         raise _not_attached(request, f"to instance {holder}")
     if device and device != held.get("Device"):
         raise _not_attached(request, f"to instance {held['InstanceId']} as device {device}")
+    await settled(ctx, row)
     await ctx.account.job("detachVolume", id=row["id"])
     # Both belong to the attachment: the next one has a name of its own and starts with AWS's defaults.
     await resource_tags.mark(ctx, "volume", row, {DEVICE_MARK: None, KEEP_MARK: None})

@@ -14,7 +14,7 @@ from ec2bridge.ec2.values import gib, known, moment
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id, is_uuid
 from ec2bridge.resources.volumes import modification
-from ec2bridge.resources.volumes.items import require_state, resolve_volume
+from ec2bridge.resources.volumes.items import require_state, resolve_volume, settled
 from ec2bridge.resources.volumes.modification import COMPLETED, KIND, MODIFYING
 from ec2bridge.resources.volumes.types import (
     PLAIN_SPEED,
@@ -102,6 +102,7 @@ async def modify_volume(ctx: Context, request: dict[str, Any]) -> dict[str, Any]
     if not any(request.get(member) for member in ("Size", "VolumeType", "Iops", "Throughput")):
         raise Ec2Error("MissingParameter", "The request must contain the parameter size, volumeType or iops")
     require_state(row, "available", "in-use")
+    row = await settled(ctx, row)
     offerings = await disk_offerings(ctx)
     before = known(
         size=gib(row.get("size") or 0), type=volume_type(ctx, row, offerings), iops=row.get("maxiops")

@@ -5,8 +5,10 @@ first attached: until then it is Allocated, which to EC2 is available.
 """
 
 import asyncio
+import time
 from typing import Any
 
+from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2.chunks import RowChunks
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.describe import Ids, Item, describe
@@ -17,10 +19,21 @@ from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
 from ec2bridge.resources.places.zones import zone_names, zones
 from ec2bridge.resources.tags import resource_tags
-from ec2bridge.resources.volumes.items import exists, require_state, resolve_volume, volume_items
+from ec2bridge.resources.volumes.items import (
+    PATIENCE,
+    PAUSE,
+    exists,
+    require_state,
+    resolve_volume,
+    settled,
+    volume_items,
+)
 from ec2bridge.resources.volumes.types import disk_offerings
 
 Row = dict[str, Any]
+
+BUSY = "snapshot operations in progress on the volume"
+"""How CloudStack refuses to delete a volume for a moment."""
 
 
 async def _items(ctx: Context, rows: list[Row]) -> list[Item]:
@@ -73,5 +86,18 @@ async def delete_volume(ctx: Context, request: dict[str, Any]) -> None:
         machine = ec2_id("i", row["virtualmachineid"])
         raise Ec2Error("VolumeInUse", f"Volume {request['VolumeId']} is currently attached to {machine}")
     require_state(row, "available", "error")
-    await ctx.account.call("deleteVolume", id=row["id"])
+    await _delete(ctx, await settled(ctx, row))
     await resource_tags.forget(ctx, "volume", row["id"])
+
+
+async def _delete(ctx: Context, row: Row) -> None:
+    """Delete a volume, once no snapshot of it is being taken: CloudStack refuses until then, and AWS does not."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            await ctx.account.call("deleteVolume", id=row["id"])
+            return
+        except CloudStackError as error:
+            if BUSY not in error.errortext or time.monotonic() > deadline:
+                raise
+        await asyncio.sleep(PAUSE)

@@ -6,8 +6,6 @@ CloudStack names a snapshot and EC2 describes it, so what the bridge makes has a
 in a reserved tag; any other snapshot is described by its name.
 """
 
-import asyncio
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +17,7 @@ from ec2bridge.ids import KINDS, ec2_id, is_own
 from ec2bridge.resources.places.zones import Zone
 from ec2bridge.resources.snapshots import empty as empty_snapshots
 from ec2bridge.resources.tags import resource_tags
+from ec2bridge.resources.volumes.items import settled, until_settled
 
 Row = dict[str, Any]
 
@@ -29,11 +28,6 @@ NAMED = "ec2 "
 MOST_NAMED = 255
 NO_VOLUME = "vol-ffffffff"
 """What AWS shows for a snapshot whose volume is not known."""
-
-CHANGING = {"Resizing", "Migrating", "Snapshotting", "RevertSnapshotting", "Attaching", "Restoring"}
-"""Those states of a volume that pass by themselves, and in which CloudStack refuses what AWS takes."""
-PATIENCE, PAUSE = 120.0, 0.25
-"""Seconds to wait for the end of such a state, and between two looks."""
 
 COMPLETED = {"BackedUp"}
 FAILED = {"Error"}
@@ -169,16 +163,23 @@ async def describe_with(ctx: Context, made: Row, text: str | None, tags: dict[st
 
 
 async def settled_volume(ctx: Context, volume: Row) -> Row:
-    """Return a volume of which a snapshot can be taken, waiting for what CloudStack does to it, as AWS takes it."""
-    deadline = time.monotonic() + PATIENCE
-    while volume["state"] in CHANGING and time.monotonic() < deadline:
-        await asyncio.sleep(PAUSE)
-        rows = await ctx.account.list("listVolumes", id=volume["id"])
-        if not rows:
-            raise KINDS["volume"].missing(ec2_id("vol", volume["id"]))
-        volume = rows[0]
+    """Return a volume of which a snapshot can be taken, once CloudStack is done with what it does to it."""
+    volume = await settled(ctx, volume)
     check_volume(volume)
     return volume
+
+
+async def settled_snapshot(ctx: Context, row: Row) -> Row:
+    """Return a snapshot once it is whole or has failed: CloudStack deletes none that it is taking, and AWS does."""
+
+    async def look() -> Row | None:
+        rows = await snapshot_rows(ctx, [row["id"]])
+        return rows[0] if rows else None
+
+    found = await until_settled(row, lambda now: state(now) != "pending", look)
+    if found is None:
+        raise KINDS["snapshot"].missing(ec2_id("snap", row["id"]))
+    return found
 
 
 def check_volume(volume: Row) -> None:

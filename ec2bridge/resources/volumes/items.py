@@ -3,6 +3,9 @@
 A data disk is made on storage only when it is first attached: until then it is Allocated, which to EC2 is available.
 """
 
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ec2bridge.ec2.context import Context, owner_of
@@ -34,6 +37,12 @@ FAILED = {"UploadError", "UploadAbandoned"}
 
 
 MACHINE_GONE = {"Destroyed", "Expunging"}
+
+
+CHANGING = {"Resizing", "Migrating", "Snapshotting", "RevertSnapshotting", "Attaching", "Restoring"}
+"""Those states that pass by themselves, and in which CloudStack refuses what AWS takes."""
+PATIENCE, PAUSE = 120.0, 0.25
+"""Seconds to wait for the end of such a state, and between two looks."""
 
 
 async def volume_items(
@@ -125,3 +134,30 @@ async def resolve_volume(ctx: Context, volume: str | None) -> Row:
         if row["id"] == uuid and exists(row):
             return row
     raise KINDS["volume"].missing(volume)
+
+
+async def until_settled(
+    row: Row, is_settled: Callable[[Row], bool], look: Callable[[], Awaitable[Row | None]]
+) -> Row | None:
+    """Return a row once it is settled, or as it is after PATIENCE; None when it is gone."""
+    deadline, found = time.monotonic() + PATIENCE, row
+    while not is_settled(found) and time.monotonic() < deadline:
+        await asyncio.sleep(PAUSE)
+        seen = await look()
+        if seen is None:
+            return None
+        found = seen
+    return found
+
+
+async def settled(ctx: Context, volume: Row) -> Row:
+    """Return a volume once CloudStack is done with what it does to it for a moment; AWS takes the next change then."""
+
+    async def look() -> Row | None:
+        rows = await ctx.account.list("listVolumes", id=volume["id"])
+        return rows[0] if rows else None
+
+    found = await until_settled(volume, lambda now: now["state"] not in CHANGING, look)
+    if found is None:
+        raise KINDS["volume"].missing(ec2_id("vol", volume["id"]))
+    return found

@@ -18,6 +18,8 @@ from ec2bridge.simulator.registry import Answer, command
 from ec2bridge.simulator.tables import Row, now
 
 GIB = 1 << 30
+TAKING = ("Creating", "CreatedOnPrimary", "BackingUp")
+"""States of a snapshot in which its volume cannot be deleted (SnapshotManager.canOperateOnVolume)."""
 NOT_FREE = "Please specify a volume that is not attached to any VM."
 MOST_DATA_VOLUMES = 6
 """What listHypervisorCapabilities gives for the simulator's hypervisor; KVM's has 32."""
@@ -207,6 +209,10 @@ def delete_volume(call: Call) -> Answer:
         raise invalid(f"Unable to find volume with ID: {volume['_number']}")
     if "virtualmachineid" in volume:
         raise invalid(NOT_FREE)
+    if any(
+        row["volumeid"] == volume["id"] and row["state"] in TAKING for row in call.cloud.tables["snapshots"]
+    ):
+        raise invalid("There are snapshot operations in progress on the volume, unable to delete it")
     remove(call.cloud, volume)
     return {"success": True}
 
@@ -268,6 +274,8 @@ def attach_volume(call: Call) -> Answer:
 def _attach(call: Call, volume: Row, machine: Row) -> None:
     if volume.get("_removed") or "virtualmachineid" in volume:
         raise invalid(NOT_FREE)
+    if volume["state"] not in ("Allocated", "Ready", "Uploaded"):
+        raise invalid("Volume state must be in Allocated, Ready or in Uploaded state")
     if machine.get("_removed") or machine["state"] not in ("Running", "Stopped"):
         raise invalid("Please specify a VM that is either running or stopped.")
     if machine["zoneid"] != volume["zoneid"]:
@@ -367,6 +375,11 @@ def _resize(call: Call, volume: Row, size: int | None, *, refusal: int) -> None:
     if size is None:
         return
     _check_size(call.cloud, size)
+    if volume["state"] not in ("Allocated", "Ready"):
+        raise invalid(
+            "Volume should be in ready or allocated state before attempting a resize. Volume"
+            f" {volume['id']} is in state {volume['state']}."
+        )
     old, new = volume["size"], size * GIB
     if new < old and not call.flag("shrinkok"):
         raise ApiError(
