@@ -71,18 +71,3 @@ def server() -> Iterator[Server]:
                 running.stop("immediate")
     finally:
         shutil.rmtree(folder)
-
-
-def is_installed() -> bool:
-    """Whether there is a server, and somebody who may become the user that it wants."""
-    return bool(BINARIES) and os.geteuid() == 0
-
-
-@contextmanager
-def running(folder: Path) -> Iterator[str]:
-    """Yield the URL of an empty database; `folder` is one that everybody may enter."""
-    cluster = Server(folder)
-    try:
-        yield cluster.url
-    finally:
-        cluster.stop("immediate")

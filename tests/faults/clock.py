@@ -72,12 +72,15 @@ class Loop(asyncio.SelectorEventLoop):
 @contextmanager
 def outside() -> Iterator[None]:
     """Do not hurry while another process is waited for."""
-    skipping = getattr(asyncio.get_running_loop(), "skipping", _Skipping())
-    skipping.outside += 1
+    loop = asyncio.get_running_loop()
+    if not isinstance(loop, Loop):
+        yield
+        return
+    loop.skipping.outside += 1
     try:
         yield
     finally:
-        skipping.outside -= 1
+        loop.skipping.outside -= 1
 
 
 @contextmanager

@@ -14,7 +14,6 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -169,12 +168,8 @@ def main(arguments: list[str]) -> int:
     failing = run("SQLite", options.count, options.first, None)
     if options.sqlite:
         return int(failing > 0)
-    if not postgresql.is_installed():
-        print("PostgreSQL is not installed here (Debian: postgresql).")
-        return 1
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=FAST)))
-        database = stack.enter_context(postgresql.running(folder))
+    with postgresql.server() as server:
+        database = server.url
         failing += run("PostgreSQL", options.count, options.first, database)
         if options.pairs:
             failing += pairs.run(database)

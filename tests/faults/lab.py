@@ -20,7 +20,8 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import aiohttp
-from sqlalchemy import text
+from sqlalchemy import event, text
+from sqlalchemy.engine import URL
 
 from ec2bridge import config, server, store
 from ec2bridge.app import Bridge
@@ -61,6 +62,22 @@ class Asked(Database):
 
     _run = _waited_for(Database._run)  # type: ignore[assignment]
     close = _waited_for(Database.close)  # type: ignore[assignment]
+
+    def __init__(self, url: URL) -> None:
+        super().__init__(url)
+        self.opened: list[Any] = []
+        self.listens = False
+
+    async def _transact(self, engine: Any, work: Any, threads: Any) -> Any:
+        if not (self.is_sqlite or self.listens):
+            event.listen(engine.sync_engine, "connect", lambda opened, _: self.opened.append(opened))
+            self.listens = True
+        return await super()._transact(engine, work, threads)
+
+    def cut(self) -> None:
+        """End all connections as a process that dies does: what was not committed is undone, and locks are gone."""
+        for opened in self.opened:
+            opened.driver_connection.terminate()
 
 
 store.Database = Asked  # type: ignore[misc]
@@ -226,6 +243,9 @@ class Running:
         """End it at once: whatever it still wants to tell CloudStack or the store is not heard."""
         self.wire.dead = True
         spared = self.lab.others()
+        database = self.bridge.site.store.database
+        if isinstance(database, Asked):
+            database.cut()
         with clock.outside():
             while tasks := [task for task in asyncio.all_tasks() if task not in spared]:
                 for task in tasks:

@@ -1,16 +1,13 @@
 """Some of what `make kills` plays; a failure names the story, and the seed or the call."""
 
 import hashlib
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests import postgresql
 from tests.faults import kills, pairs
 from tests.faults.cells import Cell, Outcome
-from tests.faults.lab import FAST
 
 COUNT = 12
 ONE_IN = 8
@@ -19,11 +16,9 @@ TWO_BRIDGES = ("CreateVolume", "RunInstances")
 
 @pytest.fixture(scope="module")
 def database() -> Iterator[str]:
-    """An empty PostgreSQL, where Debian's package is installed: CI has it."""
-    if not postgresql.is_installed():
-        pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
-    with tempfile.TemporaryDirectory(dir=FAST) as folder, postgresql.running(Path(folder)) as url:
-        yield url
+    """An empty PostgreSQL."""
+    with postgresql.server() as server:
+        yield server.url
 
 
 def failures(outcomes: list[Outcome]) -> list[str]:
@@ -45,12 +40,14 @@ def test_what_a_bridge_leaves_that_dies_at_any_moment_is_finished_or_taken_back(
     assert failures(kills.play(story, seeds)) == []
 
 
+@postgresql.needed
 @pytest.mark.xdist_group("postgresql")
 @pytest.mark.parametrize(("story", "seeds"), STORIES)
 def test_and_so_it_is_on_postgresql(story: str, seeds: list[int], database: str) -> None:
     assert failures(kills.play(story, seeds, database)) == []
 
 
+@postgresql.needed
 @pytest.mark.xdist_group("postgresql")
 @pytest.mark.parametrize("story", TWO_BRIDGES)
 def test_two_bridges_that_are_asked_at_once_do_it_once(story: str, database: str) -> None:

@@ -229,7 +229,11 @@ async def make(
     record = _record(row, subnet["id"], round(time.time(), 3), PENDING)
     given = {"key": own_uuid(), "record": record, "own": (own or row)["id"], "tags": dict(tags)}
     key = (await journal.perform(ctx, PLAN, given, token))["record"]["key"]
-    return Gateway(key, dict(await ctx.store.get(ctx.owner_id, KIND, key)), row, state=PENDING)
+    record = dict(await ctx.store.get(ctx.owner_id, KIND, key))
+    # As it is described from now on: the association's id is made of the mark.
+    mark = {"key": resource_tags.RESERVED + NAT_MARK, "value": _mark_of(key, record)}
+    tags_of_others = [tag for tag in row.get("tags") or () if tag["key"] != mark["key"]]
+    return Gateway(key, record, {**row, "tags": [*tags_of_others, mark]}, state=PENDING)
 
 
 @journal.plan(PLAN)
@@ -279,10 +283,13 @@ async def _unmark_own(work: Work, made: Made) -> None:
     await _set(work, work.given["own"], {OWN_MARK: None})
 
 
+def _mark_of(key: str, record: Row) -> str:
+    return f"{key} {record['subnet']} {record['created']} {record['vpc']}"
+
+
 async def _mark(work: Work) -> Made:
     record = work.given["record"]
-    mark = f"{work.given['key']} {record['subnet']} {record['created']} {record['vpc']}"
-    return await _set(work, record["address"], {NAT_MARK: mark})
+    return await _set(work, record["address"], {NAT_MARK: _mark_of(work.given["key"], record)})
 
 
 async def _unmark_address(work: Work, made: Made) -> None:

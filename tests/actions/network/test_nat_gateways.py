@@ -356,3 +356,9 @@ def test_an_address_that_serves_other_rules_cannot_be_it(place: Place, scene: Sc
     assert machine["InstanceId"]
     allocation = next(a["AllocationId"] for a in scene.elastic() if a["PublicIp"] == row["ipaddress"])
     assert refusal(lambda: scene.gateway(AllocationId=allocation)) == "Resource.AlreadyAssociated"
+
+
+def test_the_answer_names_the_association_that_is_described(scene: Scene) -> None:
+    made = scene.gateway()
+    [told], [shown] = made["NatGatewayAddresses"], scene.shown(made["NatGatewayId"])["NatGatewayAddresses"]
+    assert told["AssociationId"] == shown["AssociationId"]
