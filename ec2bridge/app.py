@@ -37,9 +37,9 @@ from ec2bridge.ec2.own_store import DryRunStore, LookingStore, OwnStore, Patient
 from ec2bridge.ec2.recovery import Recovery
 from ec2bridge.ec2.registry import Action, Request
 from ec2bridge.errors import Ec2Error
-from ec2bridge.exchange import STS_VERSION, VERSION, Exchange, read_claims
+from ec2bridge.exchange import STS_VERSION, VERSION, Exchange, parameter, read_claims
 from ec2bridge.store import StoreUnavailable
-from ec2bridge.wire import parse, render
+from ec2bridge.wire import foreign, parse, render
 from ec2bridge.wire.model import Operation, operation
 
 log = logging.getLogger("ec2bridge")
@@ -101,6 +101,7 @@ class Bridge:
             "Content-Type": "text/xml;charset=UTF-8",
             "x-amzn-RequestId": exchange.request_id,
             "Server": "ec2bridge",
+            **exchange.headers,
         }
         if len(parts) == 1 or sum(map(len, parts)) < LARGE:
             response = web.Response(status=status, body=b"".join(parts), headers=headers)
@@ -114,6 +115,10 @@ class Bridge:
         try:
             raw = await read_raw(http)
             read_claims(raw, exchange)
+            if other := _of_another_service(raw, exchange):
+                exchange.service, exchange.code = other.service, other.code
+                exchange.headers = {"Content-Type": other.content_type, **other.headers}
+                return other.status, [other.body]
             verified = await verify(raw, self.secrets, now=datetime.now(UTC), regions=self.regions())
             op = identify_operation(verified, exchange)
             request = parse.parse(op, verified.form)
@@ -218,6 +223,14 @@ class Bridge:
             version=exchange.version,
         )
         return error.status, [body]
+
+
+def _of_another_service(raw: RawRequest, exchange: Exchange) -> foreign.Refusal | None:
+    """Return the refusal of a request that is neither EC2's nor STS's, in its own protocol."""
+    action = "" if exchange.action == "-" else exchange.action
+    headers = {name.lower(): value for name, value in raw.headers}
+    credential = parameter(b"&" + raw.query.encode("utf-8", "surrogateescape"), b"X-Amz-Credential")
+    return foreign.refusal(headers, credential, action, path=raw.path, request_id=exchange.request_id)
 
 
 async def _sent_in_parts(

@@ -6,7 +6,7 @@ of a request are read from bytes that nobody has verified, and made harmless.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any
 from urllib.parse import unquote
@@ -44,6 +44,8 @@ class Exchange:
     """The things that the request named, and those that it made."""
     reason: str = ""
     """What CloudStack said, where it refused."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Headers of the answer that are other than EC2's."""
 
     def asked(self, op: Operation, request: Mapping[str, Any]) -> None:
         """Note the ids that a request names; what the model calls sensitive is not looked at."""
@@ -61,12 +63,12 @@ class Exchange:
 def read_claims(raw: RawRequest, exchange: Exchange) -> None:
     """Read service, version, key and action from bytes that nobody has verified."""
     sent = b"&" + raw.query.encode("utf-8", "surrogateescape") + b"&" + raw.body
-    version = _sent(sent, b"Version")
+    version = parameter(sent, b"Version")
     if version == STS_VERSION:
         exchange.service, exchange.version = "sts", STS_VERSION
     elif VERSION.match(version):
         exchange.version = version
-    exchange.action = harmless(_sent(sent, b"Action")) or "-"
+    exchange.action = harmless(parameter(sent, b"Action")) or "-"
     exchange.access_key = harmless(_claimed_key(raw, sent)) or "-"
 
 
@@ -74,10 +76,10 @@ def _claimed_key(raw: RawRequest, sent: bytes) -> str:
     for name, value in raw.headers:
         if name.lower() == "authorization" and (found := _CREDENTIAL.search(value)):
             return found[1]
-    return _sent(sent, b"X-Amz-Credential").partition("/")[0] or _sent(sent, b"AWSAccessKeyId")
+    return parameter(sent, b"X-Amz-Credential").partition("/")[0] or parameter(sent, b"AWSAccessKeyId")
 
 
-def _sent(sent: bytes, name: bytes) -> str:
+def parameter(sent: bytes, name: bytes) -> str:
     """The first value of a parameter, cut short; found without taking two megabytes apart."""
     start = sent.find(b"&" + name + b"=")
     if start < 0:

@@ -49,7 +49,7 @@ def render_error(
     code: str, message: str, *, request_id: str, service: str = "ec2", version: str = DEFAULT_VERSION
 ) -> bytes:
     """The answer to a request that failed; EC2's carries no namespace, STS's has its own form."""
-    code, message, request_id = _escaped(code), _escaped(message), _escaped(request_id)
+    code, message, request_id = escaped(code), escaped(message), escaped(request_id)
     if service == "sts":
         fault = "Receiver" if STATUS.get(code, CLIENT_ERROR) >= SERVER_ERROR else "Sender"
         return (
@@ -68,13 +68,13 @@ def _sts_response(op: Operation, body: str, request_id: str) -> bytes:
     wrapper = op.result_wrapper or f"{op.name}Result"
     return (
         f'{DECLARATION}<{root} xmlns="{op.xml_namespace}"><{wrapper}>{body}</{wrapper}>'
-        f"<ResponseMetadata><RequestId>{_escaped(request_id)}</RequestId></ResponseMetadata></{root}>"
+        f"<ResponseMetadata><RequestId>{escaped(request_id)}</RequestId></ResponseMetadata></{root}>"
     ).encode()
 
 
 def _ec2_envelope(op: Operation, version: str, request_id: str) -> tuple[str, str]:
     root = f"{op.name}Response"
-    namespace, request = _ec2_namespace(version), _escaped(request_id)
+    namespace, request = _ec2_namespace(version), escaped(request_id)
     return f'{DECLARATION}<{root} xmlns="{namespace}"><requestId>{request}</requestId>', f"</{root}>"
 
 
@@ -221,7 +221,7 @@ def _list_renderer(shape: Shape, known: Shape | None) -> Renderer:
     return items
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Text fit for an element: what XML cannot hold becomes U+FFFD."""
     if _unsafe(text) is None:
         return text
@@ -260,7 +260,7 @@ def _blob(value: bytes) -> str:
 
 
 _SCALARS: dict[str, Renderer] = {
-    "string": _escaped,
+    "string": escaped,
     "integer": _integer,
     "long": _integer,
     "boolean": _boolean,

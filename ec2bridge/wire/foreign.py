@@ -1,0 +1,90 @@
+"""Requests of other AWS services, which a client sends here when it is told of one endpoint for all of them.
+
+They are refused in the protocol that the client speaks, since EC2's XML is an empty error to a client of Systems
+Manager or S3: AWS's JSON with `__type`, REST with JSON or with S3's XML, or the query protocol's XML.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ec2bridge.wire.model import operation
+from ec2bridge.wire.render import DECLARATION, escaped
+
+OURS = frozenset({"ec2", "sts"})
+REST_XML = frozenset({"route53", "cloudfront", "s3-control"})
+"""Services whose errors are XML though they name no action; S3's are of their own form."""
+_SCOPE = re.compile(r"Credential=[^/,\s]+/\d{8}/[^/,\s]*/([A-Za-z0-9_-]{1,60})/aws4_request")
+_PRESIGNED = re.compile(r"\A[^/]+/\d{8}/[^/]*/([A-Za-z0-9_-]{1,60})/aws4_request\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer in another service's protocol."""
+
+    service: str
+    code: str
+    status: int
+    content_type: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def refusal(
+    headers: Mapping[str, str], credential: str, action: str, *, path: str, request_id: str
+) -> Refusal | None:
+    """Return the answer to a request of another service; None for EC2's and STS's own.
+
+    `headers` are by lower-case names; `credential` is what stands in the query of a presigned URL.
+    """
+    target = headers.get("x-amz-target", "")
+    service = _service(headers.get("authorization", ""), credential)
+    if not target and (service is None or service in OURS or _is_ours(action)):
+        # An odd name of a service in the scope is no reason to refuse what asks for one of EC2's actions.
+        return None
+    name = service if service and service not in OURS else target.partition(".")[0][:60]
+    sentence = (
+        f"This endpoint serves Amazon EC2 and STS for a CloudStack cloud, and no {name or 'other service'}. Set"
+        " AWS_ENDPOINT_URL_EC2 and AWS_ENDPOINT_URL_STS to it instead of AWS_ENDPOINT_URL, which sends every"
+        " service here."
+    )
+    if target:
+        version = "1.1" if "1.1" in headers.get("content-type", "") else "1.0"
+        return _json(name, sentence, f"application/x-amz-json-{version}")
+    if service == "s3":
+        return _s3(name, sentence, path, request_id)
+    if action or service in REST_XML:
+        return _query(name, sentence, request_id)
+    return _json(name, sentence, "application/json")
+
+
+def _service(authorization: str, credential: str) -> str | None:
+    found = _SCOPE.search(authorization) or _PRESIGNED.match(credential)
+    return found[1] if found else None
+
+
+def _is_ours(action: str) -> bool:
+    return bool(action) and any(operation(action, service) is not None for service in OURS)
+
+
+def _json(service: str, sentence: str, content_type: str) -> Refusal:
+    code = "UnknownOperationException"
+    body = json.dumps({"__type": code, "message": sentence}).encode()
+    return Refusal(service, code, 400, content_type, {"x-amzn-ErrorType": code}, body)
+
+
+def _s3(service: str, sentence: str, path: str, request_id: str) -> Refusal:
+    body = (
+        f"{DECLARATION}<Error><Code>NotImplemented</Code><Message>{escaped(sentence)}</Message>"
+        f"<Resource>{escaped(path)}</Resource><RequestId>{escaped(request_id)}</RequestId></Error>"
+    ).encode()
+    return Refusal(service, "NotImplemented", 501, "application/xml", {"x-amz-request-id": request_id}, body)
+
+
+def _query(service: str, sentence: str, request_id: str) -> Refusal:
+    body = (
+        f"{DECLARATION}<ErrorResponse><Error><Type>Sender</Type><Code>InvalidAction</Code>"
+        f"<Message>{escaped(sentence)}</Message></Error><RequestId>{escaped(request_id)}</RequestId></ErrorResponse>"
+    ).encode()
+    return Refusal(service, "InvalidAction", 400, "text/xml", {}, body)
