@@ -119,7 +119,7 @@ def client(environment: dict[str, str]) -> Any:
     """Return an ordinary boto3 client of the endpoint."""
     return boto3.client(
         "ec2",
-        endpoint_url=environment["AWS_ENDPOINT_URL"],
+        endpoint_url=environment["AWS_ENDPOINT_URL_EC2"],
         aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
         region_name=environment["AWS_DEFAULT_REGION"],
@@ -128,10 +128,12 @@ def client(environment: dict[str, str]) -> Any:
 
 
 def describe_place(url: str, simulator: Simulator) -> dict[str, str]:
-    """Return what a shell needs to use the endpoint: its URL, keys, an image and a zone with security groups."""
+    """Return what a shell needs to use the endpoint: its URL, keys, an image and a zone with security groups.
+
+    The URL is set for EC2 and STS alone: AWS_ENDPOINT_URL would send every AWS service here.
+    """
     alice = simulator.accounts["alice"]
     environment = {
-        "AWS_ENDPOINT_URL": url,
         "AWS_ENDPOINT_URL_EC2": url,
         "AWS_ENDPOINT_URL_STS": url,
         "AWS_ACCESS_KEY_ID": alice.api_key,
@@ -174,14 +176,12 @@ def write_secrets(path: Path, text: str) -> None:
 
 def show(environment: dict[str, str]) -> None:
     """Print endpoint, keys, and lines to paste."""
-    # Without the one that would send every AWS service here.
     place = {name: environment[name] for name in environment if name.startswith("AWS_")}
-    del place["AWS_ENDPOINT_URL"]
     click.secho("An EC2 endpoint in front of an embedded CloudStack", bold=True)
     click.echo(f"\n{shell_lines(place)}")
     click.secho("awscli", bold=True)
     # The option, since awscli before 2.13 does not know the variable and would go to AWS.
-    aws = f"aws --endpoint-url {environment['AWS_ENDPOINT_URL']} ec2"
+    aws = f"aws --endpoint-url {environment['AWS_ENDPOINT_URL_EC2']} ec2"
     click.echo(f"  {aws} describe-availability-zones")
     click.echo(
         f"  {aws} run-instances --image-id {environment['EC2BRIDGE_DEMO_IMAGE']} --instance-type t2.micro"
@@ -191,7 +191,7 @@ def show(environment: dict[str, str]) -> None:
     click.secho("boto3", bold=True)
     click.echo(
         "  import boto3\n"
-        f"  ec2 = boto3.client('ec2', endpoint_url='{environment['AWS_ENDPOINT_URL']}', region_name='{REGION}',\n"
+        f"  ec2 = boto3.client('ec2', endpoint_url='{environment['AWS_ENDPOINT_URL_EC2']}', region_name='{REGION}',\n"
         f"                     aws_access_key_id='{environment['AWS_ACCESS_KEY_ID']}',\n"
         f"                     aws_secret_access_key='{environment['AWS_SECRET_ACCESS_KEY']}')\n"
         "  print(ec2.describe_instances()['Reservations'])\n"

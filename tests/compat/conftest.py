@@ -60,7 +60,11 @@ def _named(config: pytest.Config) -> dict[str, str]:
     if missing:
         raise pytest.UsageError(f"--endpoint needs {', '.join(missing)} beside it")
     named = {OPTIONS[name][0]: value for name, value in found.items() if value}
-    return {"AWS_DEFAULT_REGION": "us-east-1", **named}
+    return {"AWS_DEFAULT_REGION": "us-east-1", **_by_service(named["AWS_ENDPOINT_URL"]), **named}
+
+
+def _by_service(endpoint: str) -> dict[str, str]:
+    return {f"AWS_ENDPOINT_URL_{service}": endpoint for service in ("EC2", "STS")}
 
 
 def _demo(file: Path, server: "subprocess.Popen[bytes]") -> dict[str, str]:
@@ -70,6 +74,7 @@ def _demo(file: Path, server: "subprocess.Popen[bytes]") -> dict[str, str]:
             raise RuntimeError("the demo did not start")
         time.sleep(0.1)
     environment = dict(re.findall(r"^export (\w+)='(.*)'$", file.read_text(), re.MULTILINE))
+    environment["AWS_ENDPOINT_URL"] = environment["AWS_ENDPOINT_URL_EC2"]
     environment["EC2BRIDGE_COMPAT_IMAGE"] = environment["EC2BRIDGE_DEMO_IMAGE"]
     environment["EC2BRIDGE_COMPAT_ZONE"] = environment["EC2BRIDGE_DEMO_ZONE"]
     environment["EC2BRIDGE_COMPAT_VPC_ZONE"] = environment["AWS_DEFAULT_REGION"] + "a"

@@ -143,7 +143,7 @@ def main() -> int:
                 time.sleep(0.2)
             told = dict(re.findall(r"^export (\w+)='?(.*?)'?$", file.read_text(), re.MULTILINE))
             environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-            del told["AWS_ENDPOINT_URL"], told["PATH"]
+            del told["PATH"]
             terraform = Terraform(place, provider, environment | told)
             version = subprocess.run(
                 [PROGRAM, "version", "-json"], capture_output=True, text=True, check=True
