@@ -58,6 +58,11 @@ LAST_WORDS = 60.0
 def provider(settings: Settings, cloud: CloudStack) -> SecretProvider:
     """Return the source of secrets that the settings name."""
     if settings.credentials_file is not None:
+        if settings.service_api_key is not None:
+            log.warning(
+                "credentials_file wins over the look-up account: only the keys in %s are accepted",
+                settings.credentials_file,
+            )
         return FileSecrets(settings.credentials_file)
     return CloudStackSecrets(Account(cloud, service_credentials(settings)))
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ec2bridge.auth.secrets import Identity
-from ec2bridge.ec2.context import DryRunReached, account_id
+from ec2bridge.ec2 import context
+from ec2bridge.ec2.context import DryRunReached
 from ec2bridge.store import Change, Entry, Store, StoreUnavailable, fresh
 from ec2bridge.store_kinds import Away, kind_of
 
@@ -43,7 +44,7 @@ class OwnStore:
     def __getattr__(self, name: str) -> Any:
         method = getattr(self.real, name)
         who = self.identity
-        digits, owner = account_id(who.domain_id, who.account), f"{who.domain_id}/{who.account}"
+        digits, owner = context.account_id(who.domain_id, who.account), f"{who.domain_id}/{who.account}"
 
         def of_owner(account: str, *arguments: Any, **options: Any) -> Any:
             return method(owner if account == digits else account, *arguments, **options)

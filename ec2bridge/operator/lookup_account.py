@@ -5,6 +5,7 @@ so the role has the rules of the users' role besides. With an administrator's ke
 same is printed as commands for CloudMonkey.
 """
 
+import re
 import secrets
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ from ec2bridge.config import SettingsError
 Row = dict[str, Any]
 
 NAME = "ec2bridge"
+_UNKNOWN = re.compile(r"Invalid api name: (\S+) provided in rules")
+"""What importRole says of a rule for a command that it has not got (4.15 and later)."""
 USERS_ROLE = "User"
 OWN = (
     ("getUser", "finds the owner of an access key (before 4.23)"),
@@ -31,6 +34,7 @@ OWN = (
     ("listServiceOfferings", "ec2bridge check: instance types"),
     ("listDiskOfferings", "ec2bridge check: volume types"),
     ("listVirtualMachines", "is a machine destroyed that is to be expunged?"),
+    ("listPublicIpAddresses", "does the store belong to this cloud?"),
     ("expungeVirtualMachine", "frees what a terminated machine held, where users may not"),
     ("queryAsyncJobResult", "the end of an expunge"),
 )
@@ -52,10 +56,7 @@ async def make(administrator: Account, name: str = NAME, users_role: str = USERS
     try:
         await _free(administrator, name)
         rules = await _rules(administrator, users_role)
-        answer = await administrator.call(
-            "importRole", name=name, type="Admin", description="ec2bridge's look-up account", rules=rules
-        )
-        role = answer["role"]
+        role = await _role(administrator, name, rules)
         user = await _account(administrator, name, role["id"])
         keys = await administrator.job("registerUserKeys", id=user["id"])
     except CloudStackError as error:
@@ -87,9 +88,7 @@ async def _rules(administrator: Account, users_role: str) -> list[Row]:
     if not roles:
         raise SettingsError(f"There is no role {users_role}: name the role of your users with --users-role.")
     answer = await administrator.call("listRolePermissions", roleid=roles[0]["id"])
-    # A rule for a command that the release has not got is refused.
-    known = await administrator.apis()
-    own = {command: f"ec2bridge: {why}" for command, why in OWN if command in known}
+    own = {command: f"ec2bridge: {why}" for command, why in OWN}
     rules = [{"rule": command, "permission": "allow", "description": why} for command, why in own.items()]
     # In the role's own order, since the first rule that fits decides.
     rules += [
@@ -102,6 +101,24 @@ async def _rules(administrator: Account, users_role: str) -> list[Row]:
         if row["rule"] not in own
     ]
     return rules
+
+
+async def _role(administrator: Account, name: str, rules: list[Row]) -> Row:
+    """Make the role; rules for commands that the release has not got, which old roles have, are left out of `rules`."""
+    while True:
+        try:
+            answer = await administrator.call(
+                "importRole", name=name, type="Admin", description="ec2bridge's look-up account", rules=rules
+            )
+        except CloudStackError as error:
+            unknown = _UNKNOWN.search(error.errortext)
+            left = [rule for rule in rules if unknown is None or rule["rule"] != unknown[1]]
+            if len(left) == len(rules):
+                raise
+            rules[:] = left
+        else:
+            role: Row = answer["role"]
+            return role
 
 
 async def _account(administrator: Account, name: str, role: str) -> Row:
@@ -129,7 +146,7 @@ def commands(name: str = NAME, users_role: str = USERS_ROLE) -> str:
     skipped = "|".join(command for command, _ in OWN)
     return f"""\
 # Makes the account that looks up users' keys. Needs a CloudMonkey (cmk) with a root administrator's profile, and jq.
-# A command that your release has not got is refused (listUserKeys before 4.23), which does no harm.
+# A command that your release has not got is refused (listUserKeys before 4.23), which does no harm here.
 set -e
 cmk() {{ command cmk -o json "$@"; }}
 ROLE=$(cmk create role name={name} type=Admin description="ec2bridge's look-up account" | jq -r .role.id)
@@ -138,7 +155,7 @@ ROLE=$(cmk create role name={name} type=Admin description="ec2bridge's look-up a
 USERS=$(cmk list roles name="{users_role}" | jq -r '.role[] | select(.name == "{users_role}").id')
 cmk list rolepermissions roleid=$USERS | jq -r '.rolepermission[] | "\\(.rule) \\(.permission)"' |
   grep -Ev '^({skipped}) ' | while read -r RULE PERMISSION; do
-    cmk create rolepermission roleid=$ROLE rule="$RULE" permission="$PERMISSION" < /dev/null
+    cmk create rolepermission roleid=$ROLE rule="$RULE" permission="$PERMISSION" < /dev/null || true
   done
 OWNER=$(cmk create account username={name} account={name} firstname={name} lastname=look-up \\
   email={name}@localhost password="$(head -c 24 /dev/urandom | base64)" roleid=$ROLE | jq -r '.account.user[0].id')

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from ec2bridge import config, server
 from ec2bridge.serving import belonging
 from ec2bridge.store import Store
 from tests.operator.conftest import Operator, bad, only
@@ -84,13 +85,19 @@ def test_a_public_endpoint_that_is_nonsense(operator: Operator, url: str, level:
     assert sentence in only(found, "the public endpoint", level)["text"]
 
 
-def test_a_credentials_file_wins_and_is_told_of(operator: Operator, tmp_path: Path) -> None:
+def test_a_credentials_file_wins_and_is_told_of(
+    operator: Operator, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     operator.init()
     profiles, alice = tmp_path / "profiles.ini", operator.place.sim.accounts["alice"]
     profiles.write_text(f"[alice]\nkey = {alice.api_key}\nsecret = {alice.secret_key}\n")
     profiles.chmod(0o600)
     told = only(operator.findings(code=1, EC2BRIDGE_CREDENTIALS_FILE=str(profiles)), "the keys")
     assert "credentials_file wins over the look-up account" in told["text"]
+    settings = config.load(operator.file, credentials_file=str(profiles))
+    with caplog.at_level("WARNING", "ec2bridge"):
+        server.provider(settings, server.cloudstack(settings))
+    assert "credentials_file wins over the look-up account" in caplog.text
     profiles.write_text("[alice]\n")
     found = operator.findings(code=1, EC2BRIDGE_CREDENTIALS_FILE=str(profiles))
     assert any("has no section" in finding["text"] or "missing" in finding["text"] for finding in found)

@@ -50,7 +50,6 @@ class Reader:
     def __enter__(self) -> Self:
         """Get ready what the pages presuppose: the project's address or wheel, and a cloud."""
         self.place = Path(self._left.enter_context(tempfile.TemporaryDirectory(prefix="walk-")))
-        self._left.callback(self.stop)
         self.port = free_port()
         cloud = f"127.0.0.1:{free_port()}"
         for name in ("home", "work"):
@@ -86,7 +85,8 @@ class Reader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End what still runs and take everything away."""
-        self._left.close()
+        with self._left:  # the cloud goes last: it waits for those who still talk to it
+            self.stop()
 
     def seconds(self) -> float:
         """Return how long the reader has been at it."""

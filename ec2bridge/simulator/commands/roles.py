@@ -29,7 +29,8 @@ def _permissions(call: Call, role: Row) -> list[Row]:
     if "_permissions" in role:
         made: list[Row] = role["_permissions"]
         return made
-    names = ["*"] if role["_rules"] == ["*"] else sorted(call.cloud.rules(role))
+    here = (name for name in call.cloud.rules(role) if apis.find(name, call.cloud.release))
+    names = ["*"] if role["_rules"] == ["*"] else sorted(here)
     return [{"id": f"{role['id']}-{name}", "rule": name, "permission": "allow"} for name in names]
 
 
