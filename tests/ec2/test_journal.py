@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from ec2bridge.ec2 import journal, own_store
+from ec2bridge.ec2 import background, journal, own_store
 from ec2bridge.store import Change, StoreUnavailable
 from tests.conftest import Place
 from tests.faulty import LOST_ANSWER, LOST_CALL, SILENCE, behind, eventually, kill_during
-from tests.launching import ADVANCED, code_of, tags
+from tests.launching import ADVANCED, code_of, ids, launch, tags, until
 
 REFUSAL = {"errorcode": 530, "errortext": "Something went wrong."}
 
@@ -133,3 +133,17 @@ def test_a_store_lost_between_two_steps_leaves_it_open_and_takes_nothing_back(
     assert volumes(ec2) == [made["VolumeId"]]
     assert made["Tags"] == [{"Key": "role", "Value": "data"}]
     assert journal_of(front) == []
+
+
+def test_a_launch_writes_no_more_than_it_must(place: Place) -> None:
+    """Token and record begin; its answer, all that it leaves and their end are one write; the machine's record ends."""
+    ec2, store = place.client(), place.bridge.site.store
+
+    def launched(token: str) -> None:
+        until(ec2, "running", *ids(launch(ec2, Placement={"AvailabilityZone": ADVANCED}, ClientToken=token)))
+        eventually(lambda: background.count(place.bridge.site) == 0)
+
+    for token in ("first", "second"):
+        before = store._writes
+        launched(token)
+    assert store._writes - before == 4
