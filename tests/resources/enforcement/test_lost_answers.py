@@ -76,7 +76,7 @@ def test_rules_of_a_bridge_that_died(
     heir, _ = behind(make_place, cloud, store=store, recovery_interval=0.2)
     ec2 = heir.client()
     if again:
-        monkeypatch.setattr(journal, "LEASE", 0.1)
+        monkeypatch.setattr(journal, "LEASE", 3.0)
         make_rules(ec2, group)
         assert ports(ec2, group) == [22, 80]
     else:
