@@ -38,6 +38,7 @@ from ec2bridge.serving.announcements import tell_start, tell_stop
 from ec2bridge.serving.application import application
 from ec2bridge.serving.certificates import Certificate, cloudstack_trust, server_certificate
 from ec2bridge.serving.health import Health
+from ec2bridge.serving.memory import tidy
 from ec2bridge.serving.metrics import Metrics
 from ec2bridge.serving.throttling import Throttle
 from ec2bridge.serving.tracing import exporting
@@ -102,7 +103,7 @@ async def bridge(
     gc.collect()
     gc.freeze()
     # A large answer makes hundreds of thousands of objects that are no garbage. Looking through all that there is holds
-    # the loop for half a second then, and is left to `purge`; what is young is looked through in small parts.
+    # the loop for half a second then, and is left to `tidy`; what is young is looked through in small parts.
     gc.set_threshold(5_000, 5, 100_000)
     try:
         mappings = load_mappings(settings.mappings)
@@ -120,6 +121,7 @@ async def bridge(
         ignored = (lambda action, path: metrics.ignored.labels(action, path).inc()) if metrics else None
         stopping = asyncio.Event()
         purging = asyncio.create_task(purge(store, stopping), name="purge")
+        tidying = asyncio.create_task(tidy(stopping), name="tidy")
         try:
             served = Bridge(site, provider(settings, cloud), Directories(cloud), on_ignored=ignored)
             if settings.throttle:
@@ -131,16 +133,15 @@ async def bridge(
             # Never cancelled: a statement cut off in SQLite leaves a connection that cannot be closed.
             stopping.set()
             await background.stop(site)
-            await asyncio.gather(purging, recovering)
+            await asyncio.gather(purging, recovering, tidying)
     finally:
         await cloud.close()
         await store.close()
 
 
 async def purge(store: Store, stopping: asyncio.Event) -> None:
-    """Remove from the store what has expired, and from memory what nobody reaches, now and every hour."""
+    """Remove from the store what has expired, now and every hour."""
     while not stopping.is_set():
-        gc.collect()
         try:
             await store.purge()
         except (SQLAlchemyError, StoreError) as error:

@@ -21,7 +21,7 @@ from ec2bridge.wire.model import Operation, Shape, earlier_model, service_model
 
 Renderer = Callable[[Any], str]
 
-LONG = 100
+LONG = 400
 """Items from which on a list is rendered in turns."""
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 DEFAULT_VERSION = "2016-11-15"

@@ -4,6 +4,7 @@ A poll for the state of a thousand machines finds most of them as they were. Com
 a tenth of translating and rendering it. CloudStack is still asked each time: only work is saved, never a question.
 """
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -39,11 +40,18 @@ class Memory:
     seen: dict[str, Seen] = field(default_factory=dict)
     whole: tuple[tuple[Any, ...], list[Item]] | None = None
     """The last listing as it was asked for, and what came of it."""
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while a listing is translated: hundreds may ask for the same one in the same moment."""
 
 
 async def instances(ctx: Context, facts: Facts, rows: list[Row]) -> list[Item]:
     """Translate machines; `_Public` is what clients see of an item, `_Alone` its reservation if it has no other."""
     memory = _memory(ctx)
+    async with memory.turn:
+        return await _remembered(memory, facts, rows)
+
+
+async def _remembered(memory: Memory, facts: Facts, rows: list[Row]) -> list[Item]:
     grounds = (
         facts.zones,
         facts.types,
