@@ -209,3 +209,18 @@ def test_a_launchs_volume_of_a_snapshot_is_as_createvolumes(place: Place, ec2: A
         )
         with pytest.raises(ClientError, match=f"not in {elsewhere}"):
             launch(ec2, BlockDeviceMappings=disk(), Placement={"AvailabilityZone": elsewhere})
+
+
+@pytest.mark.parametrize("size", [-5, 100_000])
+def test_a_launchs_volume_out_of_range_is_refused_at_once(ec2: Any, size: int) -> None:
+    with pytest.raises(ClientError, match=f"Volume of {size}GiB is out of range") as error:
+        launch(ec2, BlockDeviceMappings=[{"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": size}}])
+    assert error.value.response["Error"]["Code"] == "InvalidParameterValue"
+    assert described(ec2) == []
+
+
+@pytest.mark.parametrize("member", ["AvailabilityZone", "AvailabilityZoneId"])
+def test_a_volume_in_no_zone_has_awss_code(ec2: Any, member: str) -> None:
+    with pytest.raises(ClientError, match="The zone 'nowhere' does not exist") as error:
+        ec2.create_volume(Size=1, **{member: "nowhere"})
+    assert error.value.response["Error"]["Code"] == "InvalidZone.NotFound"

@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from packaging.version import Version
+
 from tests.compat.lab import (
     BUILD,
     EVERYDAY,
@@ -100,11 +102,12 @@ def _opentofu(name: str, variable: str, provider: str, *more: str) -> Client:
         name,
         f"HCL, provider {provider}",
         lambda: first_line(TOFU, "version") if binary else None,
-        lambda: [SYSTEM_PYTHON, story("opentofu_story.py"), TOFU, *more],
+        lambda: [SYSTEM_PYTHON, story("terraform_story.py"), TOFU, *more],
         covers=(
             *("apply", "no-change", "refresh", "change", "destroy"),
             *("vpc-apply", "vpc-no-change", "vpc-destroy"),
             *(f"{name}-{step}" for name in more for step in ("apply", "no-change", "destroy")),
+            *(("import", "vpc-import", "newer-import") if more else ()),
         ),
         install="GOBIN=$PWD/.compat/opentofu/bin go install github.com/opentofu/opentofu/cmd/tofu@v1.6.3;"
         f" {variable}=…/terraform-provider-aws names the provider's binary, version {provider}",
@@ -117,6 +120,49 @@ def _opentofu(name: str, variable: str, provider: str, *more: str) -> Client:
         group="tools",
     )
     return _labelled(client, f"{{}}, provider {provider}")
+
+
+MIRRORS = (os.environ.get("TF_PLUGINS", ""), "/opt/tf-plugins", "/usr/local/share/terraform/plugins")
+"""Where providers may lie unpacked, as `terraform providers mirror` leaves them."""
+
+
+def _provider() -> tuple[str, str] | None:
+    """Return the newest provider hashicorp/aws that lies in a mirror: the mirror and the version."""
+    found = [
+        (Version(place.parent.parent.name), mirror)
+        for mirror in filter(None, MIRRORS)
+        for place in Path(mirror).glob(
+            "registry.terraform.io/hashicorp/aws/*/linux_amd64/terraform-provider-aws_*"
+        )
+    ]
+    return (max(found)[1], str(max(found)[0])) if found else None
+
+
+def _terraform() -> Client:
+    provider = _provider()
+    mirror, version = provider or ("", "")
+    kinds = ("", "vpc-", "newer-")
+    return Client(
+        "terraform",
+        "HCL",
+        lambda: _terraforms_version(version) if provider else None,
+        lambda: [SYSTEM_PYTHON, story("terraform_story.py"), "terraform", "newer"],
+        covers=(
+            *("apply", "no-change", "import", "refresh", "change", "destroy"),
+            *(f"{kind}{step}" for kind in kinds[1:] for step in ("apply", "no-change", "import", "destroy")),
+        ),
+        install="terraform on the PATH, and the provider in a folder that TF_PLUGINS names, by"
+        " `terraform providers mirror`",
+        environment={"TF_PLUGINS": mirror, "TF_PROVIDER_VERSION": version},
+        page="terraform.md",
+        timeout=900,
+        group="tools",
+    )
+
+
+def _terraforms_version(provider: str) -> str | None:
+    said = first_line("terraform", "version")
+    return f"{said}, provider {provider}" if said else None
 
 
 EBS_CSI = os.environ.get("EBS_CSI_DRIVER", "aws-ebs-csi-driver")
@@ -228,6 +274,7 @@ CLIENTS: tuple[Client, ...] = (
         page="cloudstack.md",
         group="cloudstack",
     ),
+    _terraform(),
     _opentofu("opentofu", "TF_PROVIDER_AWS", "3.50"),
     _opentofu("opentofu-provider-5", "TF_PROVIDER_AWS_5", "5.32", "newer"),
     Client(

@@ -10,7 +10,7 @@ from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import action
 from ec2bridge.ec2.values import known
 from ec2bridge.errors import Ec2Error
-from ec2bridge.resources.places.zones import asked_zone
+from ec2bridge.resources.places.zones import Zone, asked_zone, zones
 from ec2bridge.resources.snapshots.lookup import resolve_snapshot
 from ec2bridge.resources.snapshots.volumes import empty_volume, size_of, volume_of
 from ec2bridge.resources.tags import resource_tags
@@ -44,7 +44,7 @@ Row = dict[str, Any]
 )
 async def create_volume(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Make a volume in a zone, empty or from a snapshot."""
-    zone = await asked_zone(ctx, request)
+    zone = await asked_zone(ctx, request, resolve=_zone)
     if zone is None:
         raise Ec2Error("MissingParameter", "The request must contain the parameter availabilityZone")
     if not request.get("Size") and not request.get("SnapshotId"):
@@ -75,3 +75,11 @@ async def create_volume(ctx: Context, request: dict[str, Any]) -> dict[str, Any]
     row = await resolve_volume(ctx, made["id"])
     items = await volume_items(ctx, [row], [zone], offerings)
     return {name: value for name, value in items[0].items() if name[0] != "_" and name != "Attachments"}
+
+
+async def _zone(ctx: Context, name: str) -> Zone:
+    """Return the zone of a name; for one that is none AWS has a code of its own here."""
+    for zone in await zones(ctx):
+        if zone.answers_to(name):
+            return zone
+    raise Ec2Error("InvalidZone.NotFound", f"The zone '{name}' does not exist.")

@@ -118,8 +118,20 @@ async def _extra(ctx: Context, name: str, ebs: dict[str, Any], zone: Zone) -> Ro
         raise Ec2Error(
             "MissingParameter", f"The request must contain the parameter size or snapshotId for '{name}'"
         )
+    await _check_size(ctx, ebs["VolumeSize"])
     entry["params"] = empty_volume(ctx, ebs, ebs["VolumeSize"], zone, await disk_offerings(ctx))
     return entry
+
+
+async def _check_size(ctx: Context, size: int) -> None:
+    """Refuse at once what CloudStack would refuse when the machine is there: its own limits, as it tells them."""
+    limits = await ctx.account.capabilities()
+    least, most = (limits.get(f"customdiskoffering{end}size") for end in ("min", "max"))
+    if size < int(least or 1) or (most and size > int(most)):
+        raise Ec2Error(
+            "InvalidParameterValue",
+            f"Volume of {size}GiB is out of range: the size must be between {least or 1} and {most or '…'} GiB.",
+        )
 
 
 async def _from_snapshot(ctx: Context, ebs: dict[str, Any], zone: Zone) -> tuple[Row, str]:

@@ -93,7 +93,7 @@ def test_a_type_without_an_offering_of_its_own_is_kept_where_it_promises_nothing
 @pytest.mark.parametrize(
     ("changed", "code"),
     [
-        ({"AvailabilityZone": "mars-1a"}, "InvalidParameterValue"),
+        ({"AvailabilityZone": "mars-1a"}, "InvalidZone.NotFound"),
         ({"Size": 0}, "MissingParameter"),
         ({"Encrypted": True}, "UnsupportedOperation"),
         ({"SnapshotId": "snap-00000000000000000"}, "InvalidSnapshot.NotFound"),
