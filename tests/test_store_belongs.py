@@ -86,6 +86,7 @@ def test_an_old_store_is_told(
     assert checked(place, tmp_path / "old").exit_code == 1
 
 
+@pytest.mark.since("4.19")
 def test_a_store_that_lacks_a_nat_gateway_is_told(make_place: Callable[..., Place], tmp_path: Path) -> None:
     place = make_place({"store": str(tmp_path / "store")})
     ec2 = place.client()

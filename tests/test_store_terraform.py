@@ -102,6 +102,7 @@ def served_elsewhere(place: Place, store: Path) -> str:
     return url
 
 
+@pytest.mark.since("4.19")
 def test_a_restored_backup_leaves_terraform_nothing_to_do(
     make_place: Callable[..., Place], tmp_path: Path
 ) -> None:
