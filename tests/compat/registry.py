@@ -165,6 +165,28 @@ def _terraforms_version(provider: str) -> str | None:
     return f"{said}, provider {provider}" if said else None
 
 
+def _python_tool(name: str, program: str, covers: tuple[str, ...], *packages: str) -> Client:
+    """A tool that is a package of Python's, with a program of its own."""
+    package = packages[0].partition("==")[0]
+    return Client(
+        name,
+        "Python",
+        python_package(venv(name), package),
+        lambda: [venv(name), story(f"{name.replace('-', '_')}_story.py"), _beside(venv(name), program)],
+        covers=covers,
+        install=COMPAT.format(name),
+        prepare=pip(name, *packages[1:], packages[0]),
+        timeout=600,
+        page="tools.md",
+        path=str(Path(venv(name)).parent),
+        group="tools",
+    )
+
+
+GO_DISCOVER = "github.com/hashicorp/go-discover"
+DISCOVER = str(BUILD / "go-discover" / "bin" / "discover")
+DISCOVER_VERSION = "v1.1.1-0.20250922102917-55e5010ad859"
+
 EBS_CSI = os.environ.get("EBS_CSI_DRIVER", "aws-ebs-csi-driver")
 RUST = str(BUILD / "aws-sdk-rust" / "target" / "debug" / "story")
 
@@ -273,6 +295,46 @@ CLIENTS: tuple[Client, ...] = (
         install="python3 -m venv .compat/libcloud && .compat/libcloud/bin/pip install apache-libcloud",
         page="cloudstack.md",
         group="cloudstack",
+    ),
+    _python_tool(
+        "custodian",
+        "custodian",
+        ("launch", "filters", "others", "tags", "stop", "terminate"),
+        "c7n==0.9.53",
+    ),
+    _python_tool(
+        "awslimitchecker",
+        "awslimitchecker",
+        ("launch", "instances", "volumes", "vpcs", "limits"),
+        "awslimitchecker==12.0.0",
+    ),
+    _python_tool(
+        "flintrock",
+        "flintrock",
+        ("key-pair", "launch", "describe", "tags", "stop", "destroy"),
+        "Flintrock==2.1.0",
+    ),
+    Client(
+        "go-discover",
+        "Go",
+        lambda: first_line("go", "version", "-m", DISCOVER, pattern=r"mod\s+\S+\s+v(\S+?)-0"),
+        lambda: [venv("go-discover"), story("go_discover_story.py"), DISCOVER],
+        covers=("launch", "discover", "filters", "errors", "terminate"),
+        install=COMPAT.format("go-discover") + " (with go)",
+        prepare=(
+            *pip("go-discover", "boto3"),
+            (
+                "env",
+                f"GOBIN={Path(DISCOVER).parent}",
+                "go",
+                "install",
+                f"{GO_DISCOVER}/cmd/discover@{DISCOVER_VERSION}",
+            ),
+        ),
+        timeout=600,
+        page="tools.md",
+        path=str(Path(DISCOVER).parent),
+        group="tools",
     ),
     _terraform(),
     _opentofu("opentofu", "TF_PROVIDER_AWS", "3.50"),
