@@ -24,7 +24,7 @@ DISCOVER = sys.argv[1]
 
 
 def discover(*words, expect=0):
-    """Return the addresses that the command prints, all that it needs being in its one argument, as in Consul's join."""
+    """Return the addresses that the command prints; all that it needs is in one argument, as in Consul's join."""
     told = [
         *("provider=aws", "region=" + REGION, "endpoint=" + ENDPOINT),
         *("access_key_id=" + ACCESS_KEY, "secret_access_key=" + SECRET_KEY, *words),
