@@ -34,6 +34,10 @@ NAME_TAKEN = ("already exists in the network domain", "There already exists a VM
 """The second where an operator has machines named alike in CloudStack and on VMware."""
 
 
+LEAVING = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+"""Seconds between two attempts, while a machine that was taken back still has the name."""
+
+
 def reservation_id(ctx: Context, launch: Launch) -> str:
     """Return the reservation's id, which is the same when the launch is sent again."""
     return "r-" + hashlib.sha256(f"reservation/{ctx.owner_id}/{launch.stem}".encode()).hexdigest()[:17]
@@ -86,24 +90,43 @@ async def _deploy(ctx: Context, launch: Launch, index: int) -> Row:
         ADDRESS: acquired.get("address"),
     }
     try:
-        async with _turn(ctx, launch):
-            answer = await ctx.account.submit(
-                "deployVirtualMachine", name=launch.name(index), details=details, **launch.params
-            )
+        answer = await _submitted(ctx, launch, index, details)
     except CloudStackUnavailable:
         # Nobody knows whether the machine is there, and has the address.
         return await _sought(ctx, launch, index)
     except CloudStackError as error:
         if acquired:
             await asyncio.shield(_release(ctx, acquired["address"]))
-        if any(text in error.errortext for text in NAME_TAKEN):
-            return await _adopt(ctx, launch, index, error)
+        if _is_taken(error):
+            return await _adopt(ctx, launch, index)
         if error.errorcode == 530 and launch.nics.address:
             # CloudStack hides from users that this is why.
             raise Ec2Error("InvalidIPAddress.InUse", f"Address {launch.nics.address} is in use.") from error
         raise
     ctx.directory.remember("instance", [answer])
     return {"id": answer["id"], "jobid": answer.get("jobid"), "index": index, "details": details, **acquired}
+
+
+async def _submitted(ctx: Context, launch: Launch, index: int, details: Row) -> Row:
+    """Have CloudStack accept a machine; waits for one of the same name that is on its way out."""
+    pauses = iter(LEAVING)
+    while True:
+        try:
+            async with _turn(ctx, launch):
+                answer: Row = await ctx.account.submit(
+                    "deployVirtualMachine", name=launch.name(index), details=details, **launch.params
+                )
+                return answer
+        except CloudStackError as error:
+            pause = next(pauses, None) if _is_taken(error) else None
+            # A machine that is listed is adopted; one that is not was taken back, and keeps its name till it is gone.
+            if pause is None or await _named(ctx, launch, index):
+                raise
+        await asyncio.sleep(pause)
+
+
+def _is_taken(error: CloudStackError) -> bool:
+    return any(text in error.errortext for text in NAME_TAKEN)
 
 
 def _turn(ctx: Context, launch: Launch) -> AbstractAsyncContextManager[None]:
@@ -145,13 +168,11 @@ async def _sought(ctx: Context, launch: Launch, index: int) -> Row:
     raise CloudStackUnavailable("deployVirtualMachine", "CloudStack did not answer a deployment")
 
 
-async def _adopt(ctx: Context, launch: Launch, index: int, error: CloudStackError) -> Row:
+async def _adopt(ctx: Context, launch: Launch, index: int) -> Row:
     """Take the machine that already has the name for ours: the answer to its launch was lost."""
     row = await _named(ctx, launch, index)
-    if row is None:
-        raise error
-    record = (await machine_records.records(ctx)).get(row["id"])
-    if record and record["phase"] != machine_records.LAUNCHING:
+    record = (await machine_records.records(ctx)).get(row["id"]) if row else None
+    if row is None or (record and record["phase"] != machine_records.LAUNCHING):
         raise Ec2Error("Unavailable", "A launch with this token is just being taken back. Try again later.")
     return _adopted(row, index)
 

@@ -8,6 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from ec2bridge.ec2 import journal
+from ec2bridge.resources.launches import deploy
 from ec2bridge.resources.machines import records
 from tests.conftest import Place
 from tests.faulty import LOST_ANSWER, LOST_CALL, SILENCE, behind, eventually, kill_during
@@ -138,3 +139,29 @@ def test_the_volumes_of_a_launch_are_made_once(make_place: Callable[..., Place],
     devices = [mapping["DeviceName"] for mapping in machine["BlockDeviceMappings"]]
     assert devices == ["/dev/sda1", "/dev/sdf", "/dev/sdg"]
     assert len(ec2.describe_volumes()["Volumes"]) == 3
+
+
+NAME_TAKEN = {
+    "errorcode": 431,
+    "errortext": "The vm with hostName ec2-1-0 already exists in the network domain: cs.internal; network=guest",
+}
+
+
+def test_a_name_that_is_free_again_in_a_moment_is_waited_for(
+    make_place: Callable[..., Place], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The machine of a launch that was taken back has its name until it is gone, and is not listed meanwhile."""
+    monkeypatch.setattr(deploy, "LEAVING", (0.01, 0.02))
+    front, way = behind(make_place)
+    ec2 = front.client()
+    way.next("deployVirtualMachine", NAME_TAKEN, NAME_TAKEN)
+    [ident] = with_address(ec2, ClientToken="t")
+    until(ec2, "running", ident)
+    assert len(machines(front)) == len(public(front)) == 1
+    # One that does not go: the client is told to try again, and nothing is left.
+    way.next("deployVirtualMachine", NAME_TAKEN, NAME_TAKEN, NAME_TAKEN)
+    with pytest.raises(ClientError) as caught:
+        with_address(ec2, ClientToken="u")
+    assert code_of(caught) == "Unavailable"
+    assert len(machines(front)) == 1
+    eventually(lambda: len(public(front)) == 1)
