@@ -1,8 +1,7 @@
 """The command line's `ec2bridge store`: backup, restore and check of the bridge's store."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from ec2bridge import config, server, store_files, store_tables
 from ec2bridge.cloudstack.account import Account
 from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.config import Settings, SettingsError
+from ec2bridge.operator.standing import reached
 from ec2bridge.serving import belonging
 from ec2bridge.store import Store, StoreError
 
@@ -102,18 +102,11 @@ def check(config_file: Path | None, store: str | None) -> None:
 
 
 async def _in_a_database(location: str) -> str:
-    async with _opened(location) as opened:
-        schema = await opened.database.run(store_tables.check, reads=True)
-        return f"{opened.url!r}: {store_files.Contents(schema, await opened.count_kinds())}"
-
-
-@asynccontextmanager
-async def _opened(location: str) -> AsyncIterator[Store]:
-    """Open a store to look at it; ends with a sentence for the operator."""
     opened = Store(location)
     try:
         await opened.start(store_tables.check)
-        yield opened
+        schema = await opened.database.run(store_tables.check, reads=True)
+        return f"{opened.url!r}: {store_files.Contents(schema, await opened.count_kinds())}"
     except StoreError as error:
         raise click.ClickException(str(error)) from None
     finally:
@@ -121,13 +114,11 @@ async def _opened(location: str) -> AsyncIterator[Store]:
 
 
 async def _doubts(settings: Settings, location: str) -> list[str]:
-    """Return what speaks against the store; nothing, with a word, where the cloud cannot be asked."""
-    cloud = server.cloudstack(settings)
-    await cloud.start()
+    """Return what speaks against the store; ends with a sentence for the operator where the cloud cannot be asked."""
     try:
-        async with _opened(location) as opened:
-            return await belonging.doubts(opened, Account(cloud, server.looking(settings)), notes=False)
+        async with reached(settings) as cloud:
+            return await belonging.compared(location, Account(cloud, server.looking(settings)))
     except (CloudStackError, SettingsError) as error:
         raise click.ClickException(f"It cannot be compared with the cloud: {error}") from None
-    finally:
-        await cloud.close()
+    except StoreError as error:
+        raise click.ClickException(str(error)) from None

@@ -75,17 +75,21 @@ def check(filters: Filters, asked: Asked) -> None:
 
 def keep(items: Iterable[Item], filters: Filters, asked: Asked) -> list[Item]:
     """Return the items that match every filter asked for; a filter without values matches nothing."""
-    if not asked:
-        return list(items)
-    tests = [_test(filters, name, values) for name, values in asked]
-    return [item for item in items if all(test(item) for test in tests)]
+    matches = _all_of(filters, asked)
+    return [item for item in items if matches(item)]
 
 
 async def kept(items: list[Item], filters: Filters, asked: Asked) -> list[Item]:
     """`keep`, for as many items as one likes: others get their turn in between."""
     if not asked:
         return items
-    return [item async for some in gently(items) for item in keep(some, filters, asked)]
+    matches = _all_of(filters, asked)
+    return [item async for some in gently(items) for item in some if matches(item)]
+
+
+def _all_of(filters: Filters, asked: Asked) -> Callable[[Item], bool]:
+    tests = [_test(filters, name, values) for name, values in asked]
+    return lambda item: all(test(item) for test in tests)
 
 
 def _test(filters: Filters, name: str, values: list[str]) -> Callable[[Item], bool]:

@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 from typing import Any
 
-from ec2bridge import store_tables
 from ec2bridge.cloudstack.account import Account
 from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.config import Settings
@@ -14,7 +13,7 @@ from ec2bridge.operator.findings import Finding, bad, note, ok
 from ec2bridge.operator.offerings import match
 from ec2bridge.operator.standing import is_there
 from ec2bridge.serving import belonging
-from ec2bridge.store import Store, StoreError
+from ec2bridge.store import StoreError
 
 Row = dict[str, Any]
 Look = Callable[[Settings, Account], Awaitable[Finding | Iterable[Finding]]]
@@ -226,14 +225,10 @@ async def belongs(settings: Settings, account: Account) -> Finding:
     """Look whether the store is the one that this cloud's things were written down in."""
     if not is_there(settings.store):
         return ok("nothing lies there yet")
-    store = Store(settings.store)
     try:
-        await store.start(store_tables.check)
-        found = await belonging.doubts(store, account, notes=False)
+        found = await belonging.compared(settings.store, account)
     except StoreError as error:
         return note(f"not compared: {str(error).rstrip('.')}")  # told among the looks at the store
-    finally:
-        await store.close()
     if found:
         return bad(
             "; ".join(found), "ec2bridge store restore BACKUP, or name the store that belongs to this cloud"

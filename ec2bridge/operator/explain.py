@@ -19,7 +19,7 @@ from ec2bridge.cloudstack.errors import CloudStackError, to_ec2
 from ec2bridge.cloudstack.params import flatten
 from ec2bridge.config import Settings, SettingsError
 from ec2bridge.ec2 import registry, releases
-from ec2bridge.ec2.context import Context, DryRunAccount, DryRunReached
+from ec2bridge.ec2.context import READS, Context, DryRunAccount, DryRunReached
 from ec2bridge.ec2.own_store import OwnStore
 from ec2bridge.errors import Ec2Error
 from ec2bridge.operator.standing import context, credentials, reached, standing
@@ -37,7 +37,6 @@ from ec2bridge.wire.model import Operation
 
 Row = dict[str, Any]
 
-READS = ("list", "get", "query")
 SQLITE_FILE = "store.sqlite"
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from ec2bridge import store_tables
 from ec2bridge.cloudstack.account import Account
 from ec2bridge.ec2 import journal
 from ec2bridge.ids import ec2_id
@@ -31,6 +32,16 @@ FOREIGN = (
     "it was written for another cloud: of the zones that it knows, this one has none. Point the settings at that cloud,"
     " or name another store"
 )
+
+
+async def compared(location: str, account: Account) -> list[str]:
+    """`doubts` of a store that is opened only to be looked at; raises StoreError, too."""
+    store = Store(location)
+    try:
+        await store.start(store_tables.check)
+        return await doubts(store, account, notes=False)
+    finally:
+        await store.close()
 
 
 async def doubts(store: Store, account: Account, *, notes: bool) -> list[str]:

@@ -44,7 +44,6 @@ LIVED = 60.0
 class Place:
     """What a worker is given by the process that started it: two sockets, and where to show its metrics."""
 
-    number: int
     listen: socket.socket
     starter: socket.socket
     """Whoever started this process: it is told when this one serves, and its end is seen here."""
@@ -53,9 +52,8 @@ class Place:
     @classmethod
     def read(cls, text: str) -> "Place":
         """Return what `--worker` says."""
-        number, listen, starter, metrics = text.split(":", 3)
-        shared, one = socket.socket(fileno=int(listen)), socket.socket(fileno=int(starter))
-        return cls(int(number), shared, one, Path(metrics))
+        listen, starter, metrics = text.split(":", 2)
+        return cls(socket.socket(fileno=int(listen)), socket.socket(fileno=int(starter)), Path(metrics))
 
     def tell_ready(self, stopped: asyncio.Event) -> None:
         """Tell the process that started this one that it serves, and stop when that one is gone."""
@@ -128,7 +126,7 @@ class Workers:
         control, given = socket.socketpair()
         control.setblocking(False)
         descriptors = self.listen.fileno(), given.fileno()
-        place = ":".join(map(str, (number, *descriptors, metrics)))
+        place = ":".join(map(str, (*descriptors, metrics)))
         with given:
             # A session of its own: what a terminal sends at Ctrl-C is for the first process.
             process = await asyncio.create_subprocess_exec(
@@ -176,12 +174,11 @@ class Workers:
             for number in range(self.count):
                 old = self.running[number]
                 try:
-                    await self._start(number)
+                    new = await self._start(number)
                 except (SettingsError, OSError) as error:
                     log.error("%s The workers go on as they are.", error)
                     return
                 old.send(signal.SIGTERM)
-                new = self.running[number]
                 log.info("worker %d: process %d follows %d", number, new.process.pid, old.process.pid)
 
     async def stop(self, delay: float = 0) -> None:

@@ -45,22 +45,24 @@ class InstanceChunks:
         known = await machine_records.records(ctx)
         await self.take_up(ctx, known)
         part, _, rest = (place or LISTED).partition(":")
-        behind, listed = rest, set[str]() if not rest else None
-        if part == LISTED:
+        if part == REMEMBERED:
+            gone = await remembered(ctx, known, rest, None)
+        else:
             number, _, place_in_it = rest.partition(":")
+            # Who walks from the beginning sees all that are listed.
+            listed = None if rest else set[str]()
             async for stretch, machines in walked(ctx, known, spot(place_in_it), wanted):
                 rows = [row for _, row in machines]
-                listed = listed if listed is None else listed.union(row["id"] for row in stretch.rows)
+                if listed is not None:
+                    listed.update(row["id"] for row in stretch.rows)
                 volumes = await machine_volumes.for_walk(ctx, number, rows)
                 number = volumes.number
                 facts = await gather_facts(ctx, rows, known, volumes.volumes)
                 items: list[tuple[int, Item]] = []
                 async for some in gently(machines):
                     items += [(index, translated(facts, row)) for index, row in some]
-                more = stretch.more or bool(await remembered(ctx, known, "", listed))
-                yield Chunk(items, more, _places(number, stretch))
-            behind = ""
-        gone = await remembered(ctx, known, behind, listed)
+                gone = [] if stretch.more else await remembered(ctx, known, "", listed)
+                yield Chunk(items, stretch.more or bool(gone), _places(number, stretch))
         facts = await gather_facts(ctx, gone, known)
         async for part_of_them in gently(gone, PART):
             told = [(index, translated(facts, row)) for index, row in enumerate(part_of_them)]
