@@ -37,7 +37,7 @@ from ec2bridge.ec2.own_store import DryRunStore, LookingStore, OwnStore, Patient
 from ec2bridge.ec2.recovery import Recovery
 from ec2bridge.ec2.registry import Action, Request
 from ec2bridge.errors import Ec2Error
-from ec2bridge.exchange import STS_VERSION, VERSION, Exchange, parameter, read_claims
+from ec2bridge.exchange import STS_VERSION, VERSION, Exchange, harmless, read_claims, signed_for
 from ec2bridge.store import StoreUnavailable
 from ec2bridge.wire import foreign, parse, render
 from ec2bridge.wire.model import Operation, operation
@@ -115,7 +115,7 @@ class Bridge:
         try:
             raw = await read_raw(http)
             read_claims(raw, exchange)
-            if other := _of_another_service(raw, exchange):
+            if other := _of_another_service(http, raw, exchange):
                 exchange.service, exchange.code = other.service, other.code
                 exchange.headers = {"Content-Type": other.content_type, **other.headers}
                 return other.status, [other.body]
@@ -225,12 +225,16 @@ class Bridge:
         return error.status, [body]
 
 
-def _of_another_service(raw: RawRequest, exchange: Exchange) -> foreign.Refusal | None:
+def _of_another_service(http: web.Request, raw: RawRequest, exchange: Exchange) -> foreign.Refusal | None:
     """Return the refusal of a request that is neither EC2's nor STS's, in its own protocol."""
-    action = "" if exchange.action == "-" else exchange.action
-    headers = {name.lower(): value for name, value in raw.headers}
-    credential = parameter(b"&" + raw.query.encode("utf-8", "surrogateescape"), b"X-Amz-Credential")
-    return foreign.refusal(headers, credential, action, path=raw.path, request_id=exchange.request_id)
+    return foreign.refusal(
+        harmless(signed_for(raw)[1]),
+        "" if exchange.action == "-" else exchange.action,
+        target=harmless(http.headers.get("X-Amz-Target", "")),
+        content_type=http.headers.get("Content-Type", ""),
+        path=raw.path,
+        request_id=exchange.request_id,
+    )
 
 
 async def _sent_in_parts(

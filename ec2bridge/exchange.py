@@ -19,7 +19,7 @@ STS_VERSION = "2011-06-15"
 MOST_IDS = 50
 VERSION = re.compile(r"20\d\d-\d\d-\d\d\Z")
 
-_CREDENTIAL = re.compile(r"Credential=([^/,\s]{1,300})")
+_CREDENTIAL = re.compile(r"Credential=([^,\s]{1,600})")
 _HARMFUL = re.compile(r"[^A-Za-z0-9_.:/+~@-]")
 _ID = re.compile(
     r"[a-z]{1,10}(?:-[a-z]{1,10}){0,2}-[0-9a-f]{8}(?:[0-9a-f]{9})?|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -63,23 +63,31 @@ class Exchange:
 def read_claims(raw: RawRequest, exchange: Exchange) -> None:
     """Read service, version, key and action from bytes that nobody has verified."""
     sent = b"&" + raw.query.encode("utf-8", "surrogateescape") + b"&" + raw.body
-    version = parameter(sent, b"Version")
+    version = _parameter(sent, b"Version")
     if version == STS_VERSION:
         exchange.service, exchange.version = "sts", STS_VERSION
     elif VERSION.match(version):
         exchange.version = version
-    exchange.action = harmless(parameter(sent, b"Action")) or "-"
-    exchange.access_key = harmless(_claimed_key(raw, sent)) or "-"
+    exchange.action = harmless(_parameter(sent, b"Action")) or "-"
+    key = _credential(raw, sent).partition("/")[0] or _parameter(sent, b"AWSAccessKeyId")
+    exchange.access_key = harmless(key) or "-"
 
 
-def _claimed_key(raw: RawRequest, sent: bytes) -> str:
+def signed_for(raw: RawRequest) -> tuple[str, str]:
+    """Return the region and the service that a signature claims to be made for; empty for version 2 and without one."""
+    parts = _credential(raw, b"&" + raw.query.encode("utf-8", "surrogateescape")).split("/")
+    return (parts[2], parts[3]) if len(parts) == 5 else ("", "")
+
+
+def _credential(raw: RawRequest, sent: bytes) -> str:
+    """What version 4 names the key by: key, date, region, service, terminator, between slashes."""
     for name, value in raw.headers:
         if name.lower() == "authorization" and (found := _CREDENTIAL.search(value)):
             return found[1]
-    return parameter(sent, b"X-Amz-Credential").partition("/")[0] or parameter(sent, b"AWSAccessKeyId")
+    return _parameter(sent, b"X-Amz-Credential")
 
 
-def parameter(sent: bytes, name: bytes) -> str:
+def _parameter(sent: bytes, name: bytes) -> str:
     """The first value of a parameter, cut short; found without taking two megabytes apart."""
     start = sent.find(b"&" + name + b"=")
     if start < 0:

@@ -6,10 +6,8 @@ byte for byte, Host header and all, since the signature covers them. Nothing of 
 does that, and hears nothing from here that the client could not have sent it itself.
 """
 
-import re
 import uuid
 from collections.abc import AsyncIterator, Mapping
-from urllib.parse import parse_qsl
 
 import aiohttp
 from aiohttp import web
@@ -19,14 +17,13 @@ from ec2bridge.app import EXCHANGE, Bridge, read_raw
 from ec2bridge.auth.verify import RawRequest
 from ec2bridge.cloudstack.reaching import reason
 from ec2bridge.errors import Ec2Error
-from ec2bridge.exchange import Exchange, read_claims
+from ec2bridge.exchange import Exchange, read_claims, signed_for
 from ec2bridge.serving.access_log import client_address
 
 VIA = "1.1 ec2bridge"
 """The Via header of a request that was handed on once: it is not handed on again, whatever the settings say."""
 CONNECT = 5.0
 PART = 64 * 1024
-_SCOPE = re.compile(r"Credential=[^/,\s]+/\d{8}/([^/,\s]+)/")
 _OF_THE_CONNECTION = frozenset(
     {
         "connection",
@@ -44,17 +41,6 @@ _OF_THE_CONNECTION = frozenset(
     }
 )
 """Headers that are of one connection (RFC 9110, 7.6.1), and those that are added to here."""
-
-
-def region_signed_for(raw: RawRequest) -> str | None:
-    """Return the region in a signature's scope; None for version 2, which has none, and without a signature."""
-    for name, value in raw.headers:
-        if name.lower() == "authorization" and (found := _SCOPE.search(value)):
-            return found[1]
-    if "X-Amz-Credential=" not in raw.query:
-        return None
-    credential = dict(parse_qsl(raw.query)).get("X-Amz-Credential", "").split("/")
-    return credential[2] if len(credential) > 2 else None
 
 
 class OtherRegions:
@@ -89,8 +75,8 @@ class OtherRegions:
             raw = await read_raw(http)
         except Ec2Error:
             return await self.bridge.handle(http)  # which refuses it in the client's own shape
-        region = region_signed_for(raw)
-        if region is None or region not in self.endpoints:
+        region, _ = signed_for(raw)
+        if region not in self.endpoints:
             return await self.bridge.handle(http)
         exchange = http[EXCHANGE] = Exchange(str(uuid.uuid4()))
         read_claims(raw, exchange)

@@ -5,18 +5,15 @@ Manager or S3: AWS's JSON with `__type`, REST with JSON or with S3's XML, or the
 """
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ec2bridge.wire.model import operation
+from ec2bridge.wire.model import aws_services, operation
 from ec2bridge.wire.render import DECLARATION, escaped
 
 OURS = frozenset({"ec2", "sts"})
 REST_XML = frozenset({"route53", "cloudfront", "s3-control"})
 """Services whose errors are XML though they name no action; S3's are of their own form."""
-_SCOPE = re.compile(r"Credential=[^/,\s]+/\d{8}/[^/,\s]*/([A-Za-z0-9_-]{1,60})/aws4_request")
-_PRESIGNED = re.compile(r"\A[^/]+/\d{8}/[^/]*/([A-Za-z0-9_-]{1,60})/aws4_request\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +29,13 @@ class Refusal:
 
 
 def refusal(
-    headers: Mapping[str, str], credential: str, action: str, *, path: str, request_id: str
+    service: str, action: str, *, target: str, content_type: str, path: str, request_id: str
 ) -> Refusal | None:
     """Return the answer to a request of another service; None for EC2's and STS's own.
 
-    `headers` are by lower-case names; `credential` is what stands in the query of a presigned URL.
+    `service` is what the signature names, `target` the header X-Amz-Target; each is empty where there is none.
     """
-    target = headers.get("x-amz-target", "")
-    service = _service(headers.get("authorization", ""), credential)
-    if not target and (service is None or service in OURS or _is_ours(action)):
-        # An odd name of a service in the scope is no reason to refuse what asks for one of EC2's actions.
+    if not target and (not service or service in OURS or _is_ours(service, action)):
         return None
     name = service if service and service not in OURS else target.partition(".")[0][:60]
     sentence = (
@@ -50,7 +44,7 @@ def refusal(
         " service here."
     )
     if target:
-        version = "1.1" if "1.1" in headers.get("content-type", "") else "1.0"
+        version = "1.1" if "1.1" in content_type else "1.0"
         return _json(name, sentence, f"application/x-amz-json-{version}")
     if service == "s3":
         return _s3(name, sentence, path, request_id)
@@ -59,13 +53,12 @@ def refusal(
     return _json(name, sentence, "application/json")
 
 
-def _service(authorization: str, credential: str) -> str | None:
-    found = _SCOPE.search(authorization) or _PRESIGNED.match(credential)
-    return found[1] if found else None
+def _is_ours(service: str, action: str) -> bool:
+    """Whether a request is EC2's or STS's all the same: old clients sign odd names where the host is not AWS's.
 
-
-def _is_ours(action: str) -> bool:
-    return bool(action) and any(operation(action, service) is not None for service in OURS)
+    One of AWS's own services means itself, whatever its action is called: autoscaling has a DescribeTags, too.
+    """
+    return any(operation(action, ours) for ours in OURS) and service not in aws_services()
 
 
 def _json(service: str, sentence: str, content_type: str) -> Refusal:

@@ -270,6 +270,15 @@ def aws_regions() -> frozenset[str]:
 
 
 @cache
+def aws_services() -> frozenset[str]:
+    """The names that AWS's services sign with: those of their hosts, and of their models where these differ."""
+    data = _directories("ec2")[0].parent.parent
+    partitions = json.loads((data / "endpoints.json").read_bytes())["partitions"]
+    hosts = {name for partition in partitions for name in partition["services"]}
+    return frozenset(hosts | {place.name for place in data.iterdir() if place.is_dir()})
+
+
+@cache
 def service_model(name: str) -> Service:
     """The newest model of `ec2` or `sts`, loaded on first use."""
     return Service(name, _directories(name)[-1])

@@ -25,6 +25,11 @@ CALLS = [
     ("elbv2", "describe_load_balancers", {}, "InvalidAction"),
     ("autoscaling", "describe_auto_scaling_groups", {}, "InvalidAction"),
     ("sns", "list_topics", {}, "InvalidAction"),
+    # Actions that EC2 has by the same name.
+    ("autoscaling", "describe_tags", {}, "InvalidAction"),
+    ("rds", "describe_account_attributes", {}, "InvalidAction"),
+    ("redshift", "create_tags", {"ResourceName": "r", "Tags": [{"Key": "k"}]}, "InvalidAction"),
+    ("elb", "describe_tags", {"LoadBalancerNames": ["b"]}, "InvalidAction"),
     ("route53", "list_hosted_zones", {}, "InvalidAction"),
 ]
 
