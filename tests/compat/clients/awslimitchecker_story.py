@@ -5,8 +5,8 @@ import re
 import subprocess
 import sys
 
-from aws import aws
-from story import IMAGE, REGION, TYPE, ZONE, finish, later, step, until
+from aws import aws, launched, states
+from story import REGION, ZONE, finish, later, step, until
 
 CHECKER = sys.argv[1]
 
@@ -31,21 +31,8 @@ def used(*services):
 before = used("EC2", "EBS", "VPC")
 
 with step("launch"):
-    ids = [
-        one["InstanceId"]
-        for one in aws.run_instances(
-            ImageId=IMAGE, InstanceType=TYPE, MinCount=2, MaxCount=2, Placement={"AvailabilityZone": ZONE}
-        )["Instances"]
-    ]
-    later(aws.terminate_instances, InstanceIds=ids)
-    until(
-        lambda: {
-            one["State"]["Name"]
-            for r in aws.describe_instances(InstanceIds=ids)["Reservations"]
-            for one in r["Instances"]
-        },
-        {"running"},
-    )
+    ids = launched(2)
+    until(lambda: states(InstanceIds=ids), {"running"})
 
 with step("instances"):
     name = next(name for name in before if "On-Demand All Standard" in name)

@@ -8,8 +8,8 @@ import sys
 import tempfile
 
 import yaml
-from aws import aws
-from story import IMAGE, NAME, REGION, TYPE, ZONE, finish, later, step, until
+from aws import aws, launched, states
+from story import IMAGE, NAME, REGION, ZONE, finish, later, step, until
 
 CUSTODIAN = sys.argv[1]
 
@@ -34,24 +34,9 @@ def policies(*found):
     return result
 
 
-def states():
-    reservations = aws.describe_instances(InstanceIds=ids)["Reservations"]
-    return {one["State"]["Name"] for each in reservations for one in each["Instances"]}
-
-
 with step("launch"):
-    tags = [{"Key": "owner", "Value": NAME}]
-    launched = aws.run_instances(
-        ImageId=IMAGE,
-        InstanceType=TYPE,
-        MinCount=2,
-        MaxCount=2,
-        Placement={"AvailabilityZone": ZONE},
-        TagSpecifications=[{"ResourceType": "instance", "Tags": tags}],
-    )
-    ids = [one["InstanceId"] for one in launched["Instances"]]
-    later(aws.terminate_instances, InstanceIds=ids)
-    until(states, {"running"})
+    ids = launched(2, owner=NAME)
+    until(lambda: states(InstanceIds=ids), {"running"})
 
 with step("filters"):
     young = {"type": "instance-age", "days": 1, "op": "less-than"}
@@ -109,11 +94,11 @@ with step("tags"):
 
 with step("stop"):
     policies({"name": "stop", "resource": "aws.ec2", "filters": [mine], "actions": ["stop"]})
-    until(states, {"stopped"})
+    until(lambda: states(InstanceIds=ids), {"stopped"})
 
 with step("terminate"):
     end = {"type": "terminate", "force": True}
     policies({"name": "end", "resource": "aws.ec2", "filters": [mine, due], "actions": [end]})
-    until(states, {"terminated"})
+    until(lambda: states(InstanceIds=ids), {"terminated"})
 
 finish()

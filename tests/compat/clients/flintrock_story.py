@@ -12,7 +12,7 @@ import sys
 import tempfile
 
 import yaml
-from aws import aws
+from aws import aws, machines, states
 from story import IMAGE, NAME, REGION, TYPE, ZONE, finish, later, step, until
 
 FLINTROCK = sys.argv[1]
@@ -43,14 +43,11 @@ def described():
     return yaml.safe_load(flintrock("describe", NAME, "--ec2-region", REGION))[NAME]
 
 
-def machines():
-    named = [{"Name": "tag:flintrock-name", "Values": [NAME]}]
-    found = aws.describe_instances(Filters=named)["Reservations"]
-    return [one for reservation in found for one in reservation["Instances"]]
+named = {"Filters": [{"Name": "tag:flintrock-name", "Values": [NAME]}]}
 
 
-def states():
-    return sorted({one["State"]["Name"] for one in machines()})
+def running():
+    return len(machines(**named)) == 3 and states(**named) == {"running"}
 
 
 with step("key-pair"):
@@ -68,7 +65,7 @@ with step("launch"):
     ]
     launch = subprocess.Popen([FLINTROCK, *words], env=environment, start_new_session=True)
     try:
-        until(lambda: launch.poll() is not None or (len(machines()) == 3 and states() == ["running"]), True)
+        until(lambda: launch.poll() is not None or running(), True)
         assert launch.poll() is None, "the launch ended with %s" % launch.returncode
     finally:
         if launch.poll() is None:
@@ -78,11 +75,11 @@ with step("launch"):
 with step("describe"):
     seen = described()
     assert seen["state"] == "running" and seen["node-count"] == 3, seen
-    groups = {group["GroupName"] for one in machines() for group in one["SecurityGroups"]}
+    groups = {group["GroupName"] for one in machines(**named) for group in one["SecurityGroups"]}
     assert {"flintrock", "flintrock-" + NAME} <= groups, groups
 
 with step("tags"):
-    told = {tag["Key"]: tag["Value"] for tag in machines()[0]["Tags"]}
+    told = {tag["Key"]: tag["Value"] for tag in machines(**named)[0]["Tags"]}
     assert told["purpose"] == "test" and told["flintrock-name"] == NAME, told
 
 with step("stop"):
@@ -91,7 +88,7 @@ with step("stop"):
 
 with step("destroy"):
     flintrock("destroy", NAME, "--ec2-region", REGION, "--assume-yes")
-    until(states, ["terminated"])
+    until(lambda: states(**named), {"terminated"})
     gone = [{"Name": "group-name", "Values": ["flintrock-" + NAME]}]
     assert aws.describe_security_groups(Filters=gone)["SecurityGroups"] == []
     flintrock("destroy", NAME, "--ec2-region", REGION, "--assume-yes", expect=1)

@@ -4,21 +4,8 @@ import os
 import subprocess
 import sys
 
-from aws import aws
-from story import (
-    ACCESS_KEY,
-    ENDPOINT,
-    IMAGE,
-    NAME,
-    REGION,
-    SECRET_KEY,
-    TYPE,
-    ZONE,
-    finish,
-    later,
-    step,
-    until,
-)
+from aws import aws, launched, machines, states
+from story import ACCESS_KEY, ENDPOINT, NAME, REGION, SECRET_KEY, finish, step, until
 
 DISCOVER = sys.argv[1]
 
@@ -34,34 +21,13 @@ def discover(*words, expect=0):
     return done.stdout.split()
 
 
-ids = []
-
-
-def machines():
-    return [one for r in aws.describe_instances(InstanceIds=ids)["Reservations"] for one in r["Instances"]]
-
-
-def states():
-    return {one["State"]["Name"] for one in machines()}
-
-
 with step("launch"):
-    tags = [{"Key": "consul", "Value": NAME}]
-    launched = aws.run_instances(
-        ImageId=IMAGE,
-        InstanceType=TYPE,
-        MinCount=3,
-        MaxCount=3,
-        Placement={"AvailabilityZone": ZONE},
-        TagSpecifications=[{"ResourceType": "instance", "Tags": tags}],
-    )
-    ids += [one["InstanceId"] for one in launched["Instances"]]
-    later(aws.terminate_instances, InstanceIds=ids)
-    until(states, {"running"})
+    ids = launched(3, consul=NAME)
+    until(lambda: states(InstanceIds=ids), {"running"})
 
 with step("discover"):
     found = discover("tag_key=consul", "tag_value=" + NAME)
-    assert sorted(found) == sorted(one["PrivateIpAddress"] for one in machines()), found
+    assert sorted(found) == sorted(one["PrivateIpAddress"] for one in machines(InstanceIds=ids)), found
     # Without anything in its argument the command reads the environment.
     named = " ".join(["provider=aws", "region=" + REGION, "tag_key=consul", "tag_value=" + NAME])
     done = subprocess.run(
@@ -73,12 +39,7 @@ with step("filters"):
     assert discover("tag_key=consul", "tag_value=other") == []
     stopped = ids[0]
     aws.stop_instances(InstanceIds=[stopped])
-    until(
-        lambda: aws.describe_instances(InstanceIds=[stopped])["Reservations"][0]["Instances"][0]["State"][
-            "Name"
-        ],
-        "stopped",
-    )
+    until(lambda: states(InstanceIds=[stopped]), {"stopped"})
     assert len(discover("tag_key=consul", "tag_value=" + NAME)) == 2
 
 with step("errors"):
@@ -86,7 +47,7 @@ with step("errors"):
 
 with step("terminate"):
     aws.terminate_instances(InstanceIds=ids)
-    until(states, {"terminated"})
+    until(lambda: states(InstanceIds=ids), {"terminated"})
     assert discover("tag_key=consul", "tag_value=" + NAME) == []
 
 finish()

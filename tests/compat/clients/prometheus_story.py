@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import urllib.request
 
-from aws import aws
+from aws import aws, launched, machines
 from story import (
     ACCESS_KEY,
     ENDPOINT,
@@ -63,17 +63,7 @@ def targets():
 
 
 with step("launch"):
-    tags = [{"Key": "Name", "Value": NAME}, {"Key": "role", "Value": "test"}]
-    launched = aws.run_instances(
-        ImageId=IMAGE,
-        InstanceType=TYPE,
-        MinCount=2,
-        MaxCount=2,
-        Placement={"AvailabilityZone": ZONE},
-        TagSpecifications=[{"ResourceType": "instance", "Tags": tags}],
-    )
-    ids = sorted(machine["InstanceId"] for machine in launched["Instances"])
-    later(aws.terminate_instances, InstanceIds=ids)
+    ids = sorted(launched(2, Name=NAME, role="test"))
     program = subprocess.Popen(
         [
             "prometheus",
@@ -89,13 +79,9 @@ with step("describe"):
     until(lambda: sorted(targets()), ids, 90)
 
 with step("labels"):
-    machines = {
-        machine["InstanceId"]: machine
-        for entry in aws.describe_instances(InstanceIds=ids)["Reservations"]
-        for machine in entry["Instances"]
-    }
+    known = {machine["InstanceId"]: machine for machine in machines(InstanceIds=ids)}
     for ident, labels in targets().items():
-        machine = machines[ident]
+        machine = known[ident]
         expected = {
             "__address__": machine["PrivateIpAddress"] + ":9100",
             "__meta_ec2_private_ip": machine["PrivateIpAddress"],
@@ -104,7 +90,7 @@ with step("labels"):
             "__meta_ec2_instance_state": "running",
             "__meta_ec2_availability_zone": ZONE,
             "__meta_ec2_region": REGION,
-            "__meta_ec2_owner_id": launched["OwnerId"],
+            "__meta_ec2_owner_id": machine["NetworkInterfaces"][0]["OwnerId"],
             "__meta_ec2_vpc_id": machine["VpcId"],
             "__meta_ec2_primary_subnet_id": machine["SubnetId"],
             "__meta_ec2_tag_Name": NAME,

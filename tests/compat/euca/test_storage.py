@@ -157,7 +157,7 @@ def test_a_volume_grows(cloud: Cloud) -> None:
 
 def test_what_no_volume_can_be(cloud: Cloud) -> None:
     create = cloud.ec2.create_volume
-    assert refused(create, AvailabilityZone="nowhere-1a", Size=1) == "InvalidParameterValue"
+    assert refused(create, AvailabilityZone="nowhere-1a", Size=1) == "InvalidZone.NotFound"
     assert refused(create, AvailabilityZone=cloud.zone, SnapshotId="snap-0123456789abcdef0") == (
         "InvalidSnapshot.NotFound"
     )
