@@ -23,9 +23,6 @@ from ec2bridge.cloudstack.walking import Spot, Stretch, walk
 
 log = logging.getLogger(__name__)
 
-INTERNAL = 530
-"""Something went wrong inside CloudStack."""
-
 MANY = 1_000
 """Rows from which on a listing is large."""
 MOST_TOTALS = 10_000
@@ -194,7 +191,7 @@ class Account:
             return await self.call(POLL, jobid=jobid)
         except CloudStackError as error:
             # A question that CloudStack did not answer says nothing about the job: it is asked again.
-            if not (error.passes or isinstance(error, CloudStackUnavailable) or error.errorcode == INTERNAL):
+            if not (error.passes or isinstance(error, CloudStackUnavailable) or error.is_internal):
                 raise
             log.info("job %s: %s; asking again", jobid, error)
             return {"jobstatus": 0}

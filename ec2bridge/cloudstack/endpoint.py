@@ -1,6 +1,7 @@
 """One CloudStack endpoint: its session, its clock, and one signed call over HTTP.
 
-Only reads are tried again: a write whose answer did not come may have had its effect.
+Only reads are tried again, also where they failed inside CloudStack: a write whose answer did not come may have had
+its effect.
 """
 
 import logging
@@ -27,7 +28,7 @@ from ec2bridge.cloudstack.cache import Cached
 from ec2bridge.cloudstack.calls import SECRETS, NativeCall, Observer, collected
 from ec2bridge.cloudstack.credentials import Credentials
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
-from ec2bridge.cloudstack.jobs import Jobs
+from ec2bridge.cloudstack.jobs import POLL, Jobs
 from ec2bridge.cloudstack.pages import Pages
 from ec2bridge.cloudstack.reaching import may_pass, reason
 from ec2bridge.cloudstack.sharing import Shared
@@ -35,6 +36,9 @@ from ec2bridge.cloudstack.signing import signed_form
 from ec2bridge.cloudstack.unchanged import Unchanged
 
 log = logging.getLogger(__name__)
+
+_SAY_INTERNAL = ("listApis", POLL)
+"""Reads that are not asked again at once: listApis says so of a command that is not there; of a job one asks anyway."""
 
 Row = dict[str, Any]
 RowObserver = Callable[[Any, str, list[Row]], None]
@@ -148,8 +152,8 @@ class CloudStack:
     ) -> Row:
         try:
             return await self._exchange(command, params, credentials, reader, sent)
-        except CloudStackUnavailable as error:
-            if not error.retry or not is_read(command) or self.attempts < 2:
+        except CloudStackError as error:
+            if not (is_read(command) and _worth_retrying(error)) or self.attempts < 2:
                 raise
             log.info("%s; trying again", error)
         # Only now: going through a Retrying costs as much as signing does.
@@ -269,7 +273,10 @@ class CloudStack:
 
 
 def _worth_retrying(error: BaseException) -> bool:
-    return isinstance(error, CloudStackUnavailable) and error.retry
+    if isinstance(error, CloudStackUnavailable):
+        return error.retry
+    # What fails inside CloudStack fails for once, mostly. Who reads after a write could not take the write back for it.
+    return isinstance(error, CloudStackError) and error.is_internal and error.command not in _SAY_INTERNAL
 
 
 def _log_retry(state: RetryCallState) -> None:

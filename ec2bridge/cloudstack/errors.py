@@ -54,6 +54,11 @@ class CloudStackError(Exception):
         return self.cserrorcode == 9999 and "entity does not exist" in self.errortext
 
     @property
+    def is_internal(self) -> bool:
+        """True when something went wrong inside CloudStack, or it does not tell users what."""
+        return self.errorcode == 530
+
+    @property
     def passes(self) -> bool:
         """True when the caller had asked too much in too short a time: nothing was done, and nothing is wrong."""
         return self.errorcode == 429

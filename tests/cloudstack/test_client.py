@@ -256,6 +256,16 @@ async def test_reads_are_tried_again(played: Played, alice: Account) -> None:
     assert await alice.list("listZones") == rows(1)
 
 
+async def test_reads_that_fail_inside_cloudstack_are_tried_again(played: Played, alice: Account) -> None:
+    failed = (530, {"listzonesresponse": {"errorcode": 530, "errortext": "Internal error"}})
+    played.answers["listZones"] = [failed, {"listzonesresponse": {"zone": rows(1)}}]
+    assert await alice.list("listZones") == rows(1)
+    played.answers["listHosts"] = [failed] * 3
+    with pytest.raises(CloudStackError, match="530"):
+        await alice.list("listHosts")
+    assert played.commands() == ["listZones"] * 2 + ["listHosts"] * 3
+
+
 async def test_writes_are_never_sent_twice(played: Played, alice: Account) -> None:
     played.answers["deployVirtualMachine"] = [(503, "<html>starting</html>"), {"r": {"jobid": "j"}}]
     with pytest.raises(CloudStackUnavailable, match="answered 503 with something that is not its API's JSON"):

@@ -15,6 +15,7 @@ SCENARIOS = (
     "CreateVpc",
     "CreateVpnConnection",
     "DeleteSnapshot",
+    "DeleteTags",
     "DeleteVpc",
     "DetachVolume",
     "DisassociateAddress",

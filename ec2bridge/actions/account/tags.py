@@ -51,7 +51,8 @@ async def create_tags(ctx: Context, request: Request) -> None:
         raise Ec2Error("MissingParameter", "The request must contain the parameter Tags")
     chosen = await _resources(ctx, request)
     current = {kind: await resource_tags.held_natively(ctx, kind, idents) for kind, idents in chosen.items()}
-    await _check_room(ctx, current, tags)
+    before = await _with_stored(ctx, current)
+    _check_room(before, tags)
     done: list[str] = []
     try:
         for kind, held in current.items():
@@ -59,7 +60,7 @@ async def create_tags(ctx: Context, request: Request) -> None:
             done.append(kind)
     except (CloudStackError, Ec2Error):
         for kind in done:
-            await _take_back(ctx, kind, current[kind], tags)
+            await _take_back(ctx, kind, before[kind], tags)
         raise
 
 
@@ -67,10 +68,18 @@ async def create_tags(ctx: Context, request: Request) -> None:
 async def delete_tags(ctx: Context, request: Request) -> None:
     """Take tags off objects: those of a key, those of a key and value, or all; what is not there counts as gone."""
     asked = _unwanted(request.get("Tags") or ())
-    for kind, idents in (await _resources(ctx, request)).items():
-        held = await resource_tags.held_natively(ctx, kind, idents)
-        tags = asked or await _all_keys(ctx, kind, held)
-        await resource_tags.remove(ctx, kind, held, tags)
+    chosen = await _resources(ctx, request)
+    current = {kind: await resource_tags.held_natively(ctx, kind, idents) for kind, idents in chosen.items()}
+    before = await _with_stored(ctx, current)
+    done: list[str] = []
+    try:
+        for kind, held in current.items():
+            await resource_tags.remove(ctx, kind, held, asked or _all_keys(before[kind]))
+            done.append(kind)
+    except (CloudStackError, Ec2Error):
+        for kind in done:
+            await _take_back(ctx, kind, before[kind], asked or _all_keys(before[kind]))
+        raise
 
 
 def _flat(items: list[Item]) -> Answer:
@@ -207,17 +216,25 @@ async def _native_id(ctx: Context, kind: Kind, value: str) -> str:
         )
 
 
-async def _check_room(ctx: Context, current: Mapping[str, Current], tags: Mapping[str, str]) -> None:
-    """Refuse what would give one of the objects more tags than it may have, before any is changed."""
+async def _with_stored(ctx: Context, current: Mapping[str, Current]) -> dict[str, Current]:
+    """What objects have in CloudStack and in the store, reserved tags among it."""
+    found = {}
     for kind, held in current.items():
         stored = await resource_tags.stored(ctx, kind)
-        for ident, now in held.items():
+        found[kind] = {ident: {**now, **stored.get(ident, {})} for ident, now in held.items()}
+    return found
+
+
+def _check_room(before: Mapping[str, Current], tags: Mapping[str, str]) -> None:
+    """Refuse what would give one of the objects more tags than it may have, before any is changed."""
+    for held in before.values():
+        for now in held.values():
             keys = {key for key in now if not key.startswith(resource_tags.RESERVED)}
-            if len(keys.union(stored.get(ident, ()), tags)) > resource_tags.MOST:
+            if len(keys.union(tags)) > resource_tags.MOST:
                 raise resource_tags.limit_exceeded()
 
 
-async def _take_back(ctx: Context, kind: str, held: Current, tags: Mapping[str, str]) -> None:
+async def _take_back(ctx: Context, kind: str, held: Current, tags: Iterable[str]) -> None:
     """Give objects back the tags that they had before a request that failed on others."""
     with suppress(CloudStackError, Ec2Error):
         await resource_tags.remove(
@@ -238,8 +255,7 @@ def _unwanted(tags: Iterable[Mapping[str, Any]]) -> dict[str, str | None]:
     return found
 
 
-async def _all_keys(ctx: Context, kind: str, held: Current) -> dict[str, str | None]:
+def _all_keys(held: Current) -> dict[str, str | None]:
     """Every key that a client can see on one of the objects."""
-    stored = await resource_tags.stored(ctx, kind)
-    keys = {key for ident, now in held.items() for key in (*now, *stored.get(ident, ()))}
+    keys = {key for now in held.values() for key in now}
     return {key: None for key in sorted(keys) if not key.startswith(resource_tags.RESERVED)}

@@ -35,6 +35,9 @@ NATIVE = MappingProxyType(
     }
 )
 
+_NONE_LEFT = "Failed to delete tags"
+"""What deleteTags says where none of the objects has any of the tags."""
+
 WIDEST = 255
 """The longest key and value that CloudStack keeps; it cuts off what is longer and says nothing."""
 
@@ -57,9 +60,7 @@ async def assign(
         if (now.get(key) != value if key in places[ident] else key in now)
     }
     old = {ident: {key: now[key] for key in changed if key in now} for ident, now in current.items()}
-    await _delete(
-        ctx, kind, [ident for ident in old if old[ident]], dict.fromkeys(set().union(*old.values()))
-    )
+    await _delete(ctx, kind, [ident for ident in old if old[ident]], _with_values(old.values()))
     try:
         await _create(
             ctx, kind, {i: {k: tags[k] for k in keys if k in changed} for i, keys in places.items()}
@@ -159,10 +160,37 @@ def _matches(now: Tags, key: str, value: str | None) -> bool:
     return key in now and value in (None, now[key])
 
 
+def _with_values(tags: Iterable[Tags]) -> dict[str, str | None]:
+    """Keys with the value that all have, so that a job which ends late takes no newer value off; None where they differ."""
+    values: dict[str, set[str]] = {}
+    for one in tags:
+        for key, value in one.items():
+            values.setdefault(key, set()).add(value)
+    return {key: next(iter(found)) if len(found) == 1 else None for key, found in values.items()}
+
+
 async def _delete(ctx: Context, kind: str, idents: Iterable[str], tags: Mapping[str, str | None]) -> None:
+    """Take tags off natively; those that somebody else, or this request unheard, has taken off are off."""
     idents = [ident for ident in idents if _type(ctx, kind, ident)]
-    if idents and tags:
-        await ctx.account.job("deleteTags", resourceids=idents, resourcetype=NATIVE[kind], tags=_pairs(tags))
+    if not (idents and tags):
+        return
+
+    async def do() -> bool:
+        try:
+            await ctx.account.job(
+                "deleteTags", resourceids=idents, resourcetype=NATIVE[kind], tags=_pairs(tags)
+            )
+        except CloudStackError as error:
+            if _NONE_LEFT not in error.errortext:
+                raise
+        return True
+
+    async def look() -> bool | None:
+        held = await held_natively(ctx, kind, idents)
+        left = any(_matches(now, key, value) for now in held.values() for key, value in tags.items())
+        return None if left else True
+
+    await surely(do, look)
 
 
 async def _create(ctx: Context, kind: str, wanted: Mapping[str, Tags]) -> None:
