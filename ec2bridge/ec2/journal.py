@@ -61,6 +61,8 @@ class Plan:
     steps: Callable[[Given], Sequence[Step]]
     forward: bool
     """Whether a record without a bearer is finished rather than taken back."""
+    later: bool
+    """Whether it is also finished where nobody knows that it was begun: what it makes so is always wanted."""
 
 
 @dataclass(slots=True)
@@ -108,12 +110,12 @@ _plans: dict[str, Plan] = {}
 
 
 def plan(
-    name: str, *, forward: bool = False
+    name: str, *, forward: bool = False, later: bool = False
 ) -> Callable[[Callable[[Given], Sequence[Step]]], Callable[[Given], Sequence[Step]]]:
     """Register the decorated function, which returns the steps for what it is given, as the plan of that name."""
 
     def register(steps: Callable[[Given], Sequence[Step]]) -> Callable[[Given], Sequence[Step]]:
-        _plans[name] = Plan(name, steps, forward)
+        _plans[name] = Plan(name, steps, forward, later)
         return steps
 
     return register
@@ -148,14 +150,14 @@ async def claim(ctx: Context, name: str, token: str) -> bool | None:
 
 
 async def perform(
-    ctx: Context, name: str, given: Given, token: str | None = None, live: Any = None
+    ctx: Context, name: str, given: Given, token: str | None = None, live: Any = None, apart: str = ""
 ) -> dict[str, Made]:
     """Do a plan to its end and return what each step made; raises what refused it, when all is taken back.
 
     It goes on although the client hangs up. The record goes with its end or, where the request has a token whose answer
-    is kept, with that.
+    is kept, with that. `apart` tells several of one name in one request from each other.
     """
-    work = await _begun(ctx, _plans[name], given, key_of(ctx, name, token))
+    work = await _begun(ctx, _plans[name], given, key_of(ctx, name + apart, token))
     work.live = live
     work.ending = ctx.ending if token else None
     return await asyncio.shield(background.start(ctx.site, _borne(work, _played), f"{name} {work.lease.key}"))
@@ -219,7 +221,7 @@ async def _played(work: Work) -> dict[str, Made]:
     except Exception as error:
         if not work.plan.forward:
             await _taken_back(work, unknown=isinstance(error, CloudStackUnavailable))
-        elif not (made and isinstance(error, CloudStackUnavailable)):
+        elif not ((made or work.plan.later) and isinstance(error, CloudStackUnavailable)):
             # Refused, or not begun.
             await work.lease.end()
         else:

@@ -44,11 +44,24 @@ class Tier:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """One VPC at one moment; `abandoned` are lists of ours that no tier has and nobody works on."""
+    """One VPC at one moment; `unused` are lists of ours that no tier has."""
 
     vpc: str
     tiers: list[Tier]
-    abandoned: list[str]
+    unused: list[Written]
+
+    @property
+    def unsettled(self) -> list[Tier]:
+        """The tiers that have not what they should have."""
+        return [tier for tier in self.tiers if not tier.is_settled]
+
+    def abandoned(self, stem: str = "") -> list[str]:
+        """Those of the unused lists that nobody works on: whoever did has died over them, or they are of this stem."""
+        return [
+            one.uuid
+            for one in self.unused
+            if tier_lists.is_abandoned(one) or (stem and tier_lists.is_of(one, stem))
+        ]
 
 
 async def look(
@@ -76,7 +89,7 @@ async def look(
     return State(
         vpc,
         tiers,
-        [w.uuid for w in written.values() if w.uuid not in used and tier_lists.is_abandoned(w)],
+        [one for one in written.values() if one.uuid not in used],
     )
 
 

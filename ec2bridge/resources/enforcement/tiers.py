@@ -8,6 +8,7 @@ CloudStack's own interface is left alone, and one without such machines has its 
 
 import asyncio
 import logging
+import uuid
 import weakref
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -16,8 +17,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
-from ec2bridge.ec2 import background
+from ec2bridge.ec2 import background, journal
 from ec2bridge.ec2.context import Context
+from ec2bridge.ec2.journal import Given, Made, Step, Work
 from ec2bridge.errors import Ec2Error
 from ec2bridge.resources.enforcement import firewall
 from ec2bridge.resources.enforcement.tier_state import State, Tier, look
@@ -28,6 +30,7 @@ log = logging.getLogger(__name__)
 
 Row = Mapping[str, Any]
 
+PLAN = "SettleTiers"
 ROUNDS = 5
 """After a change all is compared again: another replica may have changed the same tier at the same time."""
 
@@ -134,39 +137,85 @@ async def forget(ctx: Context, network: Row) -> None:
 
 
 async def _settle(ctx: Context, vpc: str, flight: Flight, acls: Mapping[str, str] | None = None) -> None:
+    state = await look(ctx, vpc, flight.joining, acls or {})
+    if state.unsettled or state.abandoned():
+        live = _Live(flight, acls or {}, state)
+        await journal.perform(ctx, PLAN, {"vpc": vpc}, live=live, apart=uuid.uuid4().hex)
+
+
+@dataclass(slots=True)
+class _Live:
+    """What a request has in memory of what it does about a VPC."""
+
+    flight: Flight
+    acls: Mapping[str, str]
+    state: State | None
+    """The look that it begins with."""
+
+
+@journal.plan(PLAN, forward=True, later=True)
+def _steps(given: Given) -> list[Step]:
+    return [Step("tiers", _unseen, _settled, _nothing)]
+
+
+async def _settled(work: Work) -> Made:
+    if work.live is not None:
+        await _rounds(work, work.live)
+        return {}
+    # Whoever takes it up knows of no machines to come: those that are there decide.
+    flight = _flight(work.ctx, work.given["vpc"])
+    async with flight.lock:
+        await _rounds(work, _Live(flight, {}, None))
+    return {}
+
+
+async def _unseen(work: Work) -> Made | None:
+    """Whether a VPC is settled is looked at when it is settled."""
+    return None
+
+
+async def _nothing(work: Work, made: Made) -> None:
+    """What is settled stays so."""
+
+
+async def _rounds(work: Work, live: _Live) -> None:
+    ctx, vpc = work.ctx, work.given["vpc"]
     failures: dict[str, Exception] = {}
+    state = live.state
     for _ in range(ROUNDS):
-        state = await look(ctx, vpc, flight.joining, acls or {})
-        for uuid in state.abandoned:
-            await tier_lists.discard(ctx, uuid)
-        unsettled = [tier for tier in state.tiers if not tier.is_settled]
+        state = state or await look(ctx, vpc, live.flight.joining, live.acls)
+        for ident in state.abandoned(work.stem):
+            await tier_lists.discard(ctx, ident)
         # One that is gone by now, or that another bridge has settled, has not failed.
-        for tier in unsettled:
+        for tier in state.unsettled:
             if tier.uuid in failures:
                 raise failures[tier.uuid]
-        if not unsettled:
+        if not state.unsettled:
             return
-        done = await asyncio.gather(*(_tried(ctx, state, tier) for tier in unsettled))
-        failures = {tier.uuid: error for tier, error in zip(unsettled, done, strict=True) if error}
+        done = await asyncio.gather(*(_tried(work, state, tier) for tier in state.unsettled))
+        failures = {
+            tier.uuid: error for tier, error in zip(state.unsettled, done, strict=True) if error is not None
+        }
+        state = None
     for error in failures.values():
         raise error
     log.warning("the tiers of VPC %s do not come to rest: another bridge keeps changing them", vpc)
 
 
-async def _tried(ctx: Context, state: State, tier: Tier) -> Exception | None:
+async def _tried(work: Work, state: State, tier: Tier) -> Exception | None:
     """Change a tier, and return what CloudStack says against it: the other tiers are changed whatever that is."""
     try:
-        await _change(ctx, state, tier)
+        await _change(work, state, tier)
     except CloudStackError as error:
         return error
     return None
 
 
-async def _change(ctx: Context, state: State, tier: Tier) -> None:
+async def _change(work: Work, state: State, tier: Tier) -> None:
     """Give a tier the list that it should have, unless somebody else has given it another since the look."""
-    fresh = None
+    ctx, fresh = work.ctx, None
     if tier.wanted is not None:
-        fresh = await tier_lists.write(ctx, state.vpc, tier.uuid, tier.acl, tier.wanted)
+        fresh = await tier_lists.write(ctx, state.vpc, tier.uuid, tier.acl, tier.wanted, work.stem)
     try:
         [now] = await ctx.account.list("listNetworks", id=tier.uuid) or [{}]
         if (now.get("aclid") or "") == tier.has:

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import re
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,18 +37,24 @@ _OURS = re.compile(re.escape(_TEXT).replace(r"\{\}", "([0-9a-z-]+)"))
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A list of the bridge's: its uuid, the uuids of its tier and of the list that it stands for, when it was made."""
+    """A list of the bridge's: its uuid, the uuids of its tier and of the list that it stands for, when it was made.
+
+    `name` ends with the stem of the work that it was written for.
+    """
 
     uuid: str
     tier: str
     base: str
     at: int
+    name: str = ""
 
 
 def read(row: Row) -> Written | None:
     """Return what a list says of itself; None for one that the bridge has not written."""
     found = _OURS.fullmatch(row.get("description") or "")
-    return Written(row["id"], found[1], found[2], int(found[3])) if found and found[3].isdigit() else None
+    if not found or not found[3].isdigit():
+        return None
+    return Written(row["id"], found[1], found[2], int(found[3]), row.get("name") or "")
 
 
 def is_abandoned(written: Written) -> bool:
@@ -55,25 +62,31 @@ def is_abandoned(written: Written) -> bool:
     return written.at + STALE < time.time()
 
 
-async def write(ctx: Context, vpc: str, tier: str, base: str, rules: Rules) -> str:
+def is_of(written: Written, stem: str) -> bool:
+    """Whether a list was written for the work of this stem."""
+    return f":{stem}-" in written.name
+
+
+async def write(ctx: Context, vpc: str, tier: str, base: str, rules: Rules, stem: str) -> str:
     """Make a list that no tier has yet and return its uuid; one that cannot be finished is removed."""
     row = await ctx.account.job(
         "createNetworkACLList",
-        name=f"{NAME}{tier}",
+        # A name of its own, by which it is found again when the answer is lost.
+        name=f"{NAME}{tier}:{stem}-{uuid.uuid4().hex[:8]}",
         description=_TEXT.format(tier, base, int(time.time())),
         vpcid=vpc,
     )
-    uuid = str(row["id"])
+    made = str(row["id"])
     pairs = [(egress, item) for egress in (False, True) for item in rules[egress]]
     params = [item.native(number, egress) for number, (egress, item) in enumerate(pairs, start=1)]
     try:
         for start in range(0, len(params), AT_ONCE):
             some = params[start : start + AT_ONCE]
-            await asyncio.gather(*(ctx.account.job("createNetworkACL", aclid=uuid, **one) for one in some))
+            await asyncio.gather(*(ctx.account.job("createNetworkACL", aclid=made, **one) for one in some))
     except BaseException:
-        await discard(ctx, uuid)
+        await discard(ctx, made)
         raise
-    return uuid
+    return made
 
 
 async def put(ctx: Context, tier: str, acl: str, instead: str) -> None:

@@ -161,7 +161,7 @@ def _matches(now: Tags, key: str, value: str | None) -> bool:
 
 
 def _with_values(tags: Iterable[Tags]) -> dict[str, str | None]:
-    """Keys with the value that all have, so that a job which ends late takes no newer value off; None where they differ."""
+    """Keys with the value that all have (None: they differ): a job that ends late is not to take a newer value off."""
     values: dict[str, set[str]] = {}
     for one in tags:
         for key, value in one.items():
