@@ -66,6 +66,19 @@ def _lacks_nic(row: Row, params: Params) -> bool:
     return all(nic["id"] != params["nicid"] for nic in row.get("nic") or ())
 
 
+def _opens_the_same(row: Row, params: Params) -> bool:
+    ranges = {str(params.get("cidrlist", "")), str(row.get("cidrlist", ""))}
+    return (
+        _same("protocol")(row, params)
+        and all(
+            str(row.get(name, params[name])) == params[name]
+            for name in ("startport", "endport", "icmptype", "icmpcode")
+            if name in params
+        )
+        and len({frozenset(one.split(",")) for one in ranges}) == 1
+    )
+
+
 def _goes(listing: str, asked: str = "id", **further: Any) -> Trace:
     return Trace(listing, {asked: "id"}, further=further)
 
@@ -90,6 +103,10 @@ TRACES: Mapping[str, Trace] = MappingProxyType(
         "disassociateIpAddress": Trace("listPublicIpAddresses", {"id": "id"}, _is_held),
         "createAffinityGroup": Trace(
             "listAffinityGroups", {"name": "name"}, _same("name", "type"), "affinitygroup"
+        ),
+        # CloudStack refuses a rule that has a port in common with another of the address.
+        "createFirewallRule": Trace(
+            "listFirewallRules", {"ipaddressid": "ipaddressid"}, _opens_the_same, "firewallrule"
         ),
         "createNetwork": Trace("listNetworks", {}, _same("name", "displaytext"), "network"),
         "createNetworkACL": Trace(

@@ -11,13 +11,19 @@ of groups are kept, and apply only in zones with security groups.
 import asyncio
 import itertools
 import logging
-from collections.abc import Iterable, Mapping
+import uuid
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ec2bridge.cloudstack.errors import CloudStackError
+from ec2bridge.ec2 import journal
 from ec2bridge.ec2.context import Context
+from ec2bridge.ec2.journal import Given, Made, Step, Work
+from ec2bridge.ec2.unknown import surely
 from ec2bridge.resources.groups import security_groups
 from ec2bridge.resources.groups.rules import Rule
+from ec2bridge.resources.groups.security_groups import Groups
 from ec2bridge.resources.tags import resource_tags
 
 log = logging.getLogger(__name__)
@@ -26,6 +32,7 @@ Row = dict[str, Any]
 Opening = tuple[str, int, int, frozenset[str]]
 """Protocol, first and last port (or ICMP type and code), and the ranges that may come in."""
 
+PLAN = "SettleFirewall"
 MARK = resource_tags.RESERVED + "groups"
 _CONFLICT = 537
 
@@ -47,13 +54,23 @@ async def settle(ctx: Context, *, groups: Iterable[str] = (), machines: Iterable
     if not addresses:
         return
     known, rules = await asyncio.gather(security_groups.groups(ctx), ctx.account.list("listFirewallRules"))
-    by_uuid = {group.uuid: group for group in known}
     for address in addresses:
-        of = [by_uuid[uuid] for uuid in membership[address["virtualmachineid"]] if uuid in by_uuid]
-        # In a thread: a thousand rules take long, and others are to be served meanwhile.
-        wanted = await asyncio.to_thread(openings, [rule for group in of for rule in known.rules(group)])
+        wanted = await _wanted(known, membership[address["virtualmachineid"]])
         present = [row for row in rules if row["ipaddressid"] == address["id"]]
-        await _settle(ctx, address["id"], present, wanted)
+        if change := _change(present, wanted, ()):
+            given = {
+                "address": address["id"],
+                "present": [row["id"] for row in present],
+                "new": [_told(opening) for opening in change.new],
+            }
+            await journal.perform(ctx, PLAN, given, live=change, apart=uuid.uuid4().hex)
+
+
+async def _wanted(known: Groups, of: Iterable[str]) -> set[Opening]:
+    by_uuid = {group.uuid: group for group in known}
+    groups = [by_uuid[ident] for ident in of if ident in by_uuid]
+    # In a thread: a thousand rules take long, and others are to be served meanwhile.
+    return await asyncio.to_thread(openings, [rule for group in groups for rule in known.rules(group)])
 
 
 async def members(ctx: Context) -> dict[str, list[str]]:
@@ -112,18 +129,114 @@ def _opening(row: Row) -> Opening:
     return row["protocol"], int(row.get(first, -1)), int(row.get(last, -1)), ranges
 
 
-async def _settle(ctx: Context, address: str, present: Iterable[Row], wanted: set[Opening]) -> None:
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What an address's firewall lacks of what it should let in: rules to go, to be marked as ours, to be made."""
+
+    gone: list[str]
+    unmarked: list[str]
+    new: set[Opening]
+
+
+def _change(present: Iterable[Row], wanted: set[Opening], strays: Collection[str]) -> _Change | None:
+    """Return what is to be done; `strays` are rules that a change before made, and did not come to mark."""
     held = {row["id"]: _opening(row) for row in present}
-    ours = {row["id"] for row in present if MARK in resource_tags.native(row)}
+    marked = {row["id"] for row in present if MARK in resource_tags.native(row)}
+    gone = [ident for ident in {*marked, *strays} if held[ident] not in wanted]
+    unmarked = [ident for ident in strays if held[ident] in wanted]
+    change = _Change(gone, unmarked, wanted - set(held.values()))
+    return change if gone or unmarked or change.new else None
+
+
+@journal.plan(PLAN, forward=True, later=True)
+def _steps(given: Given) -> list[Step]:
+    return [Step("rules", _unseen, _settled, _nothing)]
+
+
+async def _unseen(work: Work) -> Made | None:
+    """What an address's firewall lets in is looked at when it is changed."""
+    return None
+
+
+async def _nothing(work: Work, made: Made) -> None:
+    """What is settled stays so."""
+
+
+async def _settled(work: Work) -> Made:
+    change = work.live or await _looked(work)
+    if change is not None:
+        await _apply(work.ctx, work.given["address"], change)
+    return {}
+
+
+async def _looked(work: Work) -> _Change | None:
+    """Look at an address anew: whose machine, groups and rules may be others by now."""
+    ctx, address = work.ctx, work.given["address"]
+    rows = await ctx.account.list("listPublicIpAddresses", id=address)
+    machine = next((row.get("virtualmachineid") for row in rows), None)
+    membership, known, rules = await asyncio.gather(
+        members(ctx),
+        security_groups.groups(ctx),
+        ctx.account.list("listFirewallRules", ipaddressid=address),
+    )
+    made = {_read(told) for told in work.given["new"]}
+    strays = [
+        row["id"]
+        for row in rules
+        if row["id"] not in work.given["present"]
+        and MARK not in resource_tags.native(row)
+        and _opening(row) in made
+    ]
+    return _change(rules, await _wanted(known, membership.get(machine or "", ())), strays)
+
+
+async def _apply(ctx: Context, address: str, change: _Change) -> None:
     # Old rules go first: CloudStack refuses a new one that shares a port with them.
-    gone = [ident for ident in ours if held[ident] not in wanted]
-    await asyncio.gather(*(ctx.account.job("deleteFirewallRule", id=ident) for ident in gone))
-    new = wanted - set(held.values())
-    made = await asyncio.gather(*(_open(ctx, address, opening) for opening in new))
-    idents = [ident for ident in made if ident]
-    if idents:
-        tags = [{"key": MARK, "value": "yes"}]
-        await ctx.account.job("createTags", resourceids=idents, resourcetype="FirewallRule", tags=tags)
+    await asyncio.gather(*(_close(ctx, ident) for ident in change.gone))
+    done = await asyncio.gather(
+        *(_open(ctx, address, opening) for opening in change.new), return_exceptions=True
+    )
+    made = [ident for ident in done if isinstance(ident, str)]
+    try:
+        for outcome in done:
+            if isinstance(outcome, BaseException):
+                raise outcome
+        idents = [*made, *change.unmarked]
+        if idents:
+            await _mark(ctx, idents)
+    except CloudStackError:
+        # Unmarked, they would stay for ever: nobody could tell them from the user's own.
+        await asyncio.gather(*(_close(ctx, ident) for ident in made), return_exceptions=True)
+        raise
+
+
+async def _mark(ctx: Context, idents: list[str]) -> None:
+    params = {"resourceids": idents, "resourcetype": "FirewallRule"}
+
+    async def look() -> bool | None:
+        tags = await ctx.account.list("listTags", resourcetype="FirewallRule", key=MARK)
+        return {tag["resourceid"] for tag in tags}.issuperset(idents) or None
+
+    await surely(lambda: ctx.account.job("createTags", **params, tags=[{"key": MARK, "value": "yes"}]), look)
+
+
+async def _close(ctx: Context, ident: str) -> None:
+    try:
+        await ctx.account.job("deleteFirewallRule", id=ident)
+    except CloudStackError as error:
+        # Somebody else was faster.
+        if not error.is_unknown_id:
+            raise
+
+
+def _told(opening: Opening) -> list[Any]:
+    protocol, first, last, ranges = opening
+    return [protocol, first, last, sorted(ranges)]
+
+
+def _read(told: list[Any]) -> Opening:
+    protocol, first, last, ranges = told
+    return protocol, first, last, frozenset(ranges)
 
 
 async def _open(ctx: Context, address: str, opening: Opening) -> str | None:

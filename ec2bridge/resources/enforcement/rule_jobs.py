@@ -155,10 +155,10 @@ async def _undo(work: Work, made: Made) -> None:
     failed = next((outcome for outcome in done if isinstance(outcome, BaseException)), None)
     if failed is not None:
         raise failed
-    if gone and group.vpc_id != known.default_vpc:
-        # One tier may have taken the rules before another refused them.
+    if gone:
+        # One tier, or address, may have taken the rules before another refused them.
         with suppress(CloudStackError, Ec2Error):
-            await tiers.settle_group(ctx, group)
+            await _enforce(ctx, known, group, gone)
 
 
 async def revoke(ctx: Context, known: Groups, group: Group, rules: Sequence[Rule]) -> None:
