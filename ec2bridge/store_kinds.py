@@ -187,9 +187,6 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             _N,
             passes=True,
         ),
-        "network-being-made": Kind(
-            "a lock: one at a time makes a zone's default network", "a launch", "nothing", passes=True
-        ),
         "volumes-changed": Kind(
             "a mark that bridges give each other when volumes change",
             "each change of a volume",

@@ -6,6 +6,8 @@ from tests.faults.cells import Cell
 
 SCENARIOS = (
     "AttachVolume",
+    "AuthorizeSecurityGroupIngress (on an address)",
+    "CreateDefaultSubnet",
     "CreateKeyPair",
     "CreateNetworkAcl",
     "CreatePlacementGroup",

@@ -15,7 +15,7 @@ from ec2bridge.ec2.registry import Answer, Request, action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
 from ec2bridge.resources.addresses import nat_gateways
-from ec2bridge.resources.enforcement import firewall, tiers
+from ec2bridge.resources.enforcement import tiers
 from ec2bridge.resources.interfaces import network_interfaces
 from ec2bridge.resources.machines import lookup as machine_lookup
 from ec2bridge.resources.machines import records as machine_records
@@ -29,8 +29,8 @@ from ec2bridge.resources.places.networks import (
 )
 from ec2bridge.resources.places.zones import Zone, asked_zone, zones
 from ec2bridge.resources.tags import resource_tags
-from ec2bridge.resources.vpcs import route_tables
-from ec2bridge.resources.vpcs.default_subnets import make_network, network_offering
+from ec2bridge.resources.vpcs import default_subnets, route_tables, subnet_creation
+from ec2bridge.resources.vpcs.default_subnets import network_offering
 from ec2bridge.resources.vpcs.offerings import ZONE_TAG, default_list, has_vpcs, tier_offering
 from ec2bridge.resources.vpcs.ranges import cidr_block
 from ec2bridge.resources.vpcs.subnet_items import subnet_item
@@ -58,7 +58,12 @@ async def create_subnet(ctx: Context, request: Request) -> Answer:
         raise Ec2Error("InvalidSubnet.Range", f"The CIDR '{block}' is invalid.")
     zone = await asked_zone(ctx, request, resolve=_named_zone) or await _zone_of(ctx, vpc)
     params = await (_isolated(ctx, zone) if vpc.get("default") else _tier(ctx, vpc, zone))
-    row = await _create(ctx, block, zone, params, tags)
+    name = tags.get("Name") or str(block)
+    own = {"gateway": str(block.network_address + 1), "netmask": str(block.netmask)}
+    given = {"params": {"name": name, "zoneid": zone.uuid, **own, **params}, "tags": tags}
+    row = await subnet_creation.make(
+        ctx, given, subnet_creation.place(vpc["id"], str(block), zone.uuid, tags)
+    )
     return {"Subnet": _item(ctx, row, zone, tags, default=False)}
 
 
@@ -111,30 +116,6 @@ async def _isolated(ctx: Context, zone: Zone) -> Row:
     return {"networkofferingid": await network_offering(ctx, zone)}
 
 
-async def _create(
-    ctx: Context, block: ipaddress.IPv4Network, zone: Zone, params: Row, tags: dict[str, str]
-) -> Row:
-    name = tags.get("Name") or str(block)
-    answer = await ctx.account.call(
-        "createNetwork",
-        name=name,
-        # By the request's id the network is found again when the answer is lost.
-        displaytext=f"{name} {ctx.request_id}",
-        zoneid=zone.uuid,
-        gateway=str(block.network_address + 1),
-        netmask=str(block.netmask),
-        **params,
-    )
-    row: Row = answer["network"]
-    try:
-        await resource_tags.attach(ctx, "subnet", row["id"], tags)
-        await firewall.open_egress(ctx, row)
-    except BaseException:
-        await ctx.account.job("deleteNetwork", id=row["id"])
-        raise
-    return row
-
-
 @action(
     "CreateDefaultSubnet",
     honours=("AvailabilityZone", "AvailabilityZoneId"),
@@ -146,12 +127,13 @@ async def create_default_subnet(ctx: Context, request: Request) -> Answer:
     zone = await asked_zone(ctx, request)
     if zone is None:
         raise Ec2Error("MissingParameter", "The request must contain the parameter availabilityZone")
+    unanswered = await default_subnets.is_being_made(ctx, zone)
     existing = await default_network(ctx, zone)
-    if existing:
+    if existing and not unanswered:
         sentence = f"'{subnet_id(existing)}' is already the default subnet in {zone.name}."
         raise Ec2Error("DefaultSubnetAlreadyExistsInAvailabilityZone", sentence)
     await _isolated(ctx, zone)
-    row = await make_network(ctx, zone)
+    row = await default_subnets.make_network(ctx, zone)
     return {"Subnet": _item(ctx, row, zone, {}, default=True)}
 
 

@@ -255,10 +255,21 @@ async def _open(ctx: Context, address: str, opening: Opening) -> str | None:
     return str(row["id"])
 
 
-async def open_egress(ctx: Context, network: Row) -> None:
-    """Let the machines of a network that the bridge has made reach out, as AWS's default egress rule does."""
+async def open_egress(ctx: Context, network: Row, *, again: bool = False) -> None:
+    """Let the machines of a network that the bridge has made reach out, as AWS's default egress rule does.
+
+    `again` says that somebody may have done it before, unseen.
+    """
     if network.get("type") != "Isolated" or network.get("vpcid") or network.get("egressdefaultpolicy"):
         return
-    await ctx.account.job(
-        "createEgressFirewallRule", networkid=network["id"], protocol="all", cidrlist=[network["cidr"]]
+    rule = {"networkid": network["id"], "protocol": "all"}
+
+    async def look() -> bool | None:
+        rows = await ctx.account.list("listEgressFirewallRules", networkid=network["id"])
+        return any(row["protocol"] == rule["protocol"] for row in rows) or None
+
+    if again and await look():
+        return
+    await surely(
+        lambda: ctx.account.job("createEgressFirewallRule", **rule, cidrlist=[network["cidr"]]), look
     )

@@ -5,25 +5,26 @@ advanced zone without a shared network: its first isolated network is made for i
 looks for the zone's default subnet before it launches, as Ansible and docker-machine do.
 """
 
-import asyncio
 import logging
-import time
 from collections.abc import Sequence
 from typing import Any
 
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
-from ec2bridge.ec2 import filters
+from ec2bridge.ec2 import filters, journal
 from ec2bridge.ec2.context import Context
+from ec2bridge.ec2.journal import Work
 from ec2bridge.errors import Ec2Error
 from ec2bridge.resources.enforcement.firewall import open_egress
 from ec2bridge.resources.places.networks import default_network, default_vpc_id, networks, vpc_rows
 from ec2bridge.resources.places.zones import Zone, zones
 from ec2bridge.resources.vpcs.offerings import has_vpcs, serves
+from ec2bridge.store import Change
 
 Row = dict[str, Any]
 
 log = logging.getLogger(__name__)
 
+PLAN = "DefaultSubnet"
 _MADE = "default-subnet-made"
 
 _ASK_FOR_IT = {
@@ -87,42 +88,59 @@ async def _make_once(ctx: Context, zone: Zone) -> bool:
     return True
 
 
-_MAKING = 60.0
-
-
 async def make_network(ctx: Context, zone: Zone) -> Row:
     """Make the isolated network that launches into a zone go to; one at a time, across all replicas."""
-    offering = await network_offering(ctx, zone)
-    place = (ctx.owner_id, "network-being-made", zone.uuid)
-    until = time.monotonic() + _MAKING
-    while not await ctx.store.put_new(*place, {}, ttl=_MAKING):
-        await asyncio.sleep(0.2)
-        made = await default_network(ctx, zone)
-        if made:
-            return made
-        if time.monotonic() > until:
-            break
-    try:
-        # Whoever held the lock before may have made it between our look and our turn.
-        made = await default_network(ctx, zone)
-        if made:
-            return made
+    given = {"zone": zone.uuid, "offering": await network_offering(ctx, zone)}
+    made = await journal.perform(ctx, PLAN, given, token=zone.uuid)
+    return dict(made["network"]["row"])
+
+
+async def is_being_made(ctx: Context, zone: Zone) -> bool:
+    """Whether this account's request for one has gone unanswered: `make_network` finishes it, or finds it."""
+    return await journal.claim(ctx, PLAN, zone.uuid) is not False
+
+
+@journal.plan(PLAN, forward=True, later=True)
+def _steps(given: journal.Given) -> list[journal.Step]:
+    return [journal.Step("network", _unseen, _make, _nothing)]
+
+
+async def _unseen(work: Work) -> journal.Made | None:
+    """Whoever makes one looks first."""
+    return None
+
+
+async def _nothing(work: Work, made: journal.Made) -> None:
+    """A zone's default subnet stays."""
+
+
+async def _make(work: Work) -> journal.Made:
+    ctx, given = work.ctx, work.given
+    zone = next(zone for zone in await zones(ctx) if zone.uuid == given["zone"])
+    # Whoever made one before may have done it between our look and our turn.
+    made = await default_network(ctx, zone)
+    if made and not work.again:
+        return {"row": made}
+    if made is None:
         await ctx.account.call(
             "createNetwork",
             name="default",
             displaytext="default",
             zoneid=zone.uuid,
-            networkofferingid=offering,
+            networkofferingid=given["offering"],
         )
         made = await default_network(ctx, zone)
-        if made:
-            await open_egress(ctx, made)
-            await ctx.store.put(ctx.owner_id, _MADE, zone.uuid, True)
-    finally:
-        await ctx.store.delete(*place)
     if made is None:
         raise Ec2Error("InternalError", f"The network made for launches in {zone.name} cannot be found.")
-    return made
+    try:
+        await open_egress(ctx, made, again=work.again)
+    except CloudStackUnavailable:
+        raise
+    except CloudStackError:
+        await ctx.account.job("deleteNetwork", id=made["id"])
+        raise
+    work.along.append(Change(_MADE, zone.uuid, True))
+    return {"row": made}
 
 
 async def network_offering(ctx: Context, zone: Zone) -> str:
