@@ -63,6 +63,8 @@ class Plan:
     """Whether a record without a bearer is finished rather than taken back."""
     later: bool
     """Whether it is also finished where nobody knows that it was begun: what it makes so is always wanted."""
+    lasting: bool
+    """Whether it is tried again where CloudStack refuses it, less and less often."""
 
 
 @dataclass(slots=True)
@@ -110,12 +112,12 @@ _plans: dict[str, Plan] = {}
 
 
 def plan(
-    name: str, *, forward: bool = False, later: bool = False
+    name: str, *, forward: bool = False, later: bool = False, lasting: bool = False
 ) -> Callable[[Callable[[Given], Sequence[Step]]], Callable[[Given], Sequence[Step]]]:
     """Register the decorated function, which returns the steps for what it is given, as the plan of that name."""
 
     def register(steps: Callable[[Given], Sequence[Step]]) -> Callable[[Given], Sequence[Step]]:
-        _plans[name] = Plan(name, steps, forward, later)
+        _plans[name] = Plan(name, steps, forward, later or lasting, lasting)
         return steps
 
     return register
@@ -221,11 +223,14 @@ async def _played(work: Work) -> dict[str, Made]:
     except Exception as error:
         if not work.plan.forward:
             await _taken_back(work, unknown=isinstance(error, CloudStackUnavailable))
-        elif not ((made or work.plan.later) and isinstance(error, CloudStackUnavailable)):
+        elif isinstance(error, CloudStackUnavailable) and (made or work.plan.later):
+            await work.lease.write(beat=0.0)
+        elif isinstance(error, CloudStackError) and work.plan.lasting and not _is_old(work):
+            pause = max(LOOK_AGAIN, time.time() - work.began)
+            await work.lease.write(beat=0.0, later=time.time() + pause)
+        else:
             # Refused, or not begun.
             await work.lease.end()
-        else:
-            await work.lease.write(beat=0.0)
         raise
     if work.ending is None:
         await work.lease.end(*work.along)
@@ -268,7 +273,7 @@ async def _taken_back(work: Work, *, unknown: bool = False) -> None:
     try:
         await _undone(work)
     except CloudStackError as error:
-        old = work.began + GIVE_UP < time.time()
+        old = _is_old(work)
         (log.error if old else log.warning)(
             "%s cannot be taken back%s: %s", work.plan.name, " ever" * old, error
         )
@@ -281,6 +286,10 @@ async def _taken_back(work: Work, *, unknown: bool = False) -> None:
         await work.lease.write(beat=0.0, later=time.time() + LOOK_AGAIN)
     else:
         await work.lease.end()
+
+
+def _is_old(work: Work) -> bool:
+    return work.began + GIVE_UP < time.time()
 
 
 async def _undone(work: Work) -> None:

@@ -6,24 +6,19 @@ in a network, and its groups are those of all its NICs.
 
 from typing import Any
 
-from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id
-from ec2bridge.resources.enforcement import tiers
 from ec2bridge.resources.instances.facts import gather_facts
 from ec2bridge.resources.instances.translation import instance
-from ec2bridge.resources.interfaces import network_interfaces
+from ec2bridge.resources.interfaces import attachment, network_interfaces
 from ec2bridge.resources.interfaces.network_interfaces import Record
 from ec2bridge.resources.machines.lookup import Machine, group_uuids, list_rows, machine
 from ec2bridge.resources.places.networks import resolve_subnet
 
 Row = dict[str, Any]
 Item = dict[str, Any]
-
-_MASKED = 530
-"""What CloudStack answers where it does not tell users why: here, that the address is taken."""
 
 
 @action(
@@ -34,17 +29,22 @@ _MASKED = 530
 )
 async def attach_network_interface(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Add an interface to a machine that runs or is stopped."""
-    record = await network_interfaces.required(ctx, request.get("NetworkInterfaceId") or "")
-    found = await machine(ctx, request.get("InstanceId") or "")
+    ident, machine_id = request.get("NetworkInterfaceId") or "", request.get("InstanceId") or ""
+    found, asked = await machine(ctx, machine_id), request.get("DeviceIndex")
+    record, begun = await network_interfaces.named(ctx, ident), False
+    if record is not None and record["machine"] == found.uuid and record["index"] == asked:
+        # Perhaps by this very request, whose bearer died over it.
+        claimed = await attachment.claim(ctx, record, found.uuid)
+        begun = claimed is True
+        if claimed is None:
+            found = await machine(ctx, machine_id)
+    if record is None or not begun:
+        record = await network_interfaces.required(ctx, ident)
     network = await resolve_subnet(ctx, record["subnet"])
-    index = await _check(ctx, record, found, network, request.get("DeviceIndex"))
-    await _claim(ctx, record, found.uuid, index)
-    try:
-        async with tiers.joining(ctx, [network], group_uuids(found.row)):
-            record = await _add(ctx, record, found, network, index)
-    except BaseException:
-        await network_interfaces.release(ctx, record)
-        raise
+    index = (
+        record["index"] if begun else await _check(ctx, record, found, network, request.get("DeviceIndex"))
+    )
+    record = await attachment.attach(ctx, record, found.uuid, network, index, group_uuids(found.row))
     return {"AttachmentId": ec2_id("eni-attach", record["attachment"]), "NetworkCardIndex": 0}
 
 
@@ -83,33 +83,6 @@ async def _check(ctx: Context, record: Record, found: Machine, network: Row, ind
     return index
 
 
-async def _claim(ctx: Context, record: Record, machine_uuid: str, index: int) -> None:
-    """Have the interface be this request's alone; whoever was faster has it."""
-    entry = await ctx.store.entry(ctx.owner_id, network_interfaces.KIND, record["id"])
-    claimed = {**record, **network_interfaces.claim(machine_uuid, index)}
-    place = (ctx.owner_id, network_interfaces.KIND, record["id"])
-    if entry is None or entry.value["machine"] or not await ctx.store.replace(*place, claimed, entry.version):
-        raise network_interfaces.in_use(ec2_id("eni", record["id"]))
-
-
-async def _add(ctx: Context, record: Record, found: Machine, network: Row, index: int) -> Record:
-    wanted = {"ipaddress": record["address"], "macaddress": record["mac"]}
-    try:
-        row = await ctx.account.job(
-            "addNicToVirtualMachine", virtualmachineid=found.uuid, networkid=network["id"], **wanted
-        )
-    except CloudStackError as error:
-        if error.errorcode == _MASKED and record["address"]:
-            raise Ec2Error("InvalidIPAddress.InUse", f"Address {record['address']} is in use.") from error
-        raise
-    nic = next(nic for nic in row["nic"] if nic["networkid"] == network["id"])
-    attached = network_interfaces.attached({**record, "keep": True}, nic, found.uuid, index)
-    await network_interfaces.put(ctx, attached)
-    for address in record["secondary"]:
-        await ctx.account.job("addIpToNic", nicid=nic["id"], ipaddress=address)
-    return attached
-
-
 @action(
     "DetachNetworkInterface",
     honours=("AttachmentId",),
@@ -119,6 +92,9 @@ async def _add(ctx: Context, record: Record, found: Machine, network: Row, index
 async def detach_network_interface(ctx: Context, request: dict[str, Any]) -> None:
     """Take an interface from its machine; it is there to be attached to another."""
     ident = request.get("AttachmentId") or ""
+    if await attachment.is_being_detached(ctx, ident):
+        await attachment.finish(ctx, ident)
+        return
     known = await network_interfaces.records(ctx)
     row, nic, index, record = await _attachment(ctx, known, ident)
     if index == 0:
@@ -126,14 +102,11 @@ async def detach_network_interface(ctx: Context, request: dict[str, Any]) -> Non
             "OperationNotPermitted",
             "The network interface at device index 0 and networkCard index 0 cannot be detached.",
         )
-    await ctx.account.job("removeNicFromVirtualMachine", virtualmachineid=row["id"], nicid=nic["id"])
     held = record or {
         **network_interfaces.of_nic(nic, row["id"], index),
         "groups": await _groups_of(ctx, row),
     }
-    secondary = [entry["ipaddress"] for entry in nic.get("secondaryip") or ()]
-    await network_interfaces.release(ctx, held, secondary=secondary)
-    await tiers.settle(ctx, *tiers.vpcs_of([nic]))
+    await attachment.detach(ctx, ident, row["id"], nic, held)
 
 
 async def _attachment(

@@ -8,7 +8,7 @@ from ec2bridge.ec2.registry import action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
 from ec2bridge.resources.interfaces import addresses as interface_addresses
-from ec2bridge.resources.interfaces import network_interfaces
+from ec2bridge.resources.interfaces import attachment, network_interfaces
 from ec2bridge.resources.interfaces.addresses import check_address
 from ec2bridge.resources.machines.lookup import list_rows
 from ec2bridge.resources.places.networks import resolve_subnet
@@ -36,24 +36,19 @@ async def assign_private_ip_addresses(ctx: Context, request: dict[str, Any]) -> 
             "MissingParameter",
             "The request must contain the parameter privateIpAddresses or secondaryPrivateIpAddressCount",
         )
-    record, nic = await _interface(ctx, request)
+    record, nic, machine = await _interface(ctx, request)
     network = await resolve_subnet(ctx, nic["networkid"] if nic else record["subnet"])
     for address in asked:
         check_address(address, network)
     if nic is None:
         added = await interface_addresses.with_secondary(ctx, record, network, asked, count)
     else:
-        added = [await _add(ctx, nic, address) for address in [*asked, *[None] * count]]
+        added = await attachment.assign(ctx, nic, machine, asked, count)
     return {
         "NetworkInterfaceId": request["NetworkInterfaceId"],
         "AssignedPrivateIpAddresses": [{"PrivateIpAddress": address} for address in added],
         "AssignedIpv4Prefixes": [],
     }
-
-
-async def _add(ctx: Context, nic: Row, address: str | None) -> str:
-    row = await ctx.account.job("addIpToNic", nicid=nic["id"], ipaddress=address)
-    return str(row["ipaddress"])
 
 
 @action(
@@ -66,7 +61,7 @@ async def unassign_private_ip_addresses(ctx: Context, request: dict[str, Any]) -
     asked = request.get("PrivateIpAddresses") or []
     if not asked:
         raise Ec2Error("MissingParameter", "The request must contain the parameter privateIpAddresses")
-    record, nic = await _interface(ctx, request)
+    record, nic, _ = await _interface(ctx, request)
     primary = nic.get("ipaddress") if nic else record["address"]
     held: Mapping[str, Any] = (
         {entry["ipaddress"]: entry["id"] for entry in nic.get("secondaryip") or ()}
@@ -87,15 +82,17 @@ async def unassign_private_ip_addresses(ctx: Context, request: dict[str, Any]) -
         await ctx.account.job("removeIpFromNic", id=held[address])
 
 
-async def _interface(ctx: Context, request: dict[str, Any]) -> tuple[network_interfaces.Record, Row | None]:
-    """Return the record (empty for a NIC without one) and the NIC that an id names; one of them is there."""
+async def _interface(
+    ctx: Context, request: dict[str, Any]
+) -> tuple[network_interfaces.Record, Row | None, str]:
+    """Return an interface's record (empty for a NIC without one), its NIC and that one's machine, where it has one."""
     ident = request.get("NetworkInterfaceId") or ""
     record = network_interfaces.find(await network_interfaces.records(ctx), ident)
     if record is not None and not record["machine"]:
-        return record, None
+        return record, None, ""
     uuid = record["nic"] if record else None
     for row in await list_rows(ctx):
         for nic in row.get("nic") or ():
             if nic["id"] == uuid or (record is None and ident in (nic["id"], ec2_id("eni", nic["id"]))):
-                return record or {}, nic
+                return record or {}, nic, row["id"]
     raise network_interfaces.missing(ident)

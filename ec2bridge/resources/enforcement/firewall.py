@@ -148,7 +148,7 @@ def _change(present: Iterable[Row], wanted: set[Opening], strays: Collection[str
     return change if gone or unmarked or change.new else None
 
 
-@journal.plan(PLAN, forward=True, later=True)
+@journal.plan(PLAN, forward=True, lasting=True)
 def _steps(given: Given) -> list[Step]:
     return [Step("rules", _unseen, _settled, _nothing)]
 
@@ -172,7 +172,11 @@ async def _settled(work: Work) -> Made:
 async def _looked(work: Work) -> _Change | None:
     """Look at an address anew: whose machine, groups and rules may be others by now."""
     ctx, address = work.ctx, work.given["address"]
-    rows = await ctx.account.list("listPublicIpAddresses", id=address)
+    rows = await ctx.account.list("listPublicIpAddresses", isstaticnat=True)
+    rows = [row for row in rows if row["id"] == address]
+    if not rows:
+        # CloudStack clears the firewall of an address that is given back, or loses its machine.
+        return None
     machine = next((row.get("virtualmachineid") for row in rows), None)
     membership, known, rules = await asyncio.gather(
         members(ctx),

@@ -80,7 +80,7 @@ async def settle_group(ctx: Context, group: Group) -> None:
 
 
 async def settle_later(ctx: Context, *vpcs: str) -> None:
-    """Do so where nobody waits for it: what fails is in the log, and done at the next occasion."""
+    """Do so where nobody waits for it: what fails is in the log, and tried again by the sweep."""
     try:
         await settle(ctx, *vpcs)
     except CloudStackUnavailable:
@@ -153,7 +153,7 @@ class _Live:
     """The look that it begins with."""
 
 
-@journal.plan(PLAN, forward=True, later=True)
+@journal.plan(PLAN, forward=True, lasting=True)
 def _steps(given: Given) -> list[Step]:
     return [Step("tiers", _unseen, _settled, _nothing)]
 
@@ -164,8 +164,13 @@ async def _settled(work: Work) -> Made:
         return {}
     # Whoever takes it up knows of no machines to come: those that are there decide.
     flight = _flight(work.ctx, work.given["vpc"])
-    async with flight.lock:
-        await _rounds(work, _Live(flight, {}, None))
+    try:
+        async with flight.lock:
+            await _rounds(work, _Live(flight, {}, None))
+    except CloudStackError as error:
+        # The VPC has gone, and its lists with it.
+        if not error.is_unknown_id:
+            raise
     return {}
 
 

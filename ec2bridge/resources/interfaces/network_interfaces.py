@@ -162,6 +162,11 @@ def find(known: Mapping[str, Record], ident: str) -> Record | None:
     return None
 
 
+async def named(ctx: Context, ident: str) -> Record | None:
+    """Return the record that an interface's id names, attached or not; None where there is none."""
+    return find(await records(ctx), ident)
+
+
 async def unattached(ctx: Context, ident: str) -> Record | None:
     """Return the record of an interface that no machine has, None for one that is attached; raises NotFound."""
     known = await records(ctx)
