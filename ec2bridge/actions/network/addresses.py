@@ -14,9 +14,8 @@ from ec2bridge.ec2.filters import TAGS
 from ec2bridge.ec2.registry import action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS
-from ec2bridge.resources.addresses import acquisition, elastic_ips, nat_gateways, nat_items
-from ec2bridge.resources.addresses.elastic_ips import Row, Target
-from ec2bridge.resources.enforcement import firewall
+from ec2bridge.resources.addresses import acquisition, association, elastic_ips, nat_gateways, nat_items
+from ec2bridge.resources.addresses.elastic_ips import Row
 from ec2bridge.resources.places.networks import default_network, has_static_nat, networks, vpc_rows
 from ec2bridge.resources.places.zones import Zone, resolve_zone, zones
 from ec2bridge.resources.tags import resource_tags
@@ -110,10 +109,16 @@ async def associate_address(ctx: Context, request: dict[str, Any]) -> dict[str, 
     rows = await elastic_ips.held(ctx)
     row = elastic_ips.find(rows, request)
     target = await elastic_ips.target(ctx, request)
-    if not target.is_served_by(row):
-        await _check_free(ctx, request, row)
-        await elastic_ips.check_move(ctx, row, target.network)
-        row = await _map(ctx, rows, row, target)
+    begun = await association.claim(ctx, row, target)
+    if begun is None:
+        # The request was sent before, and is over now.
+        rows = await elastic_ips.held(ctx)
+        row = elastic_ips.find(rows, request)
+    if begun or not target.is_served_by(row):
+        if not begun:
+            await _check_free(ctx, request, row)
+            await elastic_ips.check_move(ctx, row, target.network)
+        row = await association.associate(ctx, rows, row, target)
     return {"AssociationId": elastic_ips.association_id(row)}
 
 
@@ -126,33 +131,6 @@ async def _check_free(ctx: Context, request: dict[str, Any], row: Row) -> None:
             f"resource {elastic_ips.allocation_id(row)} is already associated with associate-id"
             f" {elastic_ips.association_id(row)}",
         )
-
-
-async def _map(ctx: Context, rows: list[Row], row: Row, target: Target) -> Row:
-    if row.get("isstaticnat"):
-        await ctx.account.job("disableStaticNat", ipaddressid=row["id"])
-    for other in rows:
-        if other is not row and target.is_served_by(other):
-            await _make_way(ctx, other)
-    if not elastic_ips.serves(row, target.network):
-        await elastic_ips.move(ctx, row, target.network)
-    row = await elastic_ips.begin_association(ctx, row)
-    await ctx.account.call(
-        "enableStaticNat",
-        ipaddressid=row["id"],
-        virtualmachineid=target.machine["id"],
-        networkid=target.network["id"],
-        vmguestip=target.address if target.address != target.nic.get("ipaddress") else None,
-    )
-    await firewall.settle(ctx, machines=[target.machine["id"]])
-    return elastic_ips.associated(row, target)
-
-
-async def _make_way(ctx: Context, other: Row) -> None:
-    """Unmap the machine's former address; AWS gives back one that came with the launch."""
-    await ctx.account.job("disableStaticNat", ipaddressid=other["id"])
-    if not elastic_ips.is_elastic(other):
-        await ctx.account.job("disassociateIpAddress", id=other["id"])
 
 
 @action(

@@ -13,7 +13,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
 
 from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2.context import Context, owner_of
@@ -317,14 +316,6 @@ async def check_rules(ctx: Context, row: Row) -> None:
             "Resource.AlreadyAssociated",
             f"The address {row['ipaddress']} has port forwarding or load balancing rules.",
         )
-
-
-async def begin_association(ctx: Context, row: Row) -> Row:
-    """Give an address what makes the id of its next association, and return its row with that."""
-    marks = {ASSOCIATION_MARK: uuid4().hex}
-    await resource_tags.mark(ctx, "allocation", row, marks)
-    now = resource_tags.native(row) | {resource_tags.RESERVED + name: mark for name, mark in marks.items()}
-    return {**row, "tags": [{"key": key, "value": value} for key, value in now.items()]}
 
 
 def associated(row: Row, target: Target) -> Row:
