@@ -46,7 +46,7 @@ def _same(*names: str) -> Callable[[Row, Params], bool]:
     return lambda row, params: all(str(row.get(name, "")) == params.get(name, "") for name in names)
 
 
-def _is_key(row: Row, params: Params) -> bool:
+def is_key(row: Row, params: Params) -> bool:
     """A key pair of that name and that very key: CloudStack's fingerprint is the MD5 of the key alone."""
     blob = base64.b64decode(params["publickey"].split()[1])
     digest = hashlib.md5(blob, usedforsecurity=False).hexdigest()
@@ -127,7 +127,7 @@ TRACES: Mapping[str, Trace] = MappingProxyType(
         ),
         "createVpnCustomerGateway": Trace("listVpnCustomerGateways", {}, _same("name"), "vpncustomergateway"),
         "createVpnGateway": Trace("listVpnGateways", {"vpcid": "vpcid"}, envelope="vpngateway"),
-        "registerSSHKeyPair": Trace("listSSHKeyPairs", {"name": "name"}, _is_key, "keypair"),
+        "registerSSHKeyPair": Trace("listSSHKeyPairs", {"name": "name"}, is_key, "keypair"),
         "addNicToVirtualMachine": Trace(
             "listVirtualMachines", {"virtualmachineid": "id"}, _has_network, "virtualmachine"
         ),

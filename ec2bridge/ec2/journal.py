@@ -13,6 +13,7 @@ import asyncio
 import hashlib
 import logging
 import time
+import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -41,6 +42,8 @@ PAUSES = (0.0, 0.3, 1.0)
 LOOK_AGAIN = 60.0
 """Seconds after which a call without an answer, that nothing was found of, is looked for a last time."""
 GIVE_UP = 24 * 3600.0
+_TAKEN = "already exists"
+"""How CloudStack refuses a name, or a range, that something has: what a step would find then is not its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +102,15 @@ class Work:
 
     @property
     def stem(self) -> str:
-        """What the names of the things that it makes have in them: the same whenever the request is sent again."""
-        return stem(self.lease.key)
+        """What the names of the things that it makes have in them: the same whenever the request is sent again.
+
+        Where a place stands for the request, only as long as there is its record: the next one there is another.
+        """
+        return stem(self.lease.value.get("life") or self.lease.key)
+
+    def left_nothing(self) -> None:
+        """Say that what refused the step at work has made nothing: what it finds is another's, and stays."""
+        self.lease.value["left_nothing"] = True
 
     @property
     def began(self) -> float:
@@ -152,21 +162,31 @@ async def claim(ctx: Context, name: str, token: str) -> bool | None:
 
 
 async def perform(
-    ctx: Context, name: str, given: Given, token: str | None = None, live: Any = None, apart: str = ""
+    ctx: Context,
+    name: str,
+    given: Given,
+    token: str | None = None,
+    live: Any = None,
+    *,
+    place: str | None = None,
+    apart: str = "",
 ) -> dict[str, Made]:
     """Do a plan to its end and return what each step made; raises what refused it, when all is taken back.
 
     It goes on although the client hangs up. The record goes with its end or, where the request has a token whose answer
-    is kept, with that. `apart` tells several of one name in one request from each other.
+    is kept, with that. Where EC2 has no token, a `place` (what is to be made, and where) stands for the request, one
+    at a time. `apart` tells several of one name in one request from each other.
     """
-    work = await _begun(ctx, _plans[name], given, key_of(ctx, name + apart, token))
+    life = uuid.uuid4().hex if place else None
+    work = await _begun(ctx, _plans[name], given, key_of(ctx, name + apart, token or place), life)
     work.live = live
     work.ending = ctx.ending if token else None
     return await asyncio.shield(background.start(ctx.site, _borne(work, _played), f"{name} {work.lease.key}"))
 
 
-async def _begun(ctx: Context, chosen: Plan, given: Given, key: str) -> Work:
+async def _begun(ctx: Context, chosen: Plan, given: Given, key: str, life: str | None) -> Work:
     record = {
+        "life": life,
         "plan": chosen.name,
         "given": given,
         "made": {},
@@ -257,6 +277,11 @@ async def _done(work: Work, step: Step) -> Made:
         if found is None:
             raise
         return found
+    except CloudStackError as error:
+        if _TAKEN in error.errortext:
+            # It was not there a moment ago: another request was faster.
+            work.left_nothing()
+        raise
 
 
 async def sought(work: Work, step: Step) -> Made | None:
@@ -297,7 +322,8 @@ async def _undone(work: Work) -> None:
     steps, made = list(work.plan.steps(work.given)), work.made
     count = next((place for place, step in enumerate(steps) if step.name not in made), len(steps))
     # What was refused may have left something, too, and so may what has no answer.
-    if count < len(steps) and (found := await steps[count].find(work)) is not None:
+    own = not work.lease.value.get("left_nothing")
+    if own and count < len(steps) and (found := await steps[count].find(work)) is not None:
         await steps[count].undo(work, found)
     for step in reversed(steps[:count]):
         await step.undo(work, made.pop(step.name))

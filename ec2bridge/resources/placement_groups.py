@@ -3,12 +3,17 @@
 from types import MappingProxyType
 from typing import Any
 
+from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
+from ec2bridge.ec2 import journal
 from ec2bridge.ec2.context import Context
+from ec2bridge.ec2.journal import Given, Made, Step, Work
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
+from ec2bridge.resources.tags import resource_tags
 
 Row = dict[str, Any]
 
+PLAN = "CreatePlacementGroup"
 
 STRATEGIES = MappingProxyType(
     {
@@ -31,3 +36,56 @@ async def find(ctx: Context, name: str) -> Row:
         if name in (row["name"], ec2_id("pg", row["id"])):
             return row
     raise Ec2Error("InvalidPlacementGroup.Unknown", f"The Placement Group '{name}' is unknown.")
+
+
+async def being_made(ctx: Context, name: str) -> bool:
+    """Whether a request for a group of that name was sent before, and its bearer died over it."""
+    return await journal.claim(ctx, PLAN, name) is True
+
+
+async def make(ctx: Context, name: str, kind: str, tags: dict[str, str]) -> Row:
+    """Make a group of a native `kind`, whose name is free; returns CloudStack's row of it."""
+    given = {"name": name, "type": kind, "tags": tags}
+    return dict((await journal.perform(ctx, PLAN, given, place=name))["group"]["row"])
+
+
+@journal.plan(PLAN)
+def _steps(given: Given) -> list[Step]:
+    return [Step("group", _find, _make, _delete), Step("tags", _unseen, _tag, _nothing)]
+
+
+async def _find(work: Work) -> Made | None:
+    row = next((row for row in await rows(work.ctx) if row["name"] == work.given["name"]), None)
+    return row and {"row": row}
+
+
+async def _make(work: Work) -> Made:
+    params = {name: work.given[name] for name in ("name", "type")}
+    return {"row": await work.ctx.account.job("createAffinityGroup", **params)}
+
+
+async def _delete(work: Work, made: Made) -> None:
+    try:
+        await work.ctx.account.job("deleteAffinityGroup", id=made["row"]["id"])
+    except CloudStackUnavailable:
+        raise
+    except CloudStackError:
+        if await _find(work) is not None:
+            raise
+    await resource_tags.forget(work.ctx, "placement-group", made["row"]["id"])
+
+
+async def _tag(work: Work) -> Made:
+    await resource_tags.attach(
+        work.ctx, "placement-group", work.made["group"]["row"]["id"], work.given["tags"]
+    )
+    return {}
+
+
+async def _unseen(work: Work) -> Made | None:
+    """Tags may be set again."""
+    return None
+
+
+async def _nothing(work: Work, made: Made) -> None:
+    """What goes with the group."""

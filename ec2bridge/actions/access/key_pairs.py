@@ -10,12 +10,12 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
-from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.describe import Ids, Item, describe
 from ec2bridge.ec2.registry import Answer, Request, action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id
+from ec2bridge.resources.key_pairs import creation as key_creation
 from ec2bridge.resources.key_pairs import formats as key_formats
 from ec2bridge.resources.key_pairs import records as key_records
 from ec2bridge.resources.tags import resource_tags
@@ -140,37 +140,13 @@ def _one_of(request: Request, member: str, *known: str) -> str:
 
 
 async def _register(ctx: Context, name: str, key: key_formats.Key, tags: dict[str, str]) -> Answer:
-    """Register the key with CloudStack and note what CloudStack will not tell of it."""
+    """Register the key with CloudStack, under a name that is free."""
     if await key_records.is_taken(ctx, name):
-        raise _duplicate(name)
-    line = f"{key.line} {name}"
-    row = await _native(ctx, name, line) or await key_records.add_name(ctx, name, key)
-    if row is None:
-        raise _duplicate(name)
-    try:
-        await key_records.note(ctx, row["id"], key, line)
-        await resource_tags.attach(ctx, "key-pair", row["id"], tags)
-    except BaseException:
-        await key_records.delete(ctx, row, ())
-        raise
+        raise key_creation.duplicate(name)
+    row = await key_creation.register(ctx, name, key, tags)
     return {
         "KeyPairId": _id(row),
         "KeyName": name,
         "KeyFingerprint": key.fingerprint,
         "Tags": resource_tags.as_list(tags),
     }
-
-
-def _duplicate(name: str) -> Ec2Error:
-    return Ec2Error("InvalidKeyPair.Duplicate", f"The keypair '{name}' already exists.")
-
-
-async def _native(ctx: Context, name: str, line: str) -> Row | None:
-    """Register a key with CloudStack; None when the account has the key under another name."""
-    try:
-        answer = await ctx.account.call("registerSSHKeyPair", name=name, publickey=line)
-    except CloudStackError as error:
-        if error.errortext.startswith("A key pair with key"):
-            return None
-        raise (_duplicate(name) if "already exists" in error.errortext else error) from error
-    return {**answer["keypair"], "nativeid": answer["keypair"]["id"]}

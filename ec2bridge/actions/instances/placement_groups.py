@@ -15,7 +15,7 @@ from ec2bridge.ec2.filters import TAGS
 from ec2bridge.ec2.registry import action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
-from ec2bridge.resources.placement_groups import STRATEGIES, find, rows
+from ec2bridge.resources.placement_groups import STRATEGIES, being_made, find, make, rows
 from ec2bridge.resources.tags import resource_tags
 
 Row = dict[str, Any]
@@ -42,10 +42,10 @@ async def create_placement_group(ctx: Context, request: dict[str, Any]) -> dict[
     if not name:
         raise Ec2Error("MissingParameter", "The request must contain the parameter groupName")
     kind = await _type(ctx, request.get("Strategy") or "cluster")
-    if any(row["name"] == name for row in await rows(ctx)):
+    # A request whose bridge died over it is gone on with.
+    if not await being_made(ctx, name) and any(row["name"] == name for row in await rows(ctx)):
         raise Ec2Error("InvalidPlacementGroup.Duplicate", f"The placement group '{name}' already exists.")
-    row = await ctx.account.job("createAffinityGroup", name=name, type=kind)
-    await resource_tags.attach(ctx, "placement-group", row["id"], tags)
+    row = await make(ctx, name, kind, tags)
     return {"PlacementGroup": _item(ctx, row, resource_tags.as_list(tags))}
 
 

@@ -123,7 +123,7 @@ async def _retag(work: Work) -> Made:
 
 async def give_up(ctx: Context, row: Row) -> None:
     """Give an Elastic IP back to the cloud, with what the store has of it."""
-    await journal.perform(ctx, RELEASE, {"id": row["id"]}, token=row["id"])
+    await journal.perform(ctx, RELEASE, {"id": row["id"]}, place=row["id"])
 
 
 @journal.plan(RELEASE, forward=True)

@@ -49,7 +49,7 @@ async def associate(ctx: Context, rows: list[Row], row: Row, target: Target) -> 
         "guest": target.address,
         "mark": uuid4().hex,
     }
-    made = await journal.perform(ctx, PLAN, given, token=_place(row, target), live=row)
+    made = await journal.perform(ctx, PLAN, given, place=_place(row, target), live=row)
     return elastic_ips.associated(dict(made["mark"]["row"]), target)
 
 

@@ -69,7 +69,7 @@ async def authorize(
         "rules": [_told(rule) for rule in (*rules, *([DEFAULT_EGRESS] if opened else ()))],
     }
     asked = _Asked(known, group, rules, dict(tags or {}), opened)
-    await journal.perform(ctx, PLAN, given, token=place_of(group, rules), live=asked)
+    await journal.perform(ctx, PLAN, given, place=place_of(group, rules), live=asked)
     return asked.made
 
 

@@ -18,7 +18,7 @@ PLAN = "CreateSecurityGroup"
 
 async def make(ctx: Context, given: Given, place: str) -> Row:
     """Make a group of a `name` and `description` with `tags`; returns CloudStack's row of it."""
-    made = await journal.perform(ctx, PLAN, given, token=place)
+    made = await journal.perform(ctx, PLAN, given, place=place)
     return dict(made["group"]["row"])
 
 

@@ -55,7 +55,7 @@ async def make(ctx: Context, given: Given, place: str) -> str:
     `params` are createTemplate's (`command` names another). With a `snapshot` one is taken first, for which the
     `machine` rests if it `stops`. `tags` are the image's.
     """
-    made = await journal.perform(ctx, PLAN, given, token=place)
+    made = await journal.perform(ctx, PLAN, given, place=place)
     return ec2_id("ami", made["template"]["id"])
 
 
@@ -167,13 +167,20 @@ async def _find_template(work: Work) -> Made | None:
 
 async def _make_template(work: Work) -> Made:
     ctx, given = work.ctx, work.given
-    if given.get("command") == "registerTemplate":
-        answer = (await ctx.account.call("registerTemplate", **given["params"]))["template"][0]
-    else:
-        source = {"snapshotid": work.made["snapshot 0"]["id"]} if given.get("snapshot") else {}
-        # CloudStack gives the image its machine's details, and those to the machines that are made of the image.
-        blank = dict.fromkeys(OF_ONE_MACHINE, "")
-        answer = await ctx.account.submit("createTemplate", **given["params"], **source, details=blank)
+    try:
+        if given.get("command") == "registerTemplate":
+            answer = (await ctx.account.call("registerTemplate", **given["params"]))["template"][0]
+        else:
+            source = {"snapshotid": work.made["snapshot 0"]["id"]} if given.get("snapshot") else {}
+            # CloudStack gives the image its machine's details, and those to the machines that are made of the image.
+            blank = dict.fromkeys(OF_ONE_MACHINE, "")
+            answer = await ctx.account.submit("createTemplate", **given["params"], **source, details=blank)
+    except CloudStackUnavailable:
+        raise
+    except CloudStackError:
+        # An image of that name is another request's.
+        work.left_nothing()
+        raise
     ctx.directory.remember("image", [answer])
     return {"id": answer["id"], "jobid": answer.get("jobid")}
 

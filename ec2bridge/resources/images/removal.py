@@ -14,7 +14,7 @@ PLAN = "DeregisterImage"
 
 async def remove(ctx: Context, uuid: str, snapshot: str | None) -> str | None:
     """Remove an image, and its snapshot if that is named; returns EC2's word for what became of the snapshot."""
-    made = await journal.perform(ctx, PLAN, {"image": uuid, "snapshot": snapshot}, token=uuid)
+    made = await journal.perform(ctx, PLAN, {"image": uuid, "snapshot": snapshot}, place=uuid)
     return made["snapshot"]["code"] if snapshot else None
 
 

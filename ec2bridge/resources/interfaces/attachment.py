@@ -74,7 +74,7 @@ async def attach(
         "index": index,
         "groups": list(groups),
     }
-    made = await journal.perform(ctx, ATTACH, given, token=_place(record["id"], machine, index))
+    made = await journal.perform(ctx, ATTACH, given, place=_place(record["id"], machine, index))
     return dict(made["nic"]["record"])
 
 
@@ -188,7 +188,7 @@ async def is_being_detached(ctx: Context, attachment: str) -> bool:
 
 async def finish(ctx: Context, attachment: str) -> None:
     """Go on with a detachment that somebody else has begun."""
-    await journal.perform(ctx, DETACH, {}, token=attachment)
+    await journal.perform(ctx, DETACH, {}, place=attachment)
 
 
 async def detach(ctx: Context, attachment: str, machine: str, nic: Row, held: Record) -> None:
@@ -200,7 +200,7 @@ async def detach(ctx: Context, attachment: str, machine: str, nic: Row, held: Re
         "secondary": [entry["ipaddress"] for entry in nic.get("secondaryip") or ()],
         "vpcs": tiers.vpcs_of([nic]),
     }
-    await journal.perform(ctx, DETACH, given, token=attachment)
+    await journal.perform(ctx, DETACH, given, place=attachment)
 
 
 @journal.plan(DETACH, forward=True)
@@ -242,7 +242,7 @@ async def assign(ctx: Context, nic: Row, machine: str, asked: Sequence[str], cou
         "before": [entry["ipaddress"] for entry in nic.get("secondaryip") or ()],
     }
     place = json.dumps([nic["id"], given["addresses"]])
-    made = await journal.perform(ctx, ASSIGN, given, token=place)
+    made = await journal.perform(ctx, ASSIGN, given, place=place)
     return [made[_name(number)]["address"] for number in range(len(given["addresses"]))]
 
 

@@ -116,7 +116,7 @@ async def copy(ctx: Context, row: Row, zone: str, tags: dict[str, str]) -> None:
     It stays the same snapshot, so that nothing but the answer can tell of a failure: it comes when the copy is there.
     """
     given = {"id": row["id"], "zone": zone, "tags": tags}
-    await journal.perform(ctx, COPY, given, token=f"{row['id']} {zone}")
+    await journal.perform(ctx, COPY, given, place=f"{row['id']} {zone}")
 
 
 @journal.plan(COPY, forward=True)

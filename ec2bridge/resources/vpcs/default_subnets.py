@@ -91,7 +91,7 @@ async def _make_once(ctx: Context, zone: Zone) -> bool:
 async def make_network(ctx: Context, zone: Zone) -> Row:
     """Make the isolated network that launches into a zone go to; one at a time, across all replicas."""
     given = {"zone": zone.uuid, "offering": await network_offering(ctx, zone)}
-    made = await journal.perform(ctx, PLAN, given, token=zone.uuid)
+    made = await journal.perform(ctx, PLAN, given, place=zone.uuid)
     return dict(made["network"]["row"])
 
 

@@ -20,9 +20,9 @@ def place(vpc: str, block: str, zone: str, tags: dict[str, str]) -> str:
     return json.dumps([vpc, block, zone, tags], sort_keys=True)
 
 
-async def make(ctx: Context, given: Given, token: str) -> Row:
+async def make(ctx: Context, given: Given, where: str) -> Row:
     """Make a network of createNetwork's `params` with `tags`; returns CloudStack's row of it."""
-    return dict((await journal.perform(ctx, PLAN, given, token=token))["network"]["row"])
+    return dict((await journal.perform(ctx, PLAN, given, place=where))["network"]["row"])
 
 
 @journal.plan(PLAN)
