@@ -89,12 +89,9 @@ async def create_network_acl(ctx: Context, request: Request) -> dict[str, Any]:
     if vpc.get("default"):
         sentence = "There are no network ACLs in the default VPC: its subnets are networks outside CloudStack's VPCs."
         raise Ec2Error("UnsupportedOperation", sentence)
-    made = await acl_defaults.make(ctx, vpc["id"], acl_lists.MADE_HERE, tags.get("Name") or "")
-    try:
-        await resource_tags.attach(ctx, ACL, made, tags)
-    except BaseException:
-        await ctx.account.job("deleteNetworkACLList", id=made)
-        raise
+    made = await acl_defaults.make(
+        ctx, vpc["id"], acl_lists.MADE_HERE, tags, token=request.get("ClientToken")
+    )
     acl = Acl(made, vpc, made, False, True)
     return {"NetworkAcl": _item(ctx, acl, resource_tags.as_list(tags))}
 

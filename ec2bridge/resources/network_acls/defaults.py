@@ -1,46 +1,116 @@
 """The lists behind network ACLs made through EC2, and the one that a VPC's default ACL gets when it is changed."""
 
-import uuid
+from collections.abc import Mapping
 
+from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
+from ec2bridge.ec2 import journal
 from ec2bridge.ec2.context import Context
+from ec2bridge.ec2.journal import Given, Made, Step, Work
 from ec2bridge.ec2.locks import account_lock
 from ec2bridge.resources.network_acls import lists as acl_lists
 from ec2bridge.resources.network_acls.lists import LAST, MADE_DEFAULT, Acl
+from ec2bridge.resources.tags import resource_tags
+
+PLAN = "CreateNetworkAcl"
 
 DEFAULT_RULE = 100
 """The number of the rules by which AWS's default ACL lets everything pass."""
 
 
-async def make(ctx: Context, vpc: str, description: str, name: str = "") -> str:
-    """Make a list that lets nothing pass, as AWS's ACLs do, and return its uuid; half a list is taken away."""
-    row = await ctx.account.job(
+async def make(
+    ctx: Context,
+    vpc: str,
+    description: str,
+    tags: Mapping[str, str],
+    token: str | None = None,
+    place: str | None = None,
+) -> str:
+    """Make a list that lets nothing pass, as AWS's ACLs do, and return its uuid.
+
+    `token` is the client's; a `place` stands for a request that has none.
+    """
+    name = "default" if description == MADE_DEFAULT else tags.get("Name") or "acl"
+    given = {"vpc": vpc, "description": description, "name": name[:200], "tags": dict(tags)}
+    return str((await journal.perform(ctx, PLAN, given, token, place=place))["list"]["id"])
+
+
+@journal.plan(PLAN)
+def _steps(given: Given) -> list[Step]:
+    return [
+        Step("list", _find, _make, _delete),
+        Step("rules", _unseen, _write, _nothing),
+        Step("tags", _unseen, _tag, _nothing),
+    ]
+
+
+def _name(work: Work) -> str:
+    """A name of its own, by which a list is found again when the answer is lost."""
+    return f"{work.given['name']}-{work.stem}"
+
+
+async def _find(work: Work) -> Made | None:
+    rows = await work.ctx.account.list("listNetworkACLLists", vpcid=work.given["vpc"])
+    row = next((row for row in rows if row["name"] == _name(work)), None)
+    return row and {"id": row["id"]}
+
+
+async def _make(work: Work) -> Made:
+    row = await work.ctx.account.job(
         "createNetworkACLList",
-        # A name of its own, by which it is found again when the answer is lost.
-        name=f"{name or 'acl'}-{uuid.uuid4().hex[:8]}",
-        description=description,
-        vpcid=vpc,
+        name=_name(work),
+        description=work.given["description"],
+        vpcid=work.given["vpc"],
     )
+    return {"id": row["id"]}
+
+
+async def _delete(work: Work, made: Made) -> None:
     try:
-        # What a list does not name comes not in, but goes out; AWS denies both.
-        await _rules(ctx, row["id"], LAST, "Deny")
-        if description == MADE_DEFAULT:
-            await _rules(ctx, row["id"], DEFAULT_RULE, "Allow")
-    except BaseException:
-        await ctx.account.job("deleteNetworkACLList", id=row["id"])
+        await work.ctx.account.job("deleteNetworkACLList", id=made["id"])
+    except CloudStackUnavailable:
         raise
-    return str(row["id"])
+    except CloudStackError:
+        if await _find(work) is not None:
+            raise
+    await resource_tags.forget(work.ctx, acl_lists.ACL, made["id"])
 
 
-async def _rules(ctx: Context, uuid: str, number: int, action: str) -> None:
-    for direction, egress in (("Ingress", False), ("Egress", True)):
-        await ctx.account.job(
-            "createNetworkACL",
-            aclid=uuid,
-            traffictype=direction,
-            action=action,
-            protocol="all",
-            number=acl_lists.native_number(number, egress),
-        )
+async def _write(work: Work) -> Made:
+    uuid = work.made["list"]["id"]
+    rules = await work.ctx.account.list("listNetworkACLs", aclid=uuid) if work.again else []
+    present = {(int(rule["number"]), acl_lists.is_egress(rule)) for rule in rules}
+    # What a list does not name comes not in, but goes out; AWS denies both.
+    wanted = [(LAST, "Deny")]
+    if work.given["description"] == MADE_DEFAULT:
+        wanted.append((DEFAULT_RULE, "Allow"))
+    for number, action in wanted:
+        for direction, egress in (("Ingress", False), ("Egress", True)):
+            native = acl_lists.native_number(number, egress)
+            if (native, egress) not in present:
+                await work.ctx.account.job(
+                    "createNetworkACL",
+                    aclid=uuid,
+                    traffictype=direction,
+                    action=action,
+                    protocol="all",
+                    number=native,
+                )
+    return {}
+
+
+async def _tag(work: Work) -> Made:
+    if work.given["tags"]:
+        await resource_tags.attach(work.ctx, acl_lists.ACL, work.made["list"]["id"], work.given["tags"])
+    return {}
+
+
+async def _unseen(work: Work) -> Made | None:
+    """Rules are looked for one by one, and tags may be set again."""
+    return None
+
+
+async def _nothing(work: Work, made: Made) -> None:
+    """What goes with the list."""
 
 
 async def own(ctx: Context, acl: Acl) -> Acl:
@@ -48,11 +118,16 @@ async def own(ctx: Context, acl: Acl) -> Acl:
 
     The VPC's tiers get that list when the VPC is settled, after the change; it lets all pass until then.
     """
-    if acl.own or not acl.default or acl.vpc.get("default"):
+    if not acl.default or acl.vpc.get("default"):
         return acl
-    async with account_lock(ctx, "default-acl", acl.vpc["id"]):
+    vpc = acl.vpc["id"]
+    async with account_lock(ctx, "default-acl", vpc):
+        # Half a list, whose bridge died over it, is finished first.
+        claimed = await journal.claim(ctx, PLAN, vpc)
+        if claimed is False and acl.own:
+            return acl
         found = acl_lists.find(await acl_lists.acls(ctx), acl.id)
-        if found.own:
+        if found.own and not claimed:
             return found
-        await make(ctx, acl.vpc["id"], MADE_DEFAULT, "default")
+        await make(ctx, vpc, MADE_DEFAULT, {}, place=vpc)
         return acl_lists.find(await acl_lists.acls(ctx), acl.id)
