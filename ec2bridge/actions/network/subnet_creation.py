@@ -29,7 +29,7 @@ from ec2bridge.resources.places.networks import (
 )
 from ec2bridge.resources.places.zones import Zone, asked_zone, zones
 from ec2bridge.resources.tags import resource_tags
-from ec2bridge.resources.vpcs import route_tables
+from ec2bridge.resources.vpcs import dhcp_options, route_tables
 from ec2bridge.resources.vpcs.default_subnets import make_network, network_offering
 from ec2bridge.resources.vpcs.offerings import ZONE_TAG, default_list, has_vpcs, tier_offering
 from ec2bridge.resources.vpcs.ranges import cidr_block
@@ -128,6 +128,7 @@ async def _create(
     row: Row = answer["network"]
     try:
         await resource_tags.attach(ctx, "subnet", row["id"], tags)
+        await dhcp_options.join(ctx, row)
         await firewall.open_egress(ctx, row)
     except BaseException:
         await ctx.account.job("deleteNetwork", id=row["id"])
