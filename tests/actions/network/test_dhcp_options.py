@@ -1,5 +1,6 @@
 """DHCP options: sets, what they may hold, and what becomes of VPCs and subnets that have them."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -275,3 +276,15 @@ def test_a_tag_that_names_no_set_that_a_vpc_can_have_is_refused(ec2: Any) -> Non
         wish = [tags("vpc", **{"dhcp-options-id": ident})]
         assert refused(ec2.create_vpc, CidrBlock="10.43.0.0/16", TagSpecifications=wish)[0] == code
     assert len(ec2.describe_vpcs()["Vpcs"]) == 1
+
+
+def test_before_subnets_have_their_vpcs_name_servers_the_tag_is_refused(
+    make_place: Callable[..., Place],
+) -> None:
+    ec2 = make_place(version="4.18.2.0").client()
+    servers, domain = made(ec2, domain_name_servers=["10.0.0.2"]), made(ec2, domain_name=["example.com"])
+    wish = {"CidrBlock": "10.43.0.0/16", "TagSpecifications": [tags("vpc", **{"dhcp-options-id": servers})]}
+    code, sentence = refused(ec2.create_vpc, **wish)
+    assert code == "UnsupportedOperation"
+    assert "4.19.1" in sentence
+    assert chosen(ec2, vpc(ec2, **{"dhcp-options-id": domain})) == domain
