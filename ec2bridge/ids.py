@@ -237,6 +237,7 @@ KINDS = MappingProxyType(
                 "InvalidDhcpOptionID.NotFound",
                 "The dhcpOption ID '{id}' does not exist",
                 "InvalidDhcpOptionsId.Malformed",
+                "The dhcp-options ID '{id}' is malformed",
             ),
             Kind(
                 "vpc-endpoint",

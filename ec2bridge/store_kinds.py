@@ -61,6 +61,17 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             "EnableVgwRoutePropagation",
             "the routes are no longer shown in the table; the VPN goes on",
         ),
+        "dhcp-options": Kind(
+            "a set of DHCP options",
+            "CreateDhcpOptions",
+            "the set is gone; subnets keep its domain name",
+        ),
+        "vpc-dhcp-options": Kind(
+            "which set of DHCP options a VPC has",
+            "AssociateDhcpOptions; CreateVpc with the tag `dhcp-options-id`",
+            "the VPC shows what it was made with; its subnets keep their domain name",
+            _N,
+        ),
         "launch-template": Kind(
             "a launch template with all its versions", "CreateLaunchTemplate", "the template is gone"
         ),

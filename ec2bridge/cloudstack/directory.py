@@ -65,6 +65,7 @@ LISTINGS: Mapping[str, tuple[Listing, ...]] = MappingProxyType(
         "vpc": (Listing("listVPCs"),),
         "internet-gateway": (Listing("listVPCs"),),
         "route-table": (Listing("listVPCs"),),
+        "dhcp-options": (Listing("listVPCs"),),
         "subnet": (Listing("listNetworks"),),
         "network-interface": (Listing("listVirtualMachines", {"details": "nics"}, within=("nic",)),),
         "network-interface-attachment": (

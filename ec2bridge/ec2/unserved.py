@@ -56,7 +56,6 @@ REASONS = (
     (r"CidrBlock", "a CloudStack network keeps the one range that it is made with"),
     (r"NatGateway", "the router of a CloudStack VPC is the NAT of all its subnets, under one address"),
     (r"NetworkInterfacePermission", "an interface is its account's alone"),
-    (r"DhcpOptions", "CloudStack's zone and network say what DHCP tells the machines"),
     (r"ModifyVpnConnection", "a CloudStack VPN connection keeps the ends that it is made with"),
     (r"Vpn", "CloudStack's router is the one end of every tunnel; there is nothing to choose about it"),
     (r"NetworkAcl", "ec2bridge does not serve CloudStack's network ACLs yet"),
@@ -91,7 +90,6 @@ def entry(op: Operation) -> Action:
 _NAMED = {
     "CapacityReservationId": "capacity-reservation",
     "CarrierGatewayId": "carrier-gateway",
-    "DhcpOptionsId": "dhcp-options",
     "EgressOnlyInternetGatewayId": "egress-only-internet-gateway",
     "FlowLogId": "flow-log",
     "FpgaImageId": "fpga-image",

@@ -27,8 +27,6 @@ def test_there_are_none_of_it(ec2: Any) -> None:
         ("describe_nat_gateways", {"NatGatewayIds": ["nat-01234567"]}, "NatGatewayNotFound"),
         ("delete_nat_gateway", {"NatGatewayId": "nat-01234567"}, "NatGatewayNotFound"),
         ("describe_vpc_endpoints", {"VpcEndpointIds": ["vpce-01234567"]}, "InvalidVpcEndpointId.NotFound"),
-        ("describe_dhcp_options", {"DhcpOptionsIds": ["dopt-01234567"]}, "InvalidDhcpOptionID.NotFound"),
-        ("delete_dhcp_options", {"DhcpOptionsId": "web"}, "InvalidDhcpOptionsId.Malformed"),
         ("release_hosts", {"HostIds": ["h-01234567"]}, "InvalidHostID.NotFound"),
         (
             "accept_vpc_peering_connection",

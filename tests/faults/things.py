@@ -6,6 +6,7 @@ from tests.faults.lab import Lab
 
 ADVANCED, BASIC, GROUPED = "cloudstacka", "cloudstackb", "cloudstackc"
 ANYWHERE = "0.0.0.0/0"
+DOMAIN = [{"Key": "domain-name", "Values": ["example.com"]}]
 
 
 def tags(kind: str, **values: str) -> dict[str, Any]:
@@ -93,6 +94,12 @@ async def own_image(lab: Lab) -> str:
 
 async def vpc(lab: Lab, cidr: str = "10.50.0.0/16") -> str:
     return str((await lab.do("CreateVpc", CidrBlock=cidr))["Vpc"]["VpcId"])
+
+
+async def dhcp_options(lab: Lab) -> str:
+    """A set that VPCs may have."""
+    made = await lab.do("CreateDhcpOptions", DhcpConfigurations=DOMAIN)
+    return str(made["DhcpOptions"]["DhcpOptionsId"])
 
 
 async def subnet(lab: Lab, of: str, cidr: str = "10.50.1.0/24") -> str:

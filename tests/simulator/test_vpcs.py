@@ -9,7 +9,7 @@ import pytest
 from tests.simulator.conftest import Clients, refusal
 
 
-async def _vpc(clients: Clients, cidr: str = "10.20.0.0/16") -> dict[str, Any]:
+async def _vpc(clients: Clients, cidr: str = "10.20.0.0/16", **params: Any) -> dict[str, Any]:
     return dict(
         await clients.alice.job(
             "createVPC",
@@ -18,6 +18,7 @@ async def _vpc(clients: Clients, cidr: str = "10.20.0.0/16") -> dict[str, Any]:
             cidr=cidr,
             zoneid=clients.id("zones", "sim-adv"),
             vpcofferingid=clients.id("vpcofferings", "Default VPC offering"),
+            **params,
         )
     )
 
@@ -47,6 +48,24 @@ async def test_a_vpc_goes_only_when_its_tiers_are_gone(clients: Clients) -> None
     assert await alice.job("deleteVPC", id=vpc["id"]) == {"success": True}
     assert await alice.list("listVPCs") == []
     assert await alice.list("listPublicIpAddresses") == []
+
+
+async def test_tiers_have_their_vpcs_names_and_can_change_the_domain_alone(clients: Clients) -> None:
+    alice = clients.alice
+    vpc = await _vpc(clients, networkdomain="example.com", dns1="192.0.2.1", dns2="192.0.2.2")
+    tier = await _tier(clients, vpc, 1)
+    assert (tier["networkdomain"], tier["dns1"], tier["dns2"]) == ("example.com", "192.0.2.1", "192.0.2.2")
+
+    await alice.job("updateNetwork", id=tier["id"], networkdomain="sub.example.com")
+    (row,) = await alice.list("listNetworks", id=tier["id"])
+    assert row["networkdomain"] == "sub.example.com"
+    code, text = await refusal(alice.job("updateNetwork", id=tier["id"], networkdomain="a b"))
+    assert (code, "Invalid network domain" in text) == (431, True)
+    for work in (
+        alice.job("updateNetwork", id=tier["id"], dns1="192.0.2.3"),
+        _tier(clients, vpc, 2, dns1="192.0.2.3"),
+    ):
+        assert (await refusal(work))[1] == "DNS can not be specified for a VPC tier"
 
 
 async def test_tiers_lie_in_their_vpc_and_apart(clients: Clients) -> None:

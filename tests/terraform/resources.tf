@@ -249,10 +249,14 @@ resource "aws_network_acl_association" "a" {
   subnet_id      = aws_subnet.main.id
 }
 resource "aws_default_network_acl" "d" { default_network_acl_id = aws_vpc.other.default_network_acl_id }
-resource "aws_vpc_dhcp_options" "d" { domain_name_servers = ["192.0.2.53"] }
+resource "aws_vpc_dhcp_options" "d" {
+  domain_name         = "service.consul"
+  domain_name_servers = ["AmazonProvidedDNS"]
+  tags                = { Name = "table" }
+}
 resource "aws_vpc_dhcp_options_association" "d" {
   vpc_id          = aws_vpc.main.id
-  dhcp_options_id = aws_vpc.main.dhcp_options_id
+  dhcp_options_id = aws_vpc_dhcp_options.d.id
 }
 resource "aws_default_vpc_dhcp_options" "d" {}
 resource "aws_vpc_ipv4_cidr_block_association" "a" {

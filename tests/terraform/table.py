@@ -26,6 +26,8 @@ IN_PART = {
     "aws_spot_instance_request": '`spot_type = "one-time"`, from CloudStack 4.21 on, where the operator allows leases',
     "aws_subnet": "of a /22 at most, unless the operator has raised CloudStack's limit; without IPv6",
     "aws_vpc": "one range, in one zone, which the tag `availability-zone` chooses; without IPv6",
+    "aws_vpc_dhcp_options_association": "`domain_name`; name servers of a VPC's own are chosen by the tag"
+    " `dhcp-options-id` of `aws_vpc`; no `ntp_servers`, no `netbios_…`",
     "aws_vpn_connection": "with static routes",
 }
 """What a block that works is limited to, beyond what its plain use shows."""

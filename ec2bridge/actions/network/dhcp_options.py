@@ -1,72 +1,181 @@
-"""DHCP options: one set for each VPC, which says what CloudStack's router tells the VPC's machines.
+"""DHCP options: sets that clients make and associate with VPCs, and those that say what CloudStack does by itself.
 
-On AWS sets are objects of their own that VPCs share. In CloudStack domain name and name servers are the VPC's own,
-given when it is made and never changed after that (`updateVPC` takes neither). So each VPC has a set with its digits,
-which cannot be deleted, nor another be associated; AWS's word "default" stands for it too.
+What a set may hold is checked as AWS does; what CloudStack can make true of it, when it is associated
+(`ec2bridge/resources/vpcs/dhcp_options.py`).
 """
 
+import ipaddress
+from collections.abc import Iterator
+from types import MappingProxyType
 from typing import Any
 
+from ec2bridge.ec2 import quotas
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.describe import Ids, Item, describe
 from ec2bridge.ec2.filters import TAGS
-from ec2bridge.ec2.registry import Request, action
+from ec2bridge.ec2.registry import Answer, Request, action
 from ec2bridge.errors import Ec2Error
-from ec2bridge.ids import KINDS, ec2_id
+from ec2bridge.ids import KINDS, own_uuid
 from ec2bridge.resources.places.networks import resolve_vpc, vpc_rows
-from ec2bridge.resources.vpcs.items import dhcp_options_id, vpc_owner
+from ec2bridge.resources.tags import resource_tags
+from ec2bridge.resources.vpcs import dhcp_options
+from ec2bridge.resources.vpcs.dhcp_options import DEFAULT, DOMAIN, KIND, ROUTER, SERVERS, OptionsSet
 
-Row = dict[str, Any]
-
-ROUTER = "AmazonProvidedDNS"
-"""AWS's word for a VPC's own name server; the machines are told their router's address."""
+_NODE_TYPE, _LEASE = "netbios-node-type", "ipv6-address-preferred-lease-time"
+_ADDRESSES = MappingProxyType({SERVERS: (4, 4), "ntp-servers": (4, 4), "netbios-name-servers": (4, 0)})
+"""The options that are addresses → how many of IPv4 and of IPv6 AWS takes."""
+_KEYS = (DOMAIN, *_ADDRESSES, _NODE_TYPE, _LEASE)
+_LONGEST = 255
 
 
 @describe(
     "DescribeDhcpOptions",
     items="DhcpOptions",
-    ids={"DhcpOptionsIds": Ids("DhcpOptionsId", "dhcp-options")},
+    ids={"DhcpOptionsIds": Ids("DhcpOptionsId", KIND)},
     filters={
         **TAGS,
         "dhcp-options-id": "DhcpOptionsId",
-        "key": "DhcpConfigurations.Key",
-        "value": "DhcpConfigurations.Values.Value",
+        "key": "_Keys",
+        "value": "_Values",
         "owner-id": "OwnerId",
     },
-    native=("listVPCs",),
+    native=("listVPCs", "listNetworks"),
 )
 async def describe_dhcp_options(ctx: Context, request: Request) -> list[Item]:
-    """Return the set of each of the caller's VPCs."""
-    return [_item(ctx, row) for row in await vpc_rows(ctx)]
+    """Return the account's default set, those of VPCs that were given something else, and those that were made."""
+    found = await dhcp_options.sets(ctx)
+    tags = await resource_tags.merged(ctx, KIND, [{"id": each.key} for each in found])
+    return [_found_item(ctx, each, tags[each.key]) for each in found]
 
 
-def _item(ctx: Context, row: Row) -> Item:
-    servers = [row[name] for name in ("dns1", "dns2") if row.get(name)]
-    told = {"domain-name": [row.get("networkdomain")], "domain-name-servers": servers or [ROUTER]}
+def _item(each: OptionsSet, tags: list[dict[str, str]]) -> Item:
     return {
-        "DhcpOptionsId": dhcp_options_id(row),
-        "OwnerId": vpc_owner(ctx, row),
+        "DhcpOptionsId": each.id,
+        "OwnerId": each.owner,
         "DhcpConfigurations": [
             {"Key": key, "Values": [{"Value": value} for value in values]}
-            for key, values in told.items()
-            if all(values)
+            for key, values in each.options.items()
         ],
-        "Tags": [],
+        "Tags": tags,
     }
 
 
-@action("AssociateDhcpOptions", honours=("VpcId", "DhcpOptionsId"), native=("listVPCs",))
+def _found_item(ctx: Context, each: OptionsSet, tags: list[dict[str, str]]) -> Item:
+    keys = list(each.options)
+    values = [value for values in each.options.values() for value in values]
+    if each.key == ctx.owner_id:
+        # Clients find AWS's default set by the domain name that it has in each region.
+        keys, values = [*keys, DOMAIN], [*values, _regional_domain(ctx.settings.region)]
+    return {**_item(each, tags), "_Keys": keys, "_Values": values}
+
+
+def _regional_domain(region: str) -> str:
+    return "ec2.internal" if region == "us-east-1" else f"{region}.compute.internal"
+
+
+@action("CreateDhcpOptions", honours=("DhcpConfigurations", "TagSpecifications"))
+async def create_dhcp_options(ctx: Context, request: Request) -> Answer:
+    """Make a set that no VPC has yet."""
+    tags = resource_tags.specified(request, KIND)
+    options = _options(request)
+    await quotas.check(ctx, KIND, "DhcpOptionsLimitExceeded", "DHCP options sets")
+    made = OptionsSet(own_uuid(), options, ctx.owner_id)
+    await ctx.store.put(ctx.owner_id, KIND, made.key, options)
+    await resource_tags.attach(ctx, KIND, made.key, tags)
+    return {"DhcpOptions": _item(made, resource_tags.as_list(tags))}
+
+
+def _options(request: Request) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for entry in request.get("DhcpConfigurations") or ():
+        key = entry.get("Key") or ""
+        if key not in _KEYS:
+            raise _invalid(key, "key", f"Expected one of {', '.join(_KEYS)}.")
+        if key in found:
+            raise _invalid(key, "key", "It is specified more than once.")
+        # Older Terraform sends what its file leaves out as empty, and AWS takes that as absent.
+        values = list(_words(key, entry.get("Values") or ()))
+        if values:
+            found[key] = _checked(key, values)
+    if not found:
+        raise Ec2Error("MissingParameter", "The request must contain the parameter dhcpConfiguration")
+    return found
+
+
+def _words(key: str, values: Any) -> Iterator[str]:
+    """Yield the values of an option; several addresses may stand in one, with commas between."""
+    for value in values:
+        parts = value.split(",") if key in _ADDRESSES else [value]
+        yield from (part.strip() for part in parts if part.strip())
+
+
+def _checked(key: str, values: list[str]) -> list[str]:
+    if key in _ADDRESSES:
+        return _addresses(key, values)
+    if len(values) > 1:
+        raise _invalid(", ".join(values), key, "It has one value.")
+    [value] = values
+    if key == DOMAIN and len(value) > _LONGEST:
+        raise _invalid(value, key, f"It is longer than {_LONGEST} characters.")
+    if key == _NODE_TYPE and value not in ("1", "2", "4", "8"):
+        raise _invalid(value, key, "Expected 1, 2, 4 or 8.")
+    if key == _LEASE and not (value.isdecimal() and 140 <= int(value) <= 2**31 - 1):
+        raise _invalid(value, key, f"Expected seconds between 140 and {2**31 - 1}.")
+    return values
+
+
+def _addresses(key: str, values: list[str]) -> list[str]:
+    counts = {4: 0, 6: 0}
+    most = dict(zip(counts, _ADDRESSES[key], strict=True))
+    for value in values:
+        if key == SERVERS and value == ROUTER:
+            continue
+        try:
+            version = ipaddress.ip_address(value).version
+        except ValueError:
+            raise _invalid(value, key, "It is not a valid IP address.") from None
+        counts[version] += 1
+        if counts[version] > most[version]:
+            raise _invalid(
+                ", ".join(values), key, f"At most {most[version]} IPv{version} addresses are taken."
+            )
+    return values
+
+
+def _invalid(value: str, name: str, why: str) -> Ec2Error:
+    return Ec2Error("InvalidParameterValue", f"Value ({value}) for parameter {name} is invalid. {why}")
+
+
+@action("DeleteDhcpOptions", honours=("DhcpOptionsId",), native=("listVPCs", "listNetworks"))
+async def delete_dhcp_options(ctx: Context, request: Request) -> None:
+    """Delete a set that no VPC has; those that say what CloudStack does by itself stay."""
+    ident = request.get("DhcpOptionsId") or ""
+    try:
+        found = await dhcp_options.named(ctx, ident)
+    except Ec2Error as error:
+        if error.code != KINDS[KIND].not_found:
+            raise
+        # Of all actions this one has the plural in its code.
+        sentence = f"The dhcpOptions ID '{ident}' does not exist"
+        raise Ec2Error("InvalidDhcpOptionsID.NotFound", sentence) from None
+    used = (await dhcp_options.chosen(ctx, await vpc_rows(ctx))).values()
+    if found.implied or found.key in used:
+        sentence = f"The dhcpOptions '{found.id}' has dependencies and cannot be deleted."
+        raise Ec2Error("DependencyViolation", sentence)
+    await ctx.store.delete(ctx.owner_id, KIND, found.key)
+    await resource_tags.forget(ctx, KIND, found.key)
+
+
+@action(
+    "AssociateDhcpOptions",
+    honours=("VpcId", "DhcpOptionsId"),
+    native=("listVPCs", "listNetworks", "updateNetwork"),
+)
 async def associate_dhcp_options(ctx: Context, request: Request) -> None:
-    """Accept the set that the VPC has; CloudStack gives a VPC no other once it is made."""
+    """Have a VPC's subnets do what a set says, or refuse what they cannot do."""
     row = await resolve_vpc(ctx, request.get("VpcId") or "")
     ident = request.get("DhcpOptionsId") or ""
-    if ident in ("default", dhcp_options_id(row)):
-        return
-    kind = KINDS["dhcp-options"]
-    if ident not in {dhcp_options_id(other) for other in await vpc_rows(ctx)}:
-        raise kind.missing(ident) if kind.is_id(ident) else kind.refused(ident)
-    raise Ec2Error(
-        "UnsupportedOperation",
-        f"{ident} cannot be associated with {ec2_id('vpc', row['id'])}: CloudStack takes a VPC's domain name and name"
-        " servers when it is made, and changes neither.",
-    )
+    wanted = None if ident == DEFAULT else await dhcp_options.named(ctx, ident)
+    if wanted and wanted.key == dhcp_options.implied_key(ctx, row):
+        wanted = None
+    await dhcp_options.associate(ctx, row, wanted)

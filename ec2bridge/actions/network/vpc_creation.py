@@ -19,7 +19,7 @@ from ec2bridge.resources.network_acls.lists import MADE_DEFAULT
 from ec2bridge.resources.places import pending_deletion
 from ec2bridge.resources.places.networks import networks, resolve_vpc
 from ec2bridge.resources.tags import resource_tags
-from ec2bridge.resources.vpcs import creation, host_names, route_tables
+from ec2bridge.resources.vpcs import creation, dhcp_options, host_names, route_tables
 from ec2bridge.resources.vpcs.items import ATTRIBUTES, FIXED, attribute_value, vpc_item
 from ec2bridge.resources.vpcs.offerings import vpc_offering, vpc_zone
 from ec2bridge.resources.vpcs.ranges import cidr_block
@@ -39,6 +39,7 @@ async def create_vpc(ctx: Context, request: Request) -> Answer:
     tags = resource_tags.specified(request, "vpc")
     zone = await vpc_zone(ctx, tags)
     offering = await vpc_offering(ctx, zone)
+    options, told = await dhcp_options.for_new_vpc(ctx, tags)
     name = tags.get("Name") or "vpc"
     params = {
         "name": name,
@@ -46,9 +47,10 @@ async def create_vpc(ctx: Context, request: Request) -> Answer:
         "zoneid": zone.uuid,
         "vpcofferingid": offering,
         "start": False,
+        **told,
     }
-    row = await creation.make(ctx, {"params": params, "tags": tags})
-    item = vpc_item(ctx, row, resource_tags.as_list(tags))
+    row = await creation.make(ctx, {"params": params, "tags": tags, "options": options})
+    item = vpc_item(ctx, row, resource_tags.as_list(tags), options or dhcp_options.implied_key(ctx, row))
     return {"Vpc": {**item, "State": "pending"}}
 
 
@@ -90,6 +92,7 @@ async def delete_vpc(ctx: Context, request: Request) -> None:
         await ctx.account.job("deleteVPC", id=uuid)
         await resource_tags.forget(ctx, "vpc", uuid)
     await route_tables.leave_vpc(ctx, uuid)
+    await dhcp_options.leave_vpc(ctx, uuid)
 
 
 def _goes_along(row: Row) -> bool:

@@ -15,6 +15,7 @@ from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
 from ec2bridge.resources.places.networks import default_vpc_id, resolve_vpc, vpc_rows
 from ec2bridge.resources.tags import resource_tags
+from ec2bridge.resources.vpcs import dhcp_options
 from ec2bridge.resources.vpcs.items import ATTRIBUTES, attribute_value, vpc_item
 
 Row = dict[str, Any]
@@ -49,7 +50,8 @@ async def describe_vpcs(ctx: Context, request: dict[str, Any]) -> list[Item]:
     """Return the caller's VPCs, the default one first."""
     rows = await vpc_rows(ctx)
     tags = await resource_tags.merged(ctx, "vpc", rows)
-    return [vpc_item(ctx, row, tags[row["id"]]) for row in rows]
+    options = await dhcp_options.chosen(ctx, rows)
+    return [vpc_item(ctx, row, tags[row["id"]], options[row["id"]]) for row in rows]
 
 
 @action("DescribeVpcAttribute", honours=("VpcId", "Attribute"), native=("listVPCs",))

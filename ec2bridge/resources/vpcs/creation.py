@@ -7,6 +7,7 @@ from ec2bridge.ec2 import journal
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.journal import Given, Made, Step, Work
 from ec2bridge.resources.tags import resource_tags
+from ec2bridge.resources.vpcs import dhcp_options
 
 Row = dict[str, Any]
 
@@ -14,7 +15,7 @@ PLAN = "CreateVpc"
 
 
 async def make(ctx: Context, given: Given) -> Row:
-    """Make a VPC of createVPC's `params` with `tags`; returns CloudStack's row of it."""
+    """Make a VPC of createVPC's `params` with `tags` and a set of DHCP `options`; returns CloudStack's row of it."""
     return dict((await journal.perform(ctx, PLAN, given))["vpc"]["row"])
 
 
@@ -47,10 +48,14 @@ async def _delete(work: Work, made: Made) -> None:
         if await _find(work) is not None:
             raise
     await resource_tags.forget(work.ctx, "vpc", made["row"]["id"])
+    await dhcp_options.leave_vpc(work.ctx, made["row"]["id"])
 
 
 async def _tag(work: Work) -> Made:
-    await resource_tags.attach(work.ctx, "vpc", work.made["vpc"]["row"]["id"], work.given["tags"])
+    uuid = work.made["vpc"]["row"]["id"]
+    if work.given.get("options"):
+        await dhcp_options.choose(work.ctx, uuid, work.given["options"])
+    await resource_tags.attach(work.ctx, "vpc", uuid, work.given["tags"])
     return {}
 
 

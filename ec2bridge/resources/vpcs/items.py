@@ -11,18 +11,13 @@ from ec2bridge.resources.tags import resource_tags
 Row = dict[str, Any]
 
 
-def dhcp_options_id(row: Row) -> str:
-    """Return the id of a VPC's set of DHCP options, which has the VPC's digits."""
-    return ec2_id("dopt", row["id"])
-
-
 def vpc_owner(ctx: Context, row: Row) -> str:
     """Return the account that a VPC is of."""
     return ctx.owner_id if row.get("default") else owner_of(row)
 
 
-def vpc_item(ctx: Context, row: Row, tags: list[dict[str, str]]) -> Item:
-    """Return a VPC; `default` in the row marks the one that only the bridge knows."""
+def vpc_item(ctx: Context, row: Row, tags: list[dict[str, str]], options: str) -> Item:
+    """Return a VPC; `default` in the row marks the one that only the bridge knows, `options` is its set's key."""
     default = bool(row.get("default"))
     return {
         "VpcId": default_vpc_id(ctx) if default else ec2_id("vpc", row["id"]),
@@ -37,7 +32,7 @@ def vpc_item(ctx: Context, row: Row, tags: list[dict[str, str]]) -> Item:
             }
         ],
         "Ipv6CidrBlockAssociationSet": [],
-        "DhcpOptionsId": dhcp_options_id(row),
+        "DhcpOptionsId": ec2_id("dopt", options),
         "InstanceTenancy": "default",
         "IsDefault": default,
         "BlockPublicAccessStates": {"InternetGatewayBlockMode": "off"},

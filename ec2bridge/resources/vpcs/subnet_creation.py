@@ -9,6 +9,7 @@ from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.journal import Given, Made, Step, Work
 from ec2bridge.resources.enforcement import firewall
 from ec2bridge.resources.tags import resource_tags
+from ec2bridge.resources.vpcs import dhcp_options
 
 Row = dict[str, Any]
 
@@ -29,6 +30,7 @@ async def make(ctx: Context, given: Given, where: str) -> Row:
 def _steps(given: Given) -> list[Step]:
     return [
         Step("network", _find, _make, _delete),
+        Step("options", _unseen, _join, _nothing),
         Step("egress", _unseen, _open, _nothing),
         Step("tags", _unseen, _tag, _nothing),
     ]
@@ -60,6 +62,11 @@ async def _delete(work: Work, made: Made) -> None:
     await resource_tags.forget(work.ctx, "subnet", made["row"]["id"])
 
 
+async def _join(work: Work) -> Made:
+    await dhcp_options.join(work.ctx, work.made["network"]["row"])
+    return {}
+
+
 async def _open(work: Work) -> Made:
     await firewall.open_egress(work.ctx, work.made["network"]["row"], again=work.again)
     return {}
@@ -72,7 +79,7 @@ async def _tag(work: Work) -> Made:
 
 
 async def _unseen(work: Work) -> Made | None:
-    """Tags and egress may be set again."""
+    """Options, egress and tags may be set again."""
     return None
 
 

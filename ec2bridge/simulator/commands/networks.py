@@ -6,6 +6,7 @@ source NAT, a public address of its own.
 
 from __future__ import annotations
 
+import re
 from ipaddress import IPv4Address, IPv4Network
 
 from ec2bridge.simulator.call import Call, public
@@ -18,6 +19,9 @@ from ec2bridge.simulator.registry import Answer, command
 from ec2bridge.simulator.tables import Row, now
 
 ISOLATED_GATEWAY, ISOLATED_NETMASK = "10.1.1.1", "255.255.255.0"
+_LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_DOMAIN = re.compile(rf"(?=.{{1,190}}$){_LABEL}(\.{_LABEL})*")
+_NO_TIER_DNS = "DNS can not be specified for a VPC tier"
 _PRIVATE = tuple(IPv4Network(cidr) for cidr in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
 
 
@@ -90,6 +94,7 @@ def create_network(call: Call) -> Answer:
     vpc = call.entity("vpcid")
     cidr = _cidr(call, offering)
     _check_size(call, cidr)
+    check_domain(call)
     if vpc is not None:
         _check_tier(call, vpc, offering, cidr)
     elif offering["forvpc"]:
@@ -98,12 +103,29 @@ def create_network(call: Call) -> Answer:
     row = call.cloud.tables["networks"].add(_new_row(call, zone, offering, cidr))
     row["related"] = row["id"]
     if vpc is not None:
-        row["vpcid"] = vpc["id"]
+        row |= {"vpcid": vpc["id"], "networkdomain": vpc["networkdomain"], **_vpc_servers(call.cloud, vpc)}
     acl = call.entity("aclid")
     if acl is not None:
         row["aclid"] = acl["id"]
     call.cloud.tables["networks"].save(row)
     return {"network": shown(call.cloud, row, admin=call.caller.is_admin)}
+
+
+def check_domain(call: Call) -> None:
+    domain = call.params.get("networkdomain")
+    if domain is not None and not _DOMAIN.fullmatch(domain):
+        raise invalid(
+            "Invalid network domain. Total length shouldn't exceed 190 chars. Each domain label must be between 1 and "
+            "63 characters long, can contain ASCII letters 'a' through 'z', the digits '0' through '9', and the hyphen "
+            "('-'); can't start or end with \"-\""
+        )
+
+
+def _vpc_servers(cloud: Cloud, vpc: Row) -> Row:
+    """The name servers that tiers have from their VPC; before 4.19.1 they have the zone's all the same."""
+    if not cloud.since("4.19.1") or "dns1" not in vpc:
+        return {}
+    return {name: vpc[name] for name in ("dns1", "dns2") if name in vpc}
 
 
 def _check_place(call: Call, zone: Row, offering: Row) -> None:
@@ -147,6 +169,8 @@ def _check_size(call: Call, cidr: IPv4Network | None) -> None:
 
 
 def _check_tier(call: Call, vpc: Row, offering: Row, cidr: IPv4Network | None) -> None:
+    if "dns1" in call.params or "dns2" in call.params:
+        raise invalid(_NO_TIER_DNS)
     if not offering["forvpc"]:
         raise invalid("Network offering can't be used for VPC networks")
     if cidr is None or not cidr.subnet_of(IPv4Network(vpc["cidr"], strict=False)):
@@ -285,8 +309,15 @@ def update_network(call: Call) -> Answer:
     network = _changeable(call)
 
     def work() -> Row:
-        names = ("name", "displaytext", "networkdomain")
+        names = ("name", "displaytext", "networkdomain", "dns1", "dns2")
         changes = {name: call.params[name] for name in names if name in call.params}
+        if "networkdomain" in changes and network["type"] != "Isolated":
+            raise invalid(
+                "NetworkOffering and domain suffix upgrade can be perfomed for Isolated networks only"
+            )
+        if "vpcid" in network and changes.keys() & {"dns1", "dns2"}:
+            raise invalid(_NO_TIER_DNS)
+        check_domain(call)
         call.cloud.tables["networks"].update(network, **changes)
         return {"network": public(shown(call.cloud, network, admin=call.caller.is_admin))}
 

@@ -35,6 +35,7 @@ def create_vpc(call: Call) -> Answer:
             "Provider VpcVirtualRouter should be enabled in at least one physical network of the zone specified"
         )
     cidr = _cidr(call.params.get("cidr", ""))
+    networks.check_domain(call)
     call.limit("vpc")
     call.limit("public_ip")
     vpc = call.cloud.tables["vpcs"].add(_new_row(call, zone, offering, cidr))
@@ -78,6 +79,7 @@ def _new_row(call: Call, zone: Row, offering: Row, cidr: str) -> Row:
         **owner,
         "restartrequired": False,
         "networkdomain": call.params.get("networkdomain", suffix),
+        **{name: call.params[name] for name in ("dns1", "dns2") if call.params.get(name)},
         "distributedvpcrouter": False,
         "regionlevelvpc": False,
         "redundantvpcrouter": offering["name"].startswith("Redundant"),

@@ -8,7 +8,6 @@ from botocore.exceptions import ClientError
 
 from tests.conftest import Place
 from tests.launching import ADVANCED, BASIC, code_of, tags
-from tests.native import Native
 
 
 def refusal(work: Callable[[], Any]) -> str:
@@ -127,29 +126,6 @@ def test_a_dry_run_makes_nothing(place: Place, ec2: Any) -> None:
     )
     assert "createVPC" not in made
     assert len(ec2.describe_vpcs()["Vpcs"]) == 1
-
-
-def test_dhcp_is_cloudstacks(place: Place, ec2: Any) -> None:
-    vpc = ec2.create_vpc(CidrBlock="10.42.0.0/16")["Vpc"]
-    own = vpc["DhcpOptionsId"]
-    [options] = ec2.describe_dhcp_options(DhcpOptionsIds=[own])["DhcpOptions"]
-    assert {
-        entry["Key"]: [v["Value"] for v in entry["Values"]] for entry in options["DhcpConfigurations"]
-    } == {
-        "domain-name": [Native(place).list("listVPCs")[0]["networkdomain"]],
-        "domain-name-servers": ["AmazonProvidedDNS"],
-    }
-    ec2.associate_dhcp_options(VpcId=vpc["VpcId"], DhcpOptionsId=own)
-    told = {vpc["DhcpOptionsId"] for vpc in ec2.describe_vpcs()["Vpcs"]}
-    assert {entry["DhcpOptionsId"] for entry in ec2.describe_dhcp_options()["DhcpOptions"]} == told
-    [of_another] = told - {own}
-    with pytest.raises(ClientError, match="UnsupportedOperation"):
-        ec2.associate_dhcp_options(VpcId=vpc["VpcId"], DhcpOptionsId=of_another)
-    ec2.associate_dhcp_options(VpcId=vpc["VpcId"], DhcpOptionsId="default")
-    other = {"VpcId": vpc["VpcId"], "DhcpOptionsId": "dopt-00000000000000000"}
-    assert refusal(lambda: ec2.associate_dhcp_options(**other)) == "InvalidDhcpOptionID.NotFound"
-    wish = [{"Key": "domain-name", "Values": ["example.org"]}]
-    assert refusal(lambda: ec2.create_dhcp_options(DhcpConfigurations=wish)) == "UnsupportedOperation"
 
 
 def test_no_vpc_is_linked_to_ec2_classic(ec2: Any) -> None:

@@ -4,8 +4,10 @@ from tests.faults.lab import Lab
 from tests.faults.scenarios import Request, scenario
 from tests.faults.things import (
     ADVANCED,
+    DOMAIN,
     acl,
     address,
+    dhcp_options,
     gateway,
     interface,
     machine,
@@ -17,7 +19,7 @@ from tests.faults.things import (
 )
 
 VPCS, SUBNETS, TABLES, ACLS = "DescribeVpcs", "DescribeSubnets", "DescribeRouteTables", "DescribeNetworkAcls"
-GATEWAYS = "DescribeInternetGateways"
+GATEWAYS, OPTIONS = "DescribeInternetGateways", "DescribeDhcpOptions"
 OTHER = "192.0.2.0/24"
 
 
@@ -49,9 +51,34 @@ async def cidr(lab: Lab) -> Request:
     return {"VpcId": await vpc(lab), "CidrBlock": "10.50.0.0/16"}
 
 
+@scenario("CreateVpc", "with a set of DHCP options", describe=VPCS)
+async def create_with_options(lab: Lab) -> Request:
+    tagged = {"dhcp-options-id": await dhcp_options(lab)}
+    return {"CidrBlock": "10.60.0.0/16", **tags("vpc", **tagged)}
+
+
 @scenario("AssociateDhcpOptions", describe=VPCS)
-async def dhcp(lab: Lab) -> Request:
-    return {"VpcId": await vpc(lab), "DhcpOptionsId": "default"}
+async def associate_options(lab: Lab) -> Request:
+    of, _ = await tier(lab)
+    await subnet(lab, of, "10.50.2.0/24")
+    return {"VpcId": of, "DhcpOptionsId": await dhcp_options(lab)}
+
+
+@scenario("AssociateDhcpOptions", "the default", describe=VPCS)
+async def associate_default(lab: Lab) -> Request:
+    of, _ = await tier(lab)
+    await lab.do("AssociateDhcpOptions", VpcId=of, DhcpOptionsId=await dhcp_options(lab))
+    return {"VpcId": of, "DhcpOptionsId": "default"}
+
+
+@scenario("CreateDhcpOptions", describe=OPTIONS)
+async def create_options(lab: Lab) -> Request:
+    return {"DhcpConfigurations": DOMAIN, **tags("dhcp-options")}
+
+
+@scenario("DeleteDhcpOptions", describe=OPTIONS)
+async def delete_options(lab: Lab) -> Request:
+    return {"DhcpOptionsId": await dhcp_options(lab)}
 
 
 @scenario("CreateSubnet", describe=SUBNETS)
