@@ -35,10 +35,9 @@ class Row:
 
 
 def rows() -> list[Row]:
-    """Return a row for every EC2 action of the installed model, and for the STS actions that are served."""
+    """Return a row for every EC2 and STS action of the installed model."""
     registry.load()
-    names = [("ec2", name) for name in operation_names()]
-    names += [("sts", entry.name) for entry in registry.served() if entry.service == "sts"]
+    names = [(service, name) for service in ("ec2", "sts") for name in operation_names(service)]
     return [_row(service, name) for service, name in sorted(names, key=lambda pair: pair[1])]
 
 
@@ -103,13 +102,17 @@ def markdown(table: list[Row]) -> str:
         "",
     ]
     for why in sorted({row.note for row in refused}):
-        names = ", ".join(f"`{row.action}`" for row in refused if row.note == why)
+        names = ", ".join(f"`{row.action}`{_service(row)}" for row in refused if row.note == why)
         lines += [f"- **{why[0].upper()}{why[1:]}**: {names}"]
     return "\n".join(lines)
 
 
+def _service(row: Row) -> str:
+    return " (STS)" if row.service == "sts" else ""
+
+
 def _section(row: Row) -> list[str]:
-    lines = [f"### {row.action}{' (STS)' if row.service == 'sts' else ''}", ""]
+    lines = [f"### {row.action}{_service(row)}", ""]
     for label, values in (
         ("Honours", row.honours),
         ("Refuses", row.refuses),
