@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ec2bridge.ec2 import registry, releases, unserved
-from ec2bridge.ec2.registry import CENTRAL
-from ec2bridge.wire.model import operation, operation_names
+from ec2bridge.ec2.registry import CENTRAL, Action
+from ec2bridge.wire.model import Operation, operation, operation_names
 
 SERVED = ("served", "described")
 
@@ -20,7 +20,8 @@ class Row:
     effect: str
     honours: tuple[str, ...]
     ignores: dict[str, str]
-    refuses: tuple[str, ...]
+    refuses: dict[str, str]
+    """Members that are refused, by dotted path, each with the reason."""
     filters: tuple[str, ...]
     without_data: tuple[str, ...]
     """Documented filters on data that CloudStack lacks: they match nothing."""
@@ -35,10 +36,9 @@ class Row:
 
 
 def rows() -> list[Row]:
-    """Return a row for every EC2 action of the installed model, and for the STS actions that are served."""
+    """Return a row for every EC2 and STS action of the installed model."""
     registry.load()
-    names = [("ec2", name) for name in operation_names()]
-    names += [("sts", entry.name) for entry in registry.served() if entry.service == "sts"]
+    names = [(service, name) for service in ("ec2", "sts") for name in operation_names(service)]
     return [_row(service, name) for service, name in sorted(names, key=lambda pair: pair[1])]
 
 
@@ -49,8 +49,7 @@ def _row(service: str, name: str) -> Row:
     entry = registry.find(name, service)
     if entry is None:
         effect = "empty" if unserved.is_empty_set(op) else "refused"
-        return Row(service, name, effect, (), {}, (), (), (), (), unserved.reason(name))
-    tops = {path.partition(".")[0] for path in (*entry.honours, *entry.ignores)}
+        return Row(service, name, effect, (), {}, {}, (), (), (), unserved.reason(name))
     central = tuple(member for member in sorted(CENTRAL) if op.takes(member))
     return Row(
         service,
@@ -58,7 +57,7 @@ def _row(service: str, name: str) -> Row:
         entry.effect,
         (*sorted(entry.honours), *central),
         dict(sorted(entry.ignores.items())),
-        tuple(sorted(set(op.input_members) - tops - CENTRAL)),
+        _refuses(entry, op),
         tuple(sorted(entry.filters)),
         tuple(
             sorted(known for known, getter in entry.filters.items() if getter is None and known != "tag:*")
@@ -67,6 +66,25 @@ def _row(service: str, name: str) -> Row:
         "",
         tuple(_need(need, name) for need in releases.needed_by(name)),
     )
+
+
+def _refuses(entry: Action, op: Operation) -> dict[str, str]:
+    """Return the refused members with their reasons; what is refused as a whole, for one reason, is one of them."""
+    refused = registry.refused(entry, op.input.scalars if op.input else ())
+    found: dict[str, str] = {}
+    for path, why in refused.items():
+        top = _highest(entry, path)
+        alike = {other for name, other in refused.items() if f"{name}.".startswith(f"{top}.")} == {why}
+        found[top if alike else path] = why
+    return dict(sorted(found.items()))
+
+
+def _highest(entry: Action, path: str) -> str:
+    """Return the highest member above a refused one of which nothing is declared."""
+    declared = [f"{known}." for known in (*entry.honours, *entry.ignores)]
+    parts = path.split(".")
+    tops = (".".join(parts[:length]) for length in range(1, len(parts) + 1))
+    return next(top for top in tops if not any(known.startswith(f"{top}.") for known in declared))
 
 
 def _need(need: releases.Need, action: str) -> str:
@@ -87,7 +105,8 @@ def markdown(table: list[Row]) -> str:
         "",
         f"{len(served)} actions are served, {len(empty)} answer an empty set, {len(refused)} are refused with the",
         "reason. Nothing is dropped in silence: a parameter is honoured, or harmless for the reason that stands there,",
-        "or refused by name with `UnsupportedOperation`, unless it is empty or has AWS's default value.",
+        "or refused by name with `UnsupportedOperation`, unless it is empty or has AWS's default value. The",
+        "setting `lenient` has refused parameters ignored, logged and counted instead.",
         "",
         "## Served",
         "",
@@ -103,16 +122,19 @@ def markdown(table: list[Row]) -> str:
         "",
     ]
     for why in sorted({row.note for row in refused}):
-        names = ", ".join(f"`{row.action}`" for row in refused if row.note == why)
+        names = ", ".join(f"`{row.action}`{_service(row)}" for row in refused if row.note == why)
         lines += [f"- **{why[0].upper()}{why[1:]}**: {names}"]
     return "\n".join(lines)
 
 
+def _service(row: Row) -> str:
+    return " (STS)" if row.service == "sts" else ""
+
+
 def _section(row: Row) -> list[str]:
-    lines = [f"### {row.action}{' (STS)' if row.service == 'sts' else ''}", ""]
+    lines = [f"### {row.action}{_service(row)}", ""]
     for label, values in (
         ("Honours", row.honours),
-        ("Refuses", row.refuses),
         ("Filters", [name for name in row.filters if name not in row.without_data]),
         ("Filters that match nothing, since CloudStack lacks the data", row.without_data),
         ("Native commands", row.native),
@@ -122,6 +144,9 @@ def _section(row: Row) -> list[str]:
     lines += [f"- {need}" for need in row.needs]
     for name, why in row.ignores.items():
         lines.append(f"- Harmless: `{name}`, because {why}")
+    for why in dict.fromkeys(row.refuses.values()):
+        names = ", ".join(f"`{name}`" for name, other in row.refuses.items() if other == why)
+        lines.append(f"- Refuses {names}: {why}")
     return [*lines, ""]
 
 

@@ -143,7 +143,10 @@ def test_an_action_that_cloudstack_cannot_have_says_why(ec2: Any) -> None:
     assert ec2.describe_transit_gateways()["TransitGateways"] == []
     status, code, message = refused(ec2.create_transit_gateway)
     assert (status, code) == (400, "UnsupportedOperation")
-    assert "CloudStack has no gateways of this kind" in message
+    assert (
+        "CloudStack has no transit gateways; join VPCs by VPN connections (CreateVpnConnection) instead"
+        in message
+    )
 
 
 def test_a_dry_run_says_whether_it_would_work(place: Place, ec2: Any) -> None:

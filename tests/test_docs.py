@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ec2bridge import coverage, members, store_kinds
+from ec2bridge.ec2 import registry, unserved
 from ec2bridge.store_tables import SCHEMA
 from tests import drawings, manual, reference, release_runs
 from tests.terraform import table
@@ -37,6 +38,16 @@ def test_the_page_of_the_store_tells_of_every_version() -> None:
 def test_the_coverage_page_is_fresh() -> None:
     page = (DOCS / "coverage.md").read_text(encoding="utf-8")
     assert page == coverage.markdown(coverage.rows()) + "\n", "stale: run `make docs`"
+
+
+def test_terraforms_runs_quote_refusals_as_they_are() -> None:
+    registry.load()
+    runs = table.RUNS.read_text(encoding="utf-8")
+    quoted = re.findall(r"The operation (\w+) is not supported: ([^\"]+)\.\"", runs)
+    assert len(quoted) > 10
+    for name, why in quoted:
+        if registry.find(name) is None:
+            assert why == unserved.reason(name), f"{name}: run `make terraform-table`"
 
 
 def test_the_page_of_members_is_fresh() -> None:

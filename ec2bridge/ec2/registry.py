@@ -5,12 +5,13 @@ declares the members it honours and those that do no harm; everything else a cli
 (`check_members`). The coverage table of the documentation is generated from these declarations.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pkgutil import walk_packages
 from typing import Any
 
+from ec2bridge.ec2 import refused_members
 from ec2bridge.ec2.context import Context
 from ec2bridge.errors import Ec2Error
 
@@ -101,7 +102,7 @@ def load(package: str = "ec2bridge.actions") -> None:
 
 
 def check_members(entry: Action, request: Request, *, lenient: Callable[[str], None] | None = None) -> None:
-    """Refuse the first sent member that the action neither honours nor ignores.
+    """Refuse the first sent member that the action neither honours nor ignores, and say why.
 
     An empty value, or one that AWS would assume anyway, asks for nothing and is accepted. With `lenient` the member
     is reported to it instead of refused.
@@ -111,10 +112,15 @@ def check_members(entry: Action, request: Request, *, lenient: Callable[[str], N
             if lenient is None:
                 raise Ec2Error(
                     "UnsupportedOperation",
-                    f"The parameter {path} with the value '{as_sent(value)}' is not supported by {entry.name}"
-                    " on this cloud.",
+                    f"The parameter {path} with the value '{as_sent(value)}' is not supported by {entry.name}:"
+                    f" {refused_members.reason(entry.name, path)}. A bridge with the setting lenient ignores it.",
                 )
             lenient(path)
+
+
+def refused(entry: Action, paths: Iterable[str]) -> dict[str, str]:
+    """Return those of the scalar members of an action that it refuses, each with the reason."""
+    return {path: refused_members.reason(entry.name, path) for path in paths if not _is_covered(entry, path)}
 
 
 def as_sent(value: Any) -> str:

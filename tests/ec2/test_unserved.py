@@ -77,3 +77,11 @@ def test_a_filter_without_values_is_refused_where_aws_refuses_it(ec2: Any) -> No
     wanted = [{"Name": "instance-id", "Values": ["i-01234567"]}]
     assert call(Filters=wanted)["IamInstanceProfileAssociations"] == []
     assert ec2.describe_hosts(Filters=[{"Name": "state", "Values": []}])["Hosts"] == []
+
+
+def test_a_role_to_assume_is_refused_with_what_to_do_instead(place: Place) -> None:
+    sts = place.client(service="sts")
+    with pytest.raises(ClientError, match="sign with an account's own access key instead") as refused:
+        sts.assume_role(RoleArn="arn:aws:iam::000000000000:role/web", RoleSessionName="web")
+    assert refused.value.response["Error"]["Code"] == "UnsupportedOperation"
+    assert refusal(sts.get_session_token) == "UnsupportedOperation"

@@ -123,7 +123,8 @@ async def _set_check(ctx: Context, item: Item, asked: Request) -> None:
 async def _change_machine(ctx: Context, item: Item, member: str, value: Any) -> None:
     if item["Attachment"]["DeviceIndex"] != 0:
         sentence = (
-            f"The parameter {member} can be changed on an instance's primary interface only on this cloud."
+            f"The parameter {member} can be changed on an instance's primary interface only: CloudStack has it for the"
+            " machine and all its interfaces."
         )
         raise Ec2Error("UnsupportedOperation", sentence)
     wanted = value["Value"] if isinstance(value, dict) else value

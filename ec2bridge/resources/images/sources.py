@@ -156,7 +156,8 @@ def _architecture(request: dict[str, Any]) -> str:
     if wanted not in ARCHITECTURES:
         raise Ec2Error(
             "UnsupportedOperation",
-            f"The parameter Architecture with the value '{wanted}' is not supported on this cloud.",
+            f"The parameter Architecture with the value '{wanted}' is not supported: CloudStack's images are"
+            f" {', '.join(ARCHITECTURES)}.",
         )
     return wanted
 

@@ -171,18 +171,21 @@ async def _mappings(ctx: Context, found: Machine, value: Any) -> None:
             await resource_tags.mark(ctx, "volume", volume, {KEEP_MARK: "true" if goes else "false"})
 
 
-def _refusal(member: str, *harmless: Any) -> Writer:
+def _refusal(member: str, why: str, *harmless: Any) -> Writer:
     """Refuse a change of what CloudStack has no choice about, unless it asks for what there is."""
 
     async def write(ctx: Context, found: Machine, value: Any) -> None:
         if value not in harmless and str(value).lower() not in map(str, harmless):
             raise Ec2Error(
                 "UnsupportedOperation",
-                f"The parameter {member} with the value '{as_sent(value)}' is not supported on this cloud.",
+                f"The parameter {member} with the value '{as_sent(value)}' is not supported: {why}.",
             )
 
     return write
 
+
+_CARDS = "CloudStack's hypervisor and template say what network cards a machine has"
+_KERNEL = "CloudStack boots the kernel that is in the image"
 
 WRITERS: Mapping[str, tuple[str, Writer]] = MappingProxyType(
     {
@@ -195,11 +198,14 @@ WRITERS: Mapping[str, tuple[str, Writer]] = MappingProxyType(
         "Groups": ("groupSet", _group_set),
         "BlockDeviceMappings": ("blockDeviceMapping", _mappings),
         "EbsOptimized": ("ebsOptimized", _optimized),
-        "EnaSupport": ("enaSupport", _refusal("EnaSupport")),
-        "SriovNetSupport": ("sriovNetSupport", _refusal("SriovNetSupport")),
-        "Kernel": ("kernel", _refusal("Kernel")),
-        "Ramdisk": ("ramdisk", _refusal("Ramdisk")),
-        "EnclaveOptions": ("enclaveOptions", _refusal("EnclaveOptions", False, "false")),
+        "EnaSupport": ("enaSupport", _refusal("EnaSupport", _CARDS)),
+        "SriovNetSupport": ("sriovNetSupport", _refusal("SriovNetSupport", _CARDS)),
+        "Kernel": ("kernel", _refusal("Kernel", _KERNEL)),
+        "Ramdisk": ("ramdisk", _refusal("Ramdisk", _KERNEL)),
+        "EnclaveOptions": (
+            "enclaveOptions",
+            _refusal("EnclaveOptions", "CloudStack has no enclaves", False, "false"),
+        ),
     }
 )
 

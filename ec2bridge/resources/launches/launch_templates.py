@@ -118,7 +118,8 @@ def check_data(data: Data) -> None:
     if ((data.get("InstanceMarketOptions") or {}).get("SpotOptions") or {}).get("ValidUntil"):
         raise Ec2Error(
             "UnsupportedOperation",
-            "The parameter LaunchTemplateData.InstanceMarketOptions.SpotOptions.ValidUntil is not supported.",
+            "The parameter LaunchTemplateData.InstanceMarketOptions.SpotOptions.ValidUntil is not supported: a template"
+            " serves launches of any day. Send it with the launch instead.",
         )
 
 

@@ -34,7 +34,8 @@ async def vpc_zone(ctx: Context, tags: dict[str, str]) -> Zone:
         return zone
     usable = [zone for zone in await zones(ctx) if has_vpcs(zone)]
     if not usable:
-        raise Ec2Error("UnsupportedOperation", "There are VPCs in no Availability Zone of this cloud.")
+        sentence = "No Availability Zone of this cloud can have VPCs: all are basic, have security groups or are off."
+        raise Ec2Error("UnsupportedOperation", sentence)
     return usable[0]
 
 
@@ -44,7 +45,9 @@ async def vpc_offering(ctx: Context, zone: Zone) -> str:
     usable = [row for row in rows if serves(row, VPC_SERVICES)]
     if not usable:
         raise Ec2Error(
-            "UnsupportedOperation", f"There is no VPC offering in {zone.name} for VPCs with NAT and ACLs."
+            "UnsupportedOperation",
+            f"There is no VPC offering in {zone.name} for VPCs with NAT and ACLs: ask CloudStack's administrator for"
+            " one.",
         )
     chosen = min(usable, key=lambda row: (not row.get("isdefault"), row.get("created", ""), row["id"]))
     return str(chosen["id"])
@@ -60,7 +63,10 @@ async def tier_offering(ctx: Context, vpc: Row) -> str:
     )
     usable = [row for row in rows if serves(row, _TIER_SERVICES) and _providers(row) <= _providers(vpc)]
     if not usable:
-        raise Ec2Error("UnsupportedOperation", "There is no network offering for subnets of this VPC.")
+        sentence = (
+            "There is no network offering for subnets of this VPC: ask CloudStack's administrator for one."
+        )
+        raise Ec2Error("UnsupportedOperation", sentence)
     chosen = min(usable, key=lambda row: ("Lb" in _services(row), row.get("created", ""), row["id"]))
     return str(chosen["id"])
 
