@@ -5,14 +5,12 @@ advanced zone without a shared network: its first isolated network is made for i
 looks for the zone's default subnet before it launches, as Ansible and docker-machine do.
 """
 
-import asyncio
 import logging
-import time
 from collections.abc import Sequence
 from typing import Any
 
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
-from ec2bridge.ec2 import filters
+from ec2bridge.ec2 import filters, locks
 from ec2bridge.ec2.context import Context
 from ec2bridge.errors import Ec2Error
 from ec2bridge.resources.enforcement.firewall import open_egress
@@ -87,23 +85,10 @@ async def _make_once(ctx: Context, zone: Zone) -> bool:
     return True
 
 
-_MAKING = 60.0
-
-
 async def make_network(ctx: Context, zone: Zone) -> Row:
     """Make the isolated network that launches into a zone go to; one at a time, across all replicas."""
     offering = await network_offering(ctx, zone)
-    place = (ctx.owner_id, "network-being-made", zone.uuid)
-    until = time.monotonic() + _MAKING
-    while not await ctx.store.put_new(*place, {}, ttl=_MAKING):
-        await asyncio.sleep(0.2)
-        made = await default_network(ctx, zone)
-        if made:
-            return made
-        if time.monotonic() > until:
-            break
-    try:
-        # Whoever held the lock before may have made it between our look and our turn.
+    async with locks.turn(ctx, "network-being-made", zone.uuid):
         made = await default_network(ctx, zone)
         if made:
             return made
@@ -118,8 +103,6 @@ async def make_network(ctx: Context, zone: Zone) -> Row:
         if made:
             await open_egress(ctx, made)
             await ctx.store.put(ctx.owner_id, _MADE, zone.uuid, True)
-    finally:
-        await ctx.store.delete(*place)
     if made is None:
         raise Ec2Error("InternalError", f"The network made for launches in {zone.name} cannot be found.")
     return made
