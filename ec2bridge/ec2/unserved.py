@@ -59,6 +59,7 @@ REASONS = (
     (r"DhcpOptions", "CloudStack's zone and network say what DHCP tells the machines"),
     (r"ModifyVpnConnection", "a CloudStack VPN connection keeps the ends that it is made with"),
     (r"Vpn", "CloudStack's router is the one end of every tunnel; there is nothing to choose about it"),
+    (r"PrefixList", "CloudStack's rules and routes name ranges, and no lists of them"),
     (r"NetworkAcl", "ec2bridge does not serve CloudStack's network ACLs yet"),
 )
 GENERIC = "CloudStack has nothing that could stand for it, or ec2bridge does not serve it yet"

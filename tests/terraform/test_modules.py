@@ -87,6 +87,10 @@ def refused(place: Place) -> Iterator[Call]:
         yield "run_instances", {**launch, **changed}
     wanted = {"ImageId": image, "InstanceType": "t2.micro", "SubnetId": subnet}
     yield "request_spot_instances", {"Type": "persistent", "LaunchSpecification": wanted}
+    yield (
+        "create_managed_prefix_list",
+        {"PrefixListName": "ours", "MaxEntries": 1, "AddressFamily": "IPv4"},
+    )
     ports = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443}
     listed = {**ports, "PrefixListIds": [{"PrefixListId": "pl-0123456789abcdef0"}]}
     yield "authorize_security_group_ingress", {"GroupId": group, "IpPermissions": [listed]}
