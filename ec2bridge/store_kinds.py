@@ -198,6 +198,9 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             _N,
             passes=True,
         ),
+        "nat-gateway-being-made": Kind(
+            "a lock: one at a time makes a VPC's NAT gateway", "CreateNatGateway", "nothing", passes=True
+        ),
         "volumes-changed": Kind(
             "a mark that bridges give each other when volumes change",
             "each change of a volume",

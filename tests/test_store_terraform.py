@@ -33,10 +33,10 @@ pytestmark = [
 class Terraform:
     """One folder with its state."""
 
-    def __init__(self, folder: Path, place: Place) -> None:
+    def __init__(self, folder: Path, place: Place, configuration: str) -> None:
         self.folder = folder
         folder.mkdir()
-        shutil.copy(Path(__file__).parent / "kept.tf", folder)
+        (folder / "main.tf").write_text(configuration, encoding="utf-8")
         mirror = f'provider_installation {{\n  filesystem_mirror {{\n    path = "{PLUGINS}"\n  }}\n}}\n'
         (folder / "rc").write_text(mirror, encoding="utf-8")
         keys = place.sim.accounts["alice"]
@@ -107,7 +107,8 @@ def test_a_restored_backup_leaves_terraform_nothing_to_do(
     make_place: Callable[..., Place], tmp_path: Path
 ) -> None:
     place = make_place({"store": str(tmp_path / "store"), "region": AWS_REGION})
-    terraform = Terraform(tmp_path / "terraform", place)
+    kept = (Path(__file__).parent / "kept.tf").read_text(encoding="utf-8")
+    terraform = Terraform(tmp_path / "terraform", place, kept)
     run = CliRunner().invoke
     with load(place):
         terraform.run(place.url, "apply", [EMPTY], "-auto-approve")

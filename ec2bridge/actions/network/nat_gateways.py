@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ec2bridge.ec2 import journal, quotas, releases
+from ec2bridge.ec2 import journal, locks, quotas, releases
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.describe import Ids, Item, describe
 from ec2bridge.ec2.filters import TAGS
@@ -62,10 +62,13 @@ async def create_nat_gateway(ctx: Context, request: Request) -> dict[str, Any]:
     await _check_subnet(ctx, subnet, request.get("PrivateIpAddress"))
     held = [row for row in await elastic_ips.held(ctx) if elastic_ips.is_elastic(row)]
     row = elastic_ips.by_id(held, "allocation", _needed(request, "AllocationId"))
-    if not begun:
-        await _check_free(ctx, row, subnet)
-    await quotas.check(ctx, KIND, "NatGatewayLimitExceeded", "NAT gateways")
-    made = await nat_gateways.make(ctx, subnet, row, tags, sent)
+    if begun:
+        made = await nat_gateways.make(ctx, subnet, row, tags, sent)
+    else:
+        async with locks.turn(ctx, "nat-gateway-being-made", subnet["vpcid"]):
+            await _check_free(ctx, row, subnet)
+            await quotas.check(ctx, KIND, "NatGatewayLimitExceeded", "NAT gateways")
+            made = await nat_gateways.make(ctx, subnet, row, tags, sent)
     item = nat_items.item(made, {subnet["id"]: subnet}, resource_tags.as_list(tags))
     token = {"ClientToken": request["ClientToken"]} if request.get("ClientToken") else {}
     return {**token, "NatGateway": item}
@@ -112,10 +115,11 @@ async def _check_free(ctx: Context, row: Row, subnet: Row) -> None:
     other = next((gateway.id for gateway in there if gateway.vpc == subnet["vpcid"]), None)
     if other:
         vpc = ec2_id("vpc", subnet["vpcid"])
-        sentence = (
-            f"{vpc} has the NAT gateway {other}, and a CloudStack VPC has one source NAT address for all"
+        raise Ec2Error(
+            "NatGatewayLimitExceeded",
+            f"{vpc} has the NAT gateway {other}, and a CloudStack VPC has one source NAT address for all its subnets: "
+            f"have the routes of all its tables lead to {other} (single_nat_gateway = true in Terraform's VPC module).",
         )
-        raise Ec2Error("NatGatewayLimitExceeded", f"{sentence} its subnets.")
     await elastic_ips.check_zone(ctx, row, subnet)
     await elastic_ips.check_rules(ctx, row)
 

@@ -96,15 +96,20 @@ async def _zone_of(ctx: Context, vpc: Row) -> Zone:
 
 async def _tier(ctx: Context, vpc: Row, zone: Zone) -> Row:
     if zone.uuid != vpc["zoneid"]:
-        own = await _zone_of(ctx, vpc)
-        raise Ec2Error(
-            "InvalidParameterValue",
-            f"Value ({zone.name}) for parameter availabilityZone is invalid. All subnets of "
-            f"{ec2_id('vpc', vpc['id'])} are in {own.name}, as a VPC on this cloud is in one zone: "
-            f"give CreateVpc the tag '{ZONE_TAG}' to choose it.",
-        )
+        raise _elsewhere(ec2_id("vpc", vpc["id"]), await _zone_of(ctx, vpc), zone)
     offering, acl = await asyncio.gather(tier_offering(ctx, vpc), default_list(ctx, vpc["id"]))
     return {"networkofferingid": offering, "vpcid": vpc["id"], "aclid": acl}
+
+
+def _elsewhere(vpc: str, own: Zone, zone: Zone) -> Ec2Error:
+    sentence = (
+        f"Value ({zone.name}) for parameter availabilityZone is invalid. Subnets of {vpc} can only be created in "
+        f"{own.name}, since a CloudStack VPC lies in one zone: name {own.name} for each of them "
+        f'(azs = ["{own.name}"] in Terraform\'s VPC module)'
+    )
+    if has_vpcs(zone):
+        sentence += f", or make another VPC, giving CreateVpc the tag {ZONE_TAG} with the value {zone.name}"
+    return Ec2Error("InvalidParameterValue", f"{sentence}.")
 
 
 async def _isolated(ctx: Context, zone: Zone) -> Row:

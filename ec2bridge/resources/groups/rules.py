@@ -127,8 +127,13 @@ def wanted(
 
 
 def _flat(permission: Permission, egress: bool, find_group: Callable[[Permission], str]) -> Iterator[Rule]:
-    if permission.get("PrefixListIds"):
-        raise Ec2Error("UnsupportedOperation", "CloudStack's security groups know no prefix lists.")
+    if named := permission.get("PrefixListIds"):
+        ident = named[0].get("PrefixListId")
+        raise Ec2Error(
+            "UnsupportedOperation",
+            f"The parameter PrefixListIds with the value '{ident}' is not supported: CloudStack's security groups "
+            "know no prefix lists. Write the ranges themselves.",
+        )
     span = protocol_and_ports(permission)
     peers: list[tuple[str | None, str | None, Permission]] = []
     peers += [(_cidr(entry, "CidrIp", 4), None, entry) for entry in permission.get("IpRanges") or ()]

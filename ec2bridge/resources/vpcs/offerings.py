@@ -27,12 +27,13 @@ def has_vpcs(zone: Zone) -> bool:
 
 async def vpc_zone(ctx: Context, tags: dict[str, str]) -> Zone:
     """Return the zone for a new VPC: the one that a tag names, else the first that can have VPCs."""
+    usable = [zone for zone in await zones(ctx) if has_vpcs(zone)]
     if tags.get(ZONE_TAG):
         zone = await resolve_zone(ctx, tags[ZONE_TAG])
         if not has_vpcs(zone):
-            raise Ec2Error("Unsupported", f"There are no VPCs in the Availability Zone {zone.name}.")
+            where = f"; there can be in {', '.join(other.name for other in usable)}" if usable else ""
+            raise Ec2Error("Unsupported", f"There are no VPCs in the Availability Zone {zone.name}{where}.")
         return zone
-    usable = [zone for zone in await zones(ctx) if has_vpcs(zone)]
     if not usable:
         sentence = "No Availability Zone of this cloud can have VPCs: all are basic, have security groups or are off."
         raise Ec2Error("UnsupportedOperation", sentence)

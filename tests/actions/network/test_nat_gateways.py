@@ -2,10 +2,13 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from ec2bridge.ec2 import quotas
 from ec2bridge.resources.addresses import elastic_ips, nat_gateways
@@ -65,6 +68,11 @@ class Scene:
 
 @pytest.fixture
 def scene(ec2: Any) -> Scene:
+    return begun(ec2)
+
+
+def begun(ec2: Any) -> Scene:
+    """A scene as it is made."""
     vpc = ec2.create_vpc(CidrBlock="10.42.0.0/16")["Vpc"]["VpcId"]
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.42.1.0/24")["Subnet"]["SubnetId"]
     return Scene(ec2, vpc, subnet, ec2.allocate_address(Domain="vpc"))
@@ -172,6 +180,36 @@ def test_one_nat_gateway_a_vpc(place: Place, scene: Scene) -> None:
     scene.end(second)
     third = scene.standing(AllocationId=other, SubnetId=subnet)
     assert third != second
+
+
+def test_the_refusal_of_a_second_one_says_what_to_write_instead(scene: Scene) -> None:
+    ident = scene.standing()
+    other = scene.ec2.allocate_address(Domain="vpc")["AllocationId"]
+    with pytest.raises(ClientError, match=f"lead to {ident} .single_nat_gateway = true"):
+        scene.gateway(AllocationId=other)
+
+
+def test_of_two_asked_for_at_once_one_is_made(make_place: Callable[..., Place], tmp_path: Path) -> None:
+    place = make_place({"store": str(tmp_path / "store.sqlite")})
+    scene = begun(place.client())
+    url, _ = place.another_bridge()
+    asked = [scene, scene, replace(scene, ec2=place.client(endpoint_url=url))]
+    addresses = [scene.ec2.allocate_address(Domain="vpc")["AllocationId"] for _ in asked]
+
+    def ask(one: Scene, address: str) -> str:
+        try:
+            return str(one.gateway(AllocationId=address)["NatGatewayId"])
+        except ClientError as error:
+            return str(error.response["Error"]["Code"])
+
+    with ThreadPoolExecutor() as pool:
+        told = list(pool.map(ask, asked, addresses))
+
+    [ident] = [answer for answer in told if answer.startswith("nat-")]
+    assert sorted(told) == [*["NatGatewayLimitExceeded"] * 2, ident]
+    eventually(lambda: scene.shown(ident)["State"] != "pending")
+    assert scene.shown(ident)["State"] == "available"
+    assert len(scene.ec2.describe_nat_gateways()["NatGateways"]) == 1
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.actions.network.test_vpc_creation import refusal
 from tests.conftest import Place
@@ -64,6 +65,25 @@ def test_a_wrong_subnet_is_refused(ec2: Any, vpc: str, changed: dict[str, str], 
     request = {"VpcId": vpc, "CidrBlock": "10.42.9.0/24", **changed}
 
     assert refusal(lambda: ec2.create_subnet(**request)) == code
+
+
+def test_the_refusal_of_another_zone_says_what_to_write_instead(make_place: Callable[..., Place]) -> None:
+    place = make_place()
+    zones = place.sim.cloud.tables["zones"]
+    [advanced] = [row for row in zones if row["name"] == "sim-adv"]
+    zones.add({**advanced, "id": "0d8d1c4a-2f5c-4a3f-8a53-0e2b8a8d1b11", "name": "sim-too"})
+    ec2 = place.client()
+    vpc = ec2.create_vpc(CidrBlock="10.42.0.0/16")["Vpc"]["VpcId"]
+    named = {zone["ZoneName"] for zone in ec2.describe_availability_zones()["AvailabilityZones"]}
+    [other] = named - {ADVANCED, BASIC, GROUPED}
+    lies = f"only be created in {ADVANCED}, since a CloudStack VPC lies in one zone.*azs = ..{ADVANCED}"
+
+    for zone, sentence in (
+        (GROUPED, f"{lies}.*module.[.]$"),
+        (other, f"{lies}.* or make another VPC.*with the value {other}[.]$"),
+    ):
+        with pytest.raises(ClientError, match=sentence):
+            ec2.create_subnet(VpcId=vpc, CidrBlock="10.42.1.0/24", AvailabilityZone=zone)
 
 
 def test_a_subnet_of_the_default_vpc_is_an_isolated_network(place: Place, ec2: Any) -> None:

@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.conftest import Place
-from tests.launching import ADVANCED, BASIC, code_of, tags
+from tests.launching import ADVANCED, BASIC, GROUPED, code_of, tags
 
 
 def refusal(work: Callable[[], Any]) -> str:
@@ -39,6 +39,9 @@ def test_a_tag_chooses_the_zone(ec2: Any) -> None:
     for name, code in ((BASIC, "Unsupported"), ("mars", "InvalidParameterValue")):
         wrong = [tags("vpc", **{"availability-zone": name})]
         assert refusal(lambda t=wrong: ec2.create_vpc(CidrBlock="10.43.0.0/16", TagSpecifications=t)) == code
+    in_none = [tags("vpc", **{"availability-zone": GROUPED})]
+    with pytest.raises(ClientError, match=f"no VPCs in the Availability Zone {GROUPED}; .* {ADVANCED}[.]"):
+        ec2.create_vpc(CidrBlock="10.43.0.0/16", TagSpecifications=in_none)
 
 
 @pytest.mark.parametrize(
