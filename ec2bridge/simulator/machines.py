@@ -140,7 +140,8 @@ def vlan_of(cloud: Cloud, network: Row) -> str:
 def show_nic(cloud: Cloud, nic: Row, running: bool) -> Row:
     """The NIC inside a machine's row; a stop takes it off an isolated network's broadcast domain."""
     row: Row = {}
-    for key in ("id", "networkid", "networkname", "netmask", "gateway", "ipaddress"):
+    six = ("ip6gateway", "ip6cidr", "ip6address")
+    for key in ("id", "networkid", "networkname", "netmask", "gateway", "ipaddress", *six):
         if key in nic:
             row[key] = nic[key]
     network = cloud.tables["networks"].known(nic["networkid"])
