@@ -33,7 +33,7 @@ test-releases: $(VENV)/.installed  ## what drives the bridge, against older rele
 release-table: $(VENV)/.installed  ## which action works on which release, seen in runs: docs/releases.md
 	rm -rf build/releases
 	@for release in $(RELEASES) 4.23; do \
-	  $(BIN)/pytest -q -n 2 --dist loadgroup --ignore=tests/compat --ignore=tests/deploy --release $$release --record build/releases; done; true
+	  $(BIN)/pytest -q -n 2 --dist loadgroup --ignore=tests/compat --ignore=tests/deploy --release=$$release --record=build/releases; done; true
 	$(BIN)/python -m tests.release_runs build/releases
 
 lint: $(VENV)/.installed  ## what CI runs

@@ -12,6 +12,7 @@ from ec2bridge.mapping import MappingError, load_mappings
 from ec2bridge.operator.findings import Finding, bad, note, ok
 from ec2bridge.operator.offerings import match
 from ec2bridge.operator.standing import is_there
+from ec2bridge.resources.places.ranges import is_untold
 from ec2bridge.serving import belonging
 from ec2bridge.store import StoreError
 
@@ -130,7 +131,7 @@ async def networks(settings: Settings, account: Account) -> list[Finding]:
             )
         elif seen[network]["zoneid"] != zone_of[zone]:
             found.append(bad(f"default_networks: {network} is not in {zone}", "name a network of that zone"))
-        elif not seen[network].get("cidr") or seen[network].get("vpcid"):
+        elif seen[network].get("vpcid") or not (seen[network].get("cidr") or is_untold(seen[network])):
             found.append(
                 bad(
                     f"default_networks: {network} is a VPC's or has no addresses",

@@ -213,7 +213,7 @@ def _networks(settings: Settings, found: Looked) -> Iterator[str]:
     rows = [
         row
         for row in found.lists["networks"]
-        if row.get("type") == "Shared" and row.get("cidr") and row.get("traffictype", "Guest") == "Guest"
+        if row.get("type") == "Shared" and row.get("traffictype", "Guest") == "Guest"
     ]
     for zone in found.lists["zones"]:
         here = sorted(
@@ -222,9 +222,13 @@ def _networks(settings: Settings, found: Looked) -> Iterator[str]:
         chosen = settings.default_networks.get(zone["id"]) or settings.default_networks.get(zone["name"])
         for place, row in enumerate(here):
             mark = "" if row["id"] == chosen or (not chosen and place == 0) else "# "
-            yield f"{mark}{quoted(zone['id'])} = {quoted(row['id'])} # {zone['name']}: {row['name']}, {row['cidr']}"
+            yield f"{mark}{quoted(zone['id'])} = {quoted(row['id'])} # {zone['name']}: {_in_words(row)}"
         if not here:
             yield f"# {zone['name']}: no shared network; each user's first launch makes an isolated one"
+
+
+def _in_words(network: Row) -> str:
+    return f"{network['name']}, {network['cidr']}" if network.get("cidr") else str(network["name"])
 
 
 def _or_comment(name: str, value: str | None, example: str) -> str:

@@ -30,6 +30,7 @@ OWN = (
     ("listUsers", "ec2bridge check: what this account is"),
     ("listZones", "one letter a zone for all users"),
     ("listNetworks", "ec2bridge check: the default networks"),
+    ("listVlanIpRanges", "the ranges of a basic zone, which are given pod by pod"),
     ("listNetworkOfferings", "ec2bridge check: the network offering"),
     ("listServiceOfferings", "ec2bridge check: instance types"),
     ("listDiskOfferings", "ec2bridge check: volume types"),

@@ -166,7 +166,7 @@ async def _groups(ctx: Context, zone: Zone) -> list[Finding]:
 async def _subnet(ctx: Context, zone: Zone) -> Finding:
     found = await default_network(ctx, zone)
     if found is not None:
-        return ok(f"{found['name']} ({found.get('cidr')})")
+        return ok(f"{found['name']} ({found.get('cidr', 'a range that CloudStack does not tell users')})")
     if zone.basic or zone.security_groups:
         return bad(
             "there is no network that this user may launch into",

@@ -70,22 +70,30 @@ def taken_addresses(cloud: Cloud, network: Row) -> set[str]:
 
 def free_address(cloud: Cloud, network: Row, wanted: str | None = None) -> str | None:
     """The address wanted, or the first free one; None where there is none."""
-    if "cidr" not in network:
+    ranges = ranges_of(cloud, network)
+    if not ranges:
         return wanted
     if wanted:
-        inside = _inside(wanted, ipaddress.ip_network(network["cidr"]))
+        inside = any(_inside(wanted, ipaddress.ip_network(row["cidr"])) for row in ranges)
         return wanted if inside and wanted not in taken_addresses(cloud, network) else None
     return next(free_addresses(cloud, network), None)
 
 
+def ranges_of(cloud: Cloud, network: Row) -> list[Row]:
+    """Those that it was given one by one, as by a basic zone's pods, or the network's own."""
+    given = cloud.tables["vlanranges"].where(networkid=network["id"])
+    return given or ([network] if "cidr" in network else [])
+
+
 def free_addresses(cloud: Cloud, network: Row) -> Iterator[str]:
-    block = ipaddress.ip_network(network["cidr"])
     taken = taken_addresses(cloud, network)
-    # The first addresses of a network are its routers'.
-    for number in range(10, block.num_addresses - 1):
-        address = str(block[number])
-        if address not in taken:
-            yield address
+    for row in ranges_of(cloud, network):
+        block = ipaddress.ip_network(row["cidr"])
+        # The first addresses of a network are its routers'.
+        for number in range(10, block.num_addresses - 1):
+            address = str(block[number])
+            if address not in taken:
+                yield address
 
 
 def _inside(address: str, block: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
@@ -101,8 +109,9 @@ def add_nic(cloud: Cloud, machine: Row, network: Row, address: str | None) -> Ro
     used = {int(nic["deviceid"]) for nic in others}
     device = next(number for number in range(len(used) + 1) if number not in used)
     row: Row = {"networkid": network["id"], "networkname": network["name"]}
-    if "gateway" in network:
-        row.update(netmask=network["netmask"], gateway=network["gateway"], ipaddress=address)
+    for span in ranges_of(cloud, network):
+        if address is None or _inside(address, ipaddress.ip_network(span["cidr"])):
+            row.update(netmask=span["netmask"], gateway=span["gateway"], ipaddress=address)
     row.update(
         traffictype="Guest",
         type=network["type"],
@@ -131,7 +140,8 @@ def vlan_of(cloud: Cloud, network: Row) -> str:
 def show_nic(cloud: Cloud, nic: Row, running: bool) -> Row:
     """The NIC inside a machine's row; a stop takes it off an isolated network's broadcast domain."""
     row: Row = {}
-    for key in ("id", "networkid", "networkname", "netmask", "gateway", "ipaddress"):
+    six = ("ip6gateway", "ip6cidr", "ip6address")
+    for key in ("id", "networkid", "networkname", "netmask", "gateway", "ipaddress", *six):
         if key in nic:
             row[key] = nic[key]
     network = cloud.tables["networks"].known(nic["networkid"])

@@ -7,13 +7,15 @@ stays open until CloudStack chooses.
 
 import asyncio
 import ipaddress
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from ec2bridge.ec2.context import Context
 from ec2bridge.errors import Ec2Error
 from ec2bridge.resources.interfaces import network_interfaces
 from ec2bridge.resources.interfaces.network_interfaces import Record
+from ec2bridge.resources.places.ranges import blocks, gateways
 
 Row = dict[str, Any]
 
@@ -77,20 +79,21 @@ def free(network: Row, taken: Iterable[str], count: int) -> list[str]:
             "The parameter SecondaryPrivateIpAddressCount is not supported before the interface is attached: nobody"
             " can see which addresses of the shared network are free.",
         )
-    block = ipaddress.ip_network(str(network.get("cidr")), strict=False)
-    barred = {*taken, network.get("gateway")}
-    found: list[str] = []
-    # AWS gives nobody the first addresses; CloudStack does, and says so in how many are free.
-    for number in (*range(RESERVED, block.num_addresses - 1), *range(1, RESERVED)):
-        address = str(block[number])
-        if address not in barred:
-            found.append(address)
-            if len(found) == count:
-                return found
+    barred = {*taken, *gateways(network)}
+    usable = (address for block in blocks(network) for address in _usable(block))
+    found = list(islice((address for address in usable if address not in barred), count))
+    if len(found) == count:
+        return found
     raise Ec2Error(
         "InsufficientFreeAddressesInSubnet",
         "The specified subnet does not have enough free addresses to satisfy the request.",
     )
+
+
+def _usable(block: ipaddress.IPv4Network) -> Iterator[str]:
+    """Yield the addresses of a range: AWS gives nobody the first; CloudStack does, and counts them as free."""
+    for number in (*range(RESERVED, block.num_addresses - 1), *range(1, RESERVED)):
+        yield str(block[number])
 
 
 def refuse_taken(address: str, taken: Iterable[str]) -> None:
@@ -115,17 +118,18 @@ async def with_secondary(
 def check_address(named: str, network: Row) -> str:
     """Refuse an address outside its subnet, and return it."""
     try:
-        subnet = ipaddress.ip_network(network.get("cidr") or "0.0.0.0/0", strict=False)
         address = ipaddress.ip_address(named)
     except ValueError:
         raise Ec2Error(
             "InvalidParameterValue", f"Value ({named}) for parameter address is invalid."
         ) from None
-    if address not in subnet:
+    ranges = blocks(network)
+    if ranges and not any(address in subnet for subnet in ranges):
         raise Ec2Error(
             "InvalidParameterValue", f"Address {named} does not fall within the subnet's address range"
         )
     # Of AWS's five, the three that no machine can have here either.
-    if address in (subnet.network_address, subnet.broadcast_address) or named == network.get("gateway"):
+    ends = {end for subnet in ranges for end in (subnet.network_address, subnet.broadcast_address)}
+    if address in ends or named in gateways(network):
         raise Ec2Error("InvalidParameterValue", f"Address {named} is in subnet's reserved address range")
     return str(named)

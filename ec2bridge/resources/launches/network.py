@@ -4,7 +4,6 @@ A launch on AWS names a subnet, or a zone, or nothing, and always finds a defaul
 the zone and, except in basic zones, the networks; an account may have none yet, and then one is made.
 """
 
-import ipaddress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +14,7 @@ from ec2bridge.ids import KINDS, ec2_id
 from ec2bridge.resources.interfaces import network_interfaces
 from ec2bridge.resources.interfaces.addresses import check_address
 from ec2bridge.resources.places.networks import default_network, has_static_nat, subnet_id
+from ec2bridge.resources.places.ranges import blocks
 from ec2bridge.resources.places.zones import Zone, asked_zone, resolve_zone, zones
 from ec2bridge.resources.tags import resource_tags
 from ec2bridge.resources.vpcs.default_subnets import make_network
@@ -209,8 +209,7 @@ def _needs_address(network: Row) -> bool:
     """Whether AssociatePublicIpAddress means acquiring one; a machine on a public network has one by itself."""
     if has_static_nat(network):
         return True
-    cidr = network.get("cidr")
-    if cidr and not ipaddress.ip_network(cidr, strict=False).is_private:
+    if any(not block.is_private for block in blocks(network)):
         return False
     raise Ec2Error(
         "UnsupportedOperation",

@@ -10,7 +10,7 @@ from typing import Any
 from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2.context import Context
 from ec2bridge.ids import KINDS, ec2_id, is_uuid
-from ec2bridge.resources.places import pending_deletion
+from ec2bridge.resources.places import pending_deletion, ranges
 from ec2bridge.resources.places.zones import FOREVER, Zone, cached
 
 Row = dict[str, Any]
@@ -23,11 +23,16 @@ async def networks(ctx: Context) -> list[Row]:
     """Return the networks that the caller's machines can be in: tiers, isolated, shared and basic ones."""
     rows: list[Row] = await ctx.account.list("listNetworks")
     gone = await pending_deletion.hidden(ctx)
-    return [
-        row
-        for row in rows
-        if row.get("traffictype", "Guest") == "Guest" and not row.get("issystem") and row["id"] not in gone
-    ]
+    return await ranges.told(
+        ctx,
+        [
+            row
+            for row in rows
+            if row.get("traffictype", "Guest") == "Guest"
+            and not row.get("issystem")
+            and row["id"] not in gone
+        ],
+    )
 
 
 def subnet_id(row: Row) -> str:
@@ -83,7 +88,8 @@ async def default_network(ctx: Context, zone: Zone, rows: Sequence[Row] | None =
 
 def _may_be_default(row: Row) -> bool:
     """A layer-2 network has no addresses to give, and a tier belongs to another VPC."""
-    return bool(row.get("cidr")) and not row.get("vpcid") and row.get("canusefordeploy", True)
+    has_addresses = bool(row.get("cidr")) or ranges.is_untold(row)
+    return has_addresses and not row.get("vpcid") and row.get("canusefordeploy", True)
 
 
 async def resolve_subnet(ctx: Context, subnet: str) -> Row:

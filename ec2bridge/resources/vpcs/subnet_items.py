@@ -11,6 +11,7 @@ from ec2bridge.ec2.values import known
 from ec2bridge.ids import ec2_id
 from ec2bridge.resources.machines.states import HOST_NAMES
 from ec2bridge.resources.places.networks import subnet_id, vpc_id_of_network
+from ec2bridge.resources.places.ranges import blocks, is_untold, listed
 from ec2bridge.resources.places.zones import Zone
 from ec2bridge.resources.tags import resource_tags
 
@@ -28,7 +29,7 @@ def subnet_item(
     ident = subnet_id(row)
     # Networks of a whole domain have no owner; they are the default VPC's, and so is everything in it.
     owner = owner_of(row) if row.get("account") or row.get("projectid") else ctx.owner_id
-    block = cidr(row)
+    block = cidr(ctx, row)
     return known(
         SubnetId=ident,
         SubnetArn=f"arn:aws:ec2:{ctx.settings.region}:{owner}:subnet/{ident}",
@@ -38,7 +39,7 @@ def subnet_item(
         AvailabilityZoneId=zone.id if zone else None,
         State="pending" if row.get("state") == "Implementing" else "available",
         CidrBlock=block,
-        AvailableIpAddressCount=free_addresses(row, taken) if block else None,
+        AvailableIpAddressCount=free_addresses(row, block, taken),
         DefaultForAz=default,
         MapPublicIpOnLaunch=resource_tags.hidden(row).get("mapPublicIpOnLaunch") == "true",
         MapCustomerOwnedIpOnLaunch=False,
@@ -53,23 +54,26 @@ def subnet_item(
     )
 
 
-def cidr(row: Row) -> str | None:
-    """Return a network's IPv4 range; a layer-2 network has none, and a shared one may have several (the first)."""
-    text = row.get("networkcidr") or row.get("cidr")
-    return str(text).split(",")[0].strip() if text else None
+def cidr(ctx: Context, row: Row) -> str | None:
+    """Return a network's IPv4 range; a layer-2 network has none, and a shared one may have several (the first).
+
+    Of a range that nobody tells, no more is known than that it is in the default VPC, as clients read it unasked.
+    """
+    found = blocks(row, "networkcidr") or blocks(row)
+    if not found and is_untold(row):
+        return ctx.settings.default_vpc_cidr
+    return str(found[0]) if found else None
 
 
-def free_addresses(row: Row, taken: int) -> int:
-    """Return how many addresses are left for machines.
+def free_addresses(row: Row, block: str | None, taken: int) -> int:
+    """Return how many addresses are left for machines; a layer-2 network has none to give.
 
     In a network that several accounts share this is an upper bound: a user cannot see what others have taken.
     Clients that choose the emptiest subnet (Packer, Karpenter) need the number.
     """
     # With a reserved range `cidr` is the part that machines get their addresses from.
-    size = ipaddress.ip_network(
-        str(row.get("cidr") or cidr(row)).split(",")[0].strip(), strict=False
-    ).num_addresses
-    return max(0, size - TAKEN_BY_NETWORK - taken)
+    ranges = blocks(row) or ([ipaddress.IPv4Network(block, strict=False)] if block else [])
+    return max(0, sum(range.num_addresses - TAKEN_BY_NETWORK for range in ranges) - taken)
 
 
 def addresses_taken(machines: Iterable[Row]) -> Counter[str]:
@@ -90,12 +94,12 @@ def addresses_held(records: Mapping[str, Row]) -> Counter[str]:
 
 
 def _ipv6(row: Row) -> list[dict[str, Any]]:
-    if not row.get("ip6cidr"):
-        return []
+    """The first of them has the network's digits for its association, and the others digits of their own."""
     return [
         {
-            "AssociationId": ec2_id("subnet-cidr-assoc", row["id"]),
-            "Ipv6CidrBlock": row["ip6cidr"],
+            "AssociationId": ec2_id("subnet-cidr-assoc", f"{row['id']}/{block}" if place else row["id"]),
+            "Ipv6CidrBlock": block,
             "Ipv6CidrBlockState": {"State": "associated"},
         }
+        for place, block in enumerate(listed(row.get("ip6cidr")))
     ]

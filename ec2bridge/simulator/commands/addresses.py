@@ -161,7 +161,7 @@ def _machine_fields(cloud: Cloud, address: Row) -> Row:
     return {
         "virtualmachinetype": "User",
         "virtualmachinename": machine["name"],
-        "virtualmachinedisplayname": machine["displayname"],
+        **({"virtualmachinedisplayname": machine["displayname"]} if "displayname" in machine else {}),
     }
 
 

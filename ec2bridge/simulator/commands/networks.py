@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from ipaddress import IPv4Address, IPv4Network
+from uuid import NAMESPACE_URL, uuid5
 
 from ec2bridge.simulator.call import Call, public
 from ec2bridge.simulator.cloud import Cloud
@@ -351,6 +352,34 @@ def remove(cloud: Cloud, network: Row) -> None:
         addresses.erase_rule(cloud, rule)
     tags.forget(cloud, network["id"])
     cloud.tables["networks"].remove(network)
+
+
+@command("listVlanIpRanges", id="vlanranges", podid="pods", physicalnetworkid="physicalnetworks")
+def list_vlan_ip_ranges(call: Call) -> Answer:
+    """The ranges of shared networks: their own, or one a pod."""
+    given = list(call.cloud.tables["vlanranges"])
+    several = {row["networkid"] for row in given}
+    shared = call.cloud.tables["networks"].where(type="Shared")
+    own = [_own_range(row) for row in shared if "cidr" in row and row["id"] not in several]
+    fields = ("networkid", "zoneid", "podid", "vlan", "forvirtualnetwork", "physicalnetworkid")
+    return call.page("vlaniprange", call.matching([*own, *given], *fields))
+
+
+def _own_range(network: Row) -> Row:
+    block = IPv4Network(network["cidr"])
+    return {
+        "id": str(uuid5(NAMESPACE_URL, f"vlan/{network['id']}")),
+        "forvirtualnetwork": False,
+        "zoneid": network["zoneid"],
+        "vlan": "vlan://untagged",
+        "gateway": network["gateway"],
+        "netmask": network["netmask"],
+        "cidr": network["cidr"],
+        "startip": str(block[10]),
+        "endip": str(block[-2]),
+        "networkid": network["id"],
+        "physicalnetworkid": network["physicalnetworkid"],
+    }
 
 
 @command("listNetworkOfferings", id="networkofferings")

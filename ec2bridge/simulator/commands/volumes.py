@@ -56,7 +56,7 @@ def shown(cloud: Cloud, volume: Row) -> Row:
 def _machine_fields(machine: Row) -> Row:
     return {
         "vmname": machine["name"],
-        "vmdisplayname": machine["displayname"],
+        **({"vmdisplayname": machine["displayname"]} if "displayname" in machine else {}),
         "vmstate": machine["state"],
         "vmtype": "User",
         **_STATISTICS,
