@@ -128,9 +128,10 @@ def client(environment: dict[str, str]) -> Any:
 
 
 def describe_place(url: str, simulator: Simulator) -> dict[str, str]:
-    """Return what a shell needs to use the endpoint: its URL, keys, an image and a zone with security groups.
+    """Return what a shell needs to use the endpoint: its URL, keys, an image, and a zone with VPCs and Elastic IPs.
 
-    The URL is set for EC2 and STS alone: AWS_ENDPOINT_URL would send every AWS service here.
+    It is where a launch goes that names no zone. The URL is set for EC2 and STS alone: AWS_ENDPOINT_URL would send
+    every AWS service here.
     """
     alice = simulator.accounts["alice"]
     environment = {
@@ -142,9 +143,9 @@ def describe_place(url: str, simulator: Simulator) -> dict[str, str]:
     }
     ec2 = client(environment)
     image = ec2.describe_images()["Images"][0]["ImageId"]
-    zones = {zone["ZoneName"]: zone for zone in ec2.describe_availability_zones()["AvailabilityZones"]}
-    grouped = ec2.describe_subnets(Filters=[{"Name": "default-for-az", "Values": ["true"]}])["Subnets"]
-    zone = max((subnet["AvailabilityZone"] for subnet in grouped), default=max(zones))
+    # Looking for default subnets makes those that are missing: an account has them from its first day, as on AWS.
+    default = ec2.describe_subnets(Filters=[{"Name": "default-for-az", "Values": ["true"]}])["Subnets"]
+    zone = min(subnet["AvailabilityZone"] for subnet in default)
     environment |= {"EC2BRIDGE_DEMO_IMAGE": image, "EC2BRIDGE_DEMO_ZONE": zone}
     environment["EC2BRIDGE_DEMO_CLOUDSTACK_URL"] = simulator.url
     for name, account in simulator.accounts.items():

@@ -77,7 +77,6 @@ def _demo(file: Path, server: "subprocess.Popen[bytes]") -> dict[str, str]:
     environment["AWS_ENDPOINT_URL"] = environment["AWS_ENDPOINT_URL_EC2"]
     environment["EC2BRIDGE_COMPAT_IMAGE"] = environment["EC2BRIDGE_DEMO_IMAGE"]
     environment["EC2BRIDGE_COMPAT_ZONE"] = environment["EC2BRIDGE_DEMO_ZONE"]
-    environment["EC2BRIDGE_COMPAT_VPC_ZONE"] = environment["AWS_DEFAULT_REGION"] + "a"
     environment["EC2BRIDGE_COMPAT_CLOUDSTACK"] = environment["EC2BRIDGE_DEMO_CLOUDSTACK_URL"]
     return environment
 

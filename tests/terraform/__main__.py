@@ -49,7 +49,6 @@ class Terraform:
             "TF_IN_AUTOMATION": "1",
             "TF_VAR_image": environment["EC2BRIDGE_DEMO_IMAGE"],
             "TF_VAR_zone": environment["EC2BRIDGE_DEMO_ZONE"],
-            "TF_VAR_vpc_zone": "us-east-1a",
             "TF_VAR_public_key": KEY,
         }
 

@@ -2,22 +2,21 @@
 # of each is shown in docs/terraform.md. `python -m tests.terraform` applies it; one that is refused leaves the others be.
 variable "image" { type = string }
 variable "zone" { type = string }
-variable "vpc_zone" { type = string }
 variable "public_key" { type = string }
 
 # --- what the others stand on
 resource "aws_vpc" "main" {
   cidr_block           = "10.60.0.0/16"
   enable_dns_hostnames = true
-  tags                 = { Name = "main", availability-zone = var.vpc_zone }
+  tags                 = { Name = "main" }
 }
 resource "aws_vpc" "other" {
   cidr_block = "10.61.0.0/16"
-  tags       = { Name = "other", availability-zone = var.vpc_zone }
+  tags       = { Name = "other" }
 }
 resource "aws_vpc" "nat" {
   cidr_block = "10.62.0.0/16"
-  tags       = { Name = "nat", availability-zone = var.vpc_zone }
+  tags       = { Name = "nat" }
 }
 resource "aws_subnet" "main" {
   vpc_id     = aws_vpc.main.id
