@@ -25,6 +25,7 @@ REASONS = (
         r"Reserved|CapacityReservation|CapacityBlock|Spot|ScheduledInstance|HostReservation",
         "CloudStack has no market; spot instances are machines with a lease, and one-time",
     ),
+    (r"Fleet", "an instant fleet, the only type here, keeps no capacity that could be changed"),
     (r"Fpga|ElasticGpu|Trunk|MacSystem|MacModification|MacHost", "CloudStack has no such hardware"),
     (r"ClassicLink|ToClassic|ToVpc$", "EC2-Classic never existed here"),
     (

@@ -36,13 +36,14 @@ class Pool:
 
     def shown(self, named: Row) -> Row:
         """Return the pool as an answer names it."""
-        group = (self.override.get("Placement") or {}).get("GroupName")
-        shown = {name: value for name, value in self.override.items() if name != "Placement"}
-        # AWS's answer tells nothing of a placement but the group.
-        return {
-            "LaunchTemplateSpecification": named,
-            "Overrides": {**shown, "Placement": {"GroupName": group}} if group else shown,
-        }
+        return {"LaunchTemplateSpecification": named, "Overrides": shown(self.override)}
+
+
+def shown(override: Row) -> Row:
+    """Return an override as answers have it: AWS's tell nothing of a placement but the group."""
+    group = (override.get("Placement") or {}).get("GroupName")
+    rest = {name: value for name, value in override.items() if name != "Placement"}
+    return {**rest, "Placement": {"GroupName": group}} if group else rest
 
 
 def lifecycle(request: Row) -> str:
