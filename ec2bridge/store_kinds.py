@@ -81,6 +81,11 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "spot-instances-request": Kind(
             "a spot request", "RequestSpotInstances", "the request is gone; its instances and leases are not"
         ),
+        "fleet": Kind(
+            "what a fleet was asked for, and what it launched; for two days when no instance of it is left",
+            "CreateFleet",
+            "the fleet is gone; its instances are not",
+        ),
         "network-interface": Kind(
             "a network interface that was made before its instance",
             "CreateNetworkInterface",

@@ -284,7 +284,10 @@ REASONS = (
         r"VpcEncryption|EncryptionEnforcement",
         "CloudStack does not encrypt what machines send each other; use TLS or a tunnel between them instead",
     ),
-    (r"Fleet", f"{_YET}; CloudStack keeps no capacity, but its machines of one launch could stand for it"),
+    (
+        r"Fleet",
+        "an instant fleet, the only type here, keeps no capacity that could be changed; use CreateFleet instead",
+    ),
     (
         r"AwsNetworkPerformance",
         "CloudStack does not measure the way between zones; measure it between two machines instead",

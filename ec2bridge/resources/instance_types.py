@@ -6,13 +6,13 @@ is; everything else follows from the cloud's own offerings.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ec2bridge.ec2.context import Context
 from ec2bridge.errors import Ec2Error
-from ec2bridge.mapping import Size
+from ec2bridge.mapping import Family, Size
 from ec2bridge.resources.places.zones import FOREVER, cached
 from ec2bridge.resources.tags.resource_tags import RESERVED
 
@@ -82,9 +82,37 @@ class TypeTable:
             details["cpuSpeed"] = self.cpu_speed
         return details
 
+    def architectures_of(self, family: Family | None) -> list[str]:
+        """Return those that a type of that family has here; None is what no AWS type is called like."""
+        own = family.architectures if family else self.architectures
+        return sorted(self.architectures.intersection(own))
+
     def alike(self, size: Size) -> str | None:
         """Return the AWS type of exactly that size; the first in the mapping where several have it."""
         return next((name for name, known in self.aws.items() if known == size), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A type under one of its names."""
+
+    name: str
+    size: Size | None
+    offering: Row
+    current: bool = True
+
+
+def entries(table: TypeTable, zone: str | None = None) -> Iterator[Entry]:
+    """Yield the AWS types that an offering can serve (in a zone), then the offerings under other names."""
+    for name, size in table.aws.items():
+        serving = table.serving(name, zone)
+        if serving is not None:
+            # An offering that is called like a type has the size that its operator gave it.
+            yield Entry(name, size_of(serving[0]) or size, serving[0])
+    for name in dict.fromkeys(row["name"] for row in table.offerings if row["name"] not in table.aws):
+        serving = table.serving(name, zone)
+        if serving is not None:
+            yield Entry(name, size_of(serving[0]) or smallest(serving[0]), serving[0])
 
 
 async def type_table(ctx: Context) -> TypeTable:

@@ -54,6 +54,17 @@ def test_what_cannot_be_there_is_missing(ec2: Any, call: str, params: dict[str, 
     assert refusal(getattr(ec2, call), **params) == code
 
 
+def test_no_key_for_disks_can_be_chosen(ec2: Any) -> None:
+    assert ec2.get_ebs_default_kms_key_id()["KmsKeyId"] == "alias/aws/ebs"
+    assert ec2.reset_ebs_default_kms_key_id()["KmsKeyId"] == "alias/aws/ebs"
+    for name in ("alias/aws/ebs", "arn:aws:kms:us-east-1:123456789012:alias/aws/ebs"):
+        assert ec2.modify_ebs_default_kms_key_id(KmsKeyId=name)["KmsKeyId"] == name
+    for name in ("alias/mine", "arn:aws:kms:us-east-1:123456789012:key/1234abcd"):
+        with pytest.raises(ClientError, match=f"KmsKeyId with the value '{name}'") as refused:
+            ec2.modify_ebs_default_kms_key_id(KmsKeyId=name)
+        assert refused.value.response["Error"]["Code"] == "UnsupportedOperation"
+
+
 def test_switches_stand_where_cloudstack_leaves_them(ec2: Any) -> None:
     assert ec2.get_ebs_encryption_by_default()["EbsEncryptionByDefault"] is False
     assert ec2.disable_ebs_encryption_by_default()["EbsEncryptionByDefault"] is False

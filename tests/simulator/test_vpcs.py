@@ -134,6 +134,31 @@ async def test_rules_that_an_acl_list_does_not_take(
     assert await alice.list("listNetworkACLs", aclid=acl["id"]) == []
 
 
+async def test_a_rule_is_changed_in_part_or_as_a_whole(clients: Clients) -> None:
+    alice = clients.alice
+    acl = await alice.job("createNetworkACLList", name="acl", vpcid=(await _vpc(clients))["id"])
+    made = {"protocol": "tcp", "startport": 80, "endport": 80, "cidrlist": "10.0.0.0/8", "reason": "web"}
+    rule = await alice.job("createNetworkACL", aclid=acl["id"], **made)
+
+    ping = {"id": rule["id"], "protocol": "icmp", "icmptype": 8, "icmpcode": 0}
+    text = "Can't specify start/end port when protocol is ICMP"
+    assert await refusal(alice.job("updateNetworkACLItem", **ping)) == (431, text)
+    assert await alice.list("listNetworkACLs", id=rule["id"]) == [rule]
+    whole = {"partialupgrade": "false", "traffictype": "Egress", "cidrlist": "10.1.0.0/16"}
+    await alice.job("updateNetworkACLItem", **ping, **whole)
+
+    [after] = await alice.list("listNetworkACLs", id=rule["id"])
+    assert {
+        name: after.get(name) for name in ("protocol", "icmptype", "startport", "reason", "traffictype")
+    } == {
+        "protocol": "icmp",
+        "icmptype": 8,
+        "startport": None,
+        "reason": None,
+        "traffictype": "Egress",
+    }
+
+
 async def test_icmp_is_every_type_where_none_is_named(clients: Clients) -> None:
     alice = clients.alice
     acl = await alice.job("createNetworkACLList", name="acl", vpcid=(await _vpc(clients))["id"])

@@ -16,7 +16,7 @@ IN_PART = {
     "aws_ami": "of the snapshot of a root volume; of a disk's URL with `image_location`",
     "aws_default_subnet": "`map_public_ip_on_launch = false` where the network gives no public addresses",
     "aws_ebs_encryption_by_default": "`enabled = false`",
-    "aws_ec2_fleet": '`type = "instant"`',
+    "aws_ec2_fleet": '`type = "instant"` and `terminate_instances = true`',
     "aws_ec2_serial_console_access": "`enabled = false`",
     "aws_instance": "without `iam_instance_profile`, `cpu_options`, `hibernation`, `ipv6_…`, `tenancy` but `default`",
     "aws_default_security_group": "in a VPC; with its own rules only",

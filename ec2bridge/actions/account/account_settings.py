@@ -8,8 +8,11 @@ from typing import Any
 
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import action
+from ec2bridge.errors import Ec2Error
 
 OPEN, CLOSED = "unblocked", "block-all-sharing"
+OWN_KEY = "alias/aws/ebs"
+"""AWS's name for the key of an account that has chosen none."""
 
 
 @action("GetEbsEncryptionByDefault")
@@ -22,6 +25,32 @@ async def get_ebs_encryption_by_default(ctx: Context, request: dict[str, Any]) -
 async def disable_ebs_encryption_by_default(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Confirm that volumes are not encrypted by default."""
     return {"EbsEncryptionByDefault": False}
+
+
+@action("GetEbsDefaultKmsKeyId")
+async def get_ebs_default_kms_key_id(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Return that the account has chosen no key of its own."""
+    return {"KmsKeyId": OWN_KEY}
+
+
+@action("ResetEbsDefaultKmsKeyId")
+async def reset_ebs_default_kms_key_id(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Confirm that the account has chosen no key of its own."""
+    return {"KmsKeyId": OWN_KEY}
+
+
+@action("ModifyEbsDefaultKmsKeyId", honours=("KmsKeyId",))
+async def modify_ebs_default_kms_key_id(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+    """Confirm AWS's own key; a key that somebody chose would have to be CloudStack's."""
+    key = request.get("KmsKeyId") or ""
+    # An alias is named as it is, or at the end of an ARN.
+    if key.rpartition(":")[2] != OWN_KEY:
+        raise Ec2Error(
+            "UnsupportedOperation",
+            f"The parameter KmsKeyId with the value '{key}' is not supported: CloudStack makes the keys of its"
+            f" encrypted disks itself, so only {OWN_KEY} can be the default.",
+        )
+    return {"KmsKeyId": key}
 
 
 @action("GetSerialConsoleAccessStatus")

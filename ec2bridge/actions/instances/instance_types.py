@@ -5,8 +5,7 @@ cloud can serve, and the offerings under their own names; all with the size that
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 
 from ec2bridge.ec2.context import Context
@@ -15,13 +14,15 @@ from ec2bridge.ec2.values import known
 from ec2bridge.errors import Ec2Error
 from ec2bridge.mapping import Size
 from ec2bridge.resources.instance_types import (
+    Entry,
     TypeTable,
+    entries,
     has_gpu,
     size_of,
-    smallest,
     type_of,
     type_table,
 )
+from ec2bridge.resources.launches import requirements
 from ec2bridge.resources.placement_groups import STRATEGIES
 from ec2bridge.resources.places.zones import zones
 from ec2bridge.resources.volumes.types import disk_offerings
@@ -117,29 +118,6 @@ async def describe_instance_types(ctx: Context, request: dict[str, Any]) -> list
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A type under one of its names."""
-
-    name: str
-    size: Size | None
-    offering: Row
-    current: bool = True
-
-
-def entries(table: TypeTable, zone: str | None = None) -> Iterator[Entry]:
-    """Yield the AWS types that an offering can serve (in a zone), then the offerings under other names."""
-    for name, size in table.aws.items():
-        serving = table.serving(name, zone)
-        if serving is not None:
-            # An offering that is called like a type has the size that its operator gave it.
-            yield Entry(name, size_of(serving[0]) or size, serving[0])
-    for name in dict.fromkeys(row["name"] for row in table.offerings if row["name"] not in table.aws):
-        serving = table.serving(name, zone)
-        if serving is not None:
-            yield Entry(name, size_of(serving[0]) or smallest(serving[0]), serving[0])
-
-
 async def _of_machines(ctx: Context, table: TypeTable, names: set[str]) -> list[Entry]:
     """Return types that exist on machines alone: their offering was removed, or takes any size."""
     rows = await ctx.account.list("listVirtualMachines", details=["servoff"])
@@ -178,9 +156,7 @@ def type_item(ctx: Context, table: TypeTable, entry: Entry, *, encrypts: bool) -
         SupportedVirtualizationTypes=["hvm"],
         BareMetal=False,
         ProcessorInfo=known(
-            SupportedArchitectures=sorted(table.architectures.intersection(family.architectures))
-            if family
-            else sorted(table.architectures),
+            SupportedArchitectures=table.architectures_of(family),
             SustainedClockSpeedInGhz=int(speed) / 1000 if speed else None,
         ),
         VCpuInfo=_processors(size) if size else None,
@@ -259,3 +235,27 @@ def _offered(table: TypeTable, kind: str, zone: str | None, names: list[str]) ->
             "_Locations": names,
             "_Key": f"{entry.name} {names[0]}",
         }
+
+
+_WANTED = "InstanceRequirements"
+
+
+@describe(
+    "GetInstanceTypesFromInstanceRequirements",
+    items="InstanceTypes",
+    key="InstanceType",
+    honours=("ArchitectureTypes", "VirtualizationTypes", *requirements.honours(_WANTED)),
+    ignores=requirements.ignores(_WANTED),
+    defaults=requirements.defaults(_WANTED),
+    native=("listServiceOfferings", "listTemplates"),
+    least=1,
+)
+async def get_instance_types_from_instance_requirements(ctx: Context, request: dict[str, Any]) -> list[Item]:
+    """Return the types of which a fleet with these requirements would be made."""
+    for name in ("ArchitectureTypes", "VirtualizationTypes", _WANTED):
+        if not request.get(name):
+            raise Ec2Error("MissingParameter", f"The request must contain the parameter {name}")
+    if "hvm" not in request["VirtualizationTypes"]:
+        return []
+    found = await requirements.matching(ctx, request[_WANTED], request["ArchitectureTypes"])
+    return [{"InstanceType": entry.name} for entry in found]

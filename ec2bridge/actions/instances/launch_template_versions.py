@@ -61,7 +61,7 @@ async def create_launch_template_version(ctx: Context, request: dict[str, Any]) 
         template["versions"][number] = {
             "created": launch_templates.now(),
             "description": request.get("VersionDescription"),
-            "data": {**base, **data},
+            "data": launch_templates.onto(base, data),
         }
         made[:] = [number]
 

@@ -9,17 +9,11 @@ destroyed. It shows as shutting-down until all of that is done, and as terminate
 
 from typing import Any
 
-from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
-from ec2bridge.ec2.batches import for_each
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import action
-from ec2bridge.errors import Ec2Error
-from ec2bridge.resources.machines.lookup import Machine, machines, volumes_of
-from ec2bridge.resources.machines.records import ENDED, ENDING, Record, carry_on, supersede
-from ec2bridge.resources.machines.states import moving, state_item
-from ec2bridge.resources.termination.process import destroy, end, ending
-
-Row = dict[str, Any]
+from ec2bridge.resources.machines.lookup import machines
+from ec2bridge.resources.machines.states import state_item
+from ec2bridge.resources.termination.beginning import terminate
 
 
 @action(
@@ -34,16 +28,7 @@ Row = dict[str, Any]
 async def terminate_instances(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Destroy machines and release what they hold; those that are gone already stay so."""
     found = await machines(ctx, request["InstanceIds"])
-    for machine in found:
-        if machine.row.get("deleteprotection"):
-            raise Ec2Error(
-                "OperationNotPermitted",
-                f"The instance '{machine.id}' may not be terminated. Modify its 'disableApiTermination' instance"
-                " attribute and try again.",
-            )
-    ending = [machine for machine in found if _is_alive(machine)]
-    volumes = await volumes_of(ctx, [machine.row for machine in ending]) if ending else {}
-    await for_each(ending, lambda machine: _begin(ctx, machine, volumes.get(machine.uuid, [])))
+    ending = await terminate(ctx, found)
     return {
         "TerminatingInstances": [
             {
@@ -55,30 +40,3 @@ async def terminate_instances(ctx: Context, request: dict[str, Any]) -> dict[str
             for machine in found
         ]
     }
-
-
-def _is_alive(machine: Machine) -> bool:
-    if machine.record is not None:
-        return machine.record["phase"] not in (ENDING, ENDED)
-    return machine.state not in ("terminated", "shutting-down") or machine.row.get("state") == "Error"
-
-
-async def _begin(ctx: Context, machine: Machine, volumes: list[Row]) -> None:
-    """Have CloudStack accept the end of a machine, so that a refusal reaches the client, and go on from there."""
-    launch = await supersede(ctx.site, machine.uuid) or machine.record
-    data = await ending(ctx, machine.row, volumes, launch)
-    record = Record(ctx, machine.uuid, data)
-    record.launch = launch
-    await record.save()
-    if machine.record is None and not data["careful"]:
-        try:
-            data["job"], data["destroying"] = (await destroy(ctx, machine.uuid, data))["jobid"], True
-        except CloudStackUnavailable:
-            # Whether it goes already or not yet: the record sees to its end.
-            record.again = True
-        except CloudStackError:
-            await record.close()
-            raise
-        await record.save()
-    moving(ctx).pop(machine.uuid, None)
-    carry_on(record, end)

@@ -4,7 +4,6 @@ A subnet with machines has a list made of its ACL's entries and their groups' ru
 """
 
 from contextlib import suppress
-from typing import Any
 
 from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2.context import Context
@@ -13,7 +12,7 @@ from ec2bridge.errors import Ec2Error
 from ec2bridge.resources.enforcement import tiers
 from ec2bridge.resources.network_acls import defaults as acl_defaults
 from ec2bridge.resources.network_acls import lists as acl_lists
-from ec2bridge.resources.network_acls.lists import LAST, Acl
+from ec2bridge.resources.network_acls.lists import LAST, Acl, Row
 
 _WHERE = ("NetworkAclId", "RuleNumber", "Egress")
 _WHAT = ("Protocol", "RuleAction", "CidrBlock", "Ipv6CidrBlock", "IcmpTypeCode", "PortRange")
@@ -42,37 +41,33 @@ async def create_network_acl_entry(ctx: Context, request: Request) -> None:
 @action(
     "ReplaceNetworkAclEntry",
     honours=(*_WHERE, *_WHAT),
-    native=("createNetworkACL", "deleteNetworkACL", "createNetworkACLList", "updateNetworkACLItem"),
+    native=("updateNetworkACLItem", "createNetworkACLList", "createNetworkACL", "deleteNetworkACL"),
 )
 async def replace_network_acl_entry(ctx: Context, request: Request) -> None:
     """Put another entry in the place of one."""
     acl, number, egress = await _place(ctx, request)
     params = acl_lists.rule_params(request)
-    found = [rule for rule in acl.rules if rule["id"] in _rules(acl, number, egress)]
-    if len(found) == 1 and _is_like(found[0], params):
-        # In one call, so that no moment is without the entry, and no refusal leaves none.
-        await ctx.account.job("updateNetworkACLItem", id=found[0]["id"], **params)
-    else:
-        await _remove(ctx, acl, number, egress)
-        await _create(ctx, acl, number, egress, params)
+    first, *rest = _found(acl, number, egress)
+    # In one call, so that no moment is without the entry, and no refusal leaves none.
+    await ctx.account.job(
+        "updateNetworkACLItem",
+        id=first["id"],
+        partialupgrade=False,  # what is not named goes: ports, a type of ICMP
+        traffictype=_direction(egress),
+        reason=first.get("reason"),
+        **params,
+    )
+    for rule in rest:
+        await ctx.account.job("deleteNetworkACL", id=rule["id"])
     await _settle(ctx, acl)
-
-
-_PORTS = ("startport", "endport", "icmptype", "icmpcode")
-
-
-def _is_like(rule: dict[str, Any], params: Request) -> bool:
-    """Whether a rule can become another in place: CloudStack keeps what a change does not name."""
-    if str(rule.get("protocol", "")).lower() != str(params.get("protocol", "")).lower():
-        return False
-    return all((rule.get(name) is None) == (params.get(name) is None) for name in _PORTS)
 
 
 @action("DeleteNetworkAclEntry", honours=_WHERE, native=("deleteNetworkACL", "createNetworkACLList"))
 async def delete_network_acl_entry(ctx: Context, request: Request) -> None:
     """Remove an entry."""
     acl, number, egress = await _place(ctx, request)
-    await _remove(ctx, acl, number, egress)
+    for rule in _found(acl, number, egress):
+        await ctx.account.job("deleteNetworkACL", id=rule["id"])
     await _settle(ctx, acl)
 
 
@@ -92,9 +87,9 @@ async def _place(ctx: Context, request: Request) -> tuple[Acl, int, bool]:
     return acl, number, bool(request.get("Egress"))
 
 
-def _rules(acl: Acl, number: int, egress: bool) -> list[str]:
+def _rules(acl: Acl, number: int, egress: bool) -> list[Row]:
     return [
-        rule["id"]
+        rule
         for rule in acl.rules
         if acl_lists.is_egress(rule) == egress and acl_lists.number_of(acl, rule) == number
     ]
@@ -104,18 +99,21 @@ async def _create(ctx: Context, acl: Acl, number: int, egress: bool, params: Req
     made = await ctx.account.job(
         "createNetworkACL",
         aclid=acl_lists.changeable(acl),
-        traffictype="Egress" if egress else "Ingress",
+        traffictype=_direction(egress),
         number=acl_lists.native_number(number, egress) if acl.made_here else number,
         **params,
     )
     return str(made["id"])
 
 
-async def _remove(ctx: Context, acl: Acl, number: int, egress: bool) -> None:
+def _direction(egress: bool) -> str:
+    return "Egress" if egress else "Ingress"
+
+
+def _found(acl: Acl, number: int, egress: bool) -> list[Row]:
+    """Return the rules behind an entry, of which there is at least one."""
     found = _rules(acl, number, egress)
     if not found:
-        direction = "egress" if egress else "ingress"
-        sentence = f"The {direction} entry with the rule number {number} does not exist in {acl.id}."
+        sentence = f"The {_direction(egress).lower()} entry with the rule number {number} does not exist in {acl.id}."
         raise Ec2Error("InvalidNetworkAclEntry.NotFound", sentence)
-    for rule in found:
-        await ctx.account.job("deleteNetworkACL", id=rule)
+    return found

@@ -53,7 +53,7 @@ async def make(ctx: Context, given: Given, place: str) -> str:
     """Make a template and return its image's id; what becomes of it is seen when images are described.
 
     `params` are createTemplate's (`command` names another). With a `snapshot` one is taken first, for which the
-    `machine` rests if it `stops`. `tags` are the image's.
+    `machine` rests if it `stops`. `tags` and `details` are the image's.
     """
     made = await journal.perform(ctx, PLAN, given, place=place)
     return ec2_id("ami", made["template"]["id"])
@@ -173,8 +173,8 @@ async def _make_template(work: Work) -> Made:
         else:
             source = {"snapshotid": work.made["snapshot 0"]["id"]} if given.get("snapshot") else {}
             # CloudStack gives the image its machine's details, and those to the machines that are made of the image.
-            blank = dict.fromkeys(OF_ONE_MACHINE, "")
-            answer = await ctx.account.submit("createTemplate", **given["params"], **source, details=blank)
+            details = {**given.get("details", {}), **dict.fromkeys(OF_ONE_MACHINE, "")}
+            answer = await ctx.account.submit("createTemplate", **given["params"], **source, details=details)
     except CloudStackUnavailable:
         raise
     except CloudStackError:

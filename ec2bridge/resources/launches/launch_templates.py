@@ -35,6 +35,7 @@ _RENAMED = {"RamDiskId": "RamdiskId", "ElasticGpuSpecifications": "ElasticGpuSpe
 _BY_KEY = {"BlockDeviceMappings": "DeviceName"}
 # One of them in a request stands for both of a template's.
 _GROUPS = ("SecurityGroupIds", "SecurityGroups")
+_TYPES = ("InstanceType", "InstanceRequirements")
 
 
 async def templates(ctx: Context) -> list[Template]:
@@ -115,6 +116,11 @@ def check_data(data: Data) -> None:
     if not data:
         raise Ec2Error("MissingParameter", "The request must contain the parameter LaunchTemplateData")
     user_data.checked(data.get("UserData"))
+    if all(data.get(name) for name in _TYPES):
+        raise Ec2Error(
+            "InvalidParameterCombination",
+            f"The parameters {' and '.join(_TYPES)} cannot be used together in one launch template.",
+        )
     if ((data.get("InstanceMarketOptions") or {}).get("SpotOptions") or {}).get("ValidUntil"):
         raise Ec2Error(
             "UnsupportedOperation",
@@ -152,6 +158,12 @@ async def delete(ctx: Context, template: Template) -> None:
     """Remove a template and free its name."""
     await ctx.store.delete(ctx.owner_id, KIND, template["id"])
     await ctx.store.delete(ctx.owner_id, NAMES, template["name"])
+
+
+def onto(base: Data, data: Data) -> Data:
+    """Return a version's data on that of its source: a type and requirements take each other's place."""
+    typed = any(data.get(name) for name in _TYPES)
+    return {**{name: value for name, value in base.items() if not (typed and name in _TYPES)}, **data}
 
 
 def latest(template: Template) -> int:

@@ -64,7 +64,7 @@ async def plan(ctx: Context, request: dict[str, Any]) -> Launch:
     """Resolve a RunInstances request, with nothing but reads; raises what AWS raises for what is wrong."""
     least, most = _counts(request)
     tags = resource_tags.specifications(request, *KINDS_TAGGED)
-    image, found = await asyncio.gather(_image(ctx, request), networks(ctx))
+    image, found = await asyncio.gather(image_rows(ctx, request.get("ImageId")), networks(ctx))
     placed = await nics(ctx, request, image, found)
     offering, custom = await resolve_type(ctx, request.get("InstanceType") or DEFAULT_TYPE, placed.zone.uuid)
     groups = await launch_groups(ctx, request, placed)
@@ -132,9 +132,8 @@ def _stem(ctx: Context, token: str) -> str:
     return f"ec2-{digest[:17]}"
 
 
-async def _image(ctx: Context, request: dict[str, Any]) -> list[Row]:
+async def image_rows(ctx: Context, ident: str | None) -> list[Row]:
     """Return the image's rows, one for each zone that has it."""
-    ident = request.get("ImageId")
     if not ident:
         raise Ec2Error("MissingParameter", "The request must contain the parameter ImageId")
     uuid = await ctx.directory.resolve("image", ident)

@@ -18,6 +18,7 @@ from ec2bridge.simulator.tables import Row
 DEFAULTS = ("default_deny", "default_allow")
 ANYWHERE = "0.0.0.0/0,::/0"
 PROTOCOLS = ("tcp", "udp", "icmp", "all")
+ICMP = ("icmptype", "icmpcode")
 
 
 def _owner(cloud: Cloud, acl: Row) -> Row:
@@ -207,12 +208,16 @@ def _ports(call: Call) -> Row:
         return {}
     start = call.number("startport") or 0
     end = start if call.number("endport") is None else call.number("endport") or 0
+    return _checked_ports(start, end, call.need("protocol"))
+
+
+def _checked_ports(start: int, end: int, protocol: str) -> Row:
     for which, port in (("Start", start), ("End", end)):
         if not 0 <= port <= 65535:
             raise invalid(f"{which} public port is an invalid value: {port}")
     if start > end:
         raise invalid(f"Start port can't be bigger than end port [startport={start},endport={end}]")
-    if call.need("protocol").lower() == "all":
+    if protocol.lower() == "all":
         raise invalid("start port and end port must be null if protocol = 'all'")
     return {"startport": str(start), "endport": str(end)}
 
@@ -220,21 +225,26 @@ def _ports(call: Call) -> Row:
 def _protocol(call: Call, ports: Row) -> Row:
     """The protocol, checked, with its ports or its ICMP type and code."""
     protocol = call.need("protocol").strip().lower()
+    fields: Row = {name: call.number(name) for name in ICMP if name in call.params}
+    if protocol in ("icmp", "1"):
+        fields = {"icmptype": -1, "icmpcode": -1, **fields}
+        protocol = "icmp"
+    return _checked_protocol(protocol, ports, fields)
+
+
+def _checked_protocol(protocol: str, ports: Row, icmp: Row) -> Row:
     if protocol.isdigit() and int(protocol) > 255:
         raise invalid(f"Invalid protocol number: {int(protocol)}")
     if not protocol.isdigit() and protocol not in PROTOCOLS:
         expected = ",".join(PROTOCOLS)
         raise invalid(f"Invalid protocol [{protocol}]. Expected one of: [{expected}]")
-    fields: Row = {name: call.number(name) for name in ("icmptype", "icmpcode") if name in call.params}
-    if protocol not in ("icmp", "1"):
-        if fields:
-            raise invalid("Can specify icmpCode and icmpType for ICMP protocol only")
-        return {"protocol": protocol, **ports}
-    if ports:
+    if protocol != "icmp" and icmp:
+        raise invalid("Can specify icmpCode and icmpType for ICMP protocol only")
+    if protocol == "icmp" and ports:
         raise invalid("Can't specify start/end port when protocol is ICMP")
-    fields = {"icmptype": -1, "icmpcode": -1, **fields}
-    _check_icmp(fields["icmptype"], fields["icmpcode"])
-    return {"protocol": "icmp", **fields}
+    if icmp:
+        _check_icmp(icmp["icmptype"], icmp.get("icmpcode", -1))
+    return {"protocol": protocol, **ports, **icmp}
 
 
 def _check_icmp(kind: int, code: int) -> None:
@@ -298,7 +308,7 @@ def _needed_rule(call: Call) -> Row:
     return rule
 
 
-_CONTENT = ("startport", "endport", "icmptype", "icmpcode", "reason")
+_CONTENT = ("startport", "endport", *ICMP, "reason", "protocol", "action", "traffictype", "cidrlist")
 
 
 @command("updateNetworkACLItem", id="aclrules")
@@ -306,25 +316,33 @@ def update_rule(call: Call) -> Answer:
     rule = _needed_rule(call)
     # CloudStack keeps what is not named, unless it is told that this is all there is.
     whole = not call.flag("partialupgrade", default=True)
-    changes: Row = dict.fromkeys(_CONTENT) if whole else {}
+    changes: Row = {**dict.fromkeys(_CONTENT), "action": "Allow"} if whole else {}
     changes |= {name: str(call.number(name)) for name in ("startport", "endport") if name in call.params}
-    for name in ("icmptype", "icmpcode", "number"):
-        if name in call.params:
-            changes[name] = call.number(name)
+    changes |= {name: call.number(name) for name in (*ICMP, "number") if name in call.params}
     for name in ("action", "traffictype"):
         if name in call.params:
             changes[name] = call.params[name].capitalize()
     for name in ("protocol", "reason"):
         if name in call.params:
             changes[name] = call.params[name]
-    if "cidrlist" in call.params:
-        changes["cidrlist"] = _cidrs(call) or ANYWHERE
 
     def work() -> Row:
+        if "cidrlist" in call.params:
+            changes["cidrlist"] = _cidrs(call) or ANYWHERE
+        _check_rule({**rule, **changes})
         call.cloud.tables["aclrules"].update(rule, **changes)
         return {"networkacl": {**_shown_rule(call.cloud, rule), "state": "Add"}}
 
     return call.submit(work, kind="NetworkAclItem", queue=rule["aclid"], weight=0.1)
+
+
+def _check_rule(rule: Row) -> None:
+    """Refuse what a change would make, before anything is written."""
+    protocol, ports = str(rule["protocol"] or "").lower(), {}
+    if rule.get("startport") is not None:
+        ports = _checked_ports(int(rule["startport"]), int(rule["endport"]), protocol)
+    if protocol:
+        _checked_protocol(protocol, ports, {name: rule[name] for name in ICMP if rule.get(name) is not None})
 
 
 @command("deleteNetworkACL", id="aclrules")

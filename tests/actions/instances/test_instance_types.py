@@ -268,3 +268,118 @@ def test_a_machine_of_a_customised_offering_has_the_type_of_its_size(table: Call
 
     assert type_of(types, {**machine, "memory": 4096}) == "c5.large"
     assert type_of(types, {**machine, "memory": 5000}) == "any"
+
+
+ANY = {"VCpuCount": {"Min": 0}, "MemoryMiB": {"Min": 0}}
+
+
+def with_requirements(ec2: Any, *architectures: str, kind: str = "hvm", **wanted: Any) -> list[str]:
+    answer = ec2.get_instance_types_from_instance_requirements(
+        ArchitectureTypes=list(architectures) or ["x86_64"],
+        VirtualizationTypes=[kind],
+        InstanceRequirements={**ANY, **wanted},
+    )
+    return [item["InstanceType"] for item in answer["InstanceTypes"]]
+
+
+def test_types_that_have_what_is_required(ec2: Any) -> None:
+    size = {"VCpuCount": {"Min": 2, "Max": 4}, "MemoryMiB": {"Min": 4096, "Max": 16384}}
+    known = {
+        item["InstanceType"]: (item["VCpuInfo"]["DefaultVCpus"], item["MemoryInfo"]["SizeInMiB"])
+        for page in ec2.get_paginator("describe_instance_types").paginate()
+        for item in page["InstanceTypes"]
+        if not item["BurstablePerformanceSupported"]
+    }
+    found = with_requirements(ec2, **size)
+    assert set(found) == {
+        name for name, (cpus, memory) in known.items() if 2 <= cpus <= 4 and 4096 <= memory <= 16384
+    }
+    assert [known[name] for name in found] == sorted(known[name] for name in found)
+    assert {"m5.large", "c5.xlarge"} <= set(found)
+    assert with_requirements(ec2, **size, AllowedInstanceTypes=["c5.*"]) == ["c5.large", "c5.xlarge"]
+    assert not {"m5.large", "m5a.large"} & set(with_requirements(ec2, **size, ExcludedInstanceTypes=["m5*"]))
+    twice = with_requirements(ec2, **size, MemoryGiBPerVCpu={"Min": 2, "Max": 2})
+    assert "c5.large" in twice
+    assert "m5.large" not in twice
+
+
+@pytest.mark.parametrize(
+    ("wanted", "inside", "outside"),
+    [
+        ({}, "m5.large", "t2.micro"),
+        ({"BurstablePerformance": "included", "ExcludedInstanceTypes": ["m5*"]}, "t2.micro", "m5.large"),
+        ({"BurstablePerformance": "required"}, "t2.micro", "m5.large"),
+        ({"InstanceGenerations": ["previous"]}, "m1.small", "m5.large"),
+        ({"InstanceGenerations": ["current"]}, "m5.large", "m1.small"),
+        ({"LocalStorage": "excluded", "BareMetal": "included"}, "m5.large", "t2.micro"),
+        ({"AcceleratorCount": {"Max": 0}, "TotalLocalStorageGB": {"Min": 0}}, "m5.large", "t2.micro"),
+        # What CloudStack has no price for cannot be too dear; these bounds are none.
+        ({"OnDemandMaxPricePercentageOverLowestPrice": 10}, "m5.large", "t2.micro"),
+        ({"NetworkInterfaceCount": {"Min": 1}, "NetworkBandwidthGbps": {"Min": 0.0}}, "m5.large", "t2.micro"),
+    ],
+)
+def test_each_requirement_takes_and_leaves(
+    ec2: Any, wanted: dict[str, Any], inside: str, outside: str
+) -> None:
+    found = with_requirements(ec2, **wanted)
+    assert inside in found
+    assert outside not in found
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"BareMetal": "required"},
+        {"LocalStorage": "required"},
+        {"LocalStorageTypes": ["ssd"]},
+        {"TotalLocalStorageGB": {"Min": 10.0}},
+        {"RequireHibernateSupport": True},
+        {"RequireEncryptionInTransit": True},
+        {"AcceleratorTypes": ["gpu"]},
+        {"AcceleratorCount": {"Min": 1}},
+        {"VCpuCount": {"Min": 100_000}},
+    ],
+)
+def test_what_no_type_has(ec2: Any, wanted: dict[str, Any]) -> None:
+    assert with_requirements(ec2, **wanted) == []
+
+
+def test_a_gpu_is_a_requirement(place: Place, ec2: Any) -> None:
+    row = place.sim.cloud.tables["serviceofferings"].first(name="Small Instance")
+    assert row is not None
+    row["serviceofferingdetails"] = {"pciDevice": "Group of NVIDIA GPUs"}
+    place.bridge.site.caches.clear()
+    assert with_requirements(ec2, AcceleratorTypes=["gpu", "fpga"]) == ["Small Instance"]
+    assert with_requirements(ec2, AcceleratorCount={"Min": 1, "Max": 1}) == ["Small Instance"]
+    assert with_requirements(ec2, AcceleratorTypes=["fpga"]) == []
+    assert "Small Instance" not in with_requirements(ec2, AcceleratorCount={"Max": 0})
+
+
+def test_an_architecture_without_images_has_no_types(ec2: Any) -> None:
+    assert with_requirements(ec2, "arm64") == []
+    assert with_requirements(ec2, kind="paravirtual") == []
+    assert with_requirements(ec2, "arm64", "x86_64")
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"CpuManufacturers": ["amd"]},
+        {"NetworkInterfaceCount": {"Min": 2}},
+        {"BaselineEbsBandwidthMbps": {"Min": 100}},
+        {"NetworkBandwidthGbps": {"Max": 10.0}},
+        {"AcceleratorManufacturers": ["nvidia"]},
+        {"AcceleratorNames": ["t4"]},
+        {"BaselinePerformanceFactors": {"Cpu": {"References": [{"InstanceFamily": "m5"}]}}},
+    ],
+)
+def test_what_cloudstack_cannot_tell_of_a_type_is_refused_by_name(ec2: Any, wanted: dict[str, Any]) -> None:
+    with pytest.raises(ClientError, match=f"InstanceRequirements.{next(iter(wanted))}") as refused:
+        with_requirements(ec2, **wanted)
+    assert refused.value.response["Error"]["Code"] == "UnsupportedOperation"
+
+
+def test_types_may_be_allowed_or_excluded(ec2: Any) -> None:
+    with pytest.raises(ClientError) as refused:
+        with_requirements(ec2, AllowedInstanceTypes=["m5.*"], ExcludedInstanceTypes=["c5.*"])
+    assert refused.value.response["Error"]["Code"] == "InvalidParameterCombination"

@@ -195,6 +195,69 @@ def test_a_fleets_subnet_is_that_of_the_templates_first_interface(place: Place) 
     assert described(ec2)[0]["Monitoring"] == {"State": "enabled"}
 
 
+def test_a_fleet_takes_the_smallest_type_that_has_what_is_required(place: Place) -> None:
+    ec2 = place.client()
+    template(ec2)
+    wanted = {"VCpuCount": {"Min": 2}, "MemoryMiB": {"Min": 4000, "Max": 9000}}
+    target = {
+        "TotalTargetCapacity": 4,
+        "DefaultTargetCapacityType": "on-demand",
+        "TargetCapacityUnitType": "vcpu",
+    }
+    pools = [{"InstanceRequirements": wanted, "AvailabilityZone": ADVANCED}]
+    answer = fleet(ec2, pools, TargetCapacitySpecification=target)
+    assert answer["Errors"] == []
+    [made] = answer["Instances"]
+    overrides = made["LaunchTemplateAndOverrides"]["Overrides"]
+    assert (overrides["InstanceType"], overrides["InstanceRequirements"]) == (made["InstanceType"], wanted)
+    [first, second] = [ec2.describe_instance_types(InstanceTypes=[m["InstanceType"]]) for m in described(ec2)]
+    [kind] = first["InstanceTypes"]
+    assert (kind["VCpuInfo"]["DefaultVCpus"], kind["MemoryInfo"]["SizeInMiB"]) == (2, 4096)
+    assert second["InstanceTypes"] == [kind]
+
+
+def test_a_templates_requirements_are_for_fleets(place: Place) -> None:
+    ec2 = place.client()
+    wanted = {"VCpuCount": {"Min": 1, "Max": 1}, "MemoryMiB": {"Min": 1}, "BurstablePerformance": "included"}
+    both = {"InstanceType": "t2.micro", "InstanceRequirements": wanted}
+    create = ec2.create_launch_template
+    refused("InvalidParameterCombination", create, LaunchTemplateName="web", LaunchTemplateData=both)
+    template(ec2)
+    version = ec2.create_launch_template_version(
+        LaunchTemplateName="web", SourceVersion="1", LaunchTemplateData={"InstanceRequirements": wanted}
+    )["LaunchTemplateVersion"]
+    assert version["LaunchTemplateData"] == {"ImageId": image(ec2), "InstanceRequirements": wanted}
+    ec2.modify_launch_template(LaunchTemplateName="web", DefaultVersion="2")
+    named = {"LaunchTemplate": {"LaunchTemplateName": "web"}}
+    refused("UnsupportedOperation", ec2.run_instances, **named, MinCount=1, MaxCount=1)
+
+    answer = fleet(ec2, [{}], 2)
+    assert answer["Errors"] == []
+    assert sorted(ids(described(ec2))) == sorted(answer["Instances"][0]["InstanceIds"])
+    # A type by its name outranks the template's requirements.
+    [made] = fleet(ec2, [{"InstanceType": "m5.large"}], 1)["Instances"]
+    assert made["InstanceType"] == "m5.large"
+
+
+def test_a_fleet_without_a_type_that_would_do(ec2: Any) -> None:
+    template(ec2)
+    wanted = {"VCpuCount": {"Min": 100_000}, "MemoryMiB": {"Min": 0}}
+    answer = fleet(ec2, [{"InstanceRequirements": wanted}])
+    assert [error["ErrorCode"] for error in answer["Errors"]] == ["InvalidParameterValue"]
+    both = [{"InstanceType": "m5.large", "InstanceRequirements": wanted}]
+    refused("InvalidParameterCombination", fleet, ec2=ec2, overrides=both)
+    unknown = [{"InstanceRequirements": {**wanted, "CpuManufacturers": ["intel"]}}]
+    refused("UnsupportedOperation", fleet, ec2=ec2, overrides=unknown)
+    target = {
+        "TotalTargetCapacity": 1,
+        "DefaultTargetCapacityType": "on-demand",
+        "TargetCapacityUnitType": "vcpu",
+    }
+    answer = fleet(ec2, [{"InstanceType": "m5.large"}], TargetCapacitySpecification=target)
+    assert [error["ErrorCode"] for error in answer["Errors"]] == ["InvalidParameterCombination"]
+    assert described(ec2) == []
+
+
 def test_fleets_that_cannot_be(ec2: Any) -> None:
     template(ec2)
     for changed in (

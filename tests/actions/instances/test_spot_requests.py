@@ -42,6 +42,17 @@ def test_without_leases_there_is_no_spot(ec2: Any) -> None:
     assert ec2.describe_spot_price_history()["SpotPriceHistory"] == []
 
 
+def test_no_price_was_ever_paid(leasing: Place) -> None:
+    """As Karpenter asks for the latest prices, and as people ask for one type's."""
+    ec2 = leasing.client()
+    linux = ["Linux/UNIX", "Linux/UNIX (Amazon VPC)"]
+    latest = {"ProductDescriptions": linux, "StartTime": datetime.now(UTC), "MaxResults": 2000}
+    one = {"InstanceTypes": ["m5.large"], "Filters": [{"Name": "availability-zone", "Values": ["*"]}]}
+    for asked in (latest, one):
+        pages = list(ec2.get_paginator("describe_spot_price_history").paginate(**asked))
+        assert [page["SpotPriceHistory"] for page in pages] == [[]]
+
+
 @pytest.mark.parametrize("price", ["0", "-1", "cheap", "NaN"])
 def test_a_price_is_a_number(leasing: Place, price: str) -> None:
     ec2 = leasing.client()

@@ -165,6 +165,32 @@ def test_an_acl_with_entries(place: Place, ec2: Any, vpc: str) -> None:
     assert missing == "InvalidNetworkAclEntry.NotFound"
 
 
+def test_an_entry_is_replaced_in_one_call_which_a_refusal_leaves_as_it_was(
+    place: Place, ec2: Any, vpc: str
+) -> None:
+    acl = ec2.create_network_acl(VpcId=vpc)["NetworkAcl"]["NetworkAclId"]
+    entry = {"NetworkAclId": acl, "RuleNumber": 100, "Egress": True, "RuleAction": "allow"}
+    web = {"Protocol": "6", "PortRange": {"From": 443, "To": 443}, "CidrBlock": "0.0.0.0/0"}
+    ec2.create_network_acl_entry(**entry, **web)
+    [before] = [
+        row for row in Native(place).list("listNetworkACLs", aclid=native_id(place)) if row["number"] == 200
+    ]
+    Native(place).do("updateNetworkACLItem", id=before["id"], reason="the shop")
+
+    ping = {"Protocol": "1", "IcmpTypeCode": {"Type": 8, "Code": 17}, "CidrBlock": "10.0.0.0/8"}
+    assert refusal(lambda: ec2.replace_network_acl_entry(**entry, **ping)) == "InvalidParameterValue"
+    assert (True, 100, "6", "allow", "0.0.0.0/0") in shown(ec2, acl)
+
+    ping["IcmpTypeCode"] = {"Type": 8, "Code": 0}
+    for changed in (ping, web, {"Protocol": "-1", "CidrBlock": "0.0.0.0/0"}):
+        ec2.replace_network_acl_entry(**entry, **changed)
+        assert (True, 100, changed["Protocol"], "allow", changed["CidrBlock"]) in shown(ec2, acl)
+        rows = Native(place).list("listNetworkACLs", aclid=native_id(place))
+        [after] = [row for row in rows if row["number"] == 200]
+        assert (after["id"], after["reason"]) == (before["id"], "the shop")
+    assert not {"startport", "icmptype"} & after.keys()
+
+
 def test_icmp_of_ipv6_goes_through_as_a_whole(ec2: Any, vpc: str) -> None:
     acl = ec2.create_network_acl(VpcId=vpc)["NetworkAcl"]["NetworkAclId"]
     entry = {"NetworkAclId": acl, "RuleAction": "allow", "Ipv6CidrBlock": "::/0", "Egress": False}

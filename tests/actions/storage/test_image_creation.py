@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from ec2bridge import server
 from tests.conftest import REGION, Place
-from tests.launching import tags, until
+from tests.launching import ADVANCED, tags, until
 from tests.native import Native
 
 URL = "https://images.example/disk.qcow2"
@@ -299,10 +299,59 @@ def test_a_copy_is_the_same_image_in_more_zones(place: Place, ec2: Any, machine:
         time.sleep(0.02)
     assert show(ec2, image)["Tags"] == [{"Key": "copied", "Value": "1"}]
     assert "copyTemplate" not in place.commands(lambda: copy())  # it is everywhere already
-    assert refusal(lambda: copy(Name="silver")) == "UnsupportedOperation"
     assert refusal(lambda: copy(SourceRegion="eu-west-1")) == "UnsupportedOperation"
     assert refusal(lambda: copy(Encrypted=True)) == "UnsupportedOperation"
     assert refusal(lambda: copy(SourceImageId="ami-00000000000000000")) == "InvalidAMIID.NotFound"
+
+
+def test_a_copy_under_another_name_is_another_image_of_the_same_snapshot(
+    place: Place, ec2: Any, machine: str
+) -> None:
+    ec2.create_image(
+        InstanceId=machine, Name="golden", NoReboot=True, TagSpecifications=[tags("image", app="shop")]
+    )
+    [image] = ec2.describe_images(Owners=["self"])["Images"]
+    first = settled(ec2, image["ImageId"])
+    [details] = [row["details"] for row in Native(place).list("listTemplates", templatefilter="self")]
+
+    request = {"SourceImageId": first["ImageId"], "SourceRegion": REGION, "Name": "silver"}
+    copied = ec2.copy_image(**request, Description="for staging", CopyImageTags=True)["ImageId"]
+    second = settled(ec2, copied)
+
+    assert copied != first["ImageId"]
+    assert (second["Name"], second["Description"], second["State"]) == ("silver", "for staging", "available")
+    assert second["Tags"] == [{"Key": "app", "Value": "shop"}]
+    assert second["BlockDeviceMappings"] == first["BlockDeviceMappings"]
+    rows = Native(place).list("listTemplates", templatefilter="self")
+    assert [row["details"] for row in rows] == [details] * 2
+    assert refusal(lambda: ec2.copy_image(**request)) == "InvalidAMIName.Duplicate"
+    # The first may go, and the second is still there; the snapshot only when both are gone.
+    snapshot = first["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
+    ec2.deregister_image(ImageId=first["ImageId"])
+    assert refusal(lambda: ec2.delete_snapshot(SnapshotId=snapshot)) == "InvalidSnapshot.InUse"
+    plain = ec2.copy_image(SourceImageId=copied, SourceRegion=REGION, Name="bronze", TagSpecifications=[])[
+        "ImageId"
+    ]
+    assert settled(ec2, plain).get("Tags", []) == []
+
+
+def test_a_copy_under_another_name_needs_a_snapshot(place: Place, ec2: Any, machine: str) -> None:
+    url = ec2.register_image(Name="fetched", ImageLocation=URL)["ImageId"]
+    named = {"SourceRegion": REGION, "Name": "silver"}
+    with pytest.raises(ClientError, match="use CreateImage") as refused:
+        ec2.copy_image(SourceImageId=url, **named)
+    assert refused.value.response["Error"]["Code"] == "UnsupportedOperation"
+
+    image = ec2.create_image(InstanceId=machine, Name="golden", NoReboot=True)["ImageId"]
+    settled(ec2, image)
+    elsewhere = {"DestinationAvailabilityZone": ADVANCED}
+    assert (
+        refusal(lambda: ec2.copy_image(SourceImageId=image, **named, **elsewhere)) == "InvalidParameterValue"
+    )
+    ec2.modify_image_attribute(ImageId=image, LaunchPermission={"Add": [{"Group": "all"}]})
+    bob = place.client("bob")
+    assert refusal(lambda: bob.copy_image(SourceImageId=image, **named)) == "UnsupportedOperation"
+    assert len(ec2.describe_images(Owners=["self"])["Images"]) == 2
 
 
 # --- attributes ----------------------------------------------------------------------------------------------------

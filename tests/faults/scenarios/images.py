@@ -44,6 +44,13 @@ async def copy(lab: Lab) -> Request:
     return {"SourceImageId": await own_image(lab), "SourceRegion": "cloudstack", "Name": "mine", **zone}
 
 
+@scenario("CopyImage", "under another name", describe=SHOWN)
+async def rename(lab: Lab) -> Request:
+    made = await lab.do("RegisterImage", **await register(lab))
+    await lab.quiet()
+    return {"SourceImageId": made["ImageId"], "SourceRegion": "cloudstack", "Name": "copy"}
+
+
 @scenario("DeregisterImage", describe=SHOWN)
 async def deregister(lab: Lab) -> Request:
     return {"ImageId": await own_image(lab)}

@@ -186,6 +186,13 @@ async def fleet(lab: Lab) -> Request:
     }
 
 
+@scenario("DeleteFleets")
+async def delete_fleet(lab: Lab) -> Request:
+    made = await lab.do("CreateFleet", **await fleet(lab))
+    await lab.quiet()
+    return {"FleetIds": [made["FleetId"]], "TerminateInstances": True}
+
+
 @scenario("RequestSpotInstances", describe="DescribeSpotInstanceRequests")
 async def spot(lab: Lab) -> Request:
     lab.sim.cloud.settings["instance.lease.enabled"] = True

@@ -222,6 +222,14 @@ async def replace_entry(lab: Lab) -> Request:
     return entry(made, "198.51.100.0/24")
 
 
+@scenario("ReplaceNetworkAclEntry", "by one of another protocol", describe=ACLS)
+async def replace_protocol(lab: Lab) -> Request:
+    made = await acl(lab, await vpc(lab))
+    await lab.do("CreateNetworkAclEntry", **entry(made))
+    ping = {"Protocol": "1", "IcmpTypeCode": {"Type": 8, "Code": 0}, "CidrBlock": "10.0.0.0/8"}
+    return {"NetworkAclId": made, "RuleNumber": 100, "Egress": False, "RuleAction": "allow", **ping}
+
+
 @scenario("DeleteNetworkAclEntry", describe=ACLS)
 async def delete_entry(lab: Lab) -> Request:
     made = await acl(lab, await vpc(lab))

@@ -55,6 +55,16 @@ async def encryption(lab: Lab) -> Request:
     return {}
 
 
+@scenario("ResetEbsDefaultKmsKeyId", describe=SHOWN)
+async def reset_key(lab: Lab) -> Request:
+    return {}
+
+
+@scenario("ModifyEbsDefaultKmsKeyId", describe=SHOWN)
+async def choose_key(lab: Lab) -> Request:
+    return {"KmsKeyId": "alias/aws/ebs"}
+
+
 @scenario("DisableSerialConsoleAccess", describe=SHOWN)
 async def console(lab: Lab) -> Request:
     return {}
