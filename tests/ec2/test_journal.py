@@ -103,7 +103,7 @@ def test_what_a_bridge_that_died_left_is_finished_or_taken_back(
         assert volumes(ec2) == [made["VolumeId"]]
         assert made["Tags"] == [{"Key": "role", "Value": "data"}]
     else:
-        eventually(lambda: not volumes(ec2))
+        eventually(lambda: not volumes(ec2) and not journal_of(heir))
     assert journal_of(heir) == []
 
 
