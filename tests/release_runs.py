@@ -1,6 +1,6 @@
 """Which EC2 action works on which release of CloudStack: seen in runs of the suite, and shown in `docs/releases.md`.
 
-`make release-table` runs what drives the bridge on each release with `--record DIR`, tests of what that release lacks
+`make release-table` runs what drives the bridge on each release with `--record=DIR`, tests of what that release lacks
 too, and then `python -m tests.release_runs DIR` puts together what clients got into `release_runs.json`.
 """
 
