@@ -101,6 +101,7 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 # What takes a cloud of another kind to be told; each has a test of its own with what tells it.
 RARELY = {
     "Instance": {
+        "IamInstanceProfile",
         "InstanceLifecycle",
         "Ipv6Address",
         "Platform",

@@ -31,7 +31,6 @@ REASONS = (
         r"VerifiedAccess|ClientVpn|NetworkInsights|TrafficMirror|FlowLogs",
         "CloudStack has no such network service",
     ),
-    (r"IamInstanceProfile", "CloudStack has no IAM roles"),
     (r"Hosts?$|HostResource", "CloudStack dedicates hosts through its administrator only"),
     (r"InstanceConnect|Enclave|NitroTpm|FastLaunch|FastSnapshotRestore", "it rests on AWS's own hypervisor"),
     (r"^(?:Enable|Disable)Image$", "CloudStack has no images that are there and cannot be launched"),
@@ -103,8 +102,6 @@ _NAMED = {
     "VpcEndpointId": "vpc-endpoint",
     "VpcPeeringConnectionId": "vpc-peering-connection",
 }
-_WANT_VALUES = ("DescribeIamInstanceProfileAssociations",)
-"""Where AWS refuses a filter without values, which matches nothing everywhere else."""
 _MAKES = ("Create", "Allocate", "Purchase", "Request")
 
 
@@ -127,11 +124,6 @@ def _nothing(op: Operation) -> Handler:
 
     async def nothing(ctx: Context, request: Request) -> dict[str, Any]:
         _refuse_named(op, request)
-        if op.name in _WANT_VALUES and any(not entry.get("Values") for entry in request.get("Filters") or ()):
-            raise Ec2Error(
-                "InvalidParameterValue",
-                "Invalid value 'null/empty' for 'filter'. A filter needs a name and at least one value.",
-            )
         return {member: []}
 
     return nothing
