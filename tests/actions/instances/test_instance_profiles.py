@@ -39,6 +39,8 @@ def test_a_launch_tells_its_profile_again(ec2: Any) -> None:
     assert item["IamInstanceProfile"] == profile
     assert item["Timestamp"] == machine["LaunchTime"]
     assert associations(ec2, AssociationIds=[item["AssociationId"]]) == [item]
+    sent = {"Resources": [item["AssociationId"]], "Tags": [{"Key": "a", "Value": "b"}]}
+    assert refusal(ec2.create_tags, **sent) == "InvalidID"
     # What is kept is the bridge's own, and no tag that a client sees.
     assert machine.get("Tags", []) == []
     data = ec2.get_launch_template_data(InstanceId=machine["InstanceId"])["LaunchTemplateData"]
