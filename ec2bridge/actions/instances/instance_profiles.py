@@ -5,12 +5,15 @@ where the operator has said that profiles are ignored (`resources/instances/inst
 told, and can be taken off, whatever the settings say now.
 """
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
+from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.describe import Ids, Item, describe
 from ec2bridge.ec2.registry import action
+from ec2bridge.ec2.unknown import surely
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id
 from ec2bridge.resources.instances import instance_profiles
@@ -19,6 +22,7 @@ from ec2bridge.resources.machines.lookup import Machine, list_rows, listed_with_
 from ec2bridge.resources.tags import resource_tags
 
 KIND = "iam-instance-profile-association"
+_KEY = resource_tags.RESERVED + instance_profiles.MARK
 
 
 @describe(
@@ -69,7 +73,15 @@ async def replace_iam_instance_profile_association(ctx: Context, request: dict[s
     """Keep another profile with a machine; the association has a new id, as on AWS."""
     arn = _wanted(ctx, request)
     found, _ = await _associated(ctx, request.get("AssociationId") or "")
-    return await _put(ctx, found, arn)
+    await _take_off(ctx, found)
+    try:
+        return await _put(ctx, found, arn)
+    except CloudStackError:
+        with suppress(CloudStackError):
+            await resource_tags.assign(
+                ctx, "instance", {found.uuid: {}}, {_KEY: resource_tags.native(found.row)[_KEY]}
+            )
+        raise
 
 
 @action(
@@ -80,7 +92,7 @@ async def replace_iam_instance_profile_association(ctx: Context, request: dict[s
 async def disassociate_iam_instance_profile(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Forget a machine's profile."""
     found, item = await _associated(ctx, request.get("AssociationId") or "")
-    await resource_tags.mark(ctx, "instance", found.row, {instance_profiles.MARK: None})
+    await _take_off(ctx, found)
     return {"IamInstanceProfileAssociation": {**item, "State": "disassociating"}}
 
 
@@ -91,11 +103,31 @@ def _wanted(ctx: Context, request: dict[str, Any]) -> str:
     return arn
 
 
+async def _take_off(ctx: Context, found: Machine) -> None:
+    """Forget a machine's profile; the value goes along, so that a call that comes late takes no later one."""
+    present = resource_tags.native(found.row)
+
+    async def look() -> bool | None:
+        rows = await list_rows(ctx, [found.uuid])
+        return all(resource_tags.native(row).get(_KEY) != present[_KEY] for row in rows) or None
+
+    async def drop() -> bool:
+        await resource_tags.remove(ctx, "instance", {found.uuid: present}, {_KEY: present[_KEY]})
+        return True
+
+    try:
+        await surely(drop, look)
+    except CloudStackError:
+        # The same request, sent before, may have been on its way still.
+        if not await look():
+            raise
+
+
 async def _put(ctx: Context, found: Machine, arn: str) -> dict[str, Any]:
+    """Keep a profile with a machine that has none any more."""
     mark = f"{arn} {datetime.now(UTC).isoformat()}"
-    await resource_tags.mark(ctx, "instance", found.row, {instance_profiles.MARK: mark})
-    key = resource_tags.RESERVED + instance_profiles.MARK
-    row = {**found.row, "tags": [{"key": key, "value": mark}]}
+    await resource_tags.assign(ctx, "instance", {found.uuid: {}}, {_KEY: mark})
+    row = {**found.row, "tags": [{"key": _KEY, "value": mark}]}
     return {"IamInstanceProfileAssociation": instance_profiles.association(row, found.id, "associating")}
 
 
