@@ -78,6 +78,10 @@ class Settings(BaseSettings):
     lenient: bool = Field(
         False, description="accept (log and count) parameters that an action does not honour"
     )
+    iam_instance_profiles: str = Field(
+        "refuse",
+        description="refuse IAM instance profiles, or ignore: keep and tell them; no machine gets credentials",
+    )
     expunge: bool = Field(True, description="TerminateInstances expunges as the look-up account if it must")
     enforce_groups_in_vpcs: bool = Field(
         True, description="put the rules of machines' security groups onto the tiers of VPCs, as ACL lists"
@@ -171,6 +175,13 @@ class Settings(BaseSettings):
         if value is not None and not value.startswith(("http://", "https://")):
             raise ValueError("write the collector's whole URL, such as http://collector:4318")
         return value
+
+    @field_validator("iam_instance_profiles")
+    @classmethod
+    def _is_word_on_profiles(cls, value: str) -> str:
+        if value.lower() not in ("refuse", "ignore"):
+            raise ValueError("choose refuse or ignore")
+        return value.lower()
 
     @field_validator("log_format")
     @classmethod

@@ -154,6 +154,12 @@ KINDS = MappingProxyType(
                 "The association ID '{id}' does not exist",
             ),
             Kind(
+                "iam-instance-profile-association",
+                "iip-assoc",
+                "InvalidAssociationID.NotFound",
+                "The association ID '{id}' does not exist",
+            ),
+            Kind(
                 "route-table-association",
                 "rtbassoc",
                 "InvalidAssociationID.NotFound",

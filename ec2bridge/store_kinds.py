@@ -78,6 +78,9 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "launch-template-name": Kind(
             "which template has a name", "CreateLaunchTemplate", "the template is gone"
         ),
+        "prefix-list": Kind(
+            "a managed prefix list with its versions", "CreateManagedPrefixList", "the list is gone"
+        ),
         "spot-instances-request": Kind(
             "a spot request", "RequestSpotInstances", "the request is gone; its instances and leases are not"
         ),

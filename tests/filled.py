@@ -79,6 +79,8 @@ def _groups(ec2: Any, vpc: str) -> str:
 def _machines(ec2: Any, tier: str, group: str) -> str:
     """Machines of several kinds; the one in the VPC is returned."""
     ec2.create_placement_group(GroupName="apart", Strategy="spread")
+    entries = [{"Cidr": "192.0.2.0/24", "Description": "us"}]
+    ec2.create_managed_prefix_list(PrefixListName="us", AddressFamily="IPv4", MaxEntries=5, Entries=entries)
     ec2.create_launch_template(
         LaunchTemplateName="template", LaunchTemplateData={"InstanceType": "t2.micro", "KeyName": "key"}
     )

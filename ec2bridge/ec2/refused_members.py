@@ -204,7 +204,7 @@ REASONS = (
         "CloudStack's address ranges are kept by its administrator; leave it out",
     ),
     (
-        r"IpamPoolId|Ipv[46]NetmaskLength",
+        r"IpamPoolId|IpamPrefixList|Ipv[46]NetmaskLength",
         "CloudStack's address ranges are kept by its administrator; use the range itself (CidrBlock), or leave it out",
     ),
     (

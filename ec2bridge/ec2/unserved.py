@@ -88,10 +88,6 @@ REASONS = (
         "CloudStack has no records of its networks' traffic; capture it in the machine instead",
     ),
     (
-        r"IamInstanceProfile",
-        "CloudStack has no IAM roles; give what runs in the machine an access key of its own instead",
-    ),
-    (
         r"Hosts?$|HostResource|Tenancy",
         "CloudStack's hosts are dedicated by its administrator (dedicateHost); ask them, or use a placement group of"
         " the strategy spread instead",
@@ -392,8 +388,6 @@ _NAMED = {
     "VpcEndpointId": "vpc-endpoint",
     "VpcPeeringConnectionId": "vpc-peering-connection",
 }
-_WANT_VALUES = ("DescribeIamInstanceProfileAssociations",)
-"""Where AWS refuses a filter without values, which matches nothing everywhere else."""
 _MAKES = ("Create", "Allocate", "Purchase", "Request")
 
 
@@ -416,11 +410,6 @@ def _nothing(op: Operation) -> Handler:
 
     async def nothing(ctx: Context, request: Request) -> dict[str, Any]:
         _refuse_named(op, request)
-        if op.name in _WANT_VALUES and any(not entry.get("Values") for entry in request.get("Filters") or ()):
-            raise Ec2Error(
-                "InvalidParameterValue",
-                "Invalid value 'null/empty' for 'filter'. A filter needs a name and at least one value.",
-            )
         return {member: []}
 
     return nothing

@@ -35,6 +35,7 @@ from ec2bridge.wire.model import aws_regions
 NO_LOOK = {
     "require_region": "a switch",
     "lenient": "a switch",
+    "iam_instance_profiles": "held to its two values when it is read",
     "enforce_groups_in_vpcs": "a switch; what follows from it is told zone by zone",
     "job_timeout": "any positive number will do",
     "call_timeout": "any positive number will do",

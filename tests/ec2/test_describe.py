@@ -39,7 +39,7 @@ def test_an_empty_id_is_refused_and_widens_nothing(place: Place, name: str, memb
     # As shells and old clients send it: boto3 would refuse some by itself.
     ec2 = place.client(config=Config(parameter_validation=False, retries={"total_max_attempts": 1}))
     shape = ec2.meta.service_model.operation_model(name).input_shape
-    some = {"string": "x", "integer": 1}
+    some = {"string": "x", "integer": 1, "boolean": True}
     required = {one: some[shape.members[one].type_name] for one in shape.required_members if one != member}
     if name == "RunInstances":
         required["ImageId"] = ec2.describe_images()["Images"][0]["ImageId"]

@@ -56,13 +56,6 @@ def test_a_reason_ends_no_sentence_and_fits_one(pattern: str, why: str) -> None:
     ("member", "value", "sentence"),
     [
         (
-            "IamInstanceProfile",
-            {"Name": "web"},
-            "The parameter IamInstanceProfile.Name with the value 'web' is not supported by RunInstances: CloudStack"
-            " has no IAM roles; give what runs in the machine an access key of its own instead. A bridge with the"
-            " setting lenient ignores it.",
-        ),
-        (
             "Placement",
             {"Tenancy": "dedicated"},
             "The parameter Placement.Tenancy with the value 'dedicated' is not supported by RunInstances: CloudStack's"

@@ -296,6 +296,7 @@ class Lab:
             region="cloudstack",
             store=database or str(self.file),
             job_timeout=JOB_TIMEOUT,
+            iam_instance_profiles="ignore",
         )
         self.running: Running
         self.requests = 0

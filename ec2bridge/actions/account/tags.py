@@ -30,6 +30,7 @@ _KIND_OF_NATIVE = {native: kind for kind, native in NATIVE.items()} | {"ISO": "i
 _TAGLESS = frozenset(
     {
         "address-association",
+        "iam-instance-profile-association",
         "network-acl-association",
         "network-interface-attachment",
         "reservation",

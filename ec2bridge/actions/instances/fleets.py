@@ -205,8 +205,15 @@ def _item(fleet: str, record: dict[str, Any], alive: set[str]) -> Item:
     }
 
 
-@action("DescribeFleetInstances", honours=("FleetId",))
-async def describe_fleet_instances(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
+@describe(
+    "DescribeFleetInstances",
+    items="ActiveInstances",
+    key="InstanceId",
+    filters={"instance-type": "InstanceType"},
+    honours=("FleetId",),
+    least=1,
+)
+async def describe_fleet_instances(ctx: Context, request: dict[str, Any]) -> list[Item]:
     """Refuse as AWS does: of an instant fleet DescribeFleets tells the machines, and there are no others here."""
     fleet = request.get("FleetId") or ""
     if await ctx.store.get(ctx.owner_id, KIND, fleet) is None:
@@ -226,6 +233,8 @@ async def describe_fleet_instances(ctx: Context, request: dict[str, Any]) -> dic
 async def delete_fleets(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Delete fleets and terminate their machines, which AWS does with every instant fleet."""
     asked = list(dict.fromkeys(request.get("FleetIds") or ()))
+    if not all(asked):
+        raise Ec2Error("InvalidParameterValue", "An empty id is not valid: leave the parameter out instead.")
     if not asked or request.get("TerminateInstances") is None:
         name = "TerminateInstances" if asked else "FleetIds"
         raise Ec2Error("MissingParameter", f"The request must contain the parameter {name}")

@@ -130,6 +130,7 @@ async def get_launch_template_data(ctx: Context, request: dict[str, Any]) -> dic
         "Monitoring": {"Enabled": shown["Monitoring"]["State"] == "enabled"},
         "MetadataOptions": {k: v for k, v in shown["MetadataOptions"].items() if k != "State"},
         "CreditSpecification": _credits(found.row),
+        "IamInstanceProfile": _profile(shown),
         "UserData": await user_data(ctx, found),
         "Placement": {k: v for k, v in shown["Placement"].items() if k in ("AvailabilityZone", "GroupName")},
         "BlockDeviceMappings": [_mapping(mapping) for mapping in shown["BlockDeviceMappings"]],
@@ -139,6 +140,11 @@ async def get_launch_template_data(ctx: Context, request: dict[str, Any]) -> dic
     if tags:
         data["TagSpecifications"] = [{"ResourceType": "instance", "Tags": tags}]
     return {"LaunchTemplateData": {name: value for name, value in data.items() if value is not None}}
+
+
+def _profile(shown: Item) -> Item | None:
+    profile = shown.get("IamInstanceProfile")
+    return {"Arn": profile["Arn"]} if profile else None
 
 
 def _credits(row: Item) -> Item | None:

@@ -63,6 +63,7 @@ Row = dict[str, Any]
         "Monitoring.Enabled",
         "MetadataOptions",
         "CreditSpecification",
+        "IamInstanceProfile",
         "MaintenanceOptions.AutoRecovery",
     ),
     ignores={

@@ -7,6 +7,7 @@ from typing import Any
 
 from ec2bridge.ec2.filters import TAGS, Filters
 from ec2bridge.ids import ec2_id
+from ec2bridge.resources.instances import instance_profiles
 from ec2bridge.resources.machines.states import host_name_filters
 from ec2bridge.resources.places.zones import zone_names
 
@@ -55,9 +56,9 @@ FILTERS: Filters = {
     "hibernation-options.configured": "HibernationOptions.Configured",
     "host-id": None,
     "hypervisor": "Hypervisor",
-    "iam-instance-profile.arn": None,
-    "iam-instance-profile.id": None,
-    "iam-instance-profile.name": None,
+    "iam-instance-profile.arn": "IamInstanceProfile.Arn",
+    "iam-instance-profile.id": "IamInstanceProfile.Id",
+    "iam-instance-profile.name": instance_profiles.names,
     "image-id": "ImageId",
     "instance-id": "InstanceId",
     "instance-lifecycle": "InstanceLifecycle",

@@ -20,7 +20,7 @@ from ec2bridge.resources.instance_types import (
     threads_per_core,
     type_of,
 )
-from ec2bridge.resources.instances import metadata_options
+from ec2bridge.resources.instances import instance_profiles, metadata_options
 from ec2bridge.resources.instances.facts import Facts
 from ec2bridge.resources.instances.network import add_network, has_mark
 from ec2bridge.resources.key_pairs.records import KEY_DETAIL, SAME_KEY
@@ -135,6 +135,9 @@ def _add_optional(item: Item, facts: Facts, row: Row) -> None:
     if size:
         threads = threads_per_core(row)
         item["CpuOptions"] = {"CoreCount": max(1, size.cpus // threads), "ThreadsPerCore": threads}
+    profile = instance_profiles.told(row)
+    if profile:
+        item["IamInstanceProfile"] = profile
     windows = is_windows(row)
     if windows:
         item["Platform"] = "windows"

@@ -16,7 +16,13 @@ from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS
 from ec2bridge.resources.groups.membership import membership
 from ec2bridge.resources.instance_types import TYPE_DETAIL, resolve_type
-from ec2bridge.resources.instances import cpu_credits, metadata_options, protection, user_data
+from ec2bridge.resources.instances import (
+    cpu_credits,
+    instance_profiles,
+    metadata_options,
+    protection,
+    user_data,
+)
 from ec2bridge.resources.instances.protection import require_protection, shutdown_behaviour
 from ec2bridge.resources.key_pairs import records as key_records
 from ec2bridge.resources.launches.disks import Disks, disks
@@ -183,7 +189,7 @@ async def _switches(ctx: Context, request: dict[str, Any], launch: Launch) -> No
         )
     if (launch.nics.wanted[0].get("Record") or {}).get("check") is False:
         launch.marks[machine_states.SOURCE_CHECK] = "false"
-    launch.marks |= _told(request)
+    launch.marks |= _told(ctx, request)
     if request.get("DisableApiStop"):
         launch.marks[machine_states.STOP_LOCK] = "true"
     if request.get("DisableApiTermination"):
@@ -196,7 +202,7 @@ async def _switches(ctx: Context, request: dict[str, Any], launch: Launch) -> No
         )
 
 
-def _told(request: dict[str, Any]) -> dict[str, str]:
+def _told(ctx: Context, request: dict[str, Any]) -> dict[str, str]:
     """Return the reserved tags for what CloudStack leaves no choice about, but Terraform would change for ever."""
     marks = {
         machine_states.EBS_OPTIMIZED: "true" if request.get("EbsOptimized") else "",
@@ -205,6 +211,7 @@ def _told(request: dict[str, Any]) -> dict[str, str]:
             metadata_options.changed(metadata_options.DEFAULTS, request.get("MetadataOptions") or {})
         ),
     }
+    marks[instance_profiles.MARK] = instance_profiles.asked(ctx, request.get("IamInstanceProfile"))
     reservation = request.get("CapacityReservationSpecification") or {}
     if reservation.get("CapacityReservationPreference") == "none":
         marks[machine_states.NO_RESERVATION] = "true"

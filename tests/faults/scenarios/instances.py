@@ -151,6 +151,30 @@ async def metadata(lab: Lab) -> Request:
     return {"InstanceId": await machine(lab), "HttpPutResponseHopLimit": 2}
 
 
+@scenario("AssociateIamInstanceProfile")
+async def associate_profile(lab: Lab) -> Request:
+    return {"InstanceId": await machine(lab), "IamInstanceProfile": {"Name": "web"}}
+
+
+async def with_profile(lab: Lab) -> str:
+    """The id of the association of a machine with its profile."""
+    profile = {"Name": "web"}
+    answer = await lab.do(
+        "AssociateIamInstanceProfile", InstanceId=await machine(lab), IamInstanceProfile=profile
+    )
+    return str(answer["IamInstanceProfileAssociation"]["AssociationId"])
+
+
+@scenario("ReplaceIamInstanceProfileAssociation")
+async def replace_profile(lab: Lab) -> Request:
+    return {"AssociationId": await with_profile(lab), "IamInstanceProfile": {"Name": "db"}}
+
+
+@scenario("DisassociateIamInstanceProfile")
+async def disassociate_profile(lab: Lab) -> Request:
+    return {"AssociationId": await with_profile(lab)}
+
+
 @scenario("ModifyPrivateDnsNameOptions")
 async def dns(lab: Lab) -> Request:
     return {"InstanceId": await machine(lab)}

@@ -333,3 +333,44 @@ async def modify_groups(lab: Lab) -> Request:
 @scenario("ResetNetworkInterfaceAttribute", describe="DescribeNetworkInterfaces")
 async def reset_interface(lab: Lab) -> Request:
     return {"NetworkInterfaceId": await own(lab), "SourceDestCheck": "true"}
+
+
+LISTS = "DescribeManagedPrefixLists"
+
+
+def _ranges() -> Request:
+    return {
+        "PrefixListName": "us",
+        "AddressFamily": "IPv4",
+        "MaxEntries": 5,
+        "Entries": [{"Cidr": OTHER}],
+        **tags("prefix-list"),
+    }
+
+
+async def prefix_list(lab: Lab) -> str:
+    """The id of a prefix list with one range."""
+    return str((await lab.do("CreateManagedPrefixList", **_ranges()))["PrefixList"]["PrefixListId"])
+
+
+@scenario("CreateManagedPrefixList", describe=LISTS)
+async def create_list(lab: Lab) -> Request:
+    return _ranges()
+
+
+@scenario("ModifyManagedPrefixList", describe=LISTS)
+async def modify_list(lab: Lab) -> Request:
+    more = [{"Cidr": "198.51.100.0/24"}]
+    return {"PrefixListId": await prefix_list(lab), "CurrentVersion": 1, "AddEntries": more}
+
+
+@scenario("RestoreManagedPrefixListVersion", describe=LISTS)
+async def restore_list(lab: Lab) -> Request:
+    request = await modify_list(lab)
+    await lab.do("ModifyManagedPrefixList", **request)
+    return {"PrefixListId": request["PrefixListId"], "PreviousVersion": 1, "CurrentVersion": 2}
+
+
+@scenario("DeleteManagedPrefixList", describe=LISTS)
+async def delete_list(lab: Lab) -> Request:
+    return {"PrefixListId": await prefix_list(lab)}

@@ -1,0 +1,174 @@
+"""Managed prefix lists: create, describe, change, go back to an earlier version, delete.
+
+They lie in the store alone, and what changes is there at once: only answers to changes tell that one is under way, as
+AWS's do. Rules and routes do not take lists yet, so that nothing is ever associated with one.
+"""
+
+from ec2bridge.ec2.context import Context
+from ec2bridge.ec2.describe import Ids, Item, describe
+from ec2bridge.ec2.registry import Answer, Request, action
+from ec2bridge.errors import Ec2Error
+from ec2bridge.ids import ec2_id
+from ec2bridge.resources import prefix_lists
+from ec2bridge.resources.prefix_lists import KIND, PrefixList
+from ec2bridge.resources.tags import resource_tags
+
+_MOST_PAGE = 100
+
+
+def _item(ctx: Context, found: PrefixList, tags: list[dict[str, str]], state: str = "") -> Item:
+    ident = ec2_id("pl", found["id"])
+    return {
+        "PrefixListId": ident,
+        "AddressFamily": found["family"],
+        "State": state or found["state"],
+        "PrefixListArn": f"arn:aws:ec2:{ctx.settings.region}:{ctx.owner_id}:prefix-list/{ident}",
+        "PrefixListName": found["name"],
+        "MaxEntries": found["most"],
+        "Version": found["version"],
+        "Tags": tags,
+        "OwnerId": ctx.owner_id,
+    }
+
+
+async def _tagged(ctx: Context, found: PrefixList, state: str) -> Answer:
+    tags = (await resource_tags.merged(ctx, KIND, [found]))[found["id"]]
+    return {"PrefixList": _item(ctx, found, tags, state)}
+
+
+@action(
+    "CreateManagedPrefixList",
+    honours=(
+        "PrefixListName",
+        "Entries.Cidr",
+        "Entries.Description",
+        "MaxEntries",
+        "AddressFamily",
+        "TagSpecifications",
+        "ClientToken",
+    ),
+)
+async def create_managed_prefix_list(ctx: Context, request: Request) -> Answer:
+    """Keep a list with its first version."""
+    tags = resource_tags.specified(request, KIND)
+    found = await prefix_lists.create(
+        ctx,
+        request.get("PrefixListName"),
+        request.get("AddressFamily"),
+        request.get("MaxEntries"),
+        request.get("Entries"),
+    )
+    await resource_tags.attach(ctx, KIND, found["id"], tags)
+    return {"PrefixList": _item(ctx, found, resource_tags.as_list(tags), "create-in-progress")}
+
+
+@describe(
+    "DescribeManagedPrefixLists",
+    items="PrefixLists",
+    ids={"PrefixListIds": Ids("PrefixListId", KIND)},
+    filters={
+        "owner-id": "OwnerId",
+        "prefix-list-id": "PrefixListId",
+        "prefix-list-name": "PrefixListName",
+    },
+    least=1,
+    most=_MOST_PAGE,
+)
+async def describe_managed_prefix_lists(ctx: Context, request: Request) -> list[Item]:
+    """Return the caller's lists; AWS's own, of its services, do not exist here."""
+    found = await prefix_lists.prefix_lists(ctx)
+    tags = await resource_tags.merged(ctx, KIND, found)
+    return [_item(ctx, one, tags[one["id"]]) for one in found]
+
+
+@describe(
+    "GetManagedPrefixListEntries",
+    items="Entries",
+    key="Cidr",
+    honours=("PrefixListId", "TargetVersion"),
+    least=1,
+    most=_MOST_PAGE,
+)
+async def get_managed_prefix_list_entries(ctx: Context, request: Request) -> list[Item]:
+    """Return the entries of a list, of its newest version unless another is named."""
+    found = await prefix_lists.find(ctx, request.get("PrefixListId") or "")
+    number = request.get("TargetVersion")
+    entries = prefix_lists.version_of(found, found["version"] if number is None else number)
+    return [{"Cidr": one["cidr"], "Description": one["description"]} for one in entries]
+
+
+@describe(
+    "GetManagedPrefixListAssociations",
+    items="PrefixListAssociations",
+    key="ResourceId",
+    honours=("PrefixListId",),
+    most=255,
+)
+async def get_managed_prefix_list_associations(ctx: Context, request: Request) -> list[Item]:
+    """Return nothing, for a list that there is: nothing takes one yet."""
+    await prefix_lists.find(ctx, request.get("PrefixListId") or "")
+    return []
+
+
+@action(
+    "ModifyManagedPrefixList",
+    honours=(
+        "PrefixListId",
+        "CurrentVersion",
+        "PrefixListName",
+        "AddEntries.Cidr",
+        "AddEntries.Description",
+        "RemoveEntries.Cidr",
+        "MaxEntries",
+    ),
+    defaults={"IpamPrefixListResolverSyncEnabled": (False,)},
+)
+async def modify_managed_prefix_list(ctx: Context, request: Request) -> Answer:
+    """Change a list's name, its size or its entries; other entries are a new version."""
+    added, removed = request.get("AddEntries") or [], request.get("RemoveEntries") or []
+    if (added or removed) and request.get("MaxEntries") is not None:
+        raise Ec2Error(
+            "InvalidParameterCombination",
+            "The entries of a prefix list and its MaxEntries cannot be modified at the same time.",
+        )
+
+    def alter(found: PrefixList) -> None:
+        prefix_lists.check_version(found, request.get("CurrentVersion"))
+        if request.get("PrefixListName"):
+            found["name"] = prefix_lists.checked_name(request["PrefixListName"])
+        if request.get("MaxEntries") is not None:
+            found["most"] = prefix_lists.checked_most(request["MaxEntries"])
+        if added or removed:
+            gone = [prefix_lists.cidr(entry.get("Cidr"), found["family"]) for entry in removed]
+            new = prefix_lists.ranges(added, found["family"])
+            prefix_lists.add_version(found, prefix_lists.edited(found, new, gone))
+        found["state"] = "modify-complete"
+
+    found = await prefix_lists.change(ctx, request.get("PrefixListId") or "", alter)
+    return await _tagged(ctx, found, "modify-in-progress")
+
+
+@action("RestoreManagedPrefixListVersion", honours=("PrefixListId", "PreviousVersion", "CurrentVersion"))
+async def restore_managed_prefix_list_version(ctx: Context, request: Request) -> Answer:
+    """Make the entries of an earlier version those of a new one."""
+    for name in ("PreviousVersion", "CurrentVersion"):
+        if request.get(name) is None:
+            raise Ec2Error("MissingParameter", f"The request must contain the parameter {name}")
+
+    def alter(found: PrefixList) -> None:
+        prefix_lists.check_version(found, request["CurrentVersion"])
+        prefix_lists.add_version(found, prefix_lists.version_of(found, request["PreviousVersion"]))
+        found["state"] = "restore-complete"
+
+    found = await prefix_lists.change(ctx, request.get("PrefixListId") or "", alter)
+    return await _tagged(ctx, found, "restore-in-progress")
+
+
+@action("DeleteManagedPrefixList", honours=("PrefixListId",))
+async def delete_managed_prefix_list(ctx: Context, request: Request) -> Answer:
+    """Forget a list with all its versions."""
+    found = await prefix_lists.find(ctx, request.get("PrefixListId") or "")
+    answer = await _tagged(ctx, found, "delete-in-progress")
+    await ctx.store.delete(ctx.owner_id, KIND, found["id"])
+    await resource_tags.forget(ctx, KIND, found["id"])
+    return answer
