@@ -324,6 +324,32 @@ CLIENTS: tuple[Client, ...] = (
         ("key-pair", "launch", "describe", "tags", "stop", "destroy"),
         "Flintrock==2.1.0",
     ),
+    _python_tool(
+        "cloudbridge",
+        "python",
+        (
+            *("regions", "types", "key-pair", "network", "router", "security-group", "launch", "describe"),
+            *("tags", "address", "volume", "snapshot", "stop-start", "image", "errors", "terminate"),
+        ),
+        "cloudbridge==4.4.2",
+        "boto3==1.44.8",
+    ),
+    replace(
+        _python_tool(
+            "salt-cloud",
+            "salt-cloud",
+            (
+                *("regions", "types", "images", "key-pair", "launch", "describe", "tags", "volume"),
+                *("stop-start", "errors", "terminate"),
+            ),
+            "salt==3007.8",  # 3008 has no driver for EC2
+            # It names nothing that it needs.
+            *("boto3", "cryptography", "distro", "jinja2", "looseversion", "msgpack", "packaging", "psutil"),
+            *("PyYAML", "pyzmq", "requests", "tornado"),
+        ),
+        # Its page serves a bridge of its own, with TLS.
+        path=f"{Path(venv('salt-cloud')).parent}{os.pathsep}{Path(sys.executable).parent}",
+    ),
     Client(
         "go-discover",
         "Go",
