@@ -22,6 +22,7 @@ from tests.compat.lab import (
     jar,
     java,
     java_main,
+    maven,
     node_package,
     npm,
     pip,
@@ -265,6 +266,20 @@ CLIENTS: tuple[Client, ...] = (
     _labelled(
         _java("jenkins-ec2", "jenkins-ec2", "ec2-*.jar", JENKINS, "jenkins-ec2.md", group="tools"),
         "stand-in, with the SDK {}",
+    ),
+    _labelled(
+        Client(
+            "jenkinsfile",
+            "Groovy",
+            jar("jenkinsfile", "groovy-*.jar", compiled=False),
+            lambda: [THIS_PYTHON, story("jenkinsfile_story.py"), str(BUILD / "jenkinsfile" / "lib" / "*")],
+            covers=("embedded", "endpoint", "red", "unknown-step"),
+            install=COMPAT.format("jenkinsfile") + " (with a JRE and Maven)",
+            prepare=(maven("jenkinsfile", "groovy"),),
+            page="jenkins-ec2.md",
+            group="tools",
+        ),
+        "stand-in, Groovy {}",
     ),
     Client(
         "aws-sdk-rust",
