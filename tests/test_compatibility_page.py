@@ -24,5 +24,6 @@ def test_the_page_is_of_the_versions_that_the_suite_installs() -> None:
 def test_what_stands_in_for_a_client_is_called_that() -> None:
     page = board.versions_on_page()
     assert page["jenkins-ec2"].startswith("stand-in, with the SDK ")
+    assert page["jenkinsfile"].startswith("stand-in, Groovy ")
     assert "provider" in page["opentofu"]
     assert board.PAGE.read_text(encoding="utf-8").startswith(board_markdown.INTRODUCTION)

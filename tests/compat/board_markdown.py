@@ -10,8 +10,9 @@ MARKS = {"passed": "✔", "failed": "✘", "absent": "absent", "": ""}
 INTRODUCTION = """# Which clients work
 
 Each client was installed from its real package and driven, unpatched, over HTTP against the bridge in front of the
-embedded CloudStack; but `jenkins-ec2` is a stand-in: Jenkins' plug-in is in no registry that the suite reaches, so its
-calls are played in its order, with the SDK that it uses. ✔ it held, ✘ it did not (the reason stands below), *absent*
+embedded CloudStack; but two are stand-ins, for Jenkins and its plug-in are in no registry that the suite reaches:
+`jenkins-ec2` plays the plug-in's calls in its order, with the SDK that it uses, and `jenkinsfile` runs the repository's
+Jenkinsfile by a runner in Groovy. ✔ it held, ✘ it did not (the reason stands below), *absent*
 the client was not installed; an empty cell is no part of that client's story. A client's name leads to its page with
 what to type. Written by `make compat ARGS='--install --docs'`.
 """

@@ -49,6 +49,12 @@ CAPABILITIES = {
     "attach": "a volume goes to a machine under the device name that was asked for, and asking twice does no harm",
     "resize": "a volume grows and changes its type while it is attached",
     "detach": "a volume leaves a machine and goes to another",
+    "embedded": "a build starts its own bridge, its reports are read and archived",
+    "endpoint": "a build drives a named endpoint with credentials that its log does not show",
+    "red": "a build whose client fails, or whose credentials are missing, is a failure",
+    "unknown-step": "a step that the runner does not play ends the build",
+    "types": "instance types are listed",
+    "router": "a route table and a gateway are made for a network and attached",
     "labels": "the targets' labels are the machines' tags, type, zone and addresses",
 }
 """Capability → what was tried; the scoreboard's legend."""

@@ -157,13 +157,13 @@ def venv(name: str) -> str:
     return str(BUILD / name / "bin" / "python")
 
 
-def jar(client: str, pattern: str) -> Callable[[], str | None]:
-    """Return a finder of the version in a jar's name among a client's libraries; None where it is not compiled."""
+def jar(client: str, pattern: str, *, compiled: bool = True) -> Callable[[], str | None]:
+    """Return a finder of the version in a jar's name among a client's libraries; None where it is not compiled yet."""
 
     def find() -> str | None:
         names = [path.stem for path in (BUILD / client / "lib").glob(pattern)]
-        compiled = (BUILD / client / "classes" / "Main.class").exists()
-        return names[0].rpartition("-")[2] if names and compiled else None
+        ready = not compiled or (BUILD / client / "classes" / "Main.class").exists()
+        return names[0].rpartition("-")[2] if names and ready else None
 
     return find
 
@@ -191,21 +191,19 @@ def go(name: str, package: str) -> tuple[tuple[str, ...], ...]:
     return (("go", "build", "-C", story("go"), "-o", str(BUILD / name / "story"), package),)
 
 
+def maven(name: str, sources: str) -> tuple[str, ...]:
+    """Return the command that fetches the libraries that a pom.xml names."""
+    copy = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
+    file, where = str(CLIENTS / sources / "pom.xml"), f"-DoutputDirectory={BUILD / name / 'lib'}"
+    return ("mvn", "-q", "-B", "-f", file, copy, where)
+
+
 def java(name: str, sources: str) -> tuple[tuple[str, ...], ...]:
     """Return the commands that fetch a Java program's libraries and compile it."""
     where, home = BUILD / name, CLIENTS / "java"
-    copy = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
     files = [str(home / "Story.java"), *map(str, sorted((home / sources).glob("*.java")))]
     return (
-        (
-            "mvn",
-            "-q",
-            "-B",
-            "-f",
-            str(home / sources / "pom.xml"),
-            copy,
-            f"-DoutputDirectory={where / 'lib'}",
-        ),
+        maven(name, f"java/{sources}"),
         ("javac", "-encoding", "UTF-8", "-d", str(where / "classes"), "-cp", f"{where / 'lib'}/*", *files),
     )
 

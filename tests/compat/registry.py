@@ -22,6 +22,7 @@ from tests.compat.lab import (
     jar,
     java,
     java_main,
+    maven,
     node_package,
     npm,
     pip,
@@ -249,12 +250,36 @@ CLIENTS: tuple[Client, ...] = (
         prepare=npm("aws-sdk-js-v3", "javascript"),
         page="javascript.md",
     ),
+    Client(
+        "aws-sdk-js-v2",
+        "JavaScript",
+        node_package("aws-sdk-js-v2", "aws-sdk"),
+        lambda: ["node", story("javascript/v2/story.mjs"), str(BUILD / "aws-sdk-js-v2")],
+        covers=("caller-identity", *EVERYDAY, "paging", "volume", "snapshot"),
+        install=COMPAT.format("aws-sdk-js-v2") + " (with Node.js and npm)",
+        prepare=npm("aws-sdk-js-v2", "javascript/v2"),
+        page="javascript.md",
+    ),
     _java("aws-sdk-java-v2", "v2", "ec2-*.jar", ("caller-identity", *EVERYDAY), "java.md"),
     _java("aws-sdk-java-v1", "v1", "aws-java-sdk-ec2-*.jar", ("caller-identity", *EVERYDAY), "java.md"),
     _java("jclouds", "jclouds", "aws-ec2-*.jar", EVERYDAY, "jclouds.md"),
     _labelled(
         _java("jenkins-ec2", "jenkins-ec2", "ec2-*.jar", JENKINS, "jenkins-ec2.md", group="tools"),
         "stand-in, with the SDK {}",
+    ),
+    _labelled(
+        Client(
+            "jenkinsfile",
+            "Groovy",
+            jar("jenkinsfile", "groovy-*.jar", compiled=False),
+            lambda: [THIS_PYTHON, story("jenkinsfile_story.py"), str(BUILD / "jenkinsfile" / "lib" / "*")],
+            covers=("embedded", "endpoint", "red", "unknown-step"),
+            install=COMPAT.format("jenkinsfile") + " (with a JRE and Maven)",
+            prepare=(maven("jenkinsfile", "groovy"),),
+            page="jenkins-ec2.md",
+            group="tools",
+        ),
+        "stand-in, Groovy {}",
     ),
     Client(
         "aws-sdk-rust",
@@ -313,6 +338,32 @@ CLIENTS: tuple[Client, ...] = (
         "flintrock",
         ("key-pair", "launch", "describe", "tags", "stop", "destroy"),
         "Flintrock==2.1.0",
+    ),
+    _python_tool(
+        "cloudbridge",
+        "python",
+        (
+            *("regions", "types", "key-pair", "network", "router", "security-group", "launch", "describe"),
+            *("tags", "address", "volume", "snapshot", "stop-start", "image", "errors", "terminate"),
+        ),
+        "cloudbridge==4.4.2",
+        "boto3==1.44.8",
+    ),
+    replace(
+        _python_tool(
+            "salt-cloud",
+            "salt-cloud",
+            (
+                *("regions", "types", "images", "key-pair", "launch", "describe", "tags", "volume"),
+                *("stop-start", "errors", "terminate"),
+            ),
+            "salt==3007.8",  # 3008 has no driver for EC2
+            # It names nothing that it needs.
+            *("boto3", "cryptography", "distro", "jinja2", "looseversion", "msgpack", "packaging", "psutil"),
+            *("PyYAML", "pyzmq", "requests", "tornado"),
+        ),
+        # Its page serves a bridge of its own, with TLS.
+        path=f"{Path(venv('salt-cloud')).parent}{os.pathsep}{Path(sys.executable).parent}",
     ),
     Client(
         "go-discover",
