@@ -3,6 +3,7 @@
 A subnet with machines has a list made of its ACL's entries and their groups' rules, which a change makes anew.
 """
 
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from ec2bridge.cloudstack.errors import CloudStackError
@@ -28,13 +29,20 @@ async def create_network_acl_entry(ctx: Context, request: Request) -> None:
     if _rules(acl, number, egress):
         sentence = f"The network acl entry identified by {number} already exists."
         raise Ec2Error("NetworkAclEntryAlreadyExists", sentence)
-    made = await _create(ctx, acl, number, egress, params)
+    made: list[str] = []
+
+    async def create() -> None:
+        made.append(await _create(ctx, acl, number, egress, params))
+
+    async def take_back() -> None:
+        for ident in made:
+            await ctx.account.job("deleteNetworkACL", id=ident)
+
     try:
-        await _settle(ctx, acl)
+        await _change(ctx, acl, create)
     except BaseException:
-        await ctx.account.job("deleteNetworkACL", id=made)
         with suppress(CloudStackError, Ec2Error):
-            await _settle(ctx, acl)
+            await _change(ctx, acl, take_back)
         raise
 
 
@@ -48,32 +56,39 @@ async def replace_network_acl_entry(ctx: Context, request: Request) -> None:
     acl, number, egress = await _place(ctx, request)
     params = acl_lists.rule_params(request)
     first, *rest = _found(acl, number, egress)
-    # In one call, so that no moment is without the entry, and no refusal leaves none.
-    await ctx.account.job(
-        "updateNetworkACLItem",
-        id=first["id"],
-        partialupgrade=False,  # what is not named goes: ports, a type of ICMP
-        traffictype=_direction(egress),
-        reason=first.get("reason"),
-        **params,
-    )
-    for rule in rest:
-        await ctx.account.job("deleteNetworkACL", id=rule["id"])
-    await _settle(ctx, acl)
+
+    async def replace() -> None:
+        # In one call, so that no moment is without the entry, and no refusal leaves none.
+        await ctx.account.job(
+            "updateNetworkACLItem",
+            id=first["id"],
+            partialupgrade=False,  # what is not named goes: ports, a type of ICMP
+            traffictype=_direction(egress),
+            reason=first.get("reason"),
+            **params,
+        )
+        for rule in rest:
+            await ctx.account.job("deleteNetworkACL", id=rule["id"])
+
+    await _change(ctx, acl, replace)
 
 
 @action("DeleteNetworkAclEntry", honours=_WHERE, native=("deleteNetworkACL", "createNetworkACLList"))
 async def delete_network_acl_entry(ctx: Context, request: Request) -> None:
     """Remove an entry."""
     acl, number, egress = await _place(ctx, request)
-    for rule in _found(acl, number, egress):
-        await ctx.account.job("deleteNetworkACL", id=rule["id"])
-    await _settle(ctx, acl)
+    found = _found(acl, number, egress)
+
+    async def remove() -> None:
+        for rule in found:
+            await ctx.account.job("deleteNetworkACL", id=rule["id"])
+
+    await _change(ctx, acl, remove)
 
 
-async def _settle(ctx: Context, acl: Acl) -> None:
-    if acl.subnets:
-        await tiers.settle(ctx, acl.vpc["id"])
+async def _change(ctx: Context, acl: Acl, change: Callable[[], Awaitable[None]]) -> None:
+    """Change an ACL's entries, and the lists of the tiers that have it."""
+    await (tiers.changed(ctx, acl.vpc["id"], change) if acl.subnets else change())
 
 
 async def _place(ctx: Context, request: Request) -> tuple[Acl, int, bool]:

@@ -11,7 +11,7 @@ import logging
 import uuid
 import weakref
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 Row = Mapping[str, Any]
 
-PLAN = "SettleTiers"
+PLAN, CHANGE = "SettleTiers", "ChangeTiers"
 ROUNDS = 5
 """After a change all is compared again: another replica may have changed the same tier at the same time."""
 
@@ -70,6 +70,33 @@ async def settle(ctx: Context, *vpcs: str) -> None:
                 asked = flight.asked
                 await _settle(ctx, vpc, flight)
                 flight.done = asked
+
+
+async def changed(ctx: Context, vpc: str, change: Callable[[], Awaitable[None]]) -> None:
+    """Make a change that the tiers of a VPC follow, and have them follow it whatever becomes of this process."""
+    await journal.perform(ctx, CHANGE, {"vpc": vpc}, live=change, apart=uuid.uuid4().hex)
+
+
+@journal.plan(CHANGE, forward=True, lasting=True)
+def _change_steps(given: Given) -> list[Step]:
+    return [Step("change", _unseen, _do_change, _nothing), Step("tiers", _unseen, _follow, _nothing)]
+
+
+async def _do_change(work: Work) -> Made:
+    """Whoever takes it up does not know what was to change, and has the tiers follow what did."""
+    if work.live is not None:
+        await work.live()
+    return {}
+
+
+async def _follow(work: Work) -> Made:
+    try:
+        await settle(work.ctx, work.given["vpc"])
+    except CloudStackError as error:
+        # The VPC has gone, and its tiers with it.
+        if work.live is not None or not error.is_unknown_id:
+            raise
+    return {}
 
 
 async def settle_group(ctx: Context, group: Group) -> None:
