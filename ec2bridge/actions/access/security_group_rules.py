@@ -13,7 +13,7 @@ from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import is_uuid
 from ec2bridge.resources.enforcement import rule_jobs
 from ec2bridge.resources.groups import security_groups
-from ec2bridge.resources.groups.items import revoked_item, rule_item
+from ec2bridge.resources.groups.items import rule_item
 from ec2bridge.resources.groups.rule_lookup import by_id, by_key, peer_finder
 from ec2bridge.resources.groups.rules import PERMISSIONS, Rule, wanted
 from ec2bridge.resources.groups.security_groups import Group, Groups
@@ -150,6 +150,9 @@ async def _revoke(ctx: Context, request: Request, *, egress: bool) -> Answer:
     if not idents and not described:
         sentence = "Either 'ipPermissions' or 'securityGroupRuleIds' should be provided."
         raise Ec2Error("MissingParameter", sentence)
-    rules = [by_id(present, ident) for ident in idents] + [by_key(present, rule) for rule in described]
-    await rule_jobs.revoke(ctx, known, group, list(dict.fromkeys(rules)))
-    return {"Return": True, "RevokedSecurityGroupRules": [revoked_item(group, rule) for rule in rules]}
+    if not idents and await rule_jobs.is_being_revoked(ctx, group, described):
+        rules = list(described)
+    else:
+        rules = [by_id(present, ident) for ident in idents] + [by_key(present, rule) for rule in described]
+    revoked = await rule_jobs.revoke(ctx, known, group, list(dict.fromkeys(rules)))
+    return {"Return": True, "RevokedSecurityGroupRules": revoked}

@@ -18,12 +18,15 @@ from ec2bridge.ec2.journal import Given, Made, Step, Work
 from ec2bridge.errors import Ec2Error
 from ec2bridge.resources.enforcement import firewall, tiers
 from ec2bridge.resources.groups import security_groups
+from ec2bridge.resources.groups.items import revoked_item
 from ec2bridge.resources.groups.rules import DEFAULT_EGRESS, DENY_ALL, Rule
 from ec2bridge.resources.groups.security_groups import RULE_ID, Group, Groups
 from ec2bridge.resources.tags import resource_tags
 
+Row = dict[str, Any]
+
 KIND = "security-group-rule"
-PLAN = "AuthorizeSecurityGroup"
+PLAN, REVOKE = "AuthorizeSecurityGroup", "RevokeSecurityGroup"
 
 
 MOST = 1000
@@ -46,9 +49,13 @@ def check_new(known: Groups, group: Group, rules: Collection[Rule]) -> None:
             raise duplicate(rule)
 
 
+class _Duplicate(Ec2Error):
+    """A rule exists."""
+
+
 def duplicate(rule: Rule) -> Ec2Error:
     """The error for a rule that exists."""
-    return Ec2Error("InvalidPermission.Duplicate", f'the specified rule "{rule}" already exists')
+    return _Duplicate("InvalidPermission.Duplicate", f'the specified rule "{rule}" already exists')
 
 
 async def authorize(
@@ -161,25 +168,105 @@ async def _undo(work: Work, made: Made) -> None:
             await _enforce(ctx, known, group, gone)
 
 
-async def revoke(ctx: Context, known: Groups, group: Group, rules: Sequence[Rule]) -> None:
-    """Remove rules; the last egress rule leaves a hidden one behind that keeps the group shut."""
+async def revoke(ctx: Context, known: Groups, group: Group, rules: Sequence[Rule]) -> list[Row]:
+    """Remove rules, and return them as EC2 tells them; in place of the last egress rule a hidden one keeps all shut."""
+    given = {
+        "group": group.id,
+        "rules": [_told(rule) for rule in rules],
+        "items": [revoked_item(group, rule) for rule in rules],
+    }
+    asked = _Asked(known, group, rules, {}, opened=False)
+    made = await journal.perform(ctx, REVOKE, given, place=place_of(group, rules), live=asked)
+    return list(made["rules"]["items"])
+
+
+async def is_being_revoked(ctx: Context, group: Group, rules: Sequence[Rule]) -> bool:
+    """Whether this very request was sent before, and its bearer died over it: `revoke` goes on with it then."""
+    return bool(rules) and await journal.claim(ctx, REVOKE, place_of(group, rules)) is True
+
+
+@journal.plan(REVOKE, forward=True, later=True)
+def _revocation(given: Given) -> list[Step]:
+    return [
+        Step("rules", _unseen, _take_off, _nothing),
+        Step("enforced", _unseen, _let_go, _nothing),
+    ]
+
+
+async def _unseen(work: Work) -> Made | None:
+    """What stands is looked at when it is removed."""
+    return None
+
+
+async def _nothing(work: Work, made: Made) -> None:
+    """What is removed stays so."""
+
+
+async def _standing_now(work: Work) -> tuple[Groups, Group, Sequence[Rule]] | None:
+    """The groups, the one in question and which of its rules are to go; None where the group has gone."""
+    if work.live and not work.again:
+        return work.live.known, work.live.group, work.live.rules
+    known = await security_groups.groups(work.ctx)
+    group = known.by_id.get(work.given["group"])
+    if group is None:
+        return None
+    return known, group, [rule for rule in known.rules(group) if _told(rule) in work.given["rules"]]
+
+
+async def _take_off(work: Work) -> Made:
+    found = await _standing_now(work)
+    if found is not None:
+        await _take_rules_off(work.ctx, *found)
+    return {"items": work.given["items"]}
+
+
+async def _take_rules_off(ctx: Context, known: Groups, group: Group, rules: Sequence[Rule]) -> None:
     gone = {rule.uuid for rule in rules}
     egress = [rule for rule in known.native_rules(group, egress=True) if rule.uuid not in gone]
     implied = any(rule.uuid is None and not rule.egress for rule in rules)
     if implied or (any(rule.egress for rule in rules) and not egress):
         row = await security_groups.native_row(ctx, group, trusting=not implied)
     if any(rule.egress for rule in rules) and not egress:
-        await _write(ctx, known, {group.id: row}, group, [DENY_ALL])
+        # Another request may just have shut it.
+        with suppress(_Duplicate):
+            await _write(ctx, known, {group.id: row}, group, [DENY_ALL])
     done = await asyncio.gather(*(_revoke(ctx, rule) for rule in rules if rule.uuid), return_exceptions=True)
     removed = [outcome for outcome in done if isinstance(outcome, Rule)]
     failed = next((outcome for outcome in done if isinstance(outcome, BaseException)), None)
     if failed is None:
         await resource_tags.forget(ctx, KIND, *(str(rule.uuid) for rule in removed))
-        await _enforce(ctx, known, group, rules)
-    else:
+        return
+    if not isinstance(failed, CloudStackUnavailable):
         with suppress(CloudStackError, Ec2Error):
             await authorize(ctx, known, group, removed)
-        raise failed
+    raise failed
+
+
+async def _let_go(work: Work) -> Made:
+    """Have tiers and addresses no longer let in what was revoked; where one refuses, the rules are back."""
+    ctx, found = work.ctx, await _standing_now(work)
+    if found is None:
+        return {}
+    known, group, rules = found
+    try:
+        if work.live and not work.again:
+            await _enforce(ctx, known, group, rules)
+        else:
+            await _settled(ctx, known, group)
+    except CloudStackUnavailable:
+        raise
+    except CloudStackError:
+        with suppress(CloudStackError, Ec2Error):
+            await authorize(ctx, known, group, [rule for rule in rules if rule.uuid])
+        raise
+    return {}
+
+
+async def _settled(ctx: Context, known: Groups, group: Group) -> None:
+    if group.vpc_id != known.default_vpc:
+        await tiers.settle_group(ctx, group)
+    else:
+        await firewall.settle(ctx, groups=[group.uuid])
 
 
 async def _enforce(ctx: Context, known: Groups, group: Group, rules: Iterable[Rule]) -> None:

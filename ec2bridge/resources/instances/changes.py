@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import as_sent
 from ec2bridge.errors import Ec2Error
@@ -71,10 +72,22 @@ async def _instance_type(ctx: Context, found: Machine, value: Any) -> None:
         return
     same = offering["id"] == found.row.get("serviceofferingid") and not details
     if not same:
-        await ctx.account.job(
-            "scaleVirtualMachine", id=found.uuid, serviceofferingid=offering["id"], details=details or None
-        )
+        await _scale(ctx, found, offering["id"], details)
     await _mark(ctx, found, TYPE_TAG.removeprefix(resource_tags.RESERVED), value)
+
+
+_HAS_IT = "already has the requested service offering"
+
+
+async def _scale(ctx: Context, found: Machine, offering: str, details: Mapping[str, Any]) -> None:
+    try:
+        await ctx.account.job(
+            "scaleVirtualMachine", id=found.uuid, serviceofferingid=offering, details=details or None
+        )
+    except CloudStackError as error:
+        # The request before, whose answer was lost, has come to its end.
+        if details or _HAS_IT not in error.errortext:
+            raise
 
 
 async def _user_data(ctx: Context, found: Machine, value: Any) -> None:
