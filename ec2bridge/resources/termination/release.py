@@ -5,16 +5,22 @@ default, and users may not expunge unless an operator lets them.
 """
 
 import logging
+import uuid
+from contextlib import suppress
 from typing import Any
 
 from ec2bridge.cloudstack.account import Account
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
+from ec2bridge.ec2 import journal
 from ec2bridge.ec2.context import Context
+from ec2bridge.ec2.journal import Given, Made, Step, Work
 from ec2bridge.resources.machines.records import Record
 from ec2bridge.resources.machines.states import GROUPS, LAUNCH_MARK
 from ec2bridge.resources.tags import resource_tags
 
 log = logging.getLogger(__name__)
+
+PLAN = "GiveUp"
 
 
 async def let_go(record: Record) -> None:
@@ -65,6 +71,10 @@ async def expunge(record: Record) -> None:
             raise
         if "Unable to find" in error.errortext or data["expunge"] == "nobody":
             return
+        if service and error.in_job:
+            # It may, and could not just now.
+            await _later(ctx, {"expunge": record.uuid})
+            return
         log.error(
             "machine %s is destroyed, but the look-up account may not expunge it (%s):"
             " its groups, networks and addresses stay in use until CloudStack does",
@@ -100,28 +110,90 @@ async def delete_leftovers(record: Record) -> None:
         left = {row["id"] for row in await ctx.account.list("listVolumes") if not row.get("virtualmachineid")}
         for volume in data["volumes"]:
             if volume in left:
-                await _quietly(ctx, "deleteVolume", id=volume)
+                await _surely(ctx, {"volume": volume})
     if data["address"] and await _is_launchs(record):
-        await _quietly(ctx, "disassociateIpAddress", id=data["address"])
+        given = {"address": data["address"], "machine": record.uuid, "unmarked": bool(data.get("unmarked"))}
+        await _surely(ctx, given)
 
 
 async def _is_launchs(record: Record) -> bool:
     """Whether the address that came with the launch is still that, and no Elastic IP allocated since."""
+    return await _is_still_of(
+        record.ctx, record.data["address"], record.uuid, bool(record.data.get("unmarked"))
+    )
+
+
+async def _is_still_of(ctx: Context, address: str, machine: str, unmarked: bool) -> bool:
     try:
-        rows = await record.ctx.account.list("listPublicIpAddresses", id=record.data["address"])
+        rows = await ctx.account.list("listPublicIpAddresses", id=address)
     except CloudStackUnavailable:
         raise
     except CloudStackError:
         return False  # nobody's any more
-    return any(_is_of(record, row) for row in rows)
+    return any(_is_of(machine, row, unmarked) for row in rows)
 
 
-def _is_of(record: Record, row: dict[str, Any]) -> bool:
+def _is_of(machine: str, row: dict[str, Any], unmarked: bool) -> bool:
     mark = resource_tags.hidden(row).get(LAUNCH_MARK)
-    if mark is not None or not record.data.get("unmarked"):
-        return mark == record.uuid
+    if mark is not None or not unmarked:
+        return mark == machine
     # The launch did not come to mark it: an Elastic IP is marked as soon as it is allocated.
-    return not row.get("tags") and row.get("virtualmachineid") in (None, record.uuid)
+    return not row.get("tags") and row.get("virtualmachineid") in (None, machine)
+
+
+async def _surely(ctx: Context, given: dict[str, Any]) -> None:
+    """Give up what was a machine's; what CloudStack refuses now is tried again, less and less often, for a day."""
+    volume = given.get("volume")
+    try:
+        await (
+            ctx.account.job("deleteVolume", id=volume)
+            if volume
+            else ctx.account.job("disassociateIpAddress", id=given["address"])
+        )
+    except CloudStackUnavailable:
+        raise
+    except CloudStackError as error:
+        log.warning("while a machine was terminated: %s", error)
+        await _later(ctx, given)
+
+
+async def _later(ctx: Context, given: dict[str, Any]) -> None:
+    """Have something given up once more now and, while that is refused, by the sweep."""
+    with suppress(CloudStackError):
+        await journal.perform(ctx, PLAN, given, apart=uuid.uuid4().hex)
+
+
+@journal.plan(PLAN, forward=True, lasting=True)
+def _steps(given: Given) -> list[Step]:
+    return [Step("given up", _unseen, _given_up, _nothing)]
+
+
+async def _given_up(work: Work) -> Made:
+    await _give_up(work.ctx, work.given)
+    return {}
+
+
+async def _unseen(work: Work) -> Made | None:
+    """Whether it is still there is looked at when it is given up."""
+    return None
+
+
+async def _nothing(work: Work, made: Made) -> None:
+    """What is given up is gone."""
+
+
+async def _give_up(ctx: Context, given: dict[str, Any]) -> None:
+    """Expunge a machine, delete a volume that no machine has, or release an address that is still its machine's."""
+    service = ctx.site.service
+    if machine := given.get("expunge"):
+        if service and await _is_left_over(ctx, service, machine):
+            await service.job("expungeVirtualMachine", id=machine)
+    elif volume := given.get("volume"):
+        rows = await ctx.account.list("listVolumes", id=volume)
+        if rows and not rows[0].get("virtualmachineid"):
+            await ctx.account.job("deleteVolume", id=volume)
+    elif await _is_still_of(ctx, given["address"], given["machine"], given["unmarked"]):
+        await ctx.account.job("disassociateIpAddress", id=given["address"])
 
 
 async def _quietly(ctx: Context, command: str, **params: Any) -> None:
