@@ -22,6 +22,7 @@ GATEWAY = "InvalidGatewayID.NotFound"
 OTHER = {
     ("CreateRoute", "GatewayId"): (GATEWAY, GATEWAY),
     ("ReplaceRoute", "GatewayId"): (GATEWAY, GATEWAY),
+    ("DeleteDhcpOptions", "DhcpOptionsId"): ("InvalidDhcpOptionsID.NotFound", None),
     # A tag's resource may be of any kind, so nonsense is of none.
     ("CreateTags", "Resources"): (None, "InvalidID"),
     ("DeleteTags", "Resources"): (None, "InvalidID"),

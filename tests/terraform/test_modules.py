@@ -22,7 +22,7 @@ PAGE = Path(__file__).parent.parent.parent / "docs" / "terraform-modules.md"
 MODULES = os.environ.get("TF_MODULES", "")
 SOURCE = re.compile(r'source  = "terraform-aws-modules/([\w-]+)/aws"\n  version = "[\d.]+"')
 ROW = re.compile(r"^\| .* \| .* \| ([\w.]+): (.*) \|$", re.MULTILINE)
-ID = re.compile(r"\b(vpc|nat|pl)-[0-9a-f]{17}\b")
+ID = re.compile(r"\b(vpc|nat|pl|dopt)-[0-9a-f]{17}\b")
 PROVIDER = """
 variable "endpoint" { type = string }
 
@@ -59,10 +59,9 @@ def refused(place: Place) -> Iterator[Call]:
     yield "create_subnet", {"VpcId": vpc, "CidrBlock": "10.0.0.0/20"}
     yield "associate_vpc_cidr_block", {"VpcId": vpc, "CidrBlock": "10.1.0.0/16"}
     yield "create_vpc", {"CidrBlock": "10.1.0.0/16", "AmazonProvidedIpv6CidrBlock": True}
-    yield (
-        "create_dhcp_options",
-        {"DhcpConfigurations": [{"Key": "domain-name", "Values": ["example.com"]}]},
-    )
+    clocks = [{"Key": "ntp-servers", "Values": ["192.0.2.1"]}]
+    options = ec2.create_dhcp_options(DhcpConfigurations=clocks)["DhcpOptions"]["DhcpOptionsId"]
+    yield "associate_dhcp_options", {"VpcId": vpc, "DhcpOptionsId": options}
     yield (
         "create_flow_logs",
         {"ResourceIds": [vpc], "ResourceType": "VPC", "LogDestinationType": "s3", "TrafficType": "ALL"},
@@ -87,10 +86,6 @@ def refused(place: Place) -> Iterator[Call]:
         yield "run_instances", {**launch, **changed}
     wanted = {"ImageId": image, "InstanceType": "t2.micro", "SubnetId": subnet}
     yield "request_spot_instances", {"Type": "persistent", "LaunchSpecification": wanted}
-    yield (
-        "create_managed_prefix_list",
-        {"PrefixListName": "ours", "MaxEntries": 1, "AddressFamily": "IPv4"},
-    )
     ports = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443}
     listed = {**ports, "PrefixListIds": [{"PrefixListId": "pl-0123456789abcdef0"}]}
     yield "authorize_security_group_ingress", {"GroupId": group, "IpPermissions": [listed]}
