@@ -141,11 +141,17 @@ def _check(request: dict[str, Any]) -> float:
     return float(total)
 
 
+_OPEN = ("Unavailable", "InternalError")
+
+
 async def _error(
     ctx: Context, shown: dict[str, Any], lifecycle: str, error: CloudStackError | Ec2Error
 ) -> dict[str, Any]:
     if isinstance(error, CloudStackError):
         error = await to_ec2(error, ctx.account, ctx.mappings.errors)
+    if error.code in _OPEN:
+        # Nobody knows what has become of it: the request that is sent again with its token finds out.
+        raise error
     return {
         "LaunchTemplateAndOverrides": shown,
         "Lifecycle": lifecycle,
