@@ -5,10 +5,12 @@ over the old one's id and tags, and the old one goes.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import Answer, Request, action
 from ec2bridge.errors import Ec2Error
@@ -111,7 +113,7 @@ async def modify_security_group_rules(ctx: Context, request: Request) -> Answer:
     return {"Return": True}
 
 
-def _change(known: Groups, present: Iterable[Rule], update: Mapping[str, Any]) -> tuple[Rule, Rule]:
+def _change(known: Groups, present: Sequence[Rule], update: Mapping[str, Any]) -> tuple[Rule, Rule]:
     """The rule that is there, and the one to be there: what the request leaves out of a rule is gone from it."""
     old = by_id(list(present), update.get("SecurityGroupRuleId") or "")
     asked = update.get("SecurityGroupRule") or {}
@@ -119,7 +121,10 @@ def _change(known: Groups, present: Iterable[Rule], update: Mapping[str, Any]) -
     peer = asked.get("ReferencedGroupId")
     group, cidr = known.find(peer).id if peer else None, cidr_of(asked)
     span = protocol_and_ports(asked)
-    return old, Rule(old.egress, *span, cidr, group, description(asked.get("Description")), id=old.id)
+    new = Rule(old.egress, *span, cidr, group, description(asked.get("Description")), id=old.id)
+    # A request whose bridge died over it has left both: the same id, and the old one to be removed.
+    both = (rule for rule in present if rule.id == old.id and rule.native_key != new.native_key)
+    return next(both, old), new
 
 
 def _check_peers(asked: Mapping[str, Any]) -> None:
@@ -146,9 +151,24 @@ async def _replace(ctx: Context, group: Group, old: Rule, new: Rule) -> None:
     if old.uuid is None:
         # The implied rule stands for no rule that could be removed; written beside another it would become one.
         await rule_jobs.revoke(ctx, *await _now(ctx, group), [old])
-    await rule_jobs.authorize(ctx, *await _now(ctx, group), [new], {**tags, **held})
-    if old.uuid is not None:
+    begun = await rule_jobs.is_being_authorized(ctx, group, [new])
+    known, group = await _now(ctx, group)
+    if begun or not any(
+        (rule.id, rule.native_key) == (new.id, new.native_key) for rule in known.rules(group)
+    ):
+        await rule_jobs.authorize(ctx, known, group, [new], {**tags, **held})
+    if old.uuid is None:
+        return
+    try:
         await rule_jobs.revoke(ctx, *await _now(ctx, group), [old])
+    except CloudStackUnavailable:
+        raise
+    except CloudStackError:
+        known, group = await _now(ctx, group)
+        made = [rule for rule in known.rules(group) if (rule.id, rule.native_key) == (new.id, new.native_key)]
+        with suppress(CloudStackError, Ec2Error):
+            await rule_jobs.revoke(ctx, known, group, made)
+        raise
 
 
 async def _now(ctx: Context, group: Group) -> tuple[Groups, Group]:

@@ -94,6 +94,11 @@ class _Asked:
     """What it has written, and what it has no answer for."""
 
 
+async def is_being_authorized(ctx: Context, group: Group, rules: Sequence[Rule]) -> bool:
+    """Whether this very request was sent before, and its bearer died over it: `authorize` goes on with it then."""
+    return await journal.claim(ctx, PLAN, place_of(group, rules)) is True
+
+
 def place_of(group: Group, rules: Iterable[Rule]) -> str:
     """Return what stands for a request to write rules: AuthorizeSecurityGroup… has no client token."""
     return json.dumps([group.id, sorted(map(_told, rules), key=str)])
