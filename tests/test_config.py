@@ -1,11 +1,13 @@
 """Settings: file below environment below flags, and a sentence for everything that is wrong."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from ec2bridge import config
 from ec2bridge.config import SettingsError
+from tests.walk.blocks import marked
 
 GOOD = {
     "cloudstack_url": "https://cloud.example/client/api",
@@ -125,3 +127,33 @@ def test_other_regions_have_whole_urls(monkeypatch: pytest.MonkeyPatch) -> None:
             SettingsError, match=r"us-west-2 = .*: write a region's name and its endpoint's whole"
         ):
             config.load(None, **GOOD, regions={"us-west-2": wrong})
+
+
+def shown_by_the_guide(what: str) -> str:
+    """Return the block of docs/operators.md in which something stands."""
+    [block] = [text for text in marked("docs/operators.md", "tests/test_config.py") if what in text]
+    return block
+
+
+def test_the_guides_settings_for_other_machines_are_read(tmp_path: Path) -> None:
+    for name in ("chain.pem", "key.pem"):
+        (tmp_path / name).touch()
+    file = tmp_path / "ec2bridge.toml"
+    file.write_text(shown_by_the_guide("listen").replace("/etc/ec2bridge/tls", str(tmp_path)))
+    settings = config.load(file, **GOOD)
+    assert (settings.listen, settings.public_endpoint) == ("0.0.0.0:8788", "https://ec2.cloud.example")
+    assert (settings.tls_certificate, settings.tls_key) == (tmp_path / "chain.pem", tmp_path / "key.pem")
+
+
+def test_the_guides_regions_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "ec2bridge.toml"
+    file.write_text(shown_by_the_guide("[regions]"))
+    assert set(config.load(file, **GOOD).regions) == {"us-west-2", "eu-west-1"}
+
+
+def test_the_guides_proxy_lets_through_what_the_bridge_takes() -> None:
+    proxy = dict(re.findall(r"^ +(\w+) (.+);$", shown_by_the_guide("proxy_pass"), re.MULTILINE))
+    settings = config.load(None, **GOOD)
+    assert int(proxy["proxy_read_timeout"].removesuffix("s")) > settings.job_timeout
+    assert int(proxy["client_max_body_size"].removesuffix("m")) * 2**20 == settings.max_body
+    assert proxy["proxy_next_upstream"] == "off"

@@ -98,7 +98,7 @@ def test_the_readme_names_what_the_makefile_and_the_command_line_have() -> None:
 
 def quoted(page: str) -> list[tuple[str, list[str]]]:
     """Return the path and the lines of each piece of code that a page quotes; `…` stands for lines left out."""
-    blocks = re.findall(r"```python\n# ([\w/.]+)\n(.*?)```", page, re.DOTALL)
+    blocks = re.findall(r"```python[^\n]*\n# ([\w/.]+)\n(.*?)```", page, re.DOTALL)
     return [
         (path, [line for line in code.splitlines() if line.strip() not in ("", "…")]) for path, code in blocks
     ]

@@ -94,7 +94,7 @@ OLDER: tuple[Client, ...] = (
         script(THIS_PYTHON, "docker_machine_story.py"),
         covers=(
             *("launch", "key-pair", "security-group", "tags", "describe"),
-            *("stop-start", "address", "terminate"),
+            *("stop-start", "address", "terminate", "page"),
         ),
         install="download it from the releases of docker/machine, as docker-machine in the PATH",
         page="docker-machine.md",

@@ -1,8 +1,9 @@
 """The clients' pages, run as they are written: the blocks of shell of a page, in order, in one shell.
 
 A block marked `sh` is run, one marked `sh NAME` for the client of that name alone. So `sh install` is not, since the
-compatibility suite installs by other means; nor is any other language: `console` is for what a page shows without its
-being run.
+compatibility suite installs by other means. What needs more than the suite has, such as a machine with a system in
+it, is marked `by` the client's story, which takes it from the page and lends the rest. A page that writes below `~/`
+gets a home of its own.
 """
 
 import os
@@ -10,6 +11,7 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 PAGES = Path(__file__).parent.parent.parent / "docs" / "clients"
@@ -41,10 +43,17 @@ def run(script: str, environment: Mapping[str, str], path: str = "") -> tuple[st
     names = {demo: environment[name] for demo, name in DEMO.items() if name in environment}
     # No page sends all of AWS's services here.
     told = {name: value for name, value in environment.items() if name != "AWS_ENDPOINT_URL"}
-    with tempfile.TemporaryDirectory(prefix="page-") as place:
+    with ExitStack() as stack:
+        place = stack.enter_context(tempfile.TemporaryDirectory(prefix="page-"))
+        # Not for all: where a page builds something, what was fetched for that is kept in the home.
+        home = (
+            {"HOME": stack.enter_context(tempfile.TemporaryDirectory(prefix="home-"))}
+            if "~/" in script
+            else {}
+        )
         shell = subprocess.Popen(
             ["bash", "-e", "-u", "-E", "-o", "pipefail", "-c", TRAPS + script],
-            env={**told, **names, "PATH": os.pathsep.join(filter(None, (path, environment["PATH"])))},
+            env={**told, **names, **home, "PATH": os.pathsep.join(filter(None, (path, environment["PATH"])))},
             cwd=place,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import socket
 from collections.abc import Callable
 from ipaddress import ip_network
@@ -12,10 +13,11 @@ import pytest
 from botocore.exceptions import ClientError
 
 from ec2bridge.serving.access_log import client_address
-from ec2bridge.serving.logs import Json, OneLine
+from ec2bridge.serving.logs import TEXT, Json, OneLine
 from tests.conftest import Place
 from tests.launching import launch
 from tests.native import Native
+from tests.walk.blocks import marked
 
 Fields = dict[str, Any]
 
@@ -49,6 +51,19 @@ def test_a_launch_is_told_with_who_what_and_how(place: Place, lines: Callable[[]
     assert line["native_ms"] > 0
     assert line["ms"] > 0
     assert len(line["request"]) == 36
+
+
+def test_the_guides_line_is_one_of_a_launch(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="ec2bridge.access")
+    launch(place.client())
+    told = OneLine(TEXT).format(caplog.records[-1])
+    [shown] = marked("docs/operators.md", "tests/serving/test_access_log.py")
+    # Of every value its kind: ids, numbers, words.
+    kinds = ((r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "UUID"), (r"-[0-9a-f]{17}\b", "-ID"))
+    for pattern, kind in (*kinds, (r"key=\S+", "key=KEY"), (r"\d+", "N"), (r"N(\.N)+", "N")):
+        told, shown = re.sub(pattern, kind, told), re.sub(pattern, kind, shown)
+    told = re.sub(r"ids=\S+", "ids=" + ",".join(sorted(set(re.findall(r"\b(?:ami|i)-ID", told)))), told)
+    assert told == shown.strip()
 
 
 def test_a_listing_tells_only_what_it_was_asked_for(place: Place, lines: Callable[[], list[Fields]]) -> None:

@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 from tests.conftest import Place
 from tests.launching import tags
 from tests.test_store_terraform import AWS_REGION, EMPTY, PLUGINS, Terraform
+from tests.walk.blocks import marked
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "terraform-modules.md"
 MODULES = os.environ.get("TF_MODULES", "")
@@ -113,7 +114,7 @@ def test_the_sentences_of_the_page_are_those_of_the_bridge(make_place: Callable[
 )
 @pytest.mark.timeout(900)
 def test_the_example_is_applied_and_destroyed(make_place: Callable[..., Place], tmp_path: Path) -> None:
-    [example] = re.findall(r"^```hcl\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    [example] = marked("docs/terraform-modules.md", "tests/terraform/test_modules.py")
     local, count = SOURCE.subn(lambda found: f'source = "{Path(MODULES).resolve()}/{found[1]}"', example)
     assert count == 3
     place = make_place({"region": AWS_REGION})

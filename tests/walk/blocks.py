@@ -8,8 +8,10 @@ them (`…` stands for what is left out). Marks follow in the same line:
     sh serve               in a terminal of its own, where it stays; it ends what has run there before
     sh stop                Ctrl-C in that terminal; the block itself is a comment
     sh needs THING         not typed, for there is none of the things that `NEEDS` names; looked at otherwise
+    LANGUAGE by FILE       taken from the page by this test, or this client's program, and tried there
 
-The pages of clients have marks of their own (`tests/compat/pages.py`): they are typed by `make compat`.
+Whatever is no shell (settings, code, what a log says) is marked with the file that tries it. The pages of clients have
+two more marks (`tests/compat/pages.py`): they are typed by `make compat`.
 """
 
 import re
@@ -20,8 +22,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 BLOCK = re.compile(r"^([ ]*)```([^\n`]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 TYPED = ("sh", "console")
-PLAIN = ("", "text", "toml", "yaml", "ini", "hcl", "json", "python", "promql", "nginx", "haproxy")
-"""Languages of blocks that nobody types into a shell; the empty one is none that a page may use."""
+PLAIN = ("text", "toml", "yaml", "ini", "hcl", "json", "python", "promql", "nginx", "haproxy")
+"""Languages of blocks that nobody types into a shell."""
 WAYS = ("clone", "wheel")
 
 WALK = (
@@ -99,6 +101,11 @@ class Block:
         return self.language in TYPED
 
     @property
+    def taken(self) -> str | None:
+        """Return the file that takes it from the page and tries it."""
+        return self.marks[1] if self.marks[:1] == ("by",) else None
+
+    @property
     def need(self) -> str | None:
         """Return what it cannot be typed without."""
         return self.marks[1] if self.marks[:1] == ("needs",) else None
@@ -130,6 +137,11 @@ def _blocks(page: str, text: str) -> Iterator[Block]:
         language, *marks = words.split() or [""]
         body = re.sub(f"^{indent}", "", body, flags=re.MULTILINE)
         yield Block(page, text.count("\n", 0, found.start()) + 1, language, tuple(marks), body)
+
+
+def marked(page: str, file: str, root: Path = ROOT) -> list[str]:
+    """Return the texts of the blocks of a page that are this file's to try."""
+    return [block.text for block in blocks(page, root) if block.taken == file]
 
 
 def indented(page: str, root: Path = ROOT) -> list[str]:

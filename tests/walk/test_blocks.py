@@ -10,8 +10,9 @@ import click
 import pytest
 
 from ec2bridge.__main__ import main
+from tests.compat.registry import CLIENTS as CLIENTS_TRIED
 from tests.walk import blocks as reading
-from tests.walk.blocks import NEEDS, PLAIN, ROOT, WALK, WAYS, Block, blocks, matches
+from tests.walk.blocks import NEEDS, PLAIN, ROOT, TYPED, WALK, WAYS, Block, blocks, matches
 from tests.walk.reader import Reader, Wrong
 
 CLIENTS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs" / "clients").glob("*.md"))
@@ -21,19 +22,55 @@ OTHERS = [page for page in PAGES if page not in CLIENTS]
 MARKS = {(), ("serve",), ("stop",), *((way,) for way in WAYS), *(("serve", way) for way in WAYS)}
 
 
-@pytest.mark.parametrize("page", OTHERS)
-def test_every_block_says_how_it_is_tried(page: str) -> None:
-    for block in blocks(page):
-        where = f"{page}:{block.line}"
-        assert block.language, f"{where} has no language"
-        if not block.typed:
-            assert block.language in PLAIN, where
-            assert block.marks == (), where
-        elif block.need is not None:
-            assert block.need in NEEDS, where
-        else:
-            assert block.marks in MARKS, where
-            assert page in WALK, f"{page} has commands, and nobody reads it (tests/walk/blocks.py)"
+def untried(block: Block) -> str | None:
+    """Return what keeps a block from being tried; None when something tries it, or it says what it needs for that."""
+    if block.taken is not None:
+        file = ROOT / block.taken
+        there = len(block.marks) == 2 and file.is_file()
+        return None if there and Path(block.page).name in file.read_text() else f"{file} does not take it"
+    if block.language not in TYPED:
+        return f"no file tries it (```{block.language or 'LANGUAGE'} by FILE)"
+    if block.need is not None:
+        return None if block.need in NEEDS and len(block.marks) == 2 else "nobody knows what it needs"
+    if block.page in CLIENTS:
+        run = block.language == "sh" and block.marks in client_marks(block.page)
+        return None if run else "`make compat` types `sh`, `sh CLIENT` of a client of the page, and no other"
+    if block.marks not in MARKS:
+        return f"nobody knows the mark {block.marks}"
+    return None if block.page in WALK else "nobody reads the page (tests/walk/blocks.py)"
+
+
+def client_marks(page: str) -> set[tuple[str, ...]]:
+    names = [client.name for client in CLIENTS_TRIED if client.page == Path(page).name]
+    # What `sh install` installs is held by tests/compat/test_pages.py.
+    return {(), ("install",), *((name,) for name in names)}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_block_is_tried_or_says_why_not(page: str) -> None:
+    assert {block.line: why for block in blocks(page) if (why := untried(block))} == {}
+    assert {block.language for block in blocks(page)} <= {*TYPED, *PLAIN}
+
+
+@pytest.mark.parametrize(
+    ("page", "fence"),
+    [
+        ("docs/operators.md", "toml"),
+        ("docs/operators.md", ""),
+        ("docs/operators.md", "toml by tests/nothing.py"),
+        ("docs/operators.md", "toml by tests/walk/reader.py"),
+        ("docs/operators.md", "sh needs luck"),
+        ("docs/operators.md", "sh boto3"),
+        ("docs/terraform-modules.md", "sh"),
+        ("docs/clients/boto3.md", "console"),
+        ("docs/clients/boto3.md", "sh wheel"),
+        ("docs/clients/boto3.md", "sh ansible"),
+        ("docs/clients/boto3.md", "python"),
+    ],
+)
+def test_a_block_that_nothing_tries_is_found(page: str, fence: str) -> None:
+    language, *marks = fence.split() or [""]
+    assert untried(Block(page, 1, language, tuple(marks), ""))
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -96,7 +133,7 @@ def test_the_commands_and_options_of_ec2bridge_are_there(page: str) -> None:
             assert asked <= known, where
 
 
-@pytest.mark.parametrize("page", OTHERS)
+@pytest.mark.parametrize("page", PAGES)
 def test_the_targets_of_make_are_there(page: str) -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for where, text in commands(page):
@@ -111,7 +148,7 @@ def test_what_is_not_typed_is_tried_otherwise() -> None:
             assert f"\n{need.otherwise.removeprefix('make ')}:" in makefile
         else:
             assert (ROOT / need.otherwise).exists()
-    assert {block.need for page in OTHERS for block in blocks(page)} - {None} <= set(NEEDS)
+    assert {block.need for page in PAGES for block in blocks(page)} - {None} <= set(NEEDS)
 
 
 def test_the_walk_names_no_page_twice() -> None:

@@ -6,6 +6,7 @@ Docker is installed.
 """
 
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -22,6 +23,7 @@ from story import (
     ZONE,
     finish,
     later,
+    page,
     step,
     until,
 )
@@ -139,5 +141,21 @@ with step("terminate"):
     until(lambda: states(*ids), {"terminated"})
     assert not aws.describe_key_pairs(Filters=[{"Name": "key-name", "Values": [NAME, PUBLIC]}])["KeyPairs"]
     aws.delete_security_group(GroupId=groups()[0]["GroupId"])
+
+with step("page"):
+    name = NAME + "-page"
+    commands = page("docker-machine.md", first=name).replace("\\\n", "").splitlines()
+    later(machine, "rm", "-y", "-f", name)
+    for program, command, *words in map(shlex.split, commands):
+        assert program == "docker-machine", program
+        told = machine(command, *words, ends_with=UNKNOWN_SYSTEM if command == "create" else None)
+        if command == "ip":
+            assert told == shown(name)["PrivateIpAddress"]
+            ident = shown(name)["InstanceId"]
+    assert machine("ls", "-q") == ""
+    until(lambda: states(ident), {"terminated"})
+    kept = aws.describe_security_groups(Filters=[{"Name": "group-name", "Values": ["docker-machine"]}])
+    (group,) = kept["SecurityGroups"]  # as the page says
+    aws.delete_security_group(GroupId=group["GroupId"])
 
 finish()

@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 
 from aws import aws
-from story import NAME, TYPE, finish, later, step
+from story import NAME, TYPE, finish, later, page, step
 
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "packer")
 SSHD = "/usr/sbin/sshd"
@@ -54,9 +54,17 @@ environment = {
 }
 
 
+PAGES = NAME + "-page"
+
+
 def packer(*words):
+    return ran("packer", *words, os.path.join(HERE, "image.json"))
+
+
+def ran(*words):
     done = subprocess.run(
-        ["packer", *words, os.path.join(HERE, "image.json")],
+        words,
+        cwd=home,
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -68,12 +76,12 @@ def packer(*words):
     return done.stdout
 
 
-def images():
-    return aws.describe_images(Owners=["self"], Filters=[{"Name": "name", "Values": [NAME]}])["Images"]
+def images(name=NAME):
+    return aws.describe_images(Owners=["self"], Filters=[{"Name": "name", "Values": [name]}])["Images"]
 
 
 def remove():
-    for image in images():
+    for image in images() + images(PAGES):
         aws.deregister_image(ImageId=image["ImageId"])
         for mapping in image["BlockDeviceMappings"]:
             if mapping.get("Ebs", {}).get("SnapshotId"):
@@ -98,6 +106,22 @@ with step("image"):
     out = packer("build")
     assert "provisioned" in out
     (image,) = images()
+    assert image["State"] == "available" and image["ImageId"] in out, image
+
+    # As the page has it. Its machine has no system: the session goes to the server on loopback here, too.
+    told = {
+        "ssh_username": environment["COMPAT_SSH_USER"],
+        "ssh_host": environment["COMPAT_SSH_HOST"],
+        "ssh_port": environment["COMPAT_SSH_PORT"],
+        "ssh_keypair_name": NAME,
+        "ssh_private_key_file": environment["COMPAT_SSH_KEY"],
+    }
+    written, theirs = page("packer.md", **{"from-packer-2": PAGES}), '"ssh_username": "root"'
+    assert written.count(theirs) == 1
+    mine = ", ".join('"%s": "%s"' % pair for pair in told.items())
+    out = ran("bash", "-euc", written.replace(theirs, mine))
+    assert "provisioned" in out
+    (image,) = images(PAGES)
     assert image["State"] == "available" and image["ImageId"] in out, image
 
 with step("tags"):

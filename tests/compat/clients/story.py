@@ -2,7 +2,9 @@
 
 from __future__ import print_function
 
+import io
 import os
+import re
 import sys
 import time
 import traceback
@@ -17,6 +19,12 @@ TYPE = os.environ.get("EC2BRIDGE_COMPAT_TYPE", "t2.micro")
 
 NAME = "compat-%d-%d" % (os.getpid(), int(time.time()))
 
+_DEMO = {
+    "AWS_ENDPOINT_URL_EC2": ENDPOINT,
+    "AWS_DEFAULT_REGION": REGION,
+    "EC2BRIDGE_DEMO_IMAGE": IMAGE,
+    "EC2BRIDGE_DEMO_ZONE": ZONE,
+}
 _undo = []
 _failed = []
 
@@ -64,6 +72,21 @@ def until(look, wanted, seconds=300):
         if time.time() > deadline:
             raise AssertionError("after %d s it is still %r" % (seconds, seen))
         time.sleep(0.3)
+
+
+def page(name, **others):
+    """Return the block of a page in docs/clients that is marked `by` this story, with other words in these places.
+
+    The variables of demo.env, which the pages use, are those of the endpoint that the story is led to.
+    """
+    here = os.path.dirname(os.path.abspath(__file__))
+    with io.open(os.path.join(here, "..", "..", "..", "docs", "clients", name), encoding="utf-8") as file:
+        found = re.findall(r"(?ms)^```\w+ by (\S+)\n(.*?)^```$", file.read())
+    (block,) = [text for by, text in found if os.path.basename(by) == os.path.basename(sys.argv[0])]
+    others.update(_DEMO)
+    return re.sub(
+        "|".join(r"\$?\b%s\b" % word for word in others), lambda it: others[it.group().lstrip("$")], block
+    )
 
 
 def finish():
