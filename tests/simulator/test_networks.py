@@ -88,6 +88,23 @@ async def test_a_second_nic_has_addresses_of_its_own_network(clients: Clients) -
     assert text.endswith("NIC is default.")
 
 
+async def test_a_nic_with_static_nat_is_not_removed(clients: Clients) -> None:
+    alice = clients.alice
+    first = await clients.isolated(alice)
+    second = await clients.isolated(alice, "iso2", gateway="10.7.0.1", netmask="255.255.255.0")
+    machine = await clients.machine(alice, "m1", networkids=[first["id"], second["id"]])
+    _, address = [await alice.job("associateIpAddress", networkid=second["id"]) for _ in range(2)]
+    mapped = {"ipaddressid": address["id"], "virtualmachineid": machine["id"], "networkid": second["id"]}
+    await alice.call("enableStaticNat", **mapped)
+    taken = {"virtualmachineid": machine["id"], "nicid": machine["nic"][1]["id"]}
+    code, text = await refusal(alice.job("removeNicFromVirtualMachine", **taken))
+    assert code == 431
+    assert text.endswith("NIC has associated Port forwarding or Load balancer or Static NAT rules.")
+    await alice.job("disableStaticNat", ipaddressid=address["id"])
+    left = await alice.job("removeNicFromVirtualMachine", **taken)
+    assert [nic["networkid"] for nic in left["nic"]] == [first["id"]]
+
+
 async def test_firewall_rules_of_one_port_conflict(clients: Clients) -> None:
     alice = clients.alice
     network = await clients.isolated(alice)

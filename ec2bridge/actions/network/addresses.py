@@ -13,7 +13,7 @@ from ec2bridge.ec2.describe import Ids, Item, describe
 from ec2bridge.ec2.filters import TAGS
 from ec2bridge.ec2.registry import action
 from ec2bridge.errors import Ec2Error
-from ec2bridge.ids import KINDS
+from ec2bridge.ids import KINDS, ec2_id
 from ec2bridge.resources.addresses import acquisition, association, elastic_ips, nat_gateways, nat_items
 from ec2bridge.resources.addresses.elastic_ips import Row
 from ec2bridge.resources.places.networks import default_network, has_static_nat, networks, vpc_rows
@@ -105,7 +105,10 @@ async def _place(ctx: Context, zone: Zone) -> dict[str, str]:
     native=("enableStaticNat", "disableStaticNat", "listPublicIpAddresses"),
 )
 async def associate_address(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Map an Elastic IP to a machine; what it or the machine was mapped to before ends."""
+    """Map an Elastic IP to a machine; what it or the machine was mapped to before ends.
+
+    An interface on no machine keeps it until it is attached, and it is mapped then.
+    """
     rows = await elastic_ips.held(ctx)
     row = elastic_ips.find(rows, request)
     target = await elastic_ips.target(ctx, request)
@@ -125,7 +128,8 @@ async def associate_address(ctx: Context, request: dict[str, Any]) -> dict[str, 
 async def _check_free(ctx: Context, request: dict[str, Any], row: Row) -> None:
     # AWS: reassociation is automatic, false makes it fail instead; what a NAT gateway has stays its own.
     again = request.get("AllowReassociation") is not False
-    if (row.get("isstaticnat") and not again) or await nat_gateways.holder(ctx, row):
+    associated = row.get("isstaticnat") or await elastic_ips.who_waits(ctx, [row])
+    if (associated and not again) or await nat_gateways.holder(ctx, row):
         raise Ec2Error(
             "Resource.AlreadyAssociated",
             f"resource {elastic_ips.allocation_id(row)} is already associated with associate-id"
@@ -139,11 +143,20 @@ async def _check_free(ctx: Context, request: dict[str, Any], row: Row) -> None:
     native=("disableStaticNat", "listPublicIpAddresses"),
 )
 async def disassociate_address(ctx: Context, request: dict[str, Any]) -> None:
-    """Unmap an Elastic IP from its machine; it stays the account's."""
-    rows = [row for row in await elastic_ips.held(ctx) if elastic_ips.is_elastic(row)]
+    """Unmap an Elastic IP from its machine, or from an interface on none; it stays the account's."""
     ident, address = request.get("AssociationId"), request.get("PublicIp")
+    asked = str(ident or address or "")
+    if asked and await association.is_being_ended(ctx, asked):
+        await association.finish(ctx, asked)
+        return
+    rows = [row for row in await elastic_ips.held(ctx) if elastic_ips.is_elastic(row)]
+    waiting = await elastic_ips.who_waits(ctx, rows)
     if ident:
-        mapped = [row for row in rows if row.get("isstaticnat") or await nat_gateways.holder(ctx, row)]
+        mapped = [
+            row
+            for row in rows
+            if row.get("isstaticnat") or row["id"] in waiting or await nat_gateways.holder(ctx, row)
+        ]
         row = elastic_ips.by_id(mapped, elastic_ips.ASSOCIATION, ident)
     elif address:
         row = elastic_ips.by_address(rows, address)
@@ -155,9 +168,9 @@ async def disassociate_address(ctx: Context, request: dict[str, Any]) -> None:
             f"The address '{row['ipaddress']}' is that of {gateway.id} until the NAT gateway is deleted."
         )
         raise Ec2Error("OperationNotPermitted", sentence)
-    if not row.get("isstaticnat"):
+    if not row.get("isstaticnat") and row["id"] not in waiting:
         raise Ec2Error("InvalidParameterValue", f"The address '{row['ipaddress']}' is not associated.")
-    await ctx.account.job("disableStaticNat", ipaddressid=row["id"])
+    await association.end(ctx, row, asked)
 
 
 @action(
@@ -172,10 +185,12 @@ async def release_address(ctx: Context, request: dict[str, Any]) -> None:
         # Every address here is one of a VPC's, which AWS releases by its allocation alone.
         sentence = "You must specify an allocation id when releasing a VPC elastic IP address"
         raise Ec2Error("InvalidParameterValue", sentence)
-    if row.get("isstaticnat") and row.get("vpcid"):
+    waits_for = (await elastic_ips.who_waits(ctx, [row])).get(row["id"])
+    if row.get("vpcid") and (row.get("isstaticnat") or waits_for):
+        holder = ec2_id("eni", waits_for["id"]) if waits_for else "an instance"
         raise Ec2Error(
             "InvalidIPAddress.InUse",
-            f"The address '{row['ipaddress']}' is associated with an instance: disassociate it first.",
+            f"The address '{row['ipaddress']}' is associated with {holder}: disassociate it first.",
         )
     gateway = await nat_gateways.holder(ctx, row)
     if gateway:
@@ -221,5 +236,12 @@ async def describe_addresses(ctx: Context, request: dict[str, Any]) -> list[Item
     rows = [row for row in await elastic_ips.held(ctx) if elastic_ips.is_elastic(row)]
     nics = await elastic_ips.nics_of(ctx, rows)
     tags = await resource_tags.merged(ctx, "allocation", rows)
+    waiting = await elastic_ips.who_waits(ctx, rows)
     held = await nat_items.associations(ctx, rows)
-    return [{**elastic_ips.item(ctx, row, tags[row["id"]], nics), **held.get(row["id"], {})} for row in rows]
+    return [
+        {
+            **elastic_ips.item(ctx, row, tags[row["id"]], nics, waiting.get(row["id"])),
+            **held.get(row["id"], {}),
+        }
+        for row in rows
+    ]

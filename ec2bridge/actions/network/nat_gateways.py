@@ -109,7 +109,8 @@ async def _check_subnet(ctx: Context, subnet: Row, private: str | None) -> None:
 async def _check_free(ctx: Context, row: Row, subnet: Row) -> None:
     """Refuse an address that serves something, and a VPC that has a NAT gateway."""
     there = await nat_gateways.gateways(ctx)
-    if row.get("isstaticnat") or any(gateway.row["id"] == row["id"] for gateway in there):
+    taken = row.get("isstaticnat") or await elastic_ips.who_waits(ctx, [row])
+    if taken or any(gateway.row["id"] == row["id"] for gateway in there):
         sentence = f"Elastic IP address [{elastic_ips.allocation_id(row)}] is already associated"
         raise Ec2Error("Resource.AlreadyAssociated", sentence)
     other = next((gateway.id for gateway in there if gateway.vpc == subnet["vpcid"]), None)

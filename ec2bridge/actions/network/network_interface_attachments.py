@@ -1,7 +1,8 @@
 """Network interfaces attached to machines and detached from them.
 
 CloudStack adds a NIC to a machine and removes it; which device it becomes is CloudStack's choice, a machine has one NIC
-in a network, and its groups are those of all its NICs.
+in a network, and its groups are those of all its NICs. An Elastic IP stays with its interface: static NAT maps it while
+there is a machine.
 """
 
 from typing import Any
@@ -10,6 +11,7 @@ from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id
+from ec2bridge.resources.addresses import elastic_ips
 from ec2bridge.resources.instances.facts import gather_facts
 from ec2bridge.resources.instances.translation import instance
 from ec2bridge.resources.interfaces import attachment, network_interfaces
@@ -25,7 +27,13 @@ Item = dict[str, Any]
     "AttachNetworkInterface",
     honours=("NetworkInterfaceId", "InstanceId", "DeviceIndex"),
     defaults={"NetworkCardIndex": (0,)},
-    native=("addNicToVirtualMachine", "addIpToNic", "listVirtualMachines", "listNetworks"),
+    native=(
+        "addNicToVirtualMachine",
+        "addIpToNic",
+        "listVirtualMachines",
+        "listNetworks",
+        "listPublicIpAddresses",
+    ),
 )
 async def attach_network_interface(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Add an interface to a machine that runs or is stopped."""
@@ -44,7 +52,8 @@ async def attach_network_interface(ctx: Context, request: dict[str, Any]) -> dic
     index = (
         record["index"] if begun else await _check(ctx, record, found, network, request.get("DeviceIndex"))
     )
-    record = await attachment.attach(ctx, record, found.uuid, network, index, group_uuids(found.row))
+    public = await elastic_ips.waiting_for(ctx, record)
+    record = await attachment.attach(ctx, record, found.uuid, network, index, group_uuids(found.row), public)
     return {"AttachmentId": ec2_id("eni-attach", record["attachment"]), "NetworkCardIndex": 0}
 
 
@@ -87,7 +96,7 @@ async def _check(ctx: Context, record: Record, found: Machine, network: Row, ind
     "DetachNetworkInterface",
     honours=("AttachmentId",),
     ignores={"Force": "CloudStack has one way to detach"},
-    native=("removeNicFromVirtualMachine", "listVirtualMachines"),
+    native=("removeNicFromVirtualMachine", "listVirtualMachines", "listPublicIpAddresses"),
 )
 async def detach_network_interface(ctx: Context, request: dict[str, Any]) -> None:
     """Take an interface from its machine; it is there to be attached to another."""
@@ -106,7 +115,8 @@ async def detach_network_interface(ctx: Context, request: dict[str, Any]) -> Non
         **network_interfaces.of_nic(nic, row["id"], index),
         "groups": await _groups_of(ctx, row),
     }
-    await attachment.detach(ctx, ident, row["id"], nic, held)
+    public = await elastic_ips.mapped_to(ctx, row, nic, held)
+    await attachment.detach(ctx, ident, row["id"], nic, held, public)
 
 
 async def _attachment(

@@ -1,8 +1,10 @@
-"""An Elastic IP mapped to a machine, as the journal's steps: a refusal brings back what both were mapped to before."""
+"""An Elastic IP mapped to a machine, as the journal's steps: a refusal brings back what both were mapped to before.
+
+For an interface that is on no machine nothing is mapped: the address is brought to its network, and waits there.
+"""
 
 import json
 from typing import Any
-from uuid import uuid4
 
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.ec2 import journal
@@ -15,14 +17,16 @@ from ec2bridge.resources.tags import resource_tags
 
 Row = dict[str, Any]
 
-PLAN = "AssociateAddress"
+PLAN, END = "AssociateAddress", "DisassociateAddress"
 KIND = "allocation"
 _MARK = resource_tags.RESERVED + elastic_ips.ASSOCIATION_MARK
 
 
 def _place(row: Row, target: Target) -> str:
     """What stands for a request: AssociateAddress has no client token."""
-    return json.dumps([row["id"], target.machine["id"], target.address])
+    return json.dumps(
+        [row["id"], target.machine["id"] if target.machine else target.interface, target.address]
+    )
 
 
 async def claim(ctx: Context, row: Row, target: Target) -> bool | None:
@@ -35,19 +39,24 @@ async def associate(ctx: Context, rows: list[Row], row: Row, target: Target) -> 
 
     What the address was mapped to before ends, and of the caller's `rows` those that are mapped to the target.
     """
+    place = target.interface, target.address
     given = {
         "address": row["id"],
         "was": _mapping(row) if row.get("isstaticnat") else None,
-        "others": [_mapping(one) for one in rows if one is not row and target.is_served_by(one)],
+        "others": [
+            _mapping(one) for one in rows if one is not row and target.machine and target.is_served_by(one)
+        ],
         "network": {name: target.network[name] for name in ("id", "vpcid") if target.network.get(name)},
-        "target": _native(
+        "forgotten": [_told(one) for one in rows if one is not row and elastic_ips.marked_for(one) == place],
+        "target": target.machine
+        and _native(
             row["id"],
             target.machine["id"],
             target.network["id"],
             target.address if target.address != target.nic.get("ipaddress") else None,
         ),
         "guest": target.address,
-        "mark": uuid4().hex,
+        "mark": elastic_ips.new_mark(*place),
     }
     made = await journal.perform(ctx, PLAN, given, place=_place(row, target), live=row)
     return elastic_ips.associated(dict(made["mark"]["row"]), target)
@@ -67,12 +76,42 @@ def _mapping(row: Row) -> dict[str, Any]:
 @journal.plan(PLAN)
 def _steps(given: Given) -> list[Step]:
     was = [given["was"]] if given["was"] else []
-    return [
+    steps = [
         *(_ending(number, one) for number, one in enumerate([*was, *given["others"]])),
+        *(_forgetting(number, one) for number, one in enumerate(given.get("forgotten", ()))),
         Step("moved", _unseen, _move, _nothing),
         Step("mark", _unseen, _mark, _unmark),
-        Step("mapped", _is_mapped, _map, _unmap),
-        Step("firewall", _unseen, _settle, _nothing),
+    ]
+    if given["target"]:
+        steps += [Step("mapped", _is_mapped, _map, _unmap), Step("firewall", _unseen, _settle, _nothing)]
+    return steps
+
+
+async def is_being_ended(ctx: Context, asked: str) -> bool:
+    """Whether this very request to disassociate was sent before, and its bearer died: `finish` goes on with it."""
+    return await journal.claim(ctx, END, asked) is True
+
+
+async def finish(ctx: Context, asked: str) -> None:
+    """Go on with the end of an association that somebody else has begun."""
+    await journal.perform(ctx, END, {}, place=asked)
+
+
+async def end(ctx: Context, row: Row, asked: str) -> None:
+    """Have an address be associated with nothing; `asked` is what the request names it by."""
+    given = {
+        "was": _mapping(row) if row.get("isstaticnat") else None,
+        # Else it would wait for its interface when that is detached.
+        "told": _told(row) if elastic_ips.marked_for(row) else None,
+    }
+    await journal.perform(ctx, END, given, place=asked)
+
+
+@journal.plan(END)
+def _end_steps(given: Given) -> list[Step]:
+    return [
+        *([_ending(0, given["was"])] if given["was"] else ()),
+        *([_forgetting(0, given["told"])] if given["told"] else ()),
     ]
 
 
@@ -113,6 +152,32 @@ def _ending(number: int, mapping: dict[str, Any]) -> Step:
 
 def _is(row: Row, mapped: dict[str, str]) -> bool:
     return bool(row.get("isstaticnat")) and row.get("virtualmachineid") == mapped["virtualmachineid"]
+
+
+def _forgetting(number: int, told: dict[str, str]) -> Step:
+    """The end of what an address has to tell of an interface."""
+
+    async def find(work: Work) -> Made | None:
+        row = await _row(work, told["id"])
+        return None if row is not None and _told(row)["mark"] == told["mark"] else {}
+
+    async def do(work: Work) -> Made:
+        row = await _row(work, told["id"])
+        if row is not None:
+            await resource_tags.mark(work.ctx, KIND, row, {elastic_ips.ASSOCIATION_MARK: None})
+        return {}
+
+    async def undo(work: Work, made: Made) -> None:
+        row = await _row(work, told["id"])
+        if row is not None:
+            await resource_tags.mark(work.ctx, KIND, row, {elastic_ips.ASSOCIATION_MARK: told["mark"]})
+
+    return Step(f"forgotten {number}", find, do, undo)
+
+
+def _told(row: Row) -> dict[str, str]:
+    """What brings back what an address has to tell of an interface."""
+    return {"id": row["id"], "mark": resource_tags.hidden(row).get(elastic_ips.ASSOCIATION_MARK, "")}
 
 
 async def _move(work: Work) -> Made:

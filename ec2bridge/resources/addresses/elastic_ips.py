@@ -6,13 +6,17 @@ is to serve a machine elsewhere is given back and acquired again there, by its n
 row and uuid while it is free, so address, allocation id and tags stay the same. Two kinds are no Elastic IPs and not
 shown as such: a network's own way out (source NAT) if it is no NAT gateway's, and one that a launch acquired for its
 machine.
+
+An Elastic IP stays with its interface, which may be on no machine: then nothing maps the address, and its tag tells
+which interface it waits for.
 """
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2.context import Context, owner_of
@@ -21,6 +25,7 @@ from ec2bridge.ids import KINDS, ec2_id, is_uuid
 from ec2bridge.resources.addresses import acquisition
 from ec2bridge.resources.addresses.listing import addresses
 from ec2bridge.resources.interfaces import network_interfaces
+from ec2bridge.resources.interfaces.network_interfaces import Record
 from ec2bridge.resources.machines import lookup as machine_lookup
 from ec2bridge.resources.machines.states import LAUNCH_MARK
 from ec2bridge.resources.places.networks import has_static_nat, networks
@@ -42,7 +47,11 @@ _NAT = re.compile(rf"({_UUID}) ({_UUID}) ([0-9]{{1,11}}(?:\.[0-9]+)?) ({_UUID})"
 NAT_MARK = "nat-gateway"
 """Reserved tag on an address that is a NAT gateway's, or is becoming one's: see `nat_gateways`."""
 ASSOCIATION_MARK = "association"
-"""Reserved tag on an address, written anew at each association: what its association's id is made of."""
+"""Reserved tag on an address, written anew at each association: what its association's id is made of.
+
+It names the interface and its private address, and something that is never the same twice.
+"""
+_ASSOCIATED = re.compile(rf"({_UUID})/([0-9.]{{7,15}})/[0-9a-f]+")
 OWN_MARK = "own-source-nat"
 """Reserved tag, with the VPC's uuid, on the address that is its way out while it has no NAT gateway."""
 
@@ -91,11 +100,69 @@ def association_id(row: Row) -> str:
     if told is None:
         # Associated before there was the tag, or in CloudStack: Terraform's states hold the address's digits.
         return ec2_id("eipassoc", row["id"])
-    return ec2_id("eipassoc", "/".join([row["id"], told, *_mapped_to(row)]))
+    return ec2_id("eipassoc", "/".join([row["id"], told, *_mapped_to(row, told)]))
 
 
-def _mapped_to(row: Row) -> list[str]:
-    """What else may change without EC2: static NAT can be turned to another machine in CloudStack."""
+def new_mark(interface: str, address: str) -> str:
+    """Return what tells of a new association with an interface's private address."""
+    return f"{interface}/{address}/{uuid4().hex}"
+
+
+def marked_for(row: Row) -> tuple[str, str] | None:
+    """Return the interface's uuid and the private address that an address was associated with through EC2.
+
+    Where static NAT maps the address, that alone tells with what it is associated now.
+    """
+    marked = _ASSOCIATED.fullmatch(resource_tags.hidden(row).get(ASSOCIATION_MARK, ""))
+    return (marked[1], marked[2]) if marked else None
+
+
+def waiting(rows: Iterable[Row], records: Mapping[str, Record]) -> dict[str, Record]:
+    """Return uuid → the interface's record of those addresses that are associated with one that is on no machine."""
+    found = {}
+    for row in rows:
+        interface, address = marked_for(row) or ("", "")
+        record = records.get(interface)
+        if record is None or record["nic"] or address not in (record["address"], *record["secondary"]):
+            continue
+        if is_elastic(row) and not row.get("isstaticnat") and not nat_mark(row):
+            found[row["id"]] = record
+    return found
+
+
+async def who_waits(ctx: Context, rows: Iterable[Row]) -> dict[str, Record]:
+    """`waiting`, of the interfaces that the store has; it is read only if an address may wait."""
+    some = [row for row in rows if marked_for(row) and not row.get("isstaticnat")]
+    return waiting(some, await network_interfaces.records(ctx)) if some else {}
+
+
+async def waiting_for(ctx: Context, record: Record) -> dict[str, str]:
+    """Return uuid → private address of the public addresses that wait for an interface."""
+    rows = await held(ctx)
+    found = waiting(rows, {record["id"]: record})
+    return {row["id"]: place[1] for row in rows if row["id"] in found and (place := marked_for(row))}
+
+
+async def mapped_to(ctx: Context, machine: Row, nic: Row, record: Record) -> list[Row]:
+    """Return of each public address that is mapped to a machine's NIC what `attachment.detach` wants to know."""
+    found = []
+    for row in await held(ctx):
+        mapped = row.get("virtualmachineid"), row.get("associatednetworkid")
+        if row.get("isstaticnat") and mapped == (machine["id"], nic["networkid"]):
+            place = record["id"], row["vmipaddress"]
+            kept = resource_tags.hidden(row).get(ASSOCIATION_MARK) if marked_for(row) == place else None
+            mark = (kept or new_mark(*place)) if is_elastic(row) else None
+            found.append({"id": row["id"], "private": row["vmipaddress"], "mark": mark})
+    return found
+
+
+def _mapped_to(row: Row, told: str) -> list[str]:
+    """What else may change without EC2: static NAT can be turned to another machine in CloudStack.
+
+    Of one that belongs to an interface the machine may be any: it keeps its association when it is attached elsewhere.
+    """
+    if marked := _ASSOCIATED.fullmatch(told):
+        return [str(row.get("vmipaddress")) if row.get("isstaticnat") else marked[2]]
     if not row.get("isstaticnat"):
         return []
     return [str(row.get(name)) for name in ("virtualmachineid", "vmipaddress")]
@@ -153,8 +220,17 @@ def by_id(rows: Iterable[Row], kind: str, ident: str) -> Row:
     return found
 
 
-def item(ctx: Context, row: Row, tags: list[dict[str, str]], nics: dict[str, Row]) -> Item:
-    """Translate one address; `nics` are those of machines that addresses are mapped to, by `nic_key`."""
+def item(
+    ctx: Context,
+    row: Row,
+    tags: list[dict[str, str]],
+    nics: dict[str, Row],
+    waits_for: Record | None = None,
+) -> Item:
+    """Translate one address; `nics` are those of machines that addresses are mapped to, by `nic_key`.
+
+    `waits_for` is the interface on no machine that it is associated with.
+    """
     shown: Item = {
         "PublicIp": row["ipaddress"],
         "AllocationId": allocation_id(row),
@@ -163,6 +239,15 @@ def item(ctx: Context, row: Row, tags: list[dict[str, str]], nics: dict[str, Row
         "NetworkBorderGroup": resource_tags.hidden(row).get(BORDER_MARK, ctx.settings.region),
         "Tags": tags,
     }
+    if waits_for is not None:
+        _, private = marked_for(row) or ("", "")
+        return shown | {
+            "AssociationId": association_id(row),
+            "NetworkInterfaceId": ec2_id("eni", waits_for["id"]),
+            "NetworkInterfaceOwnerId": owner_of(row),
+            "PrivateIpAddress": private,
+            "SubnetId": ec2_id("subnet", waits_for["subnet"]),
+        }
     if not row.get("isstaticnat") or not row.get("virtualmachineid"):
         return shown
     shown |= {
@@ -198,15 +283,19 @@ async def nics_of(ctx: Context, rows: Iterable[Row]) -> dict[str, Row]:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What an address is to be mapped to: a private address of a machine's NIC."""
+    """What an address is to be mapped to: a private address of an interface, which is a machine's NIC or waits."""
 
-    machine: Row
+    machine: Row | None
     nic: Row
     network: Row
     address: str
+    interface: str
+    """The uuid that the interface has in EC2."""
 
     def is_served_by(self, row: Row) -> bool:
-        """Whether the public address is mapped to just this already."""
+        """Whether the public address is mapped to just this already, or waits for it."""
+        if self.machine is None:
+            return not row.get("isstaticnat") and marked_for(row) == (self.interface, self.address)
         return bool(
             row.get("isstaticnat")
             and row.get("virtualmachineid") == self.machine["id"]
@@ -216,9 +305,10 @@ class Target:
 
 async def target(ctx: Context, request: dict[str, Any]) -> Target:
     """Return what InstanceId or NetworkInterfaceId, and PrivateIpAddress, name."""
-    machine, nic = await _named(ctx, request)
-    state = machine_lookup.state_of(machine)
-    if state not in ("running", "stopped", "stopping"):
+    records = await network_interfaces.records(ctx)
+    machine, nic = await _named(ctx, request, records)
+    state = machine_lookup.state_of(machine) if machine else None
+    if machine and state not in ("running", "stopped", "stopping"):
         raise Ec2Error(
             "IncorrectInstanceState" if state == "terminated" else "InvalidInstanceID",
             f"The {state} instance '{ec2_id('i', machine['id'])}' is not in a valid state for this operation.",
@@ -230,21 +320,21 @@ async def target(ctx: Context, request: dict[str, Any]) -> Target:
             f"No public address can be associated in {ec2_id('subnet', nic['networkid'])}: the network has no"
             " static NAT.",
         )
-    return Target(machine, nic, network, _private(request, nic))
+    interface = nic["id"] if machine is None else network_interfaces.by_nic(records).get(nic["id"], nic)["id"]
+    return Target(machine, nic, network, _private(request, nic), interface)
 
 
-async def _named(ctx: Context, request: dict[str, Any]) -> tuple[Row, Row]:
+async def _named(
+    ctx: Context, request: dict[str, Any], records: Mapping[str, Record]
+) -> tuple[Row | None, Row]:
+    """Return a machine and its NIC; of an interface on no machine, what its NIC will be."""
     ident, interface = request.get("InstanceId"), request.get("NetworkInterfaceId")
     if not ident and not interface:
         raise Ec2Error("MissingParameter", "Either instance ID or network interface id must be specified")
     if interface:
-        record = network_interfaces.find(await network_interfaces.records(ctx), interface)
+        record = network_interfaces.find(records, interface)
         if record is not None and not record["nic"]:
-            raise Ec2Error(
-                "UnsupportedOperation",
-                f"No public address can be associated with {interface} before it is attached: CloudStack maps addresses"
-                " to machines.",
-            )
+            return None, _unattached(record, interface, ident)
         uuid = record["nic"] if record else await ctx.directory.resolve("network-interface", interface)
         for row in await machine_lookup.list_rows(ctx):
             for nic in row.get("nic") or ():
@@ -265,6 +355,19 @@ async def _named(ctx: Context, request: dict[str, Any]) -> tuple[Row, Row]:
             " the operation instead.",
         )
     return found.row, nics[0]
+
+
+def _unattached(record: Record, interface: str, instance: str | None) -> Row:
+    if record["machine"]:
+        # It is being attached at this moment.
+        raise network_interfaces.in_use(interface)
+    if instance:
+        raise Ec2Error(
+            "InvalidParameterCombination", f"The interface '{interface}' is not attached to '{instance}'."
+        )
+    secondary = [{"ipaddress": address} for address in record["secondary"]]
+    own = {"id": record["id"], "networkid": record["subnet"], "ipaddress": record["address"]}
+    return {**own, "secondaryip": secondary}
 
 
 def _private(request: dict[str, Any], nic: Row) -> str:
@@ -320,6 +423,8 @@ async def check_rules(ctx: Context, row: Row) -> None:
 
 def associated(row: Row, target: Target) -> Row:
     """Return the row of an address as it is once it is mapped."""
+    if target.machine is None:
+        return row
     mapped = {"virtualmachineid": target.machine["id"], "vmipaddress": target.address}
     return {**row, "isstaticnat": True, **mapped}
 

@@ -1,6 +1,6 @@
 """Network interfaces as EC2 describes them: the NICs of machines, and those that are attached to none."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ec2bridge.ec2.context import Context
@@ -19,6 +19,7 @@ from ec2bridge.resources.places.networks import networks as list_networks
 from ec2bridge.resources.places.networks import subnet_id, vpc_id_of_network
 from ec2bridge.resources.places.zones import Zone
 from ec2bridge.resources.tags import resource_tags
+from ec2bridge.resources.vpcs.host_names import named_vpcs, public_name
 
 Row = dict[str, Any]
 
@@ -35,7 +36,8 @@ async def every(ctx: Context) -> list[Item]:
     found = [
         item for row in rows for item in interfaces(row, translation.instance(facts, row), held, addresses)
     ]
-    found += await free_items(ctx, [record for record in records.values() if not record["nic"]])
+    free = [record for record in records.values() if not record["nic"]]
+    found += await free_items(ctx, free, await elastic_ips.held(ctx) if free else ())
     found += await nat_items.interfaces(ctx)
     tags = await resource_tags.stored(ctx, network_interfaces.KIND)
     for item in found:
@@ -43,22 +45,49 @@ async def every(ctx: Context) -> list[Item]:
     return found
 
 
-async def free_items(ctx: Context, records: list[Record]) -> list[Item]:
-    """Translate interfaces that no machine has (yet), in networks that there are."""
+async def free_items(ctx: Context, records: list[Record], public: Iterable[Row] = ()) -> list[Item]:
+    """Translate interfaces that no machine has (yet), in networks that there are; `public` are the addresses."""
     if not records:
         return []
     networks = {row["id"]: row for row in await list_networks(ctx)}
     zones = {zone.uuid: zone for zone in await places.zones(ctx)}
     names = {group.id: group.name for group in await security_groups.groups(ctx)}
+    found = [record for record in records if record["subnet"] in networks]
+    vpcs = {record["id"]: vpc_id_of_network(ctx, networks[record["subnet"]]) for record in found}
+    associations = await _associations(ctx, found, vpcs, list(public))
     return [
-        _free_item(ctx, record, networks[record["subnet"]], zones, names)
-        for record in records
-        if record["subnet"] in networks
+        _free_item(ctx, record, networks[record["subnet"]], zones, names, associations.get(record["id"], {}))
+        for record in found
     ]
 
 
+async def _associations(
+    ctx: Context, records: list[Record], vpcs: Mapping[str, str], public: list[Row]
+) -> dict[str, dict[str, Item]]:
+    """Return interface's uuid → private address → the association of the Elastic IP that waits for it."""
+    waiting = elastic_ips.waiting(public, {record["id"]: record for record in records})
+    named = await named_vpcs(ctx, [vpcs[record["id"]] for record in waiting.values()])
+    found: dict[str, dict[str, Item]] = {}
+    for row in public:
+        place = elastic_ips.marked_for(row)
+        if row["id"] in waiting and place:
+            found.setdefault(place[0], {})[place[1]] = known(
+                PublicIp=row["ipaddress"],
+                PublicDnsName=public_name(row["ipaddress"], named=vpcs[place[0]] in named),
+                IpOwnerId=ctx.owner_id,
+                AllocationId=elastic_ips.allocation_id(row),
+                AssociationId=elastic_ips.association_id(row),
+            )
+    return found
+
+
 def _free_item(
-    ctx: Context, record: Record, network: Row, zones: Mapping[str, Zone], names: Mapping[str, str]
+    ctx: Context,
+    record: Record,
+    network: Row,
+    zones: Mapping[str, Zone],
+    names: Mapping[str, str],
+    associations: Mapping[str, Item],
 ) -> Item:
     addresses = [record["address"]] if record["address"] else []
     zone = zones.get(network["zoneid"])
@@ -74,8 +103,9 @@ def _free_item(
         Description=record["description"],
         MacAddress=record["mac"],
         PrivateIpAddress=record["address"],
+        Association=associations.get(record["address"]),
         PrivateIpAddresses=[
-            {"Primary": place == 0, "PrivateIpAddress": address}
+            known(Primary=place == 0, PrivateIpAddress=address, Association=associations.get(address))
             for place, address in enumerate([*addresses, *record["secondary"]])
         ],
         Ipv6Addresses=[],

@@ -1,11 +1,12 @@
 """Interfaces attached, detached and given more addresses, as the journal's steps.
 
 A machine has one NIC in a network, so that whether an interface was attached can be seen by the network; whether an
-address was added, by those that the NIC had before.
+address was added, by those that the NIC had before. The public addresses that an interface has are mapped by static
+NAT while it is attached: CloudStack takes away no NIC that has one.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
@@ -14,14 +15,17 @@ from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.journal import Given, Made, Step, Work
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
-from ec2bridge.resources.enforcement import tiers
+from ec2bridge.resources.enforcement import firewall, tiers
 from ec2bridge.resources.interfaces import network_interfaces
 from ec2bridge.resources.interfaces.network_interfaces import Record
 from ec2bridge.resources.machines.lookup import list_rows
+from ec2bridge.resources.tags import resource_tags
 
 Row = dict[str, Any]
 
 ATTACH, DETACH, ASSIGN = "AttachNetworkInterface", "DetachNetworkInterface", "AssignPrivateIpAddresses"
+_ASSOCIATION = "association"
+"""The reserved tag of an address that tells of its association: see `elastic_ips`."""
 _MASKED = 530
 """What CloudStack answers where it does not tell users why: here, that the address is taken."""
 
@@ -60,11 +64,18 @@ async def claim(ctx: Context, record: Record, machine: str) -> bool | None:
 
 
 async def attach(
-    ctx: Context, record: Record, machine: str, network: Row, index: int, groups: Sequence[str]
+    ctx: Context,
+    record: Record,
+    machine: str,
+    network: Row,
+    index: int,
+    groups: Sequence[str],
+    public: Mapping[str, str],
 ) -> Record:
     """Make an interface a NIC of a machine in its `network`, as device `index`; returns its record.
 
-    `groups` are uuids of the machine's groups, for which a tier is made ready.
+    `groups` are uuids of the machine's groups, for which a tier is made ready. `public` are the uuids of the public
+    addresses that wait for the interface, with its private address that each is to be mapped to.
     """
     given = {
         "interface": record["id"],
@@ -73,6 +84,15 @@ async def attach(
         "vpcs": tiers.vpcs_of([network]),
         "index": index,
         "groups": list(groups),
+        "public": [
+            {
+                "ipaddressid": address,
+                "virtualmachineid": machine,
+                "networkid": network["id"],
+                **({} if private == record["address"] else {"vmguestip": private}),
+            }
+            for address, private in public.items()
+        ],
     }
     made = await journal.perform(ctx, ATTACH, given, place=_place(record["id"], machine, index))
     return dict(made["nic"]["record"])
@@ -84,6 +104,7 @@ def _attaching(given: Given) -> list[Step]:
         Step("claim", _is_claimed, _claim, _release),
         Step("nic", _has_nic, _add, _remove),
         Step("addresses", _unseen, _add_secondary, _nothing),
+        *(_mapping(number, mapped) for number, mapped in enumerate(given.get("public", ()))),
         Step("settled", _unseen, _settle, _nothing),
     ]
 
@@ -171,6 +192,29 @@ async def _add_secondary(work: Work) -> Made:
     return {}
 
 
+def _mapping(number: int, mapped: Mapping[str, str]) -> Step:
+    """A public address that has waited for the interface; `mapped` is what enableStaticNat is told."""
+
+    async def find(work: Work) -> Made | None:
+        return {} if await _is_mapped(work.ctx, mapped) else None
+
+    async def do(work: Work) -> Made:
+        await work.ctx.account.call("enableStaticNat", **mapped)
+        await firewall.settle(work.ctx, machines=[mapped["virtualmachineid"]])
+        return {}
+
+    async def undo(work: Work, made: Made) -> None:
+        if await _is_mapped(work.ctx, mapped):
+            await work.ctx.account.job("disableStaticNat", ipaddressid=mapped["ipaddressid"])
+
+    return Step(f"mapped {number}", find, do, undo)
+
+
+async def _is_mapped(ctx: Context, mapped: Mapping[str, str]) -> bool:
+    rows = await ctx.account.list("listPublicIpAddresses", id=mapped["ipaddressid"])
+    return any(row.get("virtualmachineid") == mapped["virtualmachineid"] for row in rows)
+
+
 def _secondary(nics: Iterable[Row], ident: str) -> set[str]:
     """Return the further addresses of a NIC."""
     return {
@@ -191,14 +235,36 @@ async def finish(ctx: Context, attachment: str) -> None:
     await journal.perform(ctx, DETACH, {}, place=attachment)
 
 
-async def detach(ctx: Context, attachment: str, machine: str, nic: Row, held: Record) -> None:
-    """Take a NIC from its machine and have its interface, whose record is `held`, be available again."""
+async def detach(
+    ctx: Context, attachment: str, machine: str, nic: Row, held: Record, public: Sequence[Row]
+) -> None:
+    """Take a NIC from its machine and have its interface, whose record is `held`, be available again.
+
+    `public` tells of each public address that is mapped to the NIC its uuid (`id`), the `private` address, and with
+    which tag's value (`mark`) it waits for the interface; one without goes back to the cloud.
+    """
     given = {
         "machine": machine,
         "nic": nic["id"],
         "held": held,
         "secondary": [entry["ipaddress"] for entry in nic.get("secondaryip") or ()],
         "vpcs": tiers.vpcs_of([nic]),
+        "public": [
+            {
+                "mark": address["mark"],
+                "mapped": {
+                    "ipaddressid": address["id"],
+                    "virtualmachineid": machine,
+                    "networkid": nic["networkid"],
+                    **(
+                        {}
+                        if address["private"] == nic.get("ipaddress")
+                        else {"vmguestip": address["private"]}
+                    ),
+                },
+            }
+            for address in public
+        ],
     }
     await journal.perform(ctx, DETACH, given, place=attachment)
 
@@ -207,6 +273,7 @@ async def detach(ctx: Context, attachment: str, machine: str, nic: Row, held: Re
 def _detaching(given: Given) -> list[Step]:
     return [
         Step("removed", _is_removed, _take_off, _nothing),
+        Step("addresses", _unseen, _keep_public, _nothing),
         Step("released", _unseen, _have_available, _nothing),
         Step("settled", _unseen, _settle, _nothing),
     ]
@@ -218,10 +285,36 @@ async def _is_removed(work: Work) -> Made | None:
 
 
 async def _take_off(work: Work) -> Made:
-    given = work.given
-    await work.ctx.account.job(
-        "removeNicFromVirtualMachine", virtualmachineid=given["machine"], nicid=given["nic"]
-    )
+    given, public = work.given, [address["mapped"] for address in work.given.get("public", ())]
+    try:
+        for mapped in public:
+            if await _is_mapped(work.ctx, mapped):
+                await work.ctx.account.job("disableStaticNat", ipaddressid=mapped["ipaddressid"])
+        await work.ctx.account.job(
+            "removeNicFromVirtualMachine", virtualmachineid=given["machine"], nicid=given["nic"]
+        )
+    except CloudStackUnavailable:
+        raise
+    except CloudStackError:
+        # The interface stays where it is, and so do its addresses.
+        for mapped in public:
+            if not await _is_mapped(work.ctx, mapped):
+                await work.ctx.account.call("enableStaticNat", **mapped)
+        await firewall.settle(work.ctx, machines=[given["machine"]] if public else [])
+        raise
+    return {}
+
+
+async def _keep_public(work: Work) -> Made:
+    """Have the public addresses wait for the interface; AWS gives back one that came with its machine's launch."""
+    ctx = work.ctx
+    for address in work.given.get("public", ()):
+        ident = address["mapped"]["ipaddressid"]
+        for row in await ctx.account.list("listPublicIpAddresses", id=ident):
+            if not address["mark"]:
+                await ctx.account.job("disassociateIpAddress", id=ident)
+            elif resource_tags.marked(row, _ASSOCIATION) != address["mark"]:
+                await resource_tags.mark(ctx, "allocation", row, {_ASSOCIATION: address["mark"]})
     return {}
 
 

@@ -39,6 +39,7 @@ async def settle(record: Record) -> None:
         await tiers.settle_later(ctx, *data["todo"].get("vpcs", ()))
         await _add_addresses(record)
         await _map_address(record)
+        await _map_elastic(record)
         await _add_volumes(record)
         await _tag_parts(record)
     except CloudStackUnavailable:
@@ -103,7 +104,7 @@ async def _map_address(record: Record) -> None:
             networkid=todo["network"],
         )
     except CloudStackError:
-        if not await _is_mapped(ctx, record):
+        if not await _is_mapped(ctx, record, data["address"]):
             raise
     await resource_tags.attach(
         ctx, "allocation", data["address"], {resource_tags.RESERVED + LAUNCH_MARK: record.uuid}
@@ -112,9 +113,23 @@ async def _map_address(record: Record) -> None:
     await record.save(todo={**todo, "address": False})
 
 
-async def _is_mapped(ctx: Context, record: Record) -> bool:
-    """Whether whoever bore the record before had already mapped the address."""
-    rows = await ctx.account.list("listPublicIpAddresses", id=record.data["address"])
+async def _map_elastic(record: Record) -> None:
+    """Map the Elastic IPs that have waited for the machine's interfaces."""
+    ctx, todo = record.ctx, record.data["todo"]
+    for mapped in todo.get("elastic") or ():
+        try:
+            await ctx.account.call("enableStaticNat", **mapped)
+        except CloudStackError:
+            if not await _is_mapped(ctx, record, mapped["ipaddressid"]):
+                raise
+    if todo.get("elastic"):
+        await firewall.settle(ctx, machines=[record.uuid])
+        await record.save(todo={**todo, "elastic": []})
+
+
+async def _is_mapped(ctx: Context, record: Record, address: str) -> bool:
+    """Whether whoever bore the record before had already mapped an address."""
+    rows = await ctx.account.list("listPublicIpAddresses", id=address)
     return any(row.get("virtualmachineid") == record.uuid for row in rows)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from ec2bridge.ec2 import journal
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.journal import Given, Made, Step, Work
+from ec2bridge.resources.addresses import elastic_ips
 from ec2bridge.resources.enforcement import tiers
 from ec2bridge.resources.groups import security_groups
 from ec2bridge.resources.instances.cache import instances
@@ -96,6 +97,7 @@ async def _hand_over(work: Work, launch: Launch, accepted: list[Row], rows: list
                 "tags": launch.tags,
                 "nics": [nic["id"] for nic in row.get("nic", ())],
                 "addresses": _secondary(launch, row),
+                "elastic": await _waiting(ctx, launch, row),
             },
         }
         record = Record(ctx, entry["id"], data)
@@ -119,6 +121,19 @@ def _secondary(launch: Launch, row: Row) -> list[Row]:
         for _, wanted, nic in _nics(launch, row)
         for number, address in enumerate(secondary_addresses(wanted))
     ]
+
+
+async def _waiting(ctx: Context, launch: Launch, row: Row) -> list[dict[str, str]]:
+    """Return what enableStaticNat is told for each Elastic IP that waits for one of the machine's interfaces."""
+    found = []
+    for _, wanted, nic in _nics(launch, row):
+        if "Record" not in wanted:
+            continue
+        record = wanted["Record"]
+        for address, private in (await elastic_ips.waiting_for(ctx, record)).items():
+            mapped = {"ipaddressid": address, "virtualmachineid": row["id"], "networkid": nic["networkid"]}
+            found.append(mapped if private == record["address"] else {**mapped, "vmguestip": private})
+    return found
 
 
 async def _keep_interfaces(ctx: Context, launch: Launch, row: Row) -> None:

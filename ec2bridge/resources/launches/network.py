@@ -201,7 +201,8 @@ def _wants_address(nic: dict[str, Any], network: Row) -> bool:
     """Whether the launch is to acquire a public address; the subnet decides where the request does not."""
     wanted = nic.get("AssociatePublicIpAddress")
     if wanted is None:
-        return resource_tags.hidden(network).get("mapPublicIpOnLaunch") == "true"
+        # AWS: the subnet's attribute is for interfaces that the launch makes.
+        return "Record" not in nic and resource_tags.hidden(network).get("mapPublicIpOnLaunch") == "true"
     return bool(wanted) and _needs_address(network)
 
 

@@ -109,6 +109,12 @@ def remove_nic(call: Call) -> Answer:
                 f"Unable to remove NIC from {machines.label(machine)} in "
                 f"{network_text(call.cloud, _network_of(call, nic))}, NIC is default."
             )
+        if addresses.of_nic(call.cloud, nic["id"]):
+            raise invalid(
+                f"Unable to remove NIC from {machines.label(machine)} in "
+                f"{network_text(call.cloud, _network_of(call, nic))}, NIC has associated Port forwarding or Load "
+                "balancer or Static NAT rules."
+            )
         unplug(call.cloud, nic)
 
     return _machine_job(call, machine, change, instance=False)

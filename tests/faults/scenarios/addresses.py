@@ -2,7 +2,7 @@
 
 from tests.faults.lab import Lab
 from tests.faults.scenarios import Request, scenario
-from tests.faults.things import address, associated, machine, tags, tier
+from tests.faults.things import address, associated, interface, machine, tags, tier
 
 SHOWN = "DescribeAddresses"
 
@@ -43,6 +43,20 @@ async def move(lab: Lab) -> Request:
         "AllocationId": found["AllocationId"],
         "AllowReassociation": True,
     }
+
+
+@scenario("AssociateAddress", "with an interface on no machine", describe=SHOWN)
+async def associate_with_interface(lab: Lab) -> Request:
+    return {
+        "NetworkInterfaceId": await interface(lab, (await tier(lab))[1]),
+        "AllocationId": await address(lab),
+    }
+
+
+@scenario("DisassociateAddress", "from an interface on no machine", describe=SHOWN)
+async def disassociate_from_interface(lab: Lab) -> Request:
+    request = await associate_with_interface(lab)
+    return {"AssociationId": (await lab.do("AssociateAddress", **request))["AssociationId"]}
 
 
 @scenario("DisassociateAddress", describe=SHOWN)

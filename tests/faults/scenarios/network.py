@@ -289,6 +289,28 @@ async def detach_interface(lab: Lab) -> Request:
     return {"AttachmentId": answer["AttachmentId"]}
 
 
+async def spare_with_address(lab: Lab) -> tuple[str, str]:
+    """As `spare`, and the interface has an Elastic IP."""
+    ident, made = await spare(lab)
+    allocation = (await lab.do("AllocateAddress", Domain="vpc"))["AllocationId"]
+    await lab.do("AssociateAddress", AllocationId=allocation, NetworkInterfaceId=made)
+    return ident, made
+
+
+@scenario("AttachNetworkInterface", "with an Elastic IP", describe="DescribeNetworkInterfaces")
+async def attach_with_address(lab: Lab) -> Request:
+    ident, made = await spare_with_address(lab)
+    return {"InstanceId": ident, "NetworkInterfaceId": made, "DeviceIndex": 1}
+
+
+@scenario("DetachNetworkInterface", "with an Elastic IP", describe="DescribeNetworkInterfaces")
+async def detach_with_address(lab: Lab) -> Request:
+    ident, made = await spare_with_address(lab)
+    answer = await lab.do("AttachNetworkInterface", InstanceId=ident, NetworkInterfaceId=made, DeviceIndex=1)
+    await lab.quiet()
+    return {"AttachmentId": answer["AttachmentId"]}
+
+
 async def own(lab: Lab) -> str:
     """The first interface of a machine in a tier."""
     _, made = await tier(lab)

@@ -346,16 +346,136 @@ def test_where_it_depends_on_the_zone(ec2: Any) -> None:
     assert refusal(lambda: ec2.modify_network_interface_attribute(**off)) == "UnsupportedOperation"
 
 
-def test_an_elastic_ip_waits_for_the_attachment(ec2: Any, subnets: list[str]) -> None:
-    ident = create(ec2, subnets[1])["NetworkInterfaceId"]
+def waiting(ec2: Any, subnet: str, **more: Any) -> tuple[str, str, str]:
+    """An interface on no machine, the allocation of the Elastic IP that it has, and the id of their association."""
+    ident = create(ec2, subnet, **more)["NetworkInterfaceId"]
+    address = ec2.allocate_address(NetworkBorderGroup=ADVANCED)["AllocationId"]
+    made = ec2.associate_address(AllocationId=address, NetworkInterfaceId=ident)["AssociationId"]
+    return ident, address, made
+
+
+def shown_address(ec2: Any, allocation: str) -> dict[str, Any]:
+    [found] = ec2.describe_addresses(AllocationIds=[allocation])["Addresses"]
+    return dict(found)
+
+
+def mapped(place: Place) -> list[dict[str, Any]]:
+    return Native(place).list("listPublicIpAddresses", isstaticnat=True)
+
+
+def test_an_elastic_ip_stays_with_its_interface(place: Place, ec2: Any, subnets: list[str]) -> None:
+    ident, address, association = waiting(ec2, subnets[1])
+
+    free = show(ec2, ident)
+    told = shown_address(ec2, address)
+    assert told["AssociationId"] == association
+    assert (told["NetworkInterfaceId"], told["SubnetId"]) == (ident, subnets[1])
+    assert told["PrivateIpAddress"] == free["PrivateIpAddress"]
+    assert "InstanceId" not in told
+    assert free["Association"]["PublicIp"] == told["PublicIp"]
+    assert free["Association"]["AssociationId"] == association
+    assert free["PrivateIpAddresses"][0]["Association"] == free["Association"]
+    by_association = [{"Name": "association.association-id", "Values": [association]}]
+    assert len(ec2.describe_network_interfaces(Filters=by_association)["NetworkInterfaces"]) == 1
+    again = ec2.associate_address(AllocationId=address, NetworkInterfaceId=ident)
+    assert again["AssociationId"] == association
+    assert mapped(place) == []
+
+    [first, second] = started(ec2, 2, SubnetId=subnets[0])
+    for machine in (first, second):
+        host = machine["InstanceId"]
+        made = ec2.attach_network_interface(NetworkInterfaceId=ident, InstanceId=host, DeviceIndex=1)
+        on = shown_address(ec2, address)
+        assert (on["InstanceId"], on["NetworkInterfaceId"]) == (host, ident)
+        assert on["AssociationId"] == show(ec2, ident)["Association"]["AssociationId"] == association
+        [row] = mapped(place)
+        assert (row["ipaddress"], row["vmipaddress"]) == (told["PublicIp"], told["PrivateIpAddress"])
+
+        ec2.detach_network_interface(AttachmentId=made["AttachmentId"])
+        assert shown_address(ec2, address) == told
+        assert show(ec2, ident)["Association"]["AssociationId"] == association
+        assert mapped(place) == []
+
+    ec2.delete_network_interface(NetworkInterfaceId=ident)
+    assert "AssociationId" not in shown_address(ec2, address)
+    gone = {"AssociationId": association}
+    assert refusal(lambda: ec2.disassociate_address(**gone)) == "InvalidAssociationID.NotFound"
+
+
+def test_an_elastic_ip_leaves_an_interface_on_no_machine(ec2: Any, subnets: list[str]) -> None:
+    ident, address, association = waiting(ec2, subnets[1])
+    assert refusal(lambda: ec2.release_address(AllocationId=address)) == "InvalidIPAddress.InUse"
+    other = create(ec2, subnets[0])["NetworkInterfaceId"]
+    wanted = {"AllocationId": address, "NetworkInterfaceId": other}
+    assert (
+        refusal(lambda: ec2.associate_address(**wanted, AllowReassociation=False))
+        == "Resource.AlreadyAssociated"
+    )
+    gateway = {"AllocationId": address, "SubnetId": subnets[0]}
+    assert refusal(lambda: ec2.create_nat_gateway(**gateway)) == "Resource.AlreadyAssociated"
+
+    moved = ec2.associate_address(**wanted)["AssociationId"]
+    assert moved != association
+    assert "Association" not in show(ec2, ident)
+    assert shown_address(ec2, address)["NetworkInterfaceId"] == other
+
+    ec2.disassociate_address(AssociationId=moved)
+    assert "Association" not in show(ec2, other)
+    assert "AssociationId" not in shown_address(ec2, address)
+    ec2.associate_address(**wanted)
+    ec2.disassociate_address(PublicIp=shown_address(ec2, address)["PublicIp"])
+    ec2.release_address(AllocationId=address)
+
+
+def test_another_elastic_ip_takes_the_place_of_one_that_waits(ec2: Any, subnets: list[str]) -> None:
+    ident, first, _ = waiting(ec2, subnets[1])
+    second = ec2.allocate_address(NetworkBorderGroup=ADVANCED)["AllocationId"]
+    ec2.associate_address(AllocationId=second, NetworkInterfaceId=ident)
+    assert "AssociationId" not in shown_address(ec2, first)
+    assert show(ec2, ident)["Association"]["AllocationId"] == second
+
+
+def test_an_association_that_was_ended_does_not_come_back_with_the_detachment(
+    ec2: Any, subnets: list[str]
+) -> None:
+    ident, address, association = waiting(ec2, subnets[1])
+    [machine] = started(ec2, SubnetId=subnets[0])
+    host = machine["InstanceId"]
+    made = ec2.attach_network_interface(NetworkInterfaceId=ident, InstanceId=host, DeviceIndex=1)
+    ec2.disassociate_address(AssociationId=association)
+    ec2.detach_network_interface(AttachmentId=made["AttachmentId"])
+    assert "AssociationId" not in shown_address(ec2, address)
+    assert "Association" not in show(ec2, ident)
+
+
+def test_a_launch_takes_an_interface_with_its_elastic_ip(place: Place, ec2: Any, subnets: list[str]) -> None:
+    ec2.modify_subnet_attribute(SubnetId=subnets[1], MapPublicIpOnLaunch={"Value": True})
+    ident, address, association = waiting(ec2, subnets[1])
+    [machine] = started(ec2, NetworkInterfaces=[{"DeviceIndex": 0, "NetworkInterfaceId": ident}])
+    told = shown_address(ec2, address)
+    assert (told["InstanceId"], told["AssociationId"]) == (machine["InstanceId"], association)
+    assert [row["ipaddress"] for row in mapped(place)] == [told["PublicIp"]]
+
+    ec2.terminate_instances(InstanceIds=[machine["InstanceId"]])
+    until(ec2, "terminated", machine["InstanceId"])
+    assert shown_address(ec2, address)["NetworkInterfaceId"] == ident
+    assert show(ec2, ident)["Association"]["AssociationId"] == association
+
+
+def test_an_elastic_ip_on_a_secondary_address(place: Place, ec2: Any, subnets: list[str]) -> None:
+    made = create(ec2, subnets[1], SecondaryPrivateIpAddressCount=1)
+    ident, second = made["NetworkInterfaceId"], addresses(made)[1]
     address = ec2.allocate_address(NetworkBorderGroup=ADVANCED)["AllocationId"]
     wanted = {"AllocationId": address, "NetworkInterfaceId": ident}
-    assert refusal(lambda: ec2.associate_address(**wanted)) == "UnsupportedOperation"
-    [machine] = started(ec2, NetworkInterfaces=[{"DeviceIndex": 0, "NetworkInterfaceId": ident}])
-    ec2.associate_address(**wanted)
-    [shown] = ec2.describe_addresses()["Addresses"]
-    assert (shown["NetworkInterfaceId"], shown["InstanceId"]) == (ident, machine["InstanceId"])
-    assert show(ec2, ident)["Association"]["AllocationId"] == address
+    nobodys = {**wanted, "PrivateIpAddress": "10.42.2.250"}
+    assert refusal(lambda: ec2.associate_address(**nobodys)) == "InvalidParameterValue"
+    ec2.associate_address(**wanted, PrivateIpAddress=second)
+    assert "Association" not in show(ec2, ident)
+    assert show(ec2, ident)["PrivateIpAddresses"][1]["Association"]["AllocationId"] == address
+    [machine] = started(ec2, SubnetId=subnets[0])
+    host = machine["InstanceId"]
+    ec2.attach_network_interface(NetworkInterfaceId=ident, InstanceId=host, DeviceIndex=1)
+    assert [row["vmipaddress"] for row in mapped(place)] == [second]
 
 
 def test_a_dry_run_attaches_nothing(ec2: Any, subnets: list[str]) -> None:
