@@ -205,7 +205,8 @@ def test_what_cannot_be_attached(place: Place, ec2: Any, vpc: str, subnets: list
     assert attach(other, 0) == "InvalidParameterValue"
     assert attach(other, to=elsewhere) == "InvalidParameterCombination"
     assert attach(create(ec2, subnets[0])["NetworkInterfaceId"]) == "UnsupportedOperation"
-    assert attach(create(ec2, subnets[1], Groups=[group])["NetworkInterfaceId"]) == "UnsupportedOperation"
+    grouped = create(ec2, subnets[1], Groups=[group])["NetworkInterfaceId"]
+    assert attach(grouped) == "UnsupportedOperation"
     assert attach("eni-00000000000000000") == "InvalidNetworkInterfaceID.NotFound"
     primary = machine["NetworkInterfaces"][0]["Attachment"]["AttachmentId"]
     assert refusal(lambda: ec2.detach_network_interface(AttachmentId=primary)) == "OperationNotPermitted"
@@ -217,6 +218,11 @@ def test_what_cannot_be_attached(place: Place, ec2: Any, vpc: str, subnets: list
     started(ec2, SubnetId=subnets[1], PrivateIpAddress="10.42.2.99")
     assert attach(taken) == "InvalidIPAddress.InUse"
     assert show(ec2, taken)["Status"] == "available"
+
+    # What the refusal says to do about the groups.
+    ec2.modify_instance_attribute(InstanceId=host, Groups=[group])
+    request = {"NetworkInterfaceId": grouped, "InstanceId": host, "DeviceIndex": 1}
+    assert ec2.attach_network_interface(**request)["AttachmentId"]
 
 
 @pytest.mark.parametrize("stays", [True, False])
