@@ -87,7 +87,9 @@ async def _check(ctx: Context, record: Record, found: Machine, network: Row, ind
         raise Ec2Error(
             "UnsupportedOperation",
             f"The interface '{ident}' cannot be attached to '{found.id}': CloudStack applies the groups of an instance"
-            f" to all its interfaces, and these are in other groups ({', '.join(sorted(groups))}).",
+            f" to all its interfaces, and these are in other groups ({', '.join(sorted(groups))}). Give the interface"
+            " these by ModifyNetworkInterfaceAttribute before, or change those of the instance by"
+            " ModifyInstanceAttribute.",
         )
     return index
 

@@ -146,7 +146,9 @@ async def _group_set(ctx: Context, found: Machine, value: Any) -> None:
     if set(uuids) == set(group_uuids(found.row)):
         return
     if zone.security_groups:
-        _require_stopped(found, "CloudStack changes the groups of a machine only while it is")
+        # UserVmManagerImpl.updateSecurityGroup refuses any other state.
+        why = "CloudStack changes the groups of a machine only while it is. Stop it, change them, and start it again"
+        _require_stopped(found, why)
         await ctx.account.call("updateVirtualMachine", id=found.uuid, securitygroupids=uuids)
     else:
         await _mark(ctx, found, GROUPS, membership(uuids))

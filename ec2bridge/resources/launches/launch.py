@@ -109,9 +109,9 @@ async def _hand_over(work: Work, launch: Launch, accepted: list[Row], rows: list
 def _nics(launch: Launch, row: Row) -> Iterator[tuple[int, Row, Row]]:
     """Yield device index, request and NIC of each interface of a machine; it has one in a network."""
     by_network = {nic["networkid"]: nic for nic in row.get("nic", ())}
-    for place, (wanted, network) in enumerate(zip(launch.nics.wanted, launch.nics.rows, strict=False)):
+    for wanted, network in zip(launch.nics.wanted, launch.nics.rows, strict=False):
         if network["id"] in by_network:
-            yield place, wanted, by_network[network["id"]]
+            yield wanted.get("DeviceIndex", 0), wanted, by_network[network["id"]]
 
 
 def _secondary(launch: Launch, row: Row) -> list[Row]:
@@ -138,7 +138,7 @@ async def _waiting(ctx: Context, launch: Launch, row: Row) -> list[dict[str, str
 
 async def _keep_interfaces(ctx: Context, launch: Launch, row: Row) -> None:
     """Write down which NIC an interface has become, and what a NIC has no place for."""
-    for place, wanted, nic in _nics(launch, row):
+    for number, (place, wanted, nic) in enumerate(_nics(launch, row)):
         stays = wanted.get("DeleteOnTermination") is False
         if "Record" in wanted:
             record = {
@@ -146,7 +146,7 @@ async def _keep_interfaces(ctx: Context, launch: Launch, row: Row) -> None:
                 "keep": True if wanted.get("DeleteOnTermination") is None else stays,
             }
             await network_interfaces.put(ctx, network_interfaces.attached(record, nic, row["id"], place))
-        elif stays or wanted.get("Description"):
+        elif stays or wanted.get("Description") or place != number:
             record = network_interfaces.of_nic(nic, row["id"], place)
             kept = {"keep": stays, "description": wanted.get("Description") or ""}
             await network_interfaces.put(ctx, {**record, **kept, "groups": await _group_ids(ctx, row)})

@@ -123,10 +123,10 @@ def _wanted(request: dict[str, Any]) -> list[dict[str, Any]]:
                 f"Network interfaces and an instance-level {words} may not be specified on the same request",
             )
     indices = [nic.get("DeviceIndex", 0) for nic in specified]
-    if indices != list(range(len(specified))):
+    if indices[0] != 0 or len(set(indices)) < len(indices):
         raise Ec2Error(
             "InvalidParameterValue",
-            f"The device indices {indices} are invalid: they must count from 0 without a gap.",
+            f"The device indices {indices} are invalid: each must be another one, and the first must be 0.",
         )
     return specified
 

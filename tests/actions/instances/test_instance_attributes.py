@@ -130,6 +130,7 @@ def test_groups_change_where_cloudstack_lets_them(ec2: Any) -> None:
     with pytest.raises(ClientError) as error:
         ec2.modify_instance_attribute(InstanceId=native, Groups=[group])
     assert code_of(error) == "IncorrectInstanceState"
+    assert "Stop it, change them, and start it again." in str(error.value)
     ec2.stop_instances(InstanceIds=[native])
     until(ec2, "stopped", native)
     ec2.modify_instance_attribute(InstanceId=native, Groups=[group])

@@ -205,7 +205,8 @@ def test_what_cannot_be_attached(place: Place, ec2: Any, vpc: str, subnets: list
     assert attach(other, 0) == "InvalidParameterValue"
     assert attach(other, to=elsewhere) == "InvalidParameterCombination"
     assert attach(create(ec2, subnets[0])["NetworkInterfaceId"]) == "UnsupportedOperation"
-    assert attach(create(ec2, subnets[1], Groups=[group])["NetworkInterfaceId"]) == "UnsupportedOperation"
+    grouped = create(ec2, subnets[1], Groups=[group])["NetworkInterfaceId"]
+    assert attach(grouped) == "UnsupportedOperation"
     assert attach("eni-00000000000000000") == "InvalidNetworkInterfaceID.NotFound"
     primary = machine["NetworkInterfaces"][0]["Attachment"]["AttachmentId"]
     assert refusal(lambda: ec2.detach_network_interface(AttachmentId=primary)) == "OperationNotPermitted"
@@ -217,6 +218,11 @@ def test_what_cannot_be_attached(place: Place, ec2: Any, vpc: str, subnets: list
     started(ec2, SubnetId=subnets[1], PrivateIpAddress="10.42.2.99")
     assert attach(taken) == "InvalidIPAddress.InUse"
     assert show(ec2, taken)["Status"] == "available"
+
+    # What the refusal says to do about the groups.
+    ec2.modify_instance_attribute(InstanceId=host, Groups=[group])
+    request = {"NetworkInterfaceId": grouped, "InstanceId": host, "DeviceIndex": 1}
+    assert ec2.attach_network_interface(**request)["AttachmentId"]
 
 
 @pytest.mark.parametrize("stays", [True, False])
@@ -460,6 +466,34 @@ def test_a_launch_takes_an_interface_with_its_elastic_ip(place: Place, ec2: Any,
     until(ec2, "terminated", machine["InstanceId"])
     assert shown_address(ec2, address)["NetworkInterfaceId"] == ident
     assert show(ec2, ident)["Association"]["AssociationId"] == association
+
+
+def test_device_indexes_may_have_gaps(ec2: Any, vpc: str, subnets: list[str]) -> None:
+    third = ec2.create_subnet(VpcId=vpc, CidrBlock="10.42.3.0/24")["Subnet"]["SubnetId"]
+    wanted = [{"DeviceIndex": 3, "SubnetId": subnets[1]}, {"DeviceIndex": 0, "SubnetId": subnets[0]}]
+    for wrong in (1, 3):
+        first = [wanted[0], {"DeviceIndex": wrong, "SubnetId": subnets[0]}]
+        assert refusal(lambda nics=first: launch(ec2, NetworkInterfaces=nics)) == "InvalidParameterValue"
+
+    [machine] = started(ec2, NetworkInterfaces=wanted)
+    between = create(ec2, third)["NetworkInterfaceId"]
+    host = machine["InstanceId"]
+    taken = {"NetworkInterfaceId": between, "InstanceId": host, "DeviceIndex": 3}
+    assert refusal(lambda: ec2.attach_network_interface(**taken)) == "InvalidParameterValue"
+    ec2.attach_network_interface(NetworkInterfaceId=between, InstanceId=host, DeviceIndex=1)
+
+    [shown] = ec2.describe_instances(InstanceIds=[host])["Reservations"][0]["Instances"]
+    found = {nic["Attachment"]["DeviceIndex"]: nic["SubnetId"] for nic in shown["NetworkInterfaces"]}
+    assert found == {0: subnets[0], 1: third, 3: subnets[1]}
+    assert all(
+        nic["Attachment"]["DeleteOnTermination"] is (nic["Attachment"]["DeviceIndex"] != 1)
+        for nic in shown["NetworkInterfaces"]
+    )
+    assert shown["SubnetId"] == subnets[0]
+    ec2.terminate_instances(InstanceIds=[host])
+    until(ec2, "terminated", host)
+    left = ec2.describe_network_interfaces()["NetworkInterfaces"]
+    assert [item["NetworkInterfaceId"] for item in left] == [between]
 
 
 def test_an_elastic_ip_on_a_secondary_address(place: Place, ec2: Any, subnets: list[str]) -> None:
