@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import aiohttp
+import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
@@ -88,6 +89,10 @@ def behind(
     )
     front.sim = cloud.sim
     return front, way
+
+
+KILLS = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+"""For modules that kill bridges: what is killed may leave a connection that nobody closes, as a kill does."""
 
 
 def kill_during(front: Place, way: Way, work: Callable[[], Any]) -> None:

@@ -10,8 +10,10 @@ from botocore.exceptions import ClientError
 from ec2bridge.ec2 import background, journal, own_store
 from ec2bridge.store import Change, StoreUnavailable
 from tests.conftest import Place
-from tests.faulty import LOST_ANSWER, LOST_CALL, SILENCE, behind, eventually, kill_during
+from tests.faulty import KILLS, LOST_ANSWER, LOST_CALL, SILENCE, behind, eventually, kill_during
 from tests.launching import ADVANCED, code_of, ids, launch, tags, until
+
+pytestmark = KILLS
 
 REFUSAL = {"errorcode": 530, "errortext": "Something went wrong."}
 

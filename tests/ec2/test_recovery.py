@@ -8,8 +8,10 @@ import pytest
 
 from ec2bridge.ec2 import journal
 from tests.conftest import Place
-from tests.faulty import SILENCE, behind, eventually, kill_during
+from tests.faulty import KILLS, SILENCE, behind, eventually, kill_during
 from tests.launching import ADVANCED
+
+pytestmark = KILLS
 
 
 @pytest.fixture

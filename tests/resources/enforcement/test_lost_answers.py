@@ -9,9 +9,11 @@ from botocore.exceptions import ClientError
 
 from ec2bridge.ec2 import journal
 from tests.conftest import Place
-from tests.faulty import LOST_ANSWER, LOST_CALL, SILENCE, Way, behind, eventually, kill_during
+from tests.faulty import KILLS, LOST_ANSWER, LOST_CALL, SILENCE, Way, behind, eventually, kill_during
 from tests.launching import code_of, tags
 from tests.native import Native
+
+pytestmark = KILLS
 
 REFUSAL = {"errorcode": 530, "errortext": "Something went wrong."}
 TWO = [

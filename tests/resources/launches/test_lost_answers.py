@@ -11,9 +11,11 @@ from ec2bridge.ec2 import journal
 from ec2bridge.resources.launches import deploy
 from ec2bridge.resources.machines import records
 from tests.conftest import Place
-from tests.faulty import LOST_ANSWER, LOST_CALL, SILENCE, behind, eventually, kill_during
+from tests.faulty import KILLS, LOST_ANSWER, LOST_CALL, SILENCE, behind, eventually, kill_during
 from tests.launching import ADVANCED, code_of, described, ids, launch, placed, until
 from tests.native import Native
+
+pytestmark = KILLS
 
 NO_ROOM = {"errorcode": 533, "cserrorcode": 4350, "errortext": "Insufficient capacity"}
 

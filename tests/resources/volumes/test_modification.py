@@ -9,9 +9,11 @@ from botocore.exceptions import ClientError
 
 from ec2bridge.ec2 import journal
 from tests.conftest import Place
-from tests.faulty import FAILED_JOB, LOST_ANSWER, LOST_CALL, SILENCE, behind, eventually, kill_during
+from tests.faulty import FAILED_JOB, KILLS, LOST_ANSWER, LOST_CALL, SILENCE, behind, eventually, kill_during
 from tests.launching import ADVANCED, code_of
 from tests.native import Native
+
+pytestmark = KILLS
 
 
 def offer(place: Place, name: str) -> str:
