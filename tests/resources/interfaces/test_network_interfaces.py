@@ -408,6 +408,7 @@ def test_an_elastic_ip_stays_with_its_interface(place: Place, ec2: Any, subnets:
     assert refusal(lambda: ec2.disassociate_address(**gone)) == "InvalidAssociationID.NotFound"
 
 
+@pytest.mark.since("4.19")
 def test_an_elastic_ip_leaves_an_interface_on_no_machine(ec2: Any, subnets: list[str]) -> None:
     ident, address, association = waiting(ec2, subnets[1])
     assert refusal(lambda: ec2.release_address(AllocationId=address)) == "InvalidIPAddress.InUse"
