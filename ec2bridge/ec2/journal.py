@@ -56,6 +56,28 @@ class Step:
     undo: "Callable[[Work, Made], Awaitable[None]]"
 
 
+async def unseen(work: "Work") -> Made | None:
+    """Find nothing: the `find` of a step that may be done again, or looks for itself."""
+    return None
+
+
+async def nothing(work: "Work", made: Made) -> None:
+    """Take nothing back: the `undo` of what goes with another step's, or stays."""
+
+
+async def unless_gone(
+    work: "Work", find: Callable[["Work"], Awaitable[Made | None]], deleting: Awaitable[Any]
+) -> None:
+    """Have what a step made deleted; a refusal counts only while its `find` tells that it is still there."""
+    try:
+        await deleting
+    except CloudStackUnavailable:
+        raise
+    except CloudStackError:
+        if await find(work) is not None:
+            raise
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The steps of an action, rebuilt from what the record has been given."""

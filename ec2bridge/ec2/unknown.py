@@ -10,7 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from ec2bridge.cloudstack.errors import CloudStackUnavailable
+from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -49,3 +49,12 @@ async def surely(do: Callable[[], Awaitable[T]], look: Callable[[], Awaitable[T 
         log.info("%s; looking for what became of it", error)
     found = await found_out(look)
     return await do() if found is None else found
+
+
+async def removed(deleting: Awaitable[object]) -> None:
+    """Have something deleted by its id; somebody else may have been faster."""
+    try:
+        await deleting
+    except CloudStackError as error:
+        if not error.is_unknown_id:
+            raise

@@ -3,7 +3,6 @@
 from types import MappingProxyType
 from typing import Any
 
-from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.ec2 import journal
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.journal import Given, Made, Step, Work
@@ -51,7 +50,7 @@ async def make(ctx: Context, name: str, kind: str, tags: dict[str, str]) -> Row:
 
 @journal.plan(PLAN)
 def _steps(given: Given) -> list[Step]:
-    return [Step("group", _find, _make, _delete), Step("tags", _unseen, _tag, _nothing)]
+    return [Step("group", _find, _make, _delete), Step("tags", journal.unseen, _tag, journal.nothing)]
 
 
 async def _find(work: Work) -> Made | None:
@@ -65,13 +64,7 @@ async def _make(work: Work) -> Made:
 
 
 async def _delete(work: Work, made: Made) -> None:
-    try:
-        await work.ctx.account.job("deleteAffinityGroup", id=made["row"]["id"])
-    except CloudStackUnavailable:
-        raise
-    except CloudStackError:
-        if await _find(work) is not None:
-            raise
+    await journal.unless_gone(work, _find, work.ctx.account.job("deleteAffinityGroup", id=made["row"]["id"]))
     await resource_tags.forget(work.ctx, "placement-group", made["row"]["id"])
 
 
@@ -80,12 +73,3 @@ async def _tag(work: Work) -> Made:
         work.ctx, "placement-group", work.made["group"]["row"]["id"], work.given["tags"]
     )
     return {}
-
-
-async def _unseen(work: Work) -> Made | None:
-    """Tags may be set again."""
-    return None
-
-
-async def _nothing(work: Work, made: Made) -> None:
-    """What goes with the group."""

@@ -28,7 +28,7 @@ async def allocate(ctx: Context, number: str | None, place: dict[str, str], tags
 
 @journal.plan(ALLOCATE)
 def _allocation(given: Given) -> list[Step]:
-    return [Step("address", _find, _acquire, _release), Step("tags", _unseen, _tag, _nothing)]
+    return [Step("address", _find, _acquire, _release), Step("tags", journal.unseen, _tag, journal.nothing)]
 
 
 async def _find(work: Work) -> Made | None:
@@ -60,15 +60,6 @@ async def _tag(work: Work) -> Made:
     return {}
 
 
-async def _unseen(work: Work) -> Made | None:
-    """Tags may be set again."""
-    return None
-
-
-async def _nothing(work: Work, made: Made) -> None:
-    """What goes with the address."""
-
-
 # --- moving ----------------------------------------------------------------------------------------------------------
 
 
@@ -81,9 +72,9 @@ async def move(ctx: Context, row: Row, place: dict[str, str], tags: Mapping[str,
 @journal.plan(MOVE, forward=True)
 def _moving(given: Given) -> list[Step]:
     return [
-        Step("given back", _is_away, _give_back, _nothing),
-        Step("address", _is_there, _acquire, _nothing),
-        Step("tags", _unseen, _retag, _nothing),
+        Step("given back", _is_away, _give_back, journal.nothing),
+        Step("address", _is_there, _acquire, journal.nothing),
+        Step("tags", journal.unseen, _retag, journal.nothing),
     ]
 
 
@@ -129,8 +120,8 @@ async def give_up(ctx: Context, row: Row) -> None:
 @journal.plan(RELEASE, forward=True)
 def _releasing(given: Given) -> list[Step]:
     return [
-        Step("released", _is_released, _do_release, _nothing),
-        Step("forgotten", _unseen, _forget, _nothing),
+        Step("released", _is_released, _do_release, journal.nothing),
+        Step("forgotten", journal.unseen, _forget, journal.nothing),
     ]
 
 

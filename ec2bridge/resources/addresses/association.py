@@ -79,11 +79,14 @@ def _steps(given: Given) -> list[Step]:
     steps = [
         *(_ending(number, one) for number, one in enumerate([*was, *given["others"]])),
         *(_forgetting(number, one) for number, one in enumerate(given.get("forgotten", ()))),
-        Step("moved", _unseen, _move, _nothing),
-        Step("mark", _unseen, _mark, _unmark),
+        Step("moved", journal.unseen, _move, journal.nothing),
+        Step("mark", journal.unseen, _mark, _unmark),
     ]
     if given["target"]:
-        steps += [Step("mapped", _is_mapped, _map, _unmap), Step("firewall", _unseen, _settle, _nothing)]
+        steps += [
+            Step("mapped", _is_mapped, _map, _unmap),
+            Step("firewall", journal.unseen, _settle, journal.nothing),
+        ]
     return steps
 
 
@@ -113,15 +116,6 @@ def _end_steps(given: Given) -> list[Step]:
         *([_ending(0, given["was"])] if given["was"] else ()),
         *([_forgetting(0, given["told"])] if given["told"] else ()),
     ]
-
-
-async def _unseen(work: Work) -> Made | None:
-    """What may be done again."""
-    return None
-
-
-async def _nothing(work: Work, made: Made) -> None:
-    """What needs no taking back."""
 
 
 async def _row(work: Work, ident: str) -> Row | None:

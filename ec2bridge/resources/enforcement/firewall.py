@@ -20,7 +20,7 @@ from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2 import journal
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.journal import Given, Made, Step, Work
-from ec2bridge.ec2.unknown import surely
+from ec2bridge.ec2.unknown import removed, surely
 from ec2bridge.resources.groups import security_groups
 from ec2bridge.resources.groups.rules import Rule
 from ec2bridge.resources.groups.security_groups import Groups
@@ -150,16 +150,7 @@ def _change(present: Iterable[Row], wanted: set[Opening], strays: Collection[str
 
 @journal.plan(PLAN, forward=True, lasting=True)
 def _steps(given: Given) -> list[Step]:
-    return [Step("rules", _unseen, _settled, _nothing)]
-
-
-async def _unseen(work: Work) -> Made | None:
-    """What an address's firewall lets in is looked at when it is changed."""
-    return None
-
-
-async def _nothing(work: Work, made: Made) -> None:
-    """What is settled stays so."""
+    return [Step("rules", journal.unseen, _settled, journal.nothing)]
 
 
 async def _settled(work: Work) -> Made:
@@ -225,12 +216,7 @@ async def _mark(ctx: Context, idents: list[str]) -> None:
 
 
 async def _close(ctx: Context, ident: str) -> None:
-    try:
-        await ctx.account.job("deleteFirewallRule", id=ident)
-    except CloudStackError as error:
-        # Somebody else was faster.
-        if not error.is_unknown_id:
-            raise
+    await removed(ctx.account.job("deleteFirewallRule", id=ident))
 
 
 def _told(opening: Opening) -> list[Any]:

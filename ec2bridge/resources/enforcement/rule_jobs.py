@@ -193,18 +193,9 @@ async def is_being_revoked(ctx: Context, group: Group, rules: Sequence[Rule]) ->
 @journal.plan(REVOKE, forward=True, later=True)
 def _revocation(given: Given) -> list[Step]:
     return [
-        Step("rules", _unseen, _take_off, _nothing),
-        Step("enforced", _unseen, _let_go, _nothing),
+        Step("rules", journal.unseen, _take_off, journal.nothing),
+        Step("enforced", journal.unseen, _let_go, journal.nothing),
     ]
-
-
-async def _unseen(work: Work) -> Made | None:
-    """What stands is looked at when it is removed."""
-    return None
-
-
-async def _nothing(work: Work, made: Made) -> None:
-    """What is removed stays so."""
 
 
 async def _standing_now(work: Work) -> tuple[Groups, Group, Sequence[Rule]] | None:

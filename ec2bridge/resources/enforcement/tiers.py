@@ -79,7 +79,10 @@ async def changed(ctx: Context, vpc: str, change: Callable[[], Awaitable[None]])
 
 @journal.plan(CHANGE, forward=True, lasting=True)
 def _change_steps(given: Given) -> list[Step]:
-    return [Step("change", _unseen, _do_change, _nothing), Step("tiers", _unseen, _follow, _nothing)]
+    return [
+        Step("change", journal.unseen, _do_change, journal.nothing),
+        Step("tiers", journal.unseen, _follow, journal.nothing),
+    ]
 
 
 async def _do_change(work: Work) -> Made:
@@ -182,7 +185,7 @@ class _Live:
 
 @journal.plan(PLAN, forward=True, lasting=True)
 def _steps(given: Given) -> list[Step]:
-    return [Step("tiers", _unseen, _settled, _nothing)]
+    return [Step("tiers", journal.unseen, _settled, journal.nothing)]
 
 
 async def _settled(work: Work) -> Made:
@@ -199,15 +202,6 @@ async def _settled(work: Work) -> Made:
         if not error.is_unknown_id:
             raise
     return {}
-
-
-async def _unseen(work: Work) -> Made | None:
-    """Whether a VPC is settled is looked at when it is settled."""
-    return None
-
-
-async def _nothing(work: Work, made: Made) -> None:
-    """What is settled stays so."""
 
 
 async def _rounds(work: Work, live: _Live) -> None:

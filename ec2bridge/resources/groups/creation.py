@@ -5,7 +5,6 @@ CloudStack's group is in the default VPC until it is marked, and has the account
 
 from typing import Any
 
-from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.ec2 import journal
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.journal import Given, Made, Step, Work
@@ -24,7 +23,7 @@ async def make(ctx: Context, given: Given, place: str) -> Row:
 
 @journal.plan(PLAN)
 def _steps(given: Given) -> list[Step]:
-    return [Step("group", _find, _make, _delete), Step("tags", _unseen, _tag, _nothing)]
+    return [Step("group", _find, _make, _delete), Step("tags", journal.unseen, _tag, journal.nothing)]
 
 
 async def _find(work: Work) -> Made | None:
@@ -40,13 +39,7 @@ async def _make(work: Work) -> Made:
 
 
 async def _delete(work: Work, made: Made) -> None:
-    try:
-        await work.ctx.account.call("deleteSecurityGroup", id=made["row"]["id"])
-    except CloudStackUnavailable:
-        raise
-    except CloudStackError:
-        if await _find(work) is not None:
-            raise
+    await journal.unless_gone(work, _find, work.ctx.account.call("deleteSecurityGroup", id=made["row"]["id"]))
     await resource_tags.forget(work.ctx, "security-group", made["row"]["id"])
 
 
@@ -55,12 +48,3 @@ async def _tag(work: Work) -> Made:
         uuid = work.made["group"]["row"]["id"]
         await resource_tags.attach(work.ctx, "security-group", uuid, work.given["tags"])
     return {}
-
-
-async def _unseen(work: Work) -> Made | None:
-    """Tags may be set again."""
-    return None
-
-
-async def _nothing(work: Work, made: Made) -> None:
-    """What goes with the group."""

@@ -226,18 +226,9 @@ async def _mark(work: Work) -> Made:
     return {}
 
 
-async def _unseen(work: Work) -> Made | None:
-    """Tags may be set again."""
-    return None
-
-
-async def _nothing(work: Work, made: Made) -> None:
-    """What another step's undoing sees to."""
-
-
 STOPPED = Step("stopped", _is_stopped, _stop, _start_again)
-WHOLE = Step("whole", _is_whole, _whole, _nothing)
-STARTED = Step("started", _is_started, _start, _nothing)
+WHOLE = Step("whole", _is_whole, _whole, journal.nothing)
+STARTED = Step("started", _is_started, _start, journal.nothing)
 TEMPLATE = Step("template", _find_template, _make_template, _undo_template)
-MARKS = Step("marks", _unseen, _mark, _nothing)
-TOLD = Step("told", _unseen, _tell, _nothing)
+MARKS = Step("marks", journal.unseen, _mark, journal.nothing)
+TOLD = Step("told", journal.unseen, _tell, journal.nothing)

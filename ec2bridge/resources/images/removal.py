@@ -20,9 +20,12 @@ async def remove(ctx: Context, uuid: str, snapshot: str | None) -> str | None:
 
 @journal.plan(PLAN, forward=True)
 def _steps(given: Given) -> list[Step]:
-    gone = [Step("deleted", _is_gone, _delete, _nothing), Step("told", _unseen, _tell, _nothing)]
+    gone = [
+        Step("deleted", _is_gone, _delete, journal.nothing),
+        Step("told", journal.unseen, _tell, journal.nothing),
+    ]
     return (
-        [*gone, Step("snapshot", _is_snapshot_gone, _delete_snapshot, _nothing)]
+        [*gone, Step("snapshot", _is_snapshot_gone, _delete_snapshot, journal.nothing)]
         if given["snapshot"]
         else gone
     )
@@ -60,12 +63,3 @@ async def _is_snapshot_gone(work: Work) -> Made | None:
     uuid = work.given["snapshot"]
     there = any(row["id"] == uuid for row in await snapshots.snapshot_rows(work.ctx, [uuid]))
     return None if there else {"code": "success"}
-
-
-async def _unseen(work: Work) -> Made | None:
-    """It may be done again."""
-    return None
-
-
-async def _nothing(work: Work, made: Made) -> None:
-    """What is deleted does not come back."""

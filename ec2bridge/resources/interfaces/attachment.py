@@ -13,6 +13,7 @@ from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.ec2 import journal
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.journal import Given, Made, Step, Work
+from ec2bridge.ec2.unknown import removed
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
 from ec2bridge.resources.enforcement import firewall, tiers
@@ -33,15 +34,6 @@ _MASKED = 530
 async def _nics(ctx: Context, machine: str) -> list[Row]:
     """Return a machine's NICs; none where it is gone."""
     return [nic for row in await list_rows(ctx) if row["id"] == machine for nic in row.get("nic") or ()]
-
-
-async def _unseen(work: Work) -> Made | None:
-    """What may be done again."""
-    return None
-
-
-async def _nothing(work: Work, made: Made) -> None:
-    """What needs no taking back."""
 
 
 async def _settle(work: Work) -> Made:
@@ -103,9 +95,9 @@ def _attaching(given: Given) -> list[Step]:
     return [
         Step("claim", _is_claimed, _claim, _release),
         Step("nic", _has_nic, _add, _remove),
-        Step("addresses", _unseen, _add_secondary, _nothing),
+        Step("addresses", journal.unseen, _add_secondary, journal.nothing),
         *(_mapping(number, mapped) for number, mapped in enumerate(given.get("public", ()))),
-        Step("settled", _unseen, _settle, _nothing),
+        Step("settled", journal.unseen, _settle, journal.nothing),
     ]
 
 
@@ -272,10 +264,10 @@ async def detach(
 @journal.plan(DETACH, forward=True)
 def _detaching(given: Given) -> list[Step]:
     return [
-        Step("removed", _is_removed, _take_off, _nothing),
-        Step("addresses", _unseen, _keep_public, _nothing),
-        Step("released", _unseen, _have_available, _nothing),
-        Step("settled", _unseen, _settle, _nothing),
+        Step("removed", _is_removed, _take_off, journal.nothing),
+        Step("addresses", journal.unseen, _keep_public, journal.nothing),
+        Step("released", journal.unseen, _have_available, journal.nothing),
+        Step("settled", journal.unseen, _settle, journal.nothing),
     ]
 
 
@@ -363,16 +355,6 @@ def _assignment(number: int, address: str | None) -> Step:
         for nic in await _nics(work.ctx, work.given["machine"]):
             for entry in nic.get("secondaryip") or ():
                 if nic["id"] == work.given["nic"] and entry["ipaddress"] == made["address"]:
-                    await _unassign(work.ctx, entry["id"])
+                    await removed(work.ctx.account.job("removeIpFromNic", id=entry["id"]))
 
     return Step(_name(number), find, do, undo)
-
-
-async def _unassign(ctx: Context, ident: str) -> None:
-    try:
-        await ctx.account.job("removeIpFromNic", id=ident)
-    except CloudStackUnavailable:
-        raise
-    except CloudStackError as error:
-        if not error.is_unknown_id:
-            raise

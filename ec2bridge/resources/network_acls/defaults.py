@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.ec2 import journal
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.journal import Given, Made, Step, Work
@@ -38,8 +37,8 @@ async def make(
 def _steps(given: Given) -> list[Step]:
     return [
         Step("list", _find, _make, _delete),
-        Step("rules", _unseen, _write, _nothing),
-        Step("tags", _unseen, _tag, _nothing),
+        Step("rules", journal.unseen, _write, journal.nothing),
+        Step("tags", journal.unseen, _tag, journal.nothing),
     ]
 
 
@@ -65,13 +64,7 @@ async def _make(work: Work) -> Made:
 
 
 async def _delete(work: Work, made: Made) -> None:
-    try:
-        await work.ctx.account.job("deleteNetworkACLList", id=made["id"])
-    except CloudStackUnavailable:
-        raise
-    except CloudStackError:
-        if await _find(work) is not None:
-            raise
+    await journal.unless_gone(work, _find, work.ctx.account.job("deleteNetworkACLList", id=made["id"]))
     await resource_tags.forget(work.ctx, acl_lists.ACL, made["id"])
 
 
@@ -102,15 +95,6 @@ async def _tag(work: Work) -> Made:
     if work.given["tags"]:
         await resource_tags.attach(work.ctx, acl_lists.ACL, work.made["list"]["id"], work.given["tags"])
     return {}
-
-
-async def _unseen(work: Work) -> Made | None:
-    """Rules are looked for one by one, and tags may be set again."""
-    return None
-
-
-async def _nothing(work: Work, made: Made) -> None:
-    """What goes with the list."""
 
 
 async def own(ctx: Context, acl: Acl) -> Acl:

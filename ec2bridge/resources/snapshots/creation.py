@@ -72,7 +72,7 @@ def steps_of(one: Given, number: int) -> list[Step]:
         await describe_with(work.ctx, work.made[name], one["text"], one["tags"])
         return {}
 
-    return [Step(name, find, do, undo), Step(f"tags {number}", _unseen, describe, _nothing)]
+    return [Step(name, find, do, undo), Step(f"tags {number}", journal.unseen, describe, journal.nothing)]
 
 
 def _name(work: Work, one: Given, number: int) -> str:
@@ -98,15 +98,6 @@ async def delete(ctx: Context, made: Made) -> None:
         await lookup.delete(ctx, made["id"])
 
 
-async def _unseen(work: Work) -> Made | None:
-    """Tags may be set again."""
-    return None
-
-
-async def _nothing(work: Work, made: Made) -> None:
-    """What goes with the snapshot."""
-
-
 # --- copying ---------------------------------------------------------------------------------------------------------
 
 
@@ -121,7 +112,7 @@ async def copy(ctx: Context, row: Row, zone: str, tags: dict[str, str]) -> None:
 
 @journal.plan(COPY, forward=True)
 def _copying(given: Given) -> list[Step]:
-    return [Step("copied", _is_copied, _copy, _nothing), *([_TAGGED] if given["tags"] else [])]
+    return [Step("copied", _is_copied, _copy, journal.nothing), *([_TAGGED] if given["tags"] else [])]
 
 
 async def _is_copied(work: Work) -> Made | None:
@@ -143,4 +134,4 @@ async def _tag_copied(work: Work) -> Made:
     return {}
 
 
-_TAGGED = Step("tags", _unseen, _tag_copied, _nothing)
+_TAGGED = Step("tags", journal.unseen, _tag_copied, journal.nothing)

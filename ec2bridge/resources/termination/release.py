@@ -165,21 +165,12 @@ async def _later(ctx: Context, given: dict[str, Any]) -> None:
 
 @journal.plan(PLAN, forward=True, lasting=True)
 def _steps(given: Given) -> list[Step]:
-    return [Step("given up", _unseen, _given_up, _nothing)]
+    return [Step("given up", journal.unseen, _given_up, journal.nothing)]
 
 
 async def _given_up(work: Work) -> Made:
     await _give_up(work.ctx, work.given)
     return {}
-
-
-async def _unseen(work: Work) -> Made | None:
-    """Whether it is still there is looked at when it is given up."""
-    return None
-
-
-async def _nothing(work: Work, made: Made) -> None:
-    """What is given up is gone."""
 
 
 async def _give_up(ctx: Context, given: dict[str, Any]) -> None:

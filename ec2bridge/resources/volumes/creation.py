@@ -91,15 +91,6 @@ async def _tag(work: Work) -> Made:
     return {}
 
 
-async def _nothing(work: Work, made: Made) -> None:
-    """What goes with the volume."""
-
-
-async def _unseen(work: Work) -> Made | None:
-    """Tags may be set again."""
-    return None
-
-
 VOLUME = Step("volume", _find, _make, _undo)
-READY = Step("ready", _is_ready, _wait, _nothing)
-TAGS = Step("tags", _unseen, _tag, _nothing)
+READY = Step("ready", _is_ready, _wait, journal.nothing)
+TAGS = Step("tags", journal.unseen, _tag, journal.nothing)

@@ -89,9 +89,9 @@ async def change(ctx: Context, given: Given) -> Record:
 @journal.plan(PLAN, forward=True)
 def _steps(given: Given) -> list[Step]:
     return [
-        Step("claimed", _claimed, _claim, _nothing),
-        Step("submitted", _is_submitted, _submit, _nothing),
-        Step("ended", _not_yet, _end, _nothing),
+        Step("claimed", _claimed, _claim, journal.nothing),
+        Step("submitted", _is_submitted, _submit, journal.nothing),
+        Step("ended", _not_yet, _end, journal.nothing),
     ]
 
 
@@ -138,7 +138,7 @@ async def _submit(work: Work) -> Made:
         try:
             answer = await ctx.account.submit(given["command"], id=given["volume"], **given["params"])
         except CloudStackUnavailable as error:
-            found = await journal.sought(work, Step("submitted", _is_submitted, _submit, _nothing))
+            found = await journal.sought(work, Step("submitted", _is_submitted, _submit, journal.nothing))
             if found is None:
                 # Not to be made later, when the client may have asked for another change.
                 await _forget(work)
@@ -194,7 +194,3 @@ async def _restore(work: Work) -> None:
 async def _not_yet(work: Work) -> Made | None:
     """The end may be seen to again."""
     return None
-
-
-async def _nothing(work: Work, made: Made) -> None:
-    """A change goes forward only."""

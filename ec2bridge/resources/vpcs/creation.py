@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.ec2 import journal
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.journal import Given, Made, Step, Work
@@ -21,7 +20,7 @@ async def make(ctx: Context, given: Given) -> Row:
 
 @journal.plan(PLAN)
 def _steps(given: Given) -> list[Step]:
-    return [Step("vpc", _find, _make, _delete), Step("tags", _unseen, _tag, _nothing)]
+    return [Step("vpc", _find, _make, _delete), Step("tags", journal.unseen, _tag, journal.nothing)]
 
 
 def _text(work: Work) -> str:
@@ -40,13 +39,7 @@ async def _make(work: Work) -> Made:
 
 
 async def _delete(work: Work, made: Made) -> None:
-    try:
-        await work.ctx.account.job("deleteVPC", id=made["row"]["id"])
-    except CloudStackUnavailable:
-        raise
-    except CloudStackError:
-        if await _find(work) is not None:
-            raise
+    await journal.unless_gone(work, _find, work.ctx.account.job("deleteVPC", id=made["row"]["id"]))
     await resource_tags.forget(work.ctx, "vpc", made["row"]["id"])
     await dhcp_options.leave_vpc(work.ctx, made["row"]["id"])
 
@@ -57,12 +50,3 @@ async def _tag(work: Work) -> Made:
         await dhcp_options.choose(work.ctx, uuid, work.given["options"])
     await resource_tags.attach(work.ctx, "vpc", uuid, work.given["tags"])
     return {}
-
-
-async def _unseen(work: Work) -> Made | None:
-    """Tags may be set again."""
-    return None
-
-
-async def _nothing(work: Work, made: Made) -> None:
-    """What goes with the VPC."""

@@ -102,16 +102,7 @@ async def is_being_made(ctx: Context, zone: Zone) -> bool:
 
 @journal.plan(PLAN, forward=True, later=True)
 def _steps(given: journal.Given) -> list[journal.Step]:
-    return [journal.Step("network", _unseen, _make, _nothing)]
-
-
-async def _unseen(work: Work) -> journal.Made | None:
-    """Whoever makes one looks first."""
-    return None
-
-
-async def _nothing(work: Work, made: journal.Made) -> None:
-    """A zone's default subnet stays."""
+    return [journal.Step("network", journal.unseen, _make, journal.nothing)]
 
 
 async def _make(work: Work) -> journal.Made:

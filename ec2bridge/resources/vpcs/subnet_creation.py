@@ -3,7 +3,6 @@
 import json
 from typing import Any
 
-from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.ec2 import journal
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.journal import Given, Made, Step, Work
@@ -30,9 +29,9 @@ async def make(ctx: Context, given: Given, where: str) -> Row:
 def _steps(given: Given) -> list[Step]:
     return [
         Step("network", _find, _make, _delete),
-        Step("options", _unseen, _join, _nothing),
-        Step("egress", _unseen, _open, _nothing),
-        Step("tags", _unseen, _tag, _nothing),
+        Step("options", journal.unseen, _join, journal.nothing),
+        Step("egress", journal.unseen, _open, journal.nothing),
+        Step("tags", journal.unseen, _tag, journal.nothing),
     ]
 
 
@@ -52,13 +51,7 @@ async def _make(work: Work) -> Made:
 
 
 async def _delete(work: Work, made: Made) -> None:
-    try:
-        await work.ctx.account.job("deleteNetwork", id=made["row"]["id"])
-    except CloudStackUnavailable:
-        raise
-    except CloudStackError:
-        if await _find(work) is not None:
-            raise
+    await journal.unless_gone(work, _find, work.ctx.account.job("deleteNetwork", id=made["row"]["id"]))
     await resource_tags.forget(work.ctx, "subnet", made["row"]["id"])
 
 
@@ -76,12 +69,3 @@ async def _tag(work: Work) -> Made:
     if work.given["tags"]:
         await resource_tags.attach(work.ctx, "subnet", work.made["network"]["row"]["id"], work.given["tags"])
     return {}
-
-
-async def _unseen(work: Work) -> Made | None:
-    """Options, egress and tags may be set again."""
-    return None
-
-
-async def _nothing(work: Work, made: Made) -> None:
-    """What goes with the network."""
