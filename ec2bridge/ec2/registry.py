@@ -24,6 +24,25 @@ Handler = Callable[[Context, Request], Awaitable[Any]]
 # Handled for every action in one place: see `ec2/describe.py` and `resources/tags`.
 CENTRAL = frozenset({"DryRun", "Filters", "Filter", "NextToken", "MaxResults"})
 
+SPELT_OUT: Mapping[str, tuple[Any, ...]] = {
+    "SpotOptions.InstanceInterruptionBehavior": ("terminate",),
+    "SpotOptions.SingleInstanceType": (False,),
+    "SpotOptions.SingleAvailabilityZone": (False,),
+    "OnDemandOptions.SingleInstanceType": (False,),
+    "OnDemandOptions.SingleAvailabilityZone": (False,),
+    "ConnectionTrackingSpecification.TcpEstablishedTimeout": (350, 432000),
+    "ConnectionTrackingSpecification.UdpStreamTimeout": (180,),
+    "ConnectionTrackingSpecification.UdpTimeout": (30,),
+    "EnaSrdSpecification.EnaSrdEnabled": (False,),
+    "EnaSrdUdpSpecification.EnaSrdUdpEnabled": (False,),
+    "EnablePrimaryIpv6": (False,),
+    "LocalTarget": (False,),
+}
+"""What clients send who spell AWS's own defaults out, by the end of a member's path, whatever the action.
+
+A connection's time is another for each kind of machine: both of AWS's are here.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Action:
@@ -148,4 +167,6 @@ def _is_covered(entry: Action, path: str) -> bool:
 
 
 def _is_default(entry: Action, path: str, value: Any) -> bool:
-    return value in entry.defaults.get(path, ())
+    if value in entry.defaults.get(path, ()):
+        return True
+    return any(value in values and f".{path}".endswith(f".{end}") for end, values in SPELT_OUT.items())

@@ -6,6 +6,7 @@ and that what is declared as honoured is read by the code.
 """
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -201,3 +202,58 @@ def test_what_is_honoured_is_read(entry: Action) -> None:
         and path.rpartition(".")[2] not in read | COMPOSED
     }
     assert unread == set()
+
+
+DEFAULT = re.compile(
+    r"Default(?: value)?: ?(?:<code>)?([\w.-]+)(?:</code>)?(?: seconds)?[ .;]*(?:</p>|<p>|for |$)"
+)
+DEFAULTS_REFUSED = {
+    "Options.StaticRoutesOnly": "false asks for BGP, which CloudStack's gateways do not speak",
+    "MetadataOptions.HttpPutResponseHopLimit": "the override is of another kind of launch than the template's",
+    "ElasticInferenceAccelerators.Count": "it is told beside the accelerator, which is refused",
+    "Requirement": "there is nothing that an additional key exchange could be required of",
+}
+"""Members that AWS says a default of which cannot be taken, by their end, with the reason."""
+
+
+def told_defaults(shape: Any, path: str = "", above: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Yield path and default of each member whose documentation tells one."""
+    while shape.type_name == "list":
+        shape = shape.member
+    if shape.type_name != "structure" or shape.name in above:
+        return
+    for name, member in shape.members.items():
+        inner = f"{path}.{name}" if path else name
+        yield from told_defaults(member, inner, (*above, shape.name))
+        found = DEFAULT.search(member.documentation)
+        if found is None:
+            continue
+        value = found[1].rstrip(".")
+        if member.type_name in ("integer", "long") and value.isdigit():
+            yield inner, int(value)
+        elif member.type_name == "boolean" and value in ("true", "false"):
+            yield inner, value == "true"
+        elif value in getattr(member, "enum", ()):
+            yield inner, value
+
+
+@pytest.mark.parametrize("entry", actions())
+def test_a_default_that_aws_documents_is_taken_when_it_is_sent(entry: Action) -> None:
+    shape = MODELS[entry.service].operation_model(entry.name).input_shape
+    for path, value in told_defaults(shape) if shape else ():
+        if not any(path.endswith(end) for end in DEFAULTS_REFUSED):
+            check_members(entry, nested(path, value))
+
+
+def test_documented_defaults_are_found() -> None:
+    found = [
+        (entry.values[0].name, *told)
+        for entry in actions()
+        if (shape := MODELS[entry.values[0].service].operation_model(entry.values[0].name).input_shape)
+        for told in told_defaults(shape)
+    ]
+    assert ("CreateFleet", "SpotOptions.InstanceInterruptionBehavior", "terminate") in found
+    assert ("ModifyNetworkInterfaceAttribute", "ConnectionTrackingSpecification.UdpTimeout", 30) in found
+    ends = {path for _, path, _ in found}
+    assert all(any(path.endswith(end) for path in ends) for end in DEFAULTS_REFUSED)
+    assert len(found) > 60

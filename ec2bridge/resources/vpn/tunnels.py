@@ -30,7 +30,7 @@ HONOURED = (
 DEFAULTS: Mapping[str, tuple[Any, ...]] = MappingProxyType(
     {
         # CloudStack's router has its own patience, its own window, and decides itself when it renews keys.
-        "DPDTimeoutSeconds": (30,),
+        "DPDTimeoutSeconds": (30, 40),
         "RekeyMarginTimeSeconds": (270, 540),
         "RekeyFuzzPercentage": (100,),
         "ReplayWindowSize": (1024,),
