@@ -21,7 +21,7 @@ from ec2bridge.simulator import faults
 from ec2bridge.simulator.faults import Fault
 from ec2bridge.wire.model import operation
 from tests.faults import clock
-from tests.faults.inventory import Inventory, difference
+from tests.faults.inventory import Inventory, difference, renewed
 from tests.faults.lab import FAST, GONE, JOB_TIMEOUT, Lab, Native, Told
 from tests.faults.scenarios import Request, Scenario, load
 
@@ -40,6 +40,12 @@ ATTEMPTS = 3
 GONE_ALREADY = re.compile(r"NotFound|NotAttached|NotAssociated|IncorrectState|NotExist|Unknown|InvalidState")
 THERE_ALREADY = re.compile(r"InUse|Already|Duplicate|Conflict")
 """Codes by which a request that is sent again is told that nothing is left to do."""
+SEEN = (
+    "DescribeInstances", "DescribeNetworkAcls", "DescribeNetworkInterfaces", "DescribeSecurityGroupRules",
+    "DescribeSecurityGroups", "DescribeSubnets", "DescribeTags",
+)  # fmt: skip
+"""What is asked of EC2 where things have been made anew, besides what the scenario asks."""
+RENEWED = "renewed"
 FAILURES = frozenset({"terminated", "failed", "error", "deleted"})
 ENDING = (
     "Cancel", "Delete", "Deregister", "Detach", "Disable", "Disassociate", "Release", "Replace", "Revoke",
@@ -90,7 +96,10 @@ class Norm:
     """What there is before a scenario and after its success, in lines."""
 
     known: Inventory
+    shown: list[str]
+    """What EC2 shows before."""
     before: Counter[str]
+    success: Inventory
     after: Counter[str]
     calls: list[Native]
 
@@ -118,10 +127,12 @@ class Stage:
         await self.lab.start()
         await self.lab.quiet()
         known = await self.lab.inventory()
+        shown = await self._shown()
         await self.lab.running.stop()
         ran = await self.play(None)
         self._check(ran)
-        self.norm = Norm(known, known.lines(known), ran.inventory.lines(known), ran.calls)
+        after = ran.inventory.lines(known)
+        self.norm = Norm(known, shown, known.lines(known), ran.inventory, after, ran.calls)
 
     def _check(self, ran: Ran) -> None:
         """Without a fault the action does what its scenario says."""
@@ -165,6 +176,8 @@ class Stage:
         end = self._end(lines, ran.told)
         if end == "as before" and ran.told.ok and self._changes and await self._shows_failure(ran.told):
             end = "failed"
+        if end == "neither" and not ran.told.ok and await self._is_renewed(ran):
+            end = RENEWED
         fault = self._judge(cell, ran, lines, end) or await self._next(end, ran)
         return Outcome(cell, str(ran.told)[:200], end, fault[:2000])
 
@@ -177,6 +190,15 @@ class Stage:
         """Whether what was promised is shown as having failed, as EC2 tells what goes wrong after the answer."""
         shown = await self.lab.running.answer(self.scenario.describe, {})
         return bool(set(ids_in(told.answer)) & set(failed_ids(shown.answer)))
+
+    async def _is_renewed(self, ran: Ran) -> bool:
+        """Whether a refusal had things made anew that CloudStack cannot put back, and nobody who asks EC2 sees it."""
+        return renewed(ran.inventory, self.norm.known) and await self._shown() == self.norm.shown
+
+    async def _shown(self) -> list[str]:
+        """What EC2 shows of what a renewal may be of, in no order."""
+        asked = [*SEEN, self.scenario.describe]
+        return [unordered((await self.lab.running.answer(one, {})).answer) for one in asked]
 
     @staticmethod
     def _silent(lines: Counter[str]) -> Counter[str]:
@@ -237,8 +259,9 @@ class Stage:
         await self.lab.quiet()
         if not told.ok:
             return f"the same request afterwards: {told}"
-        found = (await self._inventory(told)).lines(self.norm.known)
-        if found != self.norm.after:
+        inventory = await self._inventory(told)
+        found = inventory.lines(self.norm.known)
+        if found != self.norm.after and not (end == RENEWED and renewed(inventory, self.norm.success)):
             return "the same request afterwards makes " + " ".join(difference(found, self.norm.after))
         return ""
 
@@ -328,6 +351,15 @@ class Client:
         await self.lab.running.idle()
         if self.first.wire.dead and self.lab.running is self.first:
             await self._start_again()
+
+
+def unordered(value: Any) -> str:
+    """An answer as text in which the order of lists tells nothing."""
+    if isinstance(value, list):
+        return f"[{', '.join(sorted(map(unordered, value)))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{name}: {unordered(inner)}' for name, inner in sorted(value.items()))}}}"
+    return str(value)
 
 
 def failed_ids(value: Any) -> Iterator[str]:

@@ -31,8 +31,8 @@ FURNITURE = {
 """What the operator has set up, and no user can change."""
 OF_ITSELF = {
     "networks": frozenset({"state", "_vlan", "vlan", "broadcasturi", "_implemented"}),
-    # That its machine was stopped once; whether it is, the machine's own row tells.
-    "nics": frozenset({"_released"}),
+    # That its machine was stopped once; whether it is, the machine's own row tells. Its further addresses have rows.
+    "nics": frozenset({"_released", "_secondary"}),
 }
 PASSING_KINDS = ("account", "volumes-changed")
 """Kinds of the store that remember callers and that something changed, not things."""
@@ -40,6 +40,8 @@ NUMBERS = frozenset(
     {"_number", "_sequence", "version", "created", "expires", "beat", "at", "lastupdated", "jobid"}
 )
 """Fields that differ from run to run, or only tell when."""
+GOES_BY = "ec2bridge:id"
+"""The tag by which a thing goes by the id of the one that it stands for."""
 SECRETS = frozenset(
     {"password", "privatekey", "fingerprint", "ipsecpsk", "macaddress", "mac", "line", "_publickey"}
 )
@@ -167,6 +169,20 @@ def of_store(rows: list[Mapping[str, Any]]) -> Iterator[tuple[str, Any]]:
         if row["expires"] is None and row["kind"] not in PASSING_KINDS:
             value = json.loads(row["value"])
             yield f"store:{row['kind']}", {"key": row["key"], "account": row["account"], "value": value}
+
+
+def renewed(found: Inventory, wanted: Inventory) -> bool:
+    """Whether two hold the same things, some of which CloudStack has under other uuids.
+
+    Whether those go by the ids of EC2's that they had, who asks EC2 sees: here the tags that say so are left out.
+    """
+    both = Inventory([])
+    both.ids, both.digits = found.ids & wanted.ids, found.digits & wanted.digits
+    one, other = (
+        Inventory([(kind, row) for kind, row in of.rows if kind != "tag" or row["key"] != GOES_BY])
+        for of in (found, wanted)
+    )
+    return one.lines(both) == other.lines(both)
 
 
 def difference(found: Counter[str], wanted: Counter[str]) -> list[str]:

@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 from ec2bridge.simulator import faults
-from tests.faults.cells import OF_JOBS, OWN_MODES, Outcome, Played
+from tests.faults.cells import OF_JOBS, OWN_MODES, RENEWED, Outcome, Played
 from tests.faults.scenarios import load
 
 FILE = Path(__file__).parents[2] / "docs" / "faults.md"
@@ -29,7 +29,10 @@ Of a question to CloudStack only two ways are run: an error inside CloudStack (5
 Of the questions after one job the first stands for all.
 
 In a cell: `done` is what success makes, `before` is as it was before and the client was told so (or does not know),
-`failed` is promised, failed in its job, and shown as failed. **✗** does not hold: why is said below the table.
+`failed` is promised, failed in its job, and shown as failed; `renewed` is as before in all that EC2 shows, where a
+refusal came after CloudStack had let something go that it cannot put back: a rule, an address or an ACL list has been
+made anew, is like the one before and goes by its id, but has another uuid in CloudStack. **✗** does not hold: why is
+said below the table.
 
 ## The numbers
 
@@ -61,6 +64,7 @@ def _numbers(played: list[Played]) -> str:
         ("cells", len(outcomes)),
         ("done", ends["done"]),
         ("as before", ends["as before"]),
+        ("as before, with something made anew", ends[RENEWED]),
         ("failed, and shown so", ends["failed"]),
         ("do not hold", ends["✗"]),
         ("seconds of computing", round(seconds)),

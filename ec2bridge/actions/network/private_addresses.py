@@ -1,6 +1,5 @@
 """Secondary private addresses of network interfaces."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from ec2bridge.ec2.context import Context
@@ -61,14 +60,15 @@ async def unassign_private_ip_addresses(ctx: Context, request: dict[str, Any]) -
     asked = request.get("PrivateIpAddresses") or []
     if not asked:
         raise Ec2Error("MissingParameter", "The request must contain the parameter privateIpAddresses")
-    record, nic, _ = await _interface(ctx, request)
+    ident = request.get("NetworkInterfaceId") or ""
+    if await attachment.is_being_unassigned(ctx, ident, asked):
+        await attachment.unassign(ctx, ident, asked)
+        return
+    record, nic, machine = await _interface(ctx, request)
     primary = nic.get("ipaddress") if nic else record["address"]
-    held: Mapping[str, Any] = (
-        {entry["ipaddress"]: entry["id"] for entry in nic.get("secondaryip") or ()}
-        if nic
-        else dict.fromkeys(record["secondary"])
+    held = (
+        [entry["ipaddress"] for entry in nic.get("secondaryip") or ()] if nic else list(record["secondary"])
     )
-    ident = request["NetworkInterfaceId"]
     if primary in asked:
         raise Ec2Error("InvalidParameterValue", f"Primary address {primary} of {ident} cannot be unassigned.")
     others = [address for address in asked if address not in held]
@@ -78,8 +78,7 @@ async def unassign_private_ip_addresses(ctx: Context, request: dict[str, Any]) -
         rest = [address for address in record["secondary"] if address not in asked]
         await network_interfaces.put(ctx, {**record, "secondary": rest})
         return
-    for address in dict.fromkeys(asked):
-        await ctx.account.job("removeIpFromNic", id=held[address])
+    await attachment.unassign(ctx, ident, asked, nic["id"], machine)
 
 
 async def _interface(

@@ -6,6 +6,7 @@ everything at once and all or nothing.
 
 import asyncio
 import json
+import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -22,6 +23,8 @@ from ec2bridge.resources.groups.items import revoked_item
 from ec2bridge.resources.groups.rules import DEFAULT_EGRESS, DENY_ALL, Rule
 from ec2bridge.resources.groups.security_groups import RULE_ID, Group, Groups
 from ec2bridge.resources.tags import resource_tags
+
+log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 
@@ -75,7 +78,7 @@ async def authorize(
         "group": group.id,
         "rules": [_told(rule) for rule in (*rules, *([DEFAULT_EGRESS] if opened else ()))],
     }
-    asked = _Asked(known, group, rules, dict(tags or {}), opened)
+    asked = _Asked(known, group, rules, dict(tags or {}))
     await journal.perform(ctx, PLAN, given, place=place_of(group, rules), live=asked)
     return asked.made
 
@@ -88,7 +91,6 @@ class _Asked:
     group: Group
     rules: Sequence[Rule]
     tags: dict[str, str]
-    opened: bool
     made: list[Rule] = field(default_factory=list)
     left: list[Rule] = field(default_factory=list)
     """What it has written, and what it has no answer for."""
@@ -133,7 +135,9 @@ async def _authorize(work: Work) -> Made:
     rows = {group.id: own}
     for peer in (known.by_id[rule.group] for rule in rules if rule.group):
         rows[peer.id] = own if peer.id == group.id else await security_groups.native_row(ctx, peer)
-    if asked.opened and DEFAULT_EGRESS.native_key not in standing:
+    # Whether it was open when this was first asked: by now a rule without an answer may have shut it.
+    opened = DEFAULT_EGRESS not in rules and _told(DEFAULT_EGRESS) in work.given["rules"]
+    if opened and DEFAULT_EGRESS.native_key not in standing:
         await _write(ctx, known, rows, group, [DEFAULT_EGRESS], asked.left)
     missing = [rule for rule in rules if rule.native_key not in standing]
     written = {rule.native_key: rule for rule in await _write(ctx, known, rows, group, missing, asked.left)}
@@ -167,6 +171,7 @@ async def _undo(work: Work, made: Made) -> None:
     failed = next((outcome for outcome in done if isinstance(outcome, BaseException)), None)
     if failed is not None:
         raise failed
+    await resource_tags.forget(ctx, KIND, *(str(rule.uuid) for rule in gone))
     if gone:
         # One tier, or address, may have taken the rules before another refused them.
         with suppress(CloudStackError, Ec2Error):
@@ -179,8 +184,9 @@ async def revoke(ctx: Context, known: Groups, group: Group, rules: Sequence[Rule
         "group": group.id,
         "rules": [_told(rule) for rule in rules],
         "items": [revoked_item(group, rule) for rule in rules],
+        "uuids": [rule.uuid for rule in rules if rule.uuid],
     }
-    asked = _Asked(known, group, rules, {}, opened=False)
+    asked = _Asked(known, group, rules, {})
     made = await journal.perform(ctx, REVOKE, given, place=place_of(group, rules), live=asked)
     return list(made["rules"]["items"])
 
@@ -230,31 +236,44 @@ async def _take_rules_off(ctx: Context, known: Groups, group: Group, rules: Sequ
     removed = [outcome for outcome in done if isinstance(outcome, Rule)]
     failed = next((outcome for outcome in done if isinstance(outcome, BaseException)), None)
     if failed is None:
-        await resource_tags.forget(ctx, KIND, *(str(rule.uuid) for rule in removed))
         return
     if not isinstance(failed, CloudStackUnavailable):
-        with suppress(CloudStackError, Ec2Error):
-            await authorize(ctx, known, group, removed)
+        await _put_back(ctx, known, group, removed)
     raise failed
+
+
+async def _put_back(ctx: Context, known: Groups, group: Group, rules: Iterable[Rule]) -> None:
+    """Write rules again that were taken off before a refusal: they keep their ids, descriptions and tags."""
+    held = await resource_tags.stored(ctx, KIND)
+    alike: dict[tuple[tuple[str, str], ...], list[Rule]] = {}
+    for rule in rules:
+        tags = {tag["Key"]: tag["Value"] for tag in resource_tags.visible(rule.row)}
+        alike.setdefault(tuple(sorted({**tags, **held.get(str(rule.uuid), {})}.items())), []).append(rule)
+    for tagged, some in alike.items():
+        try:
+            await authorize(ctx, known, group, some, dict(tagged))
+        except (CloudStackError, Ec2Error) as error:
+            log.error("rules of %s are off, though CloudStack refused to revoke them: %s", group.id, error)
+        else:
+            await resource_tags.forget(ctx, KIND, *(str(rule.uuid) for rule in some))
 
 
 async def _let_go(work: Work) -> Made:
     """Have tiers and addresses no longer let in what was revoked; where one refuses, the rules are back."""
     ctx, found = work.ctx, await _standing_now(work)
-    if found is None:
-        return {}
-    known, group, rules = found
-    try:
-        if work.live and not work.again:
-            await _enforce(ctx, known, group, rules)
-        else:
-            await _settled(ctx, known, group)
-    except CloudStackUnavailable:
-        raise
-    except CloudStackError:
-        with suppress(CloudStackError, Ec2Error):
-            await authorize(ctx, known, group, [rule for rule in rules if rule.uuid])
-        raise
+    if found is not None:
+        known, group, rules = found
+        try:
+            if work.live and not work.again:
+                await _enforce(ctx, known, group, rules)
+            else:
+                await _settled(ctx, known, group)
+        except CloudStackUnavailable:
+            raise
+        except CloudStackError:
+            await _put_back(ctx, known, group, [rule for rule in rules if rule.uuid])
+            raise
+    await resource_tags.forget(ctx, KIND, *work.given.get("uuids", ()))
     return {}
 
 

@@ -1,4 +1,4 @@
-"""Interfaces attached, detached and given more addresses, as the journal's steps.
+"""Interfaces attached, detached and given more addresses or fewer, as the journal's steps.
 
 A machine has one NIC in a network, so that whether an interface was attached can be seen by the network; whether an
 address was added, by those that the NIC had before. The public addresses that an interface has are mapped by static
@@ -24,7 +24,8 @@ from ec2bridge.resources.tags import resource_tags
 
 Row = dict[str, Any]
 
-ATTACH, DETACH, ASSIGN = "AttachNetworkInterface", "DetachNetworkInterface", "AssignPrivateIpAddresses"
+ATTACH, DETACH = "AttachNetworkInterface", "DetachNetworkInterface"
+ASSIGN, UNASSIGN = "AssignPrivateIpAddresses", "UnassignPrivateIpAddresses"
 _ASSOCIATION = "association"
 """The reserved tag of an address that tells of its association: see `elastic_ips`."""
 _MASKED = 530
@@ -175,7 +176,7 @@ async def _remove(work: Work, made: Made) -> None:
 
 async def _add_secondary(work: Work) -> Made:
     record = work.made["nic"]["record"]
-    held: set[str] = set()
+    held: dict[str, str] = {}
     if work.again and record["secondary"]:
         held = _secondary(await _nics(work.ctx, work.given["machine"]), record["nic"])
     for address in record["secondary"]:
@@ -207,10 +208,13 @@ async def _is_mapped(ctx: Context, mapped: Mapping[str, str]) -> bool:
     return any(row.get("virtualmachineid") == mapped["virtualmachineid"] for row in rows)
 
 
-def _secondary(nics: Iterable[Row], ident: str) -> set[str]:
-    """Return the further addresses of a NIC."""
+def _secondary(nics: Iterable[Row], ident: str) -> dict[str, str]:
+    """Return the further addresses of a NIC, each with CloudStack's uuid of it."""
     return {
-        entry["ipaddress"] for nic in nics if nic["id"] == ident for entry in nic.get("secondaryip") or ()
+        entry["ipaddress"]: entry["id"]
+        for nic in nics
+        if nic["id"] == ident
+        for entry in nic.get("secondaryip") or ()
     }
 
 
@@ -343,8 +347,8 @@ def _assigning(given: Given) -> list[Step]:
 def _assignment(number: int, address: str | None) -> Step:
     async def find(work: Work) -> Made | None:
         others = {*work.given["before"], *(made["address"] for made in work.made.values())}
-        held = _secondary(await _nics(work.ctx, work.given["machine"]), work.given["nic"])
-        found = sorted(held - others if address is None else held & {address})
+        held = await _held(work)
+        found = sorted(held.keys() - others if address is None else held.keys() & {address})
         return {"address": found[0]} if found else None
 
     async def do(work: Work) -> Made:
@@ -352,9 +356,59 @@ def _assignment(number: int, address: str | None) -> Step:
         return {"address": str(row["ipaddress"])}
 
     async def undo(work: Work, made: Made) -> None:
-        for nic in await _nics(work.ctx, work.given["machine"]):
-            for entry in nic.get("secondaryip") or ():
-                if nic["id"] == work.given["nic"] and entry["ipaddress"] == made["address"]:
-                    await removed(work.ctx.account.job("removeIpFromNic", id=entry["id"]))
+        await _drop(work, made["address"])
+
+    return Step(_name(number), find, do, undo)
+
+
+async def _held(work: Work) -> dict[str, str]:
+    """Return the further addresses that the NIC has now, each with CloudStack's uuid of it."""
+    nics = await _nics(work.ctx, work.given["machine"])
+    return _secondary(nics, work.given["nic"])
+
+
+async def _drop(work: Work, address: str) -> None:
+    held = await _held(work)
+    if address in held:
+        await removed(work.ctx.account.job("removeIpFromNic", id=held[address]))
+
+
+# --- fewer addresses -------------------------------------------------------------------------------------------------
+
+
+def _all_of(interface: str, addresses: Iterable[str]) -> str:
+    """What stands for a request to unassign: UnassignPrivateIpAddresses has no client token."""
+    return json.dumps([interface, sorted(set(addresses))])
+
+
+async def is_being_unassigned(ctx: Context, interface: str, addresses: Iterable[str]) -> bool:
+    """Whether this very request was sent before, and its bearer died over it: `unassign` goes on with it then."""
+    return await journal.claim(ctx, UNASSIGN, _all_of(interface, addresses)) is True
+
+
+async def unassign(
+    ctx: Context, interface: str, addresses: Sequence[str], nic: str = "", machine: str = ""
+) -> None:
+    """Take addresses from an interface, the NIC of a machine: all of them or none."""
+    given = {"machine": machine, "nic": nic, "addresses": list(dict.fromkeys(addresses))}
+    await journal.perform(ctx, UNASSIGN, given, place=_all_of(interface, addresses))
+
+
+@journal.plan(UNASSIGN)
+def _unassigning(given: Given) -> list[Step]:
+    return [_removal(number, address) for number, address in enumerate(given["addresses"])]
+
+
+def _removal(number: int, address: str) -> Step:
+    async def find(work: Work) -> Made | None:
+        return None if address in await _held(work) else {}
+
+    async def do(work: Work) -> Made:
+        await _drop(work, address)
+        return {}
+
+    async def undo(work: Work, made: Made) -> None:
+        if address not in await _held(work):
+            await work.ctx.account.job("addIpToNic", nicid=work.given["nic"], ipaddress=address)
 
     return Step(_name(number), find, do, undo)

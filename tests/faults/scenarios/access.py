@@ -101,14 +101,18 @@ async def authorize_egress(lab: Lab) -> Request:
 @scenario("RevokeSecurityGroupIngress", describe=GROUPS)
 async def revoke(lab: Lab) -> Request:
     made = await native(lab)
-    await lab.do("AuthorizeSecurityGroupIngress", GroupId=made, IpPermissions=two())
+    await lab.do(
+        "AuthorizeSecurityGroupIngress", GroupId=made, IpPermissions=two(), **tags("security-group-rule")
+    )
     return {"GroupId": made, "IpPermissions": [permission(22), permission(443)]}
 
 
 @scenario("RevokeSecurityGroupIngress", "in a tier", describe=GROUPS)
 async def revoke_in_tier(lab: Lab) -> Request:
     made = await guarded(lab)
-    await lab.do("AuthorizeSecurityGroupIngress", GroupId=made, IpPermissions=two())
+    await lab.do(
+        "AuthorizeSecurityGroupIngress", GroupId=made, IpPermissions=two(), **tags("security-group-rule")
+    )
     await lab.quiet()
     return {"GroupId": made, "IpPermissions": [permission(22), permission(443)]}
 

@@ -63,6 +63,33 @@ def test_a_rule_that_another_request_has_written_stays(place: Place, ec2: Any) -
     assert ports(ec2, group) == [22, 80]
 
 
+def rules_of(ec2: Any, group: str) -> list[dict[str, Any]]:
+    asked = [{"Name": "group-id", "Values": [group]}]
+    found = ec2.describe_security_group_rules(Filters=asked)["SecurityGroupRules"]
+    return sorted(found, key=lambda rule: str(rule["SecurityGroupRuleId"]))
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_revocation_that_is_refused_leaves_rules_as_they_were(
+    make_place: Callable[..., Place], first: bool
+) -> None:
+    front, way = behind(make_place)
+    ec2 = front.client()
+    group = make_group(ec2)
+    described = [{**one, "IpRanges": [{"CidrIp": "10.0.0.0/8", "Description": "inner"}]} for one in TWO]
+    # CloudStack takes no empty value: that tag lies in the store.
+    marked = [tags("security-group-rule", role="shell", empty="")]
+    ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=described, TagSpecifications=marked)
+    before = rules_of(ec2, group)
+    way.next("revokeSecurityGroupIngress", *([REFUSAL] if first else [None, REFUSAL]))
+    with pytest.raises(ClientError):
+        ec2.revoke_security_group_ingress(GroupId=group, IpPermissions=TWO)
+    assert rules_of(ec2, group) == before
+    ec2.revoke_security_group_ingress(GroupId=group, IpPermissions=TWO)
+    assert [rule["IsEgress"] for rule in rules_of(ec2, group)] == [True]
+    assert ec2.describe_tags(Filters=[{"Name": "key", "Values": ["role", "empty"]}])["Tags"] == []
+
+
 @pytest.mark.parametrize("again", [True, False])
 def test_rules_of_a_bridge_that_died(
     make_place: Callable[..., Place], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, again: bool

@@ -1,0 +1,35 @@
+"""What counts as the same things under other uuids."""
+
+from typing import Any
+
+from tests.faults.inventory import GOES_BY, Inventory, renewed
+
+GROUP, RULE, OTHER = (f"{digit * 8}-0000-4000-8000-000000000000" for digit in "abc")
+
+
+def there(
+    rule: str, port: str = "22", *, tagged: bool = True, goes_by: str = "", names: str = ""
+) -> Inventory:
+    """A group and its rule, with a tag, one that tells by which id it goes, and a record that names a rule."""
+    rows: list[tuple[str, Any]] = [
+        ("groups", {"id": GROUP, "name": "web"}),
+        ("rules", {"id": rule, "of": GROUP, "port": port}),
+        ("store:note", {"key": names or rule, "account": "1", "value": {}}),
+    ]
+    rows += [("tags", {"resourceid": rule, "key": "role", "value": "shell"})] if tagged else []
+    rows += [("tags", {"resourceid": rule, "key": GOES_BY, "value": goes_by})] if goes_by else []
+    return Inventory(rows)
+
+
+def test_a_thing_made_anew_is_the_one_that_was_there() -> None:
+    assert renewed(there(OTHER, goes_by="sgr-bbbbbbbb000040008"), there(RULE))
+
+
+def test_what_has_lost_something_is_another() -> None:
+    assert not renewed(there(OTHER, tagged=False), there(RULE))
+    assert not renewed(there(OTHER, port="443"), there(RULE))
+    assert not renewed(Inventory([]), there(RULE))
+
+
+def test_what_is_named_must_be_there() -> None:
+    assert not renewed(there(OTHER, names=RULE), there(RULE))
