@@ -29,7 +29,8 @@ Of a question to CloudStack only two ways are run: an error inside CloudStack (5
 Of the questions after one job the first stands for all.
 
 In a cell: `done` is what success makes, `before` is as it was before and the client was told so (or does not know),
-`failed` is promised, failed in its job, and shown as failed. **✗** does not hold: why is said below the table.
+`failed` is promised, failed in its job, and shown as failed, all else being as it was before or as success makes it.
+**✗** does not hold: why is said below the table.
 
 ## The numbers
 
