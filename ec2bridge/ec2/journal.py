@@ -78,6 +78,39 @@ async def unless_gone(
             raise
 
 
+def job(
+    name: str,
+    find: Callable[["Work"], Awaitable[Made | None]],
+    submit: Callable[["Work"], Awaitable[Mapping[str, Any]]],
+) -> list[Step]:
+    """Return the steps of a job whose effect `find` tells: `submit` answers with its id, and it is seen to its end.
+
+    The id is written down at once, so that whoever goes on with the record waits for the same job. One that fails
+    because somebody else has had the same effect has it, too.
+    """
+
+    async def is_there(work: "Work") -> Made | None:
+        return None if await find(work) is None else {"jobid": None}
+
+    async def begin(work: "Work") -> Made:
+        return {"jobid": (await submit(work)).get("jobid")}
+
+    async def end(work: "Work") -> Made:
+        jobid = work.made[name]["jobid"]
+        try:
+            if jobid:
+                return dict(await work.ctx.account.wait(jobid))
+        except CloudStackUnavailable:
+            raise
+        except CloudStackError:
+            if (found := await find(work)) is None:
+                raise
+            return found
+        return await find(work) or {}
+
+    return [Step(name, is_there, begin, nothing), Step(f"{name}, ended", find, end, nothing)]
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The steps of an action, rebuilt from what the record has been given."""
@@ -319,7 +352,7 @@ async def _taken_back(work: Work, *, unknown: bool = False) -> None:
     """Undo what was made, the last first; what cannot be undone now is tried again by the sweep."""
     try:
         await _undone(work)
-    except CloudStackError as error:
+    except (CloudStackError, Ec2Error) as error:
         old = _is_old(work)
         (log.error if old else log.warning)(
             "%s cannot be taken back%s: %s", work.plan.name, " ever" * old, error

@@ -134,7 +134,11 @@ class Plan:
         raise ApiError(530, 4250, INTERNAL)
 
     def _take_back(self, made: str, command: str) -> None:
-        """Leave what CloudStack leaves of an object whose making failed: a machine in Error, of others nothing."""
+        """Leave what CloudStack leaves of an object whose making failed: a machine or snapshot in Error, else nothing.
+
+        A snapshot stays until its clean-up thread has been by, a day later by default (SnapshotServiceImpl,
+        StorageManagerImpl.removeSnapshotsInErrorStatus).
+        """
         found = self.tables.known(made)
         if found is None:
             return
@@ -144,6 +148,8 @@ class Plan:
             self.tables[kind].update(row, state="Error", details=details)
             for volume in self.tables["volumes"].where(virtualmachineid=row["id"]):
                 self.tables["volumes"].remove(volume)
+        elif command == "createSnapshot":
+            self.tables[kind].update(row, state="Error")
         elif command.startswith(("create", "associateIpAddress")):
             self.tables[kind].remove(row)
 

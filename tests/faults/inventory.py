@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 PASSING_TABLES = frozenset({"jobs", "events", "userkeys"})
@@ -70,6 +70,15 @@ class Inventory:
         self.ids = {found for _, row in rows for found in _UUID.findall(_text(row))}
         self.digits = {found.replace("-", "")[:17] for found in self.ids}
 
+    def lacking(self, idents: Iterable[str]) -> set[str]:
+        """Those of EC2's ids that stand for nothing that there is."""
+        return {ident for ident in idents if _digits(ident) not in self.digits}
+
+    def without(self, idents: set[str]) -> "Inventory":
+        """The same without the things of these ids of EC2's, and their tags."""
+        gone = {_digits(ident) for ident in idents}
+        return Inventory([(kind, row) for kind, row in self.rows if _digits(_thing(row)) not in gone])
+
     def lines(self, known: "Inventory") -> Counter[str]:
         """One line for each thing; of ids only those of `known` stand in them as they are."""
         texts = [(kind, _plain(_text(row)), _own_id(row)) for kind, row in self.rows]
@@ -85,7 +94,7 @@ class Inventory:
 
 
 def _without_tags(rows: Rows) -> Rows:
-    return [(kind, row) for kind, row in rows if kind not in ("tags", "store:tags")]
+    return [(kind, row) for kind, row in rows if kind not in ("tags", "store:tags", "tag")]
 
 
 def _tags(rows: Rows) -> Rows:
@@ -98,7 +107,19 @@ def _tags(rows: Rows) -> Rows:
         if kind == "store:tags"
         for key, value in row["value"].items()
     }
-    return [("tag", {"of": ident, "key": key, "value": value}) for ident, key, value in sorted(found)]
+    kept = [(kind, row) for kind, row in rows if kind == "tag"]
+    return kept + [("tag", {"of": ident, "key": key, "value": value}) for ident, key, value in sorted(found)]
+
+
+def _thing(row: Any) -> str:
+    """The id of the thing that a row is, or is a tag of."""
+    return str(row.get("id") or row.get("of", "")) if isinstance(row, dict) else str(row)
+
+
+def _digits(ident: str) -> str:
+    """What CloudStack's uuids and EC2's ids have in common."""
+    found = _EC2.fullmatch(ident)
+    return found[2] if found else ident.replace("-", "")[:17]
 
 
 def _own_id(row: Any) -> str:

@@ -29,10 +29,10 @@ Of a question to CloudStack only two ways are run: an error inside CloudStack (5
 Of the questions after one job the first stands for all.
 
 In a cell: `done` is what success makes, `before` is as it was before and the client was told so (or does not know),
-`failed` is promised, failed in its job, and shown as failed; `renewed` is as before in all that EC2 shows, where a
-refusal came after CloudStack had let something go that it cannot put back: a rule, an address or an ACL list has been
-made anew, is like the one before and goes by its id, but has another uuid in CloudStack. **✗** does not hold: why is
-said below the table.
+`failed` is promised, failed in its job, and shown as failed, all else being as it was before or as success makes it;
+`renewed` is as before in all that EC2 shows, where a refusal came after CloudStack had let something go that it cannot
+put back: a rule, an address or an ACL list has been made anew, is like the one before and goes by its id, but has
+another uuid in CloudStack. **✗** does not hold: why is said below the table.
 
 ## The numbers
 

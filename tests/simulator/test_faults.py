@@ -90,6 +90,20 @@ async def test_a_job_that_fails_leaves_no_volume(sim: Simulator, alice: Account)
     assert await alice.list("listVolumes", id=answer["id"]) == []
 
 
+async def test_a_failed_snapshot_is_left_in_error_and_can_be_deleted(sim: Simulator, alice: Account) -> None:
+    made = await volume(alice)
+    await alice.wait(made["jobid"])
+    sim.cloud.tables["volumes"].update(sim.cloud.tables["volumes"].known(made["id"]), state="Ready")
+    sim.faults.add("job-fails", "createSnapshot")
+    answer = await alice.submit("createSnapshot", volumeid=made["id"])
+    with pytest.raises(CloudStackError):
+        await alice.wait(answer["jobid"])
+    [row] = await alice.list("listSnapshots", id=answer["id"])
+    assert row["state"] == "Error"
+    await alice.job("deleteSnapshot", id=answer["id"])
+    assert await alice.list("listSnapshots", id=answer["id"]) == []
+
+
 async def test_a_failed_deploy_leaves_a_machine_in_error(sim: Simulator, alice: Account) -> None:
     sim.faults.add("job-fails", "deployVirtualMachine")
     zone = (await alice.list("listZones", name="sim-basic"))[0]["id"]

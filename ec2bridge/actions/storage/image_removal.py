@@ -6,6 +6,7 @@ template that is in use only when forced; its machines keep what they have.
 
 from typing import Any
 
+from ec2bridge.ec2 import journal
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import action
 from ec2bridge.errors import Ec2Error
@@ -31,10 +32,17 @@ Row = dict[str, Any]
 )
 async def deregister_image(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Remove an image from all zones; machines that were made of it go on."""
+    place = removal.place_of(request.get("ImageId"), bool(request.get("DeleteAssociatedSnapshots")))
+    begun = await journal.claim(ctx, removal.PLAN, place)
+    if begun:
+        return _answer(request, await removal.remove(ctx, None, None, place))
     uuid = await image_records.failed(ctx, request.get("ImageId") or "")
     try:
         row = await resolve_image(ctx, request.get("ImageId"))
     except Ec2Error as error:
+        if begun is None and error.code == "InvalidAMIID.NotFound":
+            # Whoever took the first request up has been through with it.
+            return _answer(request, None)
         if uuid is None or error.code != "InvalidAMIID.NotFound":
             raise
         # One that came to nothing is there to be looked at, and goes from the record.
@@ -42,11 +50,17 @@ async def deregister_image(ctx: Context, request: dict[str, Any]) -> dict[str, A
         return {"Return": True}
     _refuse_protected(row)
     source = root_of(row) if request.get("DeleteAssociatedSnapshots") else None
-    code = await removal.remove(ctx, row["id"], source.snapshot if source else None)
+    removed = await removal.remove(ctx, row["id"], source.snapshot if source else None, place)
+    return _answer(request, removed)
+
+
+def _answer(request: dict[str, Any], removed: tuple[str, str] | None) -> dict[str, Any]:
     answer: dict[str, Any] = {"Return": True}
     if request.get("DeleteAssociatedSnapshots"):
-        results = [{"SnapshotId": ec2_id("snap", source.snapshot), "ReturnCode": code}] if source else []
-        answer["DeleteSnapshotResults"] = results
+        results = [removed] if removed else []
+        answer["DeleteSnapshotResults"] = [
+            {"SnapshotId": ec2_id("snap", snapshot), "ReturnCode": code} for snapshot, code in results
+        ]
     return answer
 
 

@@ -6,15 +6,16 @@ CloudStack knows no snapshots of others and shares none, and keeps none for the 
 import asyncio
 from typing import Any
 
+from ec2bridge.ec2 import journal
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.describe import Ids, Item, describe
 from ec2bridge.ec2.filters import TAGS
 from ec2bridge.ec2.registry import action
 from ec2bridge.errors import Ec2Error
-from ec2bridge.ids import ec2_id
+from ec2bridge.ids import KINDS, ec2_id
 from ec2bridge.resources.images.lookup import images_of_snapshot
 from ec2bridge.resources.places.zones import zones
-from ec2bridge.resources.snapshots import lookup as snapshots
+from ec2bridge.resources.snapshots import empty, removal
 from ec2bridge.resources.snapshots.lookup import (
     resolve_snapshot,
     settled_snapshot,
@@ -96,12 +97,26 @@ async def describe_snapshot_tier_status(ctx: Context, request: dict[str, Any]) -
 )
 async def delete_snapshot(ctx: Context, request: dict[str, Any]) -> None:
     """Delete a snapshot from all of its zones, unless it is what an image was made of."""
-    row = await resolve_snapshot(ctx, request.get("SnapshotId"))
+    place = str(request.get("SnapshotId") or "")
+    begun = await journal.claim(ctx, removal.PLAN, place)
+    if begun:
+        await removal.delete(ctx, None, place)
+        return
+    try:
+        row = await resolve_snapshot(ctx, place)
+    except Ec2Error as error:
+        if begun is None and error.code == KINDS["snapshot"].not_found:
+            # Whoever took the first request up has been through with it.
+            return
+        raise
     images = await images_of_snapshot(ctx, row["id"])
     if images:
         raise Ec2Error(
             "InvalidSnapshot.InUse",
             f"The snapshot {ec2_id('snap', row['id'])} is currently in use by {', '.join(images)}",
         )
+    if row.get("empty"):
+        await empty.delete(ctx, row["id"])
+        return
     await settled_snapshot(ctx, row)
-    await snapshots.delete(ctx, row["id"])
+    await removal.delete(ctx, row["id"], place)

@@ -1,26 +1,17 @@
 """Attaching volumes to machines.
 
-EC2 attaches under a device name and answers at once; CloudStack attaches under a number, in a job. A name that does
-not follow from the number is remembered on the volume before the job starts, so that it is never seen without it.
+EC2 attaches under a device name and answers at once; CloudStack attaches under a number, in a job.
 """
 
 from typing import Any
 
-from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
+from ec2bridge.ec2 import journal
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import action
 from ec2bridge.errors import Ec2Error
-from ec2bridge.resources.machines.devices import (
-    DEVICE_MARK,
-    attach,
-    device_name,
-    device_number,
-    is_root,
-    number_name,
-)
+from ec2bridge.resources.machines.devices import device_name, device_number, is_root
 from ec2bridge.resources.machines.lookup import Machine, machine
-from ec2bridge.resources.machines.states import KEEP_MARK
-from ec2bridge.resources.tags import resource_tags
+from ec2bridge.resources.volumes import attachment as attachments
 from ec2bridge.resources.volumes.items import attachment, require_state, resolve_volume, settled
 
 Row = dict[str, Any]
@@ -37,21 +28,19 @@ async def attach_volume(ctx: Context, request: dict[str, Any]) -> dict[str, Any]
     for member, name in (("VolumeId", "volumeId"), ("InstanceId", "instanceId"), ("Device", "device")):
         if not request.get(member):
             raise Ec2Error("MissingParameter", f"The request must contain the parameter {name}")
-    number, row = device_number(device), await resolve_volume(ctx, request["VolumeId"])
-    found = await machine(ctx, request["InstanceId"])
-    row = await settled(ctx, row)
-    _check_free(request, row, found)
-    number = await _free_number(ctx, found, device, number)
-    derived = number is not None and number_name(number) == device
-    await resource_tags.mark(ctx, "volume", row, {DEVICE_MARK: None if derived else device})
-    try:
-        made = await attach(ctx, row, found.uuid, device, number)
-    except CloudStackUnavailable:
-        # It may be attached yet, under the name that was asked for.
-        raise
-    except CloudStackError:
-        await resource_tags.mark(ctx, "volume", await resolve_volume(ctx, row["id"]), {DEVICE_MARK: None})
-        raise
+    number = device_number(device)
+    place = attachments.place_of(request["VolumeId"], request["InstanceId"], device)
+    begun = await journal.claim(ctx, attachments.ATTACH, place)
+    row, found = await resolve_volume(ctx, request["VolumeId"]), await machine(ctx, request["InstanceId"])
+    if begun is None and row.get("virtualmachineid") == found.uuid and device_name(row) == device:
+        # Whoever took the first request up has been through with it.
+        return attachment(row, "attaching")
+    if not begun:
+        row = await settled(ctx, row)
+        _check_free(request, row, found)
+        number = await _free_number(ctx, found, device, number)
+    given = {"volume": row, "machine": found.uuid, "device": device, "number": number}
+    made = await attachments.attach(ctx, given, place)
     # AWS answers before the volume is there, and tells of `attached` in a description.
     return {**attachment({**row, **made}, "attaching"), "Device": device}
 
@@ -93,18 +82,20 @@ async def _free_number(ctx: Context, found: Machine, device: str, number: int | 
 )
 async def detach_volume(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Detach a volume from the machine that it is attached to."""
+    holder, device = request.get("InstanceId"), request.get("Device")
+    place = attachments.place_of(request.get("VolumeId"), holder, device)
+    if await journal.claim(ctx, attachments.DETACH, place):
+        return attachment(await attachments.finish(ctx, place), "detaching")
     row = await resolve_volume(ctx, request.get("VolumeId"))
     if not row.get("virtualmachineid"):
         raise Ec2Error("IncorrectState", f"Volume '{request['VolumeId']}' is in the 'available' state.")
-    held, holder, device = attachment(row, "detaching"), request.get("InstanceId"), request.get("Device")
+    held = attachment(row, "detaching")
     if holder and row["virtualmachineid"] != await ctx.directory.resolve("instance", holder):
         raise _not_attached(request, f"to instance {holder}")
     if device and device != held.get("Device"):
         raise _not_attached(request, f"to instance {held['InstanceId']} as device {device}")
     await settled(ctx, row)
-    await ctx.account.job("detachVolume", id=row["id"])
-    # Both belong to the attachment: the next one has a name of its own and starts with AWS's defaults.
-    await resource_tags.mark(ctx, "volume", row, {DEVICE_MARK: None, KEEP_MARK: None})
+    await attachments.detach(ctx, row, place)
     return held
 
 

@@ -5,10 +5,9 @@ first attached: until then it is Allocated, which to EC2 is available.
 """
 
 import asyncio
-import time
 from typing import Any
 
-from ec2bridge.cloudstack.errors import CloudStackError
+from ec2bridge.ec2 import journal
 from ec2bridge.ec2.chunks import RowChunks
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.describe import Ids, Item, describe
@@ -16,12 +15,10 @@ from ec2bridge.ec2.filters import TAGS
 from ec2bridge.ec2.registry import action
 from ec2bridge.ec2.values import named
 from ec2bridge.errors import Ec2Error
-from ec2bridge.ids import ec2_id
+from ec2bridge.ids import KINDS, ec2_id
 from ec2bridge.resources.places.zones import zone_names, zones
-from ec2bridge.resources.tags import resource_tags
+from ec2bridge.resources.volumes import removal
 from ec2bridge.resources.volumes.items import (
-    PATIENCE,
-    PAUSE,
     exists,
     require_state,
     resolve_volume,
@@ -31,9 +28,6 @@ from ec2bridge.resources.volumes.items import (
 from ec2bridge.resources.volumes.types import disk_offerings
 
 Row = dict[str, Any]
-
-BUSY = "snapshot operations in progress on the volume"
-"""How CloudStack refuses to delete a volume for a moment."""
 
 
 async def _items(ctx: Context, rows: list[Row]) -> list[Item]:
@@ -81,23 +75,20 @@ async def describe_volumes(ctx: Context, request: dict[str, Any]) -> list[Item]:
 @action("DeleteVolume", honours=("VolumeId",), native=("deleteVolume", "listVolumes"))
 async def delete_volume(ctx: Context, request: dict[str, Any]) -> None:
     """Delete a volume that is attached to nothing."""
-    row = await resolve_volume(ctx, request.get("VolumeId"))
+    place = str(request.get("VolumeId") or "")
+    begun = await journal.claim(ctx, removal.PLAN, place)
+    if begun:
+        await removal.delete(ctx, None, place)
+        return
+    try:
+        row = await resolve_volume(ctx, place)
+    except Ec2Error as error:
+        if begun is None and error.code == KINDS["volume"].not_found:
+            # Whoever took the first request up has been through with it.
+            return
+        raise
     if row.get("virtualmachineid"):
         machine = ec2_id("i", row["virtualmachineid"])
         raise Ec2Error("VolumeInUse", f"Volume {request['VolumeId']} is currently attached to {machine}")
     require_state(row, "available", "error")
-    await _delete(ctx, await settled(ctx, row))
-    await resource_tags.forget(ctx, "volume", row["id"])
-
-
-async def _delete(ctx: Context, row: Row) -> None:
-    """Delete a volume, once no snapshot of it is being taken: CloudStack refuses until then, and AWS does not."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            await ctx.account.call("deleteVolume", id=row["id"])
-            return
-        except CloudStackError as error:
-            if BUSY not in error.errortext or time.monotonic() > deadline:
-                raise
-        await asyncio.sleep(PAUSE)
+    await removal.delete(ctx, (await settled(ctx, row))["id"], place)

@@ -76,10 +76,15 @@ async def attach(ctx: Context, volume: Row, machine: str, name: str, number: int
     try:
         made: Row = await ctx.account.job(command, **params, **known(deviceid=number))
     except CloudStackError as error:
-        if number is None or not error.errortext.startswith("deviceId should be"):
+        if number is None or not is_number_refused(error):
             raise
         if number_name(number) == name:
             # Only now it does not follow from the number any more.
             await resource_tags.mark(ctx, "volume", volume, {DEVICE_MARK: name})
         made = await ctx.account.job(command, **params)
     return made
+
+
+def is_number_refused(error: CloudStackError) -> bool:
+    """Whether a volume was not attached because the machine's hypervisor has no such number."""
+    return error.errortext.startswith("deviceId should be")

@@ -4,7 +4,7 @@ from tests.faults.lab import Lab
 from tests.faults.scenarios import Request, scenario
 from tests.faults.things import ADVANCED, attached, machine, snapshot, tags, volume
 
-SHOWN = "DescribeVolumes"
+SHOWN, CHANGES = "DescribeVolumes", "DescribeVolumesModifications"
 
 
 @scenario("CreateVolume", describe=SHOWN)
@@ -33,12 +33,12 @@ async def detach(lab: Lab) -> Request:
     return {"InstanceId": ident, "VolumeId": data}
 
 
-@scenario("ModifyVolume", describe=SHOWN)
+@scenario("ModifyVolume", describe=CHANGES)
 async def modify(lab: Lab) -> Request:
     return {"VolumeId": (await attached(lab))[1], "Size": 9}
 
 
-@scenario("ModifyVolume", "type and size", describe=SHOWN)
+@scenario("ModifyVolume", "type and size", describe=CHANGES)
 async def modify_both(lab: Lab) -> Request:
     return {"VolumeId": await volume(lab, VolumeType="gp2"), "Size": 9, "VolumeType": "gp3"}
 
