@@ -40,7 +40,15 @@ ATTEMPTS = 3
 GONE_ALREADY = re.compile(r"NotFound|NotAttached|NotAssociated|IncorrectState|NotExist|Unknown|InvalidState")
 THERE_ALREADY = re.compile(r"InUse|Already|Duplicate|Conflict")
 """Codes by which a request that is sent again is told that nothing is left to do."""
-FAILURES = frozenset({"terminated", "failed", "error", "deleted"})
+FAILURES = frozenset({"terminated", "failed", "error", "deleted", "closed"})
+BY_USER = re.compile(r"Client\.User|instance-terminated-by-user$")
+"""Codes of what the client itself has brought about."""
+REASON = re.compile(r'store:stop .*"reason"')
+"""A note of why a machine is as it is: Describe shows it."""
+ASKED = ("store:fleet", "store:spot-instances-request")
+"""What records that something was asked for: it stays, whatever becomes of that."""
+OF_TIERS = frozenset({"acls", "aclrules", "networks"})
+"""What a tier lets through for the machines in it: it changes with the first that comes and the last that goes."""
 ENDING = (
     "Cancel", "Delete", "Deregister", "Detach", "Disable", "Disassociate", "Release", "Replace", "Revoke",
     "Terminate", "Unassign",
@@ -163,20 +171,74 @@ class Stage:
         """Hold a run to the rule, with the bridge still there."""
         lines = self.norm.lines(ran)
         end = self._end(lines, ran.told)
-        if end == "as before" and ran.told.ok and self._changes and await self._shows_failure(ran.told):
-            end = "failed"
+        if end != "done" and ran.told.ok and self._changes:
+            end = await self._failed(lines, ran.told) or end
         fault = self._judge(cell, ran, lines, end) or await self._next(end, ran)
         return Outcome(cell, str(ran.told)[:200], end, fault[:2000])
 
     def _end(self, lines: Counter[str], told: Told) -> str:
         if lines == self.norm.after or (not told.ok and lines == self._silent(self.norm.after)):
             return "done"
-        return "as before" if self._silent(lines) == self.norm.before else "neither"
+        share = self._share(self._silent(lines), 1)
+        if share == 0:
+            return "as before"
+        named = self._named
+        part = None if told.ok or told.unknown or len(named) < 2 else self._share(lines, len(named))
+        return "in part" if part else "neither"
 
-    async def _shows_failure(self, told: Told) -> bool:
-        """Whether what was promised is shown as having failed, as EC2 tells what goes wrong after the answer."""
+    async def _failed(self, lines: Counter[str], told: Told) -> str:
+        """Return `failed` where what was promised shows as having failed, and nothing of it is left."""
+        if (told.answer or {}).get("Errors"):
+            return "failed" if self._share(self._silent(lines), 1) == 0 else ""
+        promised = set(ids_in(told.answer))
         shown = await self.lab.running.answer(self.scenario.describe, {})
-        return bool(set(ids_in(told.answer)) & set(failed_ids(shown.answer)))
+        failed = promised & set(failed_ids(shown.answer))
+        if not failed:
+            return ""
+        lines = self._without_reasons(self._silent(lines))
+        if self._share(lines, 1, ASKED) == 0:
+            return "failed"
+        machines = {ident for ident in promised if ident.startswith("i-")}
+        share = self._share(lines, len(machines), ASKED) if machines else None
+        return "failed" if share is not None and share == len(machines - failed) else ""
+
+    def _without_reasons(self, lines: Counter[str]) -> Counter[str]:
+        """The lines with the notes that were there before in place of the reasons for what failed."""
+        reasons = Counter({line: count for line, count in lines.items() if REASON.match(line)})
+        notes = {line: count for line, count in self.norm.before.items() if line.startswith("store:stop ")}
+        return lines - reasons + Counter(notes) if reasons else lines
+
+    def _share(self, lines: Counter[str], of: int, but: tuple[str, ...] = ()) -> int | None:
+        """How many of so many things are as success makes them, where each of the others is wholly as it was before.
+
+        None where anything is neither, or half. Of some kinds (`but`) there is what success makes, whatever is in it;
+        and what stays for good once it was made, or is there for several, may be there.
+        """
+        before, after = self.norm.before, self._silent(self.norm.after)
+        done: Counter[str] = Counter()
+        whole: Counter[str] = Counter()
+        if any(_of_kind(lines, kind) != _of_kind(after, kind) for kind in but):
+            return None
+        for line in lines.keys() | before.keys() | after.keys():
+            kind, changes, far = _kind(line), after[line] - before[line], lines[line] - before[line]
+            if kind in but:
+                continue
+            if not min(changes, 0) <= far <= max(changes, 0):
+                return None
+            if not self.scenario.stays.match(line):
+                whole[kind] += abs(changes)
+                done[kind] += abs(far)
+        shares = {kind: done[kind] * of / count for kind, count in whole.items() if count}
+        found = {share for kind, share in shares.items() if kind not in OF_TIERS}
+        if found <= {0.0} or found == {of}:
+            found = set(shares.values())
+        share = found.pop() if len(found) == 1 else None if found else 0.0
+        return int(share) if share is not None and share.is_integer() else None
+
+    @property
+    def _named(self) -> list[Any]:
+        """The things that the request names in one list."""
+        return max((value for value in self.request.values() if isinstance(value, list)), key=len, default=[])
 
     @staticmethod
     def _silent(lines: Counter[str]) -> Counter[str]:
@@ -190,7 +252,13 @@ class Stage:
             wanted = self.norm.after if told.ok else self._nearer(lines)
             return f"told {told}; " + " ".join(difference(lines, wanted))
         if end == "failed":
-            return "" if cell.mode == faults.JOB_FAILS else "what was promised failed, and no job had"
+            # A change that CloudStack refuses after the client was told counts as a job that failed.
+            said_no = cell.mode == faults.JOB_FAILS or (
+                cell.mode == faults.REFUSED and not is_read(cell.call)
+            )
+            return "" if said_no else "what was promised failed, and no job had"
+        if end == "in part":
+            return "" if cell.mode == faults.REFUSED else f"told {told}, and a part is done"
         if told.ok and end != "done":
             # An action that changes nothing that CloudStack or the store holds ends as it began.
             return (
@@ -241,6 +309,14 @@ class Stage:
         if found != self.norm.after:
             return "the same request afterwards makes " + " ".join(difference(found, self.norm.after))
         return ""
+
+
+def _kind(line: str) -> str:
+    return line.partition(" ")[0]
+
+
+def _of_kind(lines: Counter[str], kind: str) -> int:
+    return sum(count for line, count in lines.items() if _kind(line) == kind)
 
 
 def idempotency_token(action: str) -> str | None:
@@ -331,18 +407,24 @@ class Client:
 
 
 def failed_ids(value: Any) -> Iterator[str]:
-    """The ids of what an answer shows in a state of failure."""
+    """The ids of what an answer shows in a state of failure, or with a reason that is not the client's."""
     if isinstance(value, list):
         for inner in value:
             yield from failed_ids(inner)
     elif isinstance(value, dict):
-        state = value.get("State")
-        if isinstance(state, dict):
-            state = state.get("Name")
-        if state in FAILURES:
+        if _is_failed(value):
             yield from (inner for inner in value.values() if isinstance(inner, str))
         for inner in value.values():
             yield from failed_ids(inner)
+
+
+def _is_failed(item: dict[str, Any]) -> bool:
+    reason, status, state = (item.get(name) for name in ("StateReason", "Status", "State"))
+    if isinstance(reason, dict) and reason.get("Code"):
+        return not BY_USER.match(reason["Code"])
+    if isinstance(status, dict) and BY_USER.match(str(status.get("Code"))):
+        return False
+    return (state.get("Name") if isinstance(state, dict) else state) in FAILURES
 
 
 def cells(scenario: str, calls: list[Native]) -> Iterator[Cell]:
