@@ -161,9 +161,9 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             _N,
         ),
         "stop": Kind(
-            "when EC2 was asked to stop an instance",
-            "StopInstances",
-            "a stopped instance shows no reason and time of its stop",
+            "when EC2 was asked to stop an instance, and why a start or a stop failed",
+            "StopInstances, StartInstances",
+            "an instance shows no reason and time of its stop, nor why a start or a stop failed",
             _N,
         ),
         "machine": Kind(

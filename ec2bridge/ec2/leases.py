@@ -54,8 +54,8 @@ class Lease:
             await self._change(None, None, along)
             self.lost = True
 
-    async def leave(self, value: Mapping[str, Any], ttl: float, *along: Change) -> None:
-        """Have another value stand in the record's place, for so many seconds, that nobody bears; raises LostError."""
+    async def leave(self, value: Mapping[str, Any], ttl: float | None, *along: Change) -> None:
+        """Have another value stand in the record's place that nobody bears, for so many seconds; raises LostError."""
         async with self._lock:
             await self._change(value, ttl, along)
             self.lost = True

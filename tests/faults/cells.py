@@ -12,7 +12,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +46,17 @@ SEEN = (
 )  # fmt: skip
 """What is asked of EC2 where things have been made anew, besides what the scenario asks."""
 RENEWED = "renewed"
-FAILURES = frozenset({"terminated", "failed", "error", "deleted"})
+FAILURES = frozenset({"terminated", "failed", "error", "deleted", "closed"})
+BY_USER = re.compile(r"Client\.User|instance-terminated-by-user$")
+"""Codes of what the client itself has brought about."""
+REASON = re.compile(r'store:stop .*"reason"')
+"""A note of why a machine is as it is: Describe shows it."""
+ASKED = ("store:fleet", "store:spot-instances-request")
+"""What records that something was asked for: it stays, whatever becomes of that."""
+SEVERAL = ("i-", "snap-")
+"""The ids of what may be promised in numbers, of which some may fail."""
+OF_TIERS = frozenset({"acls", "aclrules", "networks"})
+"""What a tier lets through for the machines in it: it changes with the first that comes and the last that goes."""
 ENDING = (
     "Cancel", "Delete", "Deregister", "Detach", "Disable", "Disassociate", "Release", "Replace", "Revoke",
     "Terminate", "Unassign",
@@ -179,8 +188,8 @@ class Stage:
         """Hold a run to the rule, with the bridge still there."""
         lines = self.norm.lines(ran)
         end = self._end(lines, ran.told)
-        if end != "done" and self._changes and self._is_all_else_right(ran, await self._failed(ran.told)):
-            end = "failed"
+        if end != "done" and ran.told.ok and self._changes:
+            end = await self._failed(ran) or end
         if end == "neither" and not ran.told.ok and await self._is_renewed(ran):
             end = RENEWED
         fault = self._judge(cell, ran, lines, end) or await self._next(end, ran)
@@ -189,31 +198,71 @@ class Stage:
     def _end(self, lines: Counter[str], told: Told) -> str:
         if lines == self.norm.after or (not told.ok and lines == self._silent(self.norm.after)):
             return "done"
-        return "as before" if self._silent(lines) == self.norm.before else "neither"
+        share = self._share(self._silent(lines), 1)
+        if share == 0:
+            return "as before"
+        named = self._named
+        part = None if told.ok or told.unknown or len(named) < 2 else self._share(lines, len(named))
+        return "in part" if part else "neither"
 
-    async def _failed(self, told: Told) -> set[str]:
-        """What was promised and is shown as having failed, as EC2 tells what goes wrong after the answer."""
-        if not told.ok:
-            return set()
-        shown = await self.lab.running.answer(self.scenario.describe, {})
-        return set(ids_in(told.answer)) & set(failed_ids(shown.answer))
-
-    def _is_all_else_right(self, ran: Ran, failed: set[str]) -> bool:
-        """Whether there is, but for what failed, what there was before, or what success makes but for as much.
+    async def _failed(self, ran: Ran) -> str:
+        """Return `failed` where what was promised shows as having failed, and nothing else of it is left.
 
         What is shown as failed may lie about where it is new: whoever asked for it takes it away.
         """
-        norm = self.norm
-        new = norm.known.lacking(failed)
-        rest = self._silent(norm.lines_of(ran.inventory.without(new)))
-        if new == norm.known.lacking(ids_in(ran.told.answer)) and rest == norm.before:
-            return bool(failed)
-        promised = norm.known.lacking(str(row) for kind, row in norm.success.rows if kind == "answer")
-        return any(
-            rest == self._silent(norm.lines_of(norm.success.without(set(some))))
-            for some in combinations(sorted(promised), len(new))
-            if some
-        )
+        answer = ran.told.answer or {}
+        if answer.get("Errors"):
+            return "failed" if self._share(self._silent(self.norm.lines(ran)), 1) == 0 else ""
+        promised = set(ids_in(answer))
+        shown = await self.lab.running.answer(self.scenario.describe, {})
+        failed = promised & set(failed_ids(shown.answer))
+        if not failed:
+            return ""
+        left = ran.inventory.without(self.norm.known.lacking(failed))
+        lines = self._without_reasons(self._silent(self.norm.lines_of(left)))
+        if self._share(lines, 1, ASKED) == 0:
+            return "failed"
+        several = {ident for ident in promised if ident.startswith(SEVERAL)}
+        share = self._share(lines, len(several), ASKED) if several else None
+        return "failed" if share is not None and share == len(several - failed) else ""
+
+    def _without_reasons(self, lines: Counter[str]) -> Counter[str]:
+        """The lines with the notes that were there before in place of the reasons for what failed."""
+        reasons = Counter({line: count for line, count in lines.items() if REASON.match(line)})
+        notes = {line: count for line, count in self.norm.before.items() if line.startswith("store:stop ")}
+        return lines - reasons + Counter(notes) if reasons else lines
+
+    def _share(self, lines: Counter[str], of: int, but: tuple[str, ...] = ()) -> int | None:
+        """How many of so many things are as success makes them, where each of the others is wholly as it was before.
+
+        None where anything is neither, or half. Of some kinds (`but`) there is what success makes, whatever is in it;
+        and what stays for good once it was made, or is there for several, may be there.
+        """
+        before, after = self.norm.before, self._silent(self.norm.after)
+        done: Counter[str] = Counter()
+        whole: Counter[str] = Counter()
+        if any(_of_kind(lines, kind) != _of_kind(after, kind) for kind in but):
+            return None
+        for line in lines.keys() | before.keys() | after.keys():
+            kind, changes, far = _kind(line), after[line] - before[line], lines[line] - before[line]
+            if kind in but:
+                continue
+            if not min(changes, 0) <= far <= max(changes, 0):
+                return None
+            if not self.scenario.stays.match(line):
+                whole[kind] += abs(changes)
+                done[kind] += abs(far)
+        shares = {kind: done[kind] * of / count for kind, count in whole.items() if count}
+        found = {share for kind, share in shares.items() if kind not in OF_TIERS}
+        if found <= {0.0} or found == {of}:
+            found = set(shares.values())
+        share = found.pop() if len(found) == 1 else None if found else 0.0
+        return int(share) if share is not None and share.is_integer() else None
+
+    @property
+    def _named(self) -> list[Any]:
+        """The things that the request names in one list."""
+        return max((value for value in self.request.values() if isinstance(value, list)), key=len, default=[])
 
     async def _is_renewed(self, ran: Ran) -> bool:
         """Whether a refusal had things made anew that CloudStack cannot put back, and nobody who asks EC2 sees it."""
@@ -236,7 +285,13 @@ class Stage:
             wanted = self.norm.after if told.ok else self._nearer(lines)
             return f"told {told}; " + " ".join(difference(lines, wanted))
         if end == "failed":
-            return "" if cell.mode == faults.JOB_FAILS else "what was promised failed, and no job had"
+            # A change that CloudStack refuses after the client was told counts as a job that failed.
+            said_no = cell.mode == faults.JOB_FAILS or (
+                cell.mode == faults.REFUSED and not is_read(cell.call)
+            )
+            return "" if said_no else "what was promised failed, and no job had"
+        if end == "in part":
+            return "" if cell.mode == faults.REFUSED else f"told {told}, and a part is done"
         if told.ok and end != "done":
             # An action that changes nothing that CloudStack or the store holds ends as it began.
             return (
@@ -288,6 +343,14 @@ class Stage:
         if found != self.norm.after and not (end == RENEWED and renewed(inventory, self.norm.success)):
             return "the same request afterwards makes " + " ".join(difference(found, self.norm.after))
         return ""
+
+
+def _kind(line: str) -> str:
+    return line.partition(" ")[0]
+
+
+def _of_kind(lines: Counter[str], kind: str) -> int:
+    return sum(count for line, count in lines.items() if _kind(line) == kind)
 
 
 def idempotency_token(action: str) -> str | None:
@@ -387,18 +450,25 @@ def unordered(value: Any) -> str:
 
 
 def failed_ids(value: Any) -> Iterator[str]:
-    """The ids of what an answer shows in a state of failure."""
+    """The ids of what an answer shows in a state of failure, or with a reason that is not the client's."""
     if isinstance(value, list):
         for inner in value:
             yield from failed_ids(inner)
     elif isinstance(value, dict):
-        state = value.get("State") or value.get("ModificationState")
-        if isinstance(state, dict):
-            state = state.get("Name")
-        if state in FAILURES:
+        if _is_failed(value):
             yield from (inner for inner in value.values() if isinstance(inner, str))
         for inner in value.values():
             yield from failed_ids(inner)
+
+
+def _is_failed(item: dict[str, Any]) -> bool:
+    reason, status = item.get("StateReason"), item.get("Status")
+    state = item.get("State") or item.get("ModificationState")
+    if isinstance(reason, dict) and reason.get("Code"):
+        return not BY_USER.match(reason["Code"])
+    if isinstance(status, dict) and BY_USER.match(str(status.get("Code"))):
+        return False
+    return (state.get("Name") if isinstance(state, dict) else state) in FAILURES
 
 
 def cells(scenario: str, calls: list[Native]) -> Iterator[Cell]:

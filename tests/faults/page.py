@@ -29,10 +29,13 @@ Of a question to CloudStack only two ways are run: an error inside CloudStack (5
 Of the questions after one job the first stands for all.
 
 In a cell: `done` is what success makes, `before` is as it was before and the client was told so (or does not know),
-`failed` is promised, failed in its job, and shown as failed, all else being as it was before or as success makes it;
-`renewed` is as before in all that EC2 shows, where a refusal came after CloudStack had let something go that it cannot
-put back: a rule, an address or an ACL list has been made anew, is like the one before and goes by its id, but has
-another uuid in CloudStack. **✗** does not hold: why is said below the table.
+`failed` is promised, then failed in its job or refused, shown as failed with the reason, and nothing else of it is
+left; of several things that were promised the others are there. `in part`: of several things that the request names
+CloudStack refused one, the client was told so, what became of each shows, and the same request does the rest.
+`renewed` is as before in all that EC2 shows, where a refusal came after CloudStack had let something go that it
+cannot put back: a rule, an address or an ACL list has been made anew, is like the one before and goes by its id, but
+has another uuid in CloudStack. What an account of AWS's has from the start, and gets here by its first request (a
+default subnet), stays where the rest is refused. **✗** does not hold: why is said below the table.
 
 ## The numbers
 
@@ -66,6 +69,7 @@ def _numbers(played: list[Played]) -> str:
         ("as before", ends["as before"]),
         ("as before, with something made anew", ends[RENEWED]),
         ("failed, and shown so", ends["failed"]),
+        ("in part, and told so", ends["in part"]),
         ("do not hold", ends["✗"]),
         ("seconds of computing", round(seconds)),
     ]

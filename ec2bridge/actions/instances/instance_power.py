@@ -6,6 +6,7 @@ shown until the job ends, and what can be refused is refused before.
 """
 
 import logging
+from collections.abc import Awaitable
 from typing import Any
 
 from ec2bridge.cloudstack.errors import CloudStackError
@@ -14,11 +15,10 @@ from ec2bridge.ec2.batches import for_each
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import action
 from ec2bridge.errors import Ec2Error
-from ec2bridge.resources.launches.completion import reason
+from ec2bridge.resources.machines import stops
 from ec2bridge.resources.machines.devices import ROOT_DEVICE
 from ec2bridge.resources.machines.lookup import Machine, machines, refuse_unless, volumes_of
-from ec2bridge.resources.machines.records import timestamp
-from ec2bridge.resources.machines.states import STOP_KIND, STOP_LOCK, moving, state_item
+from ec2bridge.resources.machines.states import STOP_LOCK, moving, state_item
 from ec2bridge.resources.tags import resource_tags
 
 log = logging.getLogger(__name__)
@@ -66,7 +66,11 @@ async def stop_instances(ctx: Context, request: dict[str, Any]) -> dict[str, Any
             )
     busy = [machine for machine in found if machine.state == "running"]
     forced = {"forced": True} if request.get("Force") else {}
-    await _submit_all(ctx, "stopVirtualMachine", busy, "stopping", **forced)
+
+    async def stop(machine: Machine) -> None:
+        _show(ctx, machine, "stopping", await stops.stop(ctx, machine.uuid, **forced))
+
+    await for_each(busy, stop)
     return {"StoppingInstances": [_change(machine, busy, "stopping") for machine in found]}
 
 
@@ -87,36 +91,35 @@ def _change(machine: Machine, changed: list[Machine], state: str) -> dict[str, A
     }
 
 
-async def _submit_all(ctx: Context, command: str, found: list[Machine], state: str, **params: Any) -> None:
+async def _submit_all(ctx: Context, command: str, found: list[Machine], state: str) -> None:
     """Start a job for each machine and show `state` until it ends."""
 
     async def submit(machine: Machine) -> None:
-        answer = await ctx.account.submit(command, id=machine.uuid, **params)
-        moving(ctx)[machine.uuid] = state
-        background.leave(ctx.site, _follow(ctx, machine, answer["jobid"], state), f"{command} {machine.id}")
+        answer = await ctx.account.submit(command, id=machine.uuid)
+        _show(ctx, machine, state, _follow(ctx, machine, answer["jobid"], state))
 
     await for_each(found, submit)
 
 
-async def _tell_failure(ctx: Context, machine: Machine, error: CloudStackError) -> None:
-    """Remember why a machine is stopped again, for as long as it stays as the failed start has left it."""
-    rows = await ctx.account.list("listVirtualMachines", id=machine.uuid, details=["min"])
-    if rows:
-        failure = {"at": timestamp(), "state": rows[0].get("lastupdated"), "reason": list(reason(error))}
-        await ctx.store.put(ctx.owner_id, STOP_KIND, machine.uuid, failure)
+def _show(ctx: Context, machine: Machine, state: str, until: Awaitable[None]) -> None:
+    """Show a machine in a state until that work ends, which goes on in the background."""
+    moving(ctx)[machine.uuid] = state
+
+    async def show() -> None:
+        try:
+            await until
+        finally:
+            if moving(ctx).get(machine.uuid) == state:
+                del moving(ctx)[machine.uuid]
+
+    background.leave(ctx.site, show(), f"{state} {machine.id}")
 
 
 async def _follow(ctx: Context, machine: Machine, jobid: str, state: str) -> None:
     try:
-        row = (await ctx.account.wait(jobid)).get("virtualmachine") or {}
-        if state == "stopping":
-            stop = {"at": timestamp(), "state": row.get("lastupdated")}
-            await ctx.store.put(ctx.owner_id, STOP_KIND, machine.uuid, stop)
+        await ctx.account.wait(jobid)
     except CloudStackError as error:
         # The machine shows its old state again, and why: AWS tells it of a start that failed, too.
         log.warning("%s: %s", machine.id, error)
         if state == "pending" and error.in_job:
-            await _tell_failure(ctx, machine, error)
-    finally:
-        if moving(ctx).get(machine.uuid) == state:
-            del moving(ctx)[machine.uuid]
+            await stops.tell_failed_start(ctx, machine.uuid, error)

@@ -39,6 +39,7 @@ from ec2bridge.resources.machines.states import (
     state_item,
     state_of,
 )
+from ec2bridge.resources.machines.stops import is_under_way
 from ec2bridge.resources.machines.volumes import goes_with_machine
 from ec2bridge.resources.places.zones import Zone
 from ec2bridge.resources.tags import resource_tags
@@ -106,8 +107,8 @@ def instance(facts: Facts, row: Row) -> Item:
         add_network(item, facts, row, owner, launched)
     if record is not None:
         _add_reason(item, record)
-    elif state in ("stopping", "stopped"):
-        _add_stop(item, facts, row, state)
+    elif stop := facts.stops.get(uuid):
+        _add_stop(item, row, state, stop)
     return item
 
 
@@ -195,25 +196,21 @@ def tags_of(facts: Facts, row: Row) -> list[dict[str, str]]:
     return tags
 
 
-def _add_stop(item: Item, facts: Facts, row: Row, state: str) -> None:
-    """Say that a stop was the user's, if it was EC2's, or why a start failed.
+def _add_stop(item: Item, row: Row, state: str, stop: Mapping[str, Any]) -> None:
+    """Say that a stop was the user's, if it was EC2's, or why a start or a stop failed.
 
     Of other stops CloudStack does not tell why a machine stopped.
     """
-    stop = facts.stops.get(row["id"])
-    failure = (stop or {}).get("reason")
-    if stop and failure and stop["state"] == row.get("lastupdated"):
+    under_way = is_under_way(stop)
+    if not under_way and stop["state"] != row.get("lastupdated"):
+        return
+    if failure := stop.get("reason"):
         item["StateReason"] = {"Code": failure[0], "Message": f"{failure[0]}: {failure[1]}"}
         item["StateTransitionReason"] = f"{failure[0]} ({stop['at']})"
-        return
-    if state == "stopping" and facts.moving.get(row["id"]) == state:
-        item["StateTransitionReason"] = "User initiated"
-    elif stop and stop["state"] == row.get("lastupdated"):
-        item["StateTransitionReason"] = f"User initiated ({stop['at']})"
-    else:
-        return
-    code = "Client.UserInitiatedShutdown"
-    item["StateReason"] = {"Code": code, "Message": f"{code}: User initiated shutdown"}
+    elif state in ("stopping", "stopped"):
+        item["StateTransitionReason"] = "User initiated" + f" ({stop['at']})" * (state == "stopped")
+        code = "Client.UserInitiatedShutdown"
+        item["StateReason"] = {"Code": code, "Message": f"{code}: User initiated shutdown"}
 
 
 def _add_reason(item: Item, record: Mapping[str, Any]) -> None:

@@ -18,6 +18,7 @@ from ec2bridge.resources.machines import records as machine_records
 from ec2bridge.resources.machines.devices import DEVICE_MARK
 from ec2bridge.resources.machines.records import Record
 from ec2bridge.resources.machines.states import KEEP_MARK, LAUNCH_MARK
+from ec2bridge.resources.machines.stops import reason
 from ec2bridge.resources.tags import resource_tags, tagging
 from ec2bridge.resources.termination.process import end, end_failed
 from ec2bridge.resources.volumes.types import SNAPSHOT_MARK, TYPE_MARK
@@ -26,7 +27,6 @@ from ec2bridge.store import Entry
 Row = dict[str, Any]
 
 BAD_KEY, NO_SUCH_JOB = 401, 431
-LIMITS = {"createVolume": "Client.VolumeLimitExceeded", "associateIpAddress": "Client.AddressLimitExceeded"}
 
 
 async def settle(record: Record) -> None:
@@ -60,17 +60,6 @@ async def _ended(ctx: Context, job: str) -> None:
     except CloudStackError as error:
         if error.command != POLL or error.errorcode != NO_SUCH_JOB:
             raise
-
-
-def reason(error: CloudStackError | Ec2Error) -> tuple[str, str]:
-    """Return EC2's StateReason (code, sentence) for what failed after a launch was accepted."""
-    if isinstance(error, Ec2Error):
-        return f"Server.{error.code}", error.message
-    if error.errorcode == 533:
-        return "Server.InsufficientInstanceCapacity", "There is not enough capacity to launch this instance"
-    if error.errorcode == 535:
-        return LIMITS.get(error.command, "Client.InstanceLimitExceeded"), error.errortext
-    return "Server.InternalError", error.errortext or "Internal error on launch"
 
 
 async def _add_addresses(record: Record) -> None:

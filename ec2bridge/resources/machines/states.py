@@ -24,8 +24,8 @@ PUBLIC_KEY = "SSH.PublicKey"
 LAUNCH_KIND = "launch"
 """Kind of the store's copies of those details."""
 STOP_KIND = "stop"
-"""Kind of the store's notes of stops that EC2 asked for, and of starts that failed (with the `reason`): when, and
-CloudStack's time of the state that it led to."""
+"""Kind of the store's notes of stops that EC2 asked for, and of starts and stops that failed (with the `reason`): when,
+and CloudStack's time of the state that it led to."""
 GROUPS, SHUTDOWN, STOP_LOCK, SOURCE_CHECK = "groups", "shutdown", "no-stop", "source-check"
 EBS_OPTIMIZED = "ebs-optimized"
 MONITORING = "monitoring"

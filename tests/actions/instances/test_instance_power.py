@@ -1,5 +1,6 @@
 """Starting, stopping and rebooting."""
 
+import re
 import time
 from typing import Any
 
@@ -48,6 +49,41 @@ def test_a_stop_tells_who_asked_for_it(place: Place, ec2: Any) -> None:
     row = native.machine("other")
     native.do("stopVirtualMachine", id=row["id"])
     assert "StateReason" not in until(ec2, "stopped", ec2_id("i", row["id"]))[0]
+
+
+def test_a_stop_whose_answer_is_lost_tells_who_asked_for_it(place: Place, ec2: Any) -> None:
+    ident = ids(started(ec2))[0]
+    place.sim.faults.add("lost", "stopVirtualMachine")
+    with pytest.raises(ClientError) as error:
+        ec2.stop_instances(InstanceIds=[ident])
+    assert code_of(error) == "Unavailable"
+    (stopped,) = until(ec2, "stopped", ident)
+    assert stopped["StateReason"]["Code"] == "Client.UserInitiatedShutdown"
+    assert re.fullmatch(r"User initiated \(.* GMT\)", stopped["StateTransitionReason"])
+
+
+def test_a_stop_that_is_refused_leaves_no_word_of_it(place: Place, ec2: Any) -> None:
+    ident = ids(started(ec2))[0]
+    place.sim.faults.add("refused", "stopVirtualMachine")
+    with pytest.raises(ClientError) as error:
+        ec2.stop_instances(InstanceIds=[ident])
+    assert code_of(error) == "UnauthorizedOperation"
+    assert "StateReason" not in until(ec2, "running", ident)[0]
+    assert list(place.run(place.bridge.site.store.everywhere("stop"))) == []
+
+
+def test_a_stop_that_fails_tells_why(place: Place, ec2: Any) -> None:
+    ident = ids(started(ec2))[0]
+    place.sim.faults.add("job-fails", "stopVirtualMachine")
+    change = ec2.stop_instances(InstanceIds=[ident])["StoppingInstances"][0]
+    assert change["CurrentState"]["Name"] == "stopping"
+    (failed,) = until(ec2, "running", ident)
+    assert failed["StateReason"]["Code"] == "Server.InternalError"
+    assert failed["StateTransitionReason"].startswith("Server.InternalError (")
+
+    ec2.stop_instances(InstanceIds=[ident])
+    (stopped,) = until(ec2, "stopped", ident)
+    assert stopped["StateReason"]["Code"] == "Client.UserInitiatedShutdown"
 
 
 def test_stopping_twice_and_starting_twice_change_nothing(ec2: Any) -> None:

@@ -1,5 +1,6 @@
 """One story for each action that changes something: what was there before, and what is asked for."""
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -23,6 +24,8 @@ class Scenario:
     describe: str
     refused: str = ""
     """The code with which the action answers always: there is nothing for it to do on a CloudStack cloud."""
+    stays: re.Pattern[str] = re.compile(r"(?!)")
+    """Lines of what the account has for good from its first use on, as an account of AWS's has it from the start."""
 
     @property
     def name(self) -> str:
@@ -33,12 +36,17 @@ _scenarios: dict[str, Scenario] = {}
 
 
 def scenario(
-    action: str, title: str = "", *, describe: str = "DescribeInstances", refused: str = ""
+    action: str,
+    title: str = "",
+    *,
+    describe: str = "DescribeInstances",
+    refused: str = "",
+    stays: str = "(?!)",
 ) -> Callable[[SetUp], SetUp]:
     """Tell the story of an action; `describe` is what the client asks for afterwards."""
 
     def register(set_up: SetUp) -> SetUp:
-        told = Scenario(action, title, set_up, describe, refused)
+        told = Scenario(action, title, set_up, describe, refused, re.compile(stays))
         if told.name in _scenarios:
             raise ValueError(f"two scenarios called {told.name}")
         _scenarios[told.name] = told

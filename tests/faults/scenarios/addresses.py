@@ -7,7 +7,18 @@ from tests.faults.things import address, associated, interface, machine, tags, t
 SHOWN = "DescribeAddresses"
 
 
-@scenario("AllocateAddress", "the first of an account", describe=SHOWN)
+DEFAULT_SUBNET = "|".join(
+    (
+        "networks ",
+        'firewallrules .*"_purpose": "Egress"',
+        'addresses .*"issourcenat": true',
+        "store:default-subnet-made ",
+    )
+)
+"""The account's default subnet, which its first address makes: it stays where the address is refused."""
+
+
+@scenario("AllocateAddress", "the first of an account", describe=SHOWN, stays=DEFAULT_SUBNET)
 async def allocate_first(lab: Lab) -> Request:
     return {"Domain": "vpc"}
 
