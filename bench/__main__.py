@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from bench import large, workers
+from bench import large, real, workers
 from bench.progress import doing
 from bench.servers import (
     METRICS,
@@ -30,6 +30,7 @@ from bench.servers import (
     Target,
     Work,
     environment_of,
+    free_port,
     measure,
     native,
     process,
@@ -156,7 +157,7 @@ def crowds(bridge: Server, keys: dict[str, list[str]], seconds: float) -> str:
     return "\n".join(lines)
 
 
-MOTO = "import sys; from moto.server import main; main(['-H', '127.0.0.1', '-p', '5055'])"
+MOTO = f"from moto.server import main; main(['-H', '127.0.0.1', '-p', '{free_port()}'])"
 
 
 def measurements(
@@ -254,18 +255,41 @@ def launches(bridge: Server, cloud: Server, keys: dict[str, list[str]]) -> Row:
     return Row("RunInstances", bridged, "deployVirtualMachine", straight, "")
 
 
-def main() -> None:
-    """Parse the command line."""
-    parser = argparse.ArgumentParser(prog="bench", description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=3.0, help="how long to measure each request")
-    seconds = parser.parse_args().seconds
-    run(seconds)
+def local(options: argparse.Namespace) -> int:
+    """Measure on this machine alone."""
+    run(options.seconds)
     print(
         f"\nAn account of {large.MACHINES} machines and twice as many volumes, each line a bridge of its own:\n"
     )
     print(large.run())
-    print(f"\n{workers.run(seconds)}")
+    print(f"\n{workers.run(options.seconds)}")
+    return 0
+
+
+def main() -> int:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=3.0, help="how long to measure each request")
+    mine = parser.add_argument_group("in front of a management server of your own")
+    mine.add_argument("--cloudstack-url", help="its API, such as https://cloud.example/client/api")
+    mine.add_argument("--keys", type=Path, help="a file of profiles with keys, such as ~/.cloudstack.ini")
+    mine.add_argument("--profile", help="the user's section in that file, where there are several")
+    mine.add_argument(
+        "--look-up", help="the look-up account's section; without it the bridge reads the file itself"
+    )
+    mine.add_argument("--zone", help="name or uuid, where there are several; likewise:")
+    for what in ("template", "offering", "network"):
+        mine.add_argument(f"--{what}", help="name or uuid")
+    mine.add_argument("--machines", type=int, default=50, help="how many to launch at once (50)")
+    mine.add_argument("--rounds", type=int, default=5, help="how many to launch in turn, by either API (5)")
+    mine.add_argument("--polls", type=int, default=50, help="how often to list (50)")
+    options = parser.parse_args()
+    if options.cloudstack_url is None:
+        return local(options)
+    if options.keys is None:
+        parser.error("--cloudstack-url needs --keys")
+    return real.run(options)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

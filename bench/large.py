@@ -52,14 +52,14 @@ class Bridge:
 
     def peak(self) -> float:
         """The most MiB that the process had since it started, over what it had at rest."""
-        status = Path(f"/proc/{self.server.process.pid}/status").read_text()
+        status = Path(f"/proc/{self.server.pid}/status").read_text()
         found = re.search(r"VmHWM:\s+(\d+)", status)
         return (int(found[1]) / 1024 if found else 0.0) - self.rest
 
     def longest(self) -> list[Any]:
         """What held the loop longest since the last time."""
         self.stalls.unlink(missing_ok=True)
-        os.kill(self.server.process.pid, signal.SIGUSR1)
+        os.kill(self.server.pid, signal.SIGUSR1)
         # The handler runs once the loop wakes.
         for _ in range(100):
             with contextlib.suppress(OSError, json.JSONDecodeError):

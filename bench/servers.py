@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import os
 import re
+import socket
 import statistics
 import subprocess
 import threading
@@ -22,7 +23,20 @@ from ec2bridge.cloudstack.signing import signed_form
 
 TICK = os.sysconf("SC_CLK_TCK")
 REGION = "cloudstack"
-METRICS = "127.0.0.1:5056"
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+METRICS = f"127.0.0.1:{free_port()}"
+
+
+TIMEOUT = 600.0
+"""Seconds that an answer may take: that to a large launch comes late."""
 
 
 @dataclass(slots=True)
@@ -30,12 +44,19 @@ class Server:
     """A server process and how to reach it."""
 
     name: str
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[str] | None
+    """None of one that was there before."""
     url: str
+
+    @property
+    def pid(self) -> int:
+        """The process' id."""
+        assert self.process is not None, f"{self.name} is not ours"
+        return self.process.pid
 
     def cpu(self) -> float:
         """CPU seconds that the process has used so far, in user and kernel mode."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / TICK
 
     def wake(self) -> None:
@@ -47,7 +68,7 @@ class Server:
 
     def memory(self) -> float:
         """Resident MiB."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        status = Path(f"/proc/{self.pid}/status").read_text()
         found = re.search(r"VmRSS:\s+(\d+)", status)
         return int(found[1]) / 1024 if found else 0.0
 
@@ -70,10 +91,19 @@ class Target:
         parts = urlsplit(server.url)
         self.server = server
         self.path = parts.path or path
-        self.connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=120)
+        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        self.connection = kind(parts.hostname or "", parts.port, timeout=TIMEOUT)
 
     def send(self, body: bytes, headers: dict[str, str]) -> bytes:
-        self.connection.request("POST", self.path, body, headers)
+        return self._answer("POST", body, headers)
+
+    def get(self) -> bytes:
+        return self._answer("GET")
+
+    def _answer(
+        self, method: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> bytes:
+        self.connection.request(method, self.path, body, headers or {})
         response = self.connection.getresponse()
         answer = response.read()
         if response.status != 200:
@@ -151,6 +181,7 @@ def process(name: str, command: list[str], ready: str, **environment: str) -> It
         stderr=subprocess.STDOUT,
         text=True,
         env={**os.environ, **environment},
+        start_new_session=True,  # Ctrl-C is ours, and what we started ends when we have taken away what was made
     )
     try:
         assert child.stdout is not None
