@@ -1,14 +1,17 @@
-"""`make bench` in front of a management server: it measures, and leaves nothing behind, whatever ends it."""
+"""`make bench`: its parts measure; in front of a management server nothing is left behind, whatever ends it."""
 
 import signal
 import subprocess
 import sys
 import time
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bench import crowds, ended
+from bench.crowd import in_order
 from bench.limits import Limit
 from tests.conftest import Place
 
@@ -110,3 +113,28 @@ def test_a_limit_holds_in_the_digits_that_are_shown() -> None:
     assert Limit("a", 1.054, most=1.05).line() == "| a | ≤ 1.05 | 1.05 | yes |"
     assert Limit("a", 1.06, most=1.05).line() == "| a | ≤ 1.05 | 1.06 | no |"
     assert Limit("a", 49.0, least=50, unit=" ms").line() == "| a | ≥ 50 ms | 49.00 ms | no |"
+
+
+def test_a_client_of_a_crowd_reads_in_turn_and_writes_one_in_so_many() -> None:
+    reads, writes = [(name.encode(), {}) for name in "ab"], [(name.encode(), {}) for name in "XY"]
+    told = b"".join(body for body, _ in islice(in_order(reads, writes, 3, 1), 9))
+    assert told == b"bXbaYabXb"
+    assert b"".join(body for body, _ in islice(in_order(reads, [], 3, 0), 4)) == b"abab"
+
+
+def test_crowds_are_measured_with_one_worker_and_with_two() -> None:
+    found = list(crowds.measured(0.2, crowds=(2,)))
+    assert [(one.what, one.workers) for one in found] == [
+        (what, workers)
+        for workers in (1, 2)
+        for what in ("DescribeInstances", "mixed reads", "mixed reads, CreateTags 90:10")
+    ]
+    assert all(one.crowd.rate and one.cpu and one.crowd.native for one in found)
+    # Reads of eight kinds ask CloudStack for more than the machines.
+    assert found[1].crowd.native > found[0].crowd.native
+
+
+def test_terminated_machines_are_measured_beside_none() -> None:
+    told, (limit,) = ended.run(0.5, ended=100)
+    assert "with 100 more terminated within the hour" in told
+    assert limit.measured > 0
