@@ -11,7 +11,6 @@ import argparse
 import contextlib
 import http.client
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -21,15 +20,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from bench import large, workers
+from bench import crowds, ended, large, limits, real, workers
+from bench.limits import Limit
 from bench.progress import doing
 from bench.servers import (
-    METRICS,
     Measure,
     Server,
     Target,
     Work,
     environment_of,
+    free_port,
     measure,
     native,
     process,
@@ -37,7 +37,7 @@ from bench.servers import (
 )
 
 LAUNCHES = 50  # a basic zone has some 200 addresses
-ACCOUNTS = ("one=1", "hundred=100", "polled=200", "thousand=1000", "launcher=0")
+ACCOUNTS = ("one=1", "hundred=100", "thousand=1000", "launcher=0")
 
 
 @dataclass(slots=True)
@@ -112,51 +112,13 @@ def run(seconds: float) -> None:
         )
         rows = measurements(bridge, cloud, moto, keys, seconds)
         print(table(rows))
-        print("\nMany clients that poll one account of 200 machines at once (DescribeInstances):\n")
-        print(crowds(bridge, keys, seconds))
         print(f"\nStart-up to the first answer: {first:.2f} s (aim: under 1 s)")
         print(
             f"At rest: {at_rest:.0f} MiB resident, {bridge.memory():.0f} MiB after the run (aim: under 120 MiB at rest)"
         )
 
 
-CROWDS = (1, 8, 64, 512)
-
-
-def crowds(bridge: Server, keys: dict[str, list[str]], seconds: float) -> str:
-    """Have ever more clients poll one account, and return what each waited for and what CloudStack was asked."""
-    body, headers = signed(bridge.url + "/", *keys["polled"], Action="DescribeInstances")
-    asked = {
-        "url": f"{bridge.url}/",
-        "metrics": f"http://{METRICS}/metrics",
-        "body": body.decode(),
-        "headers": headers,
-        "seconds": seconds,
-    }
-    lines = [
-        "| clients | answers/s | median ms | p99 ms | longest ms | native calls an answer | CPU ms an answer |",
-        "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
-    ]
-    for clients in CROWDS:
-        doing(f"{clients} clients at once")
-        before = bridge.cpu()
-        done = subprocess.run(
-            [sys.executable, "-m", "bench.crowd"],
-            input=json.dumps({**asked, "clients": clients}),
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        )
-        found = json.loads(done.stdout)
-        cpu = 1000 * (bridge.cpu() - before) / (found["rate"] * found["seconds"])
-        lines.append(
-            f"| {clients} | {found['rate']:.0f} | {found['median']:.0f} | {found['p99']:.0f} | {found['longest']:.0f} "
-            f"| {found['native']:.3f} | {cpu:.2f} |"
-        )
-    return "\n".join(lines)
-
-
-MOTO = "import sys; from moto.server import main; main(['-H', '127.0.0.1', '-p', '5055'])"
+MOTO = f"from moto.server import main; main(['-H', '127.0.0.1', '-p', '{free_port()}'])"
 
 
 def measurements(
@@ -254,18 +216,53 @@ def launches(bridge: Server, cloud: Server, keys: dict[str, list[str]]) -> Row:
     return Row("RunInstances", bridged, "deployVirtualMachine", straight, "")
 
 
-def main() -> None:
+def local(options: argparse.Namespace) -> int:
+    """Measure on this machine alone; the limits come last, all in one table."""
+    run(options.seconds)
+    held: list[Limit] = []
+    for title, part in PARTS:
+        told, limits_of_it = part(options.seconds)
+        print(f"\n{title}\n\n{told}", flush=True)
+        held += limits_of_it
+    print(f"\nWhat is held to a limit:\n\n{limits.table(held)}")
+    return 0
+
+
+PARTS: tuple[tuple[str, Callable[[float], tuple[str, list[Limit]]]], ...] = (
+    (f"Many clients of one account of {crowds.MACHINES} machines:", crowds.run),
+    ("Machines that were terminated:", ended.run),
+    (
+        f"An account of {large.MACHINES} machines and twice as many volumes, each line a bridge of its own:",
+        large.run,
+    ),
+    ("Two workers beside one:", workers.run),
+)
+
+
+def main() -> int:
     """Parse the command line."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=3.0, help="how long to measure each request")
-    seconds = parser.parse_args().seconds
-    run(seconds)
-    print(
-        f"\nAn account of {large.MACHINES} machines and twice as many volumes, each line a bridge of its own:\n"
+    mine = parser.add_argument_group("in front of a management server of your own")
+    mine.add_argument("--cloudstack-url", help="its API, such as https://cloud.example/client/api")
+    mine.add_argument("--keys", type=Path, help="a file of profiles with keys, such as ~/.cloudstack.ini")
+    mine.add_argument("--profile", help="the user's section in that file, where there are several")
+    mine.add_argument(
+        "--look-up", help="the look-up account's section; without it the bridge reads the file itself"
     )
-    print(large.run())
-    print(f"\n{workers.run(seconds)}")
+    mine.add_argument("--zone", help="name or uuid, where there are several; likewise:")
+    for what in ("template", "offering", "network"):
+        mine.add_argument(f"--{what}", help="name or uuid")
+    mine.add_argument("--machines", type=int, default=50, help="how many to launch at once (50)")
+    mine.add_argument("--rounds", type=int, default=5, help="how many to launch in turn, by either API (5)")
+    mine.add_argument("--polls", type=int, default=50, help="how often to list (50)")
+    options = parser.parse_args()
+    if options.cloudstack_url is None:
+        return local(options)
+    if options.keys is None:
+        parser.error("--cloudstack-url needs --keys")
+    return real.run(options)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,7 +1,8 @@
-"""Many clients that poll one account at once: what each waits, and what that costs CloudStack.
+"""Many clients of one account at once: what each waits, and what that costs CloudStack.
 
 The clients are one process of their own, so that the bridge's loop is not theirs. Each has a connection and sends its
-next request as soon as it has the answer; all begin in the same moment.
+next request as soon as it has the answer; all begin in the same moment. There are reads, of which each client begins
+with another, and writes, one in so many requests.
 """
 
 import asyncio
@@ -10,10 +11,14 @@ import re
 import statistics
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import count
 from typing import Any
 
 import aiohttp
+
+Request = tuple[bytes, dict[str, str]]
 
 METRIC = re.compile(r'^ec2bridge_cloudstack_seconds_count\{command="(\w+)"[^}]*\} (\S+)$', re.MULTILINE)
 
@@ -38,13 +43,22 @@ async def native_calls(session: aiohttp.ClientSession, metrics: str) -> float:
     return sum(float(number) for _, number in METRIC.findall(page))
 
 
-async def poll(
-    session: aiohttp.ClientSession, url: str, request: tuple[bytes, dict[str, str]], until: float
+def in_order(reads: list[Request], writes: list[Request], every: int, first: int) -> Iterator[Request]:
+    """Yield the requests of one client for ever: the reads in turn, and one in `every` a write."""
+    for number in count(first):
+        if writes and number % every == every - 1:
+            yield writes[number // every % len(writes)]
+        else:
+            yield reads[number % len(reads)]
+
+
+async def client(
+    session: aiohttp.ClientSession, url: str, requests: Iterator[Request], until: float
 ) -> list[float]:
-    """Send a request again and again; return what each answer took, in seconds."""
-    body, headers = request
+    """Send one request after the other; return what each answer took, in seconds."""
     walls = []
     while (started := time.perf_counter()) < until:
+        body, headers = next(requests)
         async with session.post(url, data=body, headers=headers) as response:
             answer = await response.read()
         if response.status != 200:
@@ -54,17 +68,27 @@ async def poll(
 
 
 async def crowd(
-    url: str, metrics: str, request: tuple[bytes, dict[str, str]], clients: int, seconds: float
+    url: str,
+    metrics: str,
+    reads: list[Request],
+    writes: list[Request],
+    every: int,
+    clients: int,
+    seconds: float,
 ) -> Crowd:
-    """Have that many clients poll for some seconds."""
+    """Have so many clients at it for so long."""
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(
         connector=connector, skip_auto_headers=("User-Agent", "Accept-Encoding")
     ) as session:
-        await poll(session, url, request, time.perf_counter() + 0.2)
+        await client(session, url, in_order(reads, [], 0, 0), time.perf_counter() + 0.2)
         before, started = await native_calls(session, metrics), time.perf_counter()
-        polls = (poll(session, url, request, started + seconds) for _ in range(clients))
-        walls = sorted(wall for found in await asyncio.gather(*polls) for wall in found)
+        # Each a write's turn apart from the next, so that not all write in the same moment.
+        works = (
+            client(session, url, in_order(reads, writes, every, number), started + seconds)
+            for number in range(clients)
+        )
+        walls = sorted(wall for found in await asyncio.gather(*works) for wall in found)
         took = time.perf_counter() - started
         calls = await native_calls(session, metrics) - before
     return Crowd(
@@ -81,9 +105,9 @@ async def crowd(
 def main() -> None:
     """Read what to do from standard input, as JSON, and write what came of it."""
     asked: dict[str, Any] = json.load(sys.stdin)
-    request = asked["body"].encode(), asked["headers"]
-    found = asyncio.run(crowd(asked["url"], asked["metrics"], request, asked["clients"], asked["seconds"]))
-    print(json.dumps(asdict(found)))
+    for kind in ("reads", "writes"):
+        asked[kind] = [(body.encode(), headers) for body, headers in asked[kind]]
+    print(json.dumps(asdict(asyncio.run(crowd(**asked)))))
 
 
 if __name__ == "__main__":

@@ -5,19 +5,17 @@
 
 import contextlib
 import json
-import os
 import re
-import signal
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from bench.limits import Limit
 from bench.progress import doing
-from bench.servers import Server, Target, environment_of, process, signed
+from bench.servers import Server, Stall, Target, Work, environment_of, measure, process, signed, stalls
 
 MACHINES, VOLUMES = 10_000, 10_000
 """Machines, each with its root, and volumes beside the roots."""
@@ -35,7 +33,7 @@ class Cost:
     wall: float
     first: float
     memory: float
-    stall: str
+    stall: Stall | None
 
 
 class Bridge:
@@ -52,21 +50,9 @@ class Bridge:
 
     def peak(self) -> float:
         """The most MiB that the process had since it started, over what it had at rest."""
-        status = Path(f"/proc/{self.server.process.pid}/status").read_text()
+        status = Path(f"/proc/{self.server.pid}/status").read_text()
         found = re.search(r"VmHWM:\s+(\d+)", status)
         return (int(found[1]) / 1024 if found else 0.0) - self.rest
-
-    def longest(self) -> list[Any]:
-        """What held the loop longest since the last time."""
-        self.stalls.unlink(missing_ok=True)
-        os.kill(self.server.process.pid, signal.SIGUSR1)
-        # The handler runs once the loop wakes.
-        for _ in range(100):
-            with contextlib.suppress(OSError, json.JSONDecodeError):
-                return list(json.loads(self.stalls.read_text()))
-            self.server.wake()
-            time.sleep(0.05)
-        return []
 
 
 def pages(bridge: Bridge, action: str, size: int, **form: str) -> Iterator[bytes]:
@@ -113,7 +99,7 @@ WORKS = (
 def measured(what: str, bridge: Bridge, work: Callable[[Bridge], Iterator[bytes]]) -> Cost:
     """Do it once, on a bridge that has done nothing yet."""
     seen: set[tuple[bytes, bytes]] = set()
-    bridge.longest()  # those of its start are not this work's
+    stalls(bridge.server, bridge.stalls)  # those of its start are not this work's
     cpu, started, first = bridge.server.cpu(), time.perf_counter(), 0.0
     for answer in work(bridge):
         first = first or time.perf_counter() - started
@@ -122,9 +108,13 @@ def measured(what: str, bridge: Bridge, work: Callable[[Bridge], Iterator[bytes]
             raise SystemExit(f"{what}: something was told twice")
         seen.update(found)
     wall, cpu = time.perf_counter() - started, bridge.server.cpu() - cpu
-    stalls = bridge.longest()
-    stall = f"{stalls[0][0]:.0f} ms CPU, {stalls[0][1]:.0f} ms: {stalls[0][2]}" if stalls else "under 10 ms"
-    return Cost(what, len(seen), cpu, wall, first, bridge.peak(), stall)
+    held = stalls(bridge.server, bridge.stalls)
+    return Cost(what, len(seen), cpu, wall, first, bridge.peak(), held[0] if held else None)
+
+
+def told(stall: Stall | None) -> str:
+    """Return what the table says of the longest turn."""
+    return f"{stall.cpu:.0f} ms CPU, {stall.wall:.0f} ms: {stall.what}" if stall else "under 10 ms"
 
 
 def table(costs: list[Cost]) -> str:
@@ -139,38 +129,69 @@ def table(costs: list[Cost]) -> str:
         whole = cost.cpu if "all at once" in cost.what else whole
         lines.append(
             f"| {cost.what} | {cost.told} | {cost.cpu:.2f} | {cost.cpu / whole:.2f} | {cost.wall:.2f} "
-            f"| {cost.first:.2f} | {cost.memory:.0f} | {cost.stall} |"
+            f"| {cost.first:.2f} | {cost.memory:.0f} | {told(cost.stall)} |"
         )
     return "\n".join(lines)
 
 
-def run(machines: int = MACHINES, volumes: int = VOLUMES) -> str:
+def run(seconds: float = 3.0, machines: int = MACHINES, volumes: int = VOLUMES) -> tuple[str, list[Limit]]:
     """Measure all of it, each on a bridge of its own."""
     doing(f"starting a CloudStack with {machines} machines")
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        command = [
-            sys.executable,
-            "-m",
-            "bench.cloud",
-            str(folder / "keys.json"),
-            f"large={machines}+{volumes}",
-        ]
+        accounts = [f"large={machines}+{volumes}", "one=1"]
+        command = [sys.executable, "-m", "bench.cloud", str(folder / "keys.json"), *accounts]
         cloud = stack.enter_context(process("CloudStack", command, r"at (http\S+)"))
         keys = json.loads((folder / "keys.json").read_text())
         # What the simulator computes at the first listing is not the bridge's doing.
         costs: list[Cost] = []
         for what, work in WORKS:
             doing(what)
-            stalls = folder / f"stalls-{len(costs)}.json"
-            command = [sys.executable, "-m", "bench.watched", str(stalls), "serve"]
-            place = folder / f"{len(costs)}"
-            place.mkdir()
-            settings = environment_of(cloud, keys, place)
-            with process("bridge", command, r"at (http\S+)", **settings) as server:
-                costs.append(measured(what, Bridge(server, keys["large"], stalls), work))
-        return table(costs)
+            with watched(cloud, keys, folder / f"{len(costs)}") as bridge:
+                costs.append(measured(what, bridge, work))
+        doing("DescribeInstances by id, beside an account of one machine")
+        with watched(cloud, keys, folder / "by-id") as bridge:
+            ratio = by_id(bridge, keys, seconds)
+        return table(costs), [*held(costs), ratio]
+
+
+@contextlib.contextmanager
+def watched(cloud: Server, keys: dict[str, list[str]], folder: Path) -> Iterator[Bridge]:
+    """Start a bridge whose loop is watched."""
+    folder.mkdir()
+    file = folder / "stalls.json"
+    command = [sys.executable, "-m", "bench.watched", str(file), "serve"]
+    with process("bridge", command, r"at (http\S+)", **environment_of(cloud, keys, folder)) as server:
+        yield Bridge(server, keys["large"], file)
+
+
+def by_id(bridge: Bridge, keys: dict[str, list[str]], seconds: float) -> Limit:
+    """Measure one machine of many by its id, and one of one."""
+
+    def asked(account: str) -> Work:
+        url = bridge.server.url + "/"
+        first = bridge.target.send(*signed(url, *keys[account], Action="DescribeInstances", MaxResults="5"))
+        (ident, _), *_ = _ID.findall(first)
+        form = {"Action": "DescribeInstances", "InstanceId.1": ident.decode()}
+        body, headers = signed(url, *keys[account], **form)
+        return Work(lambda: bridge.target.send(body, headers), bridge.server)
+
+    many, one = measure([asked("large"), asked("one")], seconds)
+    return Limit("one machine of ten thousand by id, CPU to that of one of one", many.cpu / one.cpu, most=1.5)
+
+
+def held(costs: list[Cost]) -> list[Limit]:
+    """Return what these are held to."""
+    all_at_once, paged, *_ = costs
+    longest = max((cost.stall.cpu for cost in costs if cost.stall), default=0.0)
+    return [
+        Limit("ten pages of 1,000 machines, CPU to all at once", paged.cpu / all_at_once.cpu, most=1.5),
+        Limit("the first of these pages, time to that of all", paged.first / paged.wall, most=0.2),
+        Limit("memory over rest while paging, at most", paged.memory, most=100, unit=" MiB"),
+        Limit("the loop's longest turn with a large account, CPU", longest, most=50, unit=" ms"),
+    ]
 
 
 if __name__ == "__main__":
-    print(run(*map(int, sys.argv[1:3])))
+    told_of, _ = run(3.0, *map(int, sys.argv[1:3]))
+    print(told_of)

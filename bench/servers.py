@@ -2,8 +2,11 @@
 
 import contextlib
 import http.client
+import json
 import os
 import re
+import signal
+import socket
 import statistics
 import subprocess
 import threading
@@ -11,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 from botocore.auth import SigV4Auth
@@ -22,7 +25,28 @@ from ec2bridge.cloudstack.signing import signed_form
 
 TICK = os.sysconf("SC_CLK_TCK")
 REGION = "cloudstack"
-METRICS = "127.0.0.1:5056"
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+METRICS = f"127.0.0.1:{free_port()}"
+
+
+class Stall(NamedTuple):
+    """One turn of the loop: CPU and wall milliseconds, and what ran."""
+
+    cpu: float
+    wall: float
+    what: str
+
+
+TIMEOUT = 600.0
+"""Seconds that an answer may take: that to a large launch comes late."""
 
 
 @dataclass(slots=True)
@@ -30,26 +54,55 @@ class Server:
     """A server process and how to reach it."""
 
     name: str
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[str] | None
+    """None of one that was there before."""
     url: str
 
+    @property
+    def pid(self) -> int:
+        """The process' id."""
+        assert self.process is not None, f"{self.name} is not ours"
+        return self.process.pid
+
     def cpu(self) -> float:
-        """CPU seconds that the process has used so far, in user and kernel mode."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICK
+        """CPU seconds that the process and its workers have used so far, in user and kernel mode."""
+        return sum(_cpu(pid) for pid in (self.pid, *_children(self.pid)))
 
     def wake(self) -> None:
         """Have the process' loop turn once."""
         parts = urlsplit(self.url)
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=120)
-        connection.request("GET", "/health")
-        connection.getresponse().read()
+        with contextlib.closing(connection):
+            connection.request("GET", "/health")
+            connection.getresponse().read()
 
     def memory(self) -> float:
-        """Resident MiB."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        """Resident MiB, without the workers'."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
         found = re.search(r"VmRSS:\s+(\d+)", status)
         return int(found[1]) / 1024 if found else 0.0
+
+
+def _cpu(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICK
+
+
+def _children(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def stalls(server: Server, file: Path) -> list[Stall]:
+    """Return what held the loop of a watched bridge longest since the last time, the longest first."""
+    file.unlink(missing_ok=True)
+    os.kill(server.pid, signal.SIGUSR1)
+    # The handler runs once the loop wakes.
+    for _ in range(100):
+        with contextlib.suppress(OSError, json.JSONDecodeError):
+            return [Stall(*one) for one in json.loads(file.read_text())]
+        server.wake()
+        time.sleep(0.05)
+    raise SystemExit(f"{server.name} does not tell what held its loop")
 
 
 @dataclass(slots=True)
@@ -70,10 +123,22 @@ class Target:
         parts = urlsplit(server.url)
         self.server = server
         self.path = parts.path or path
-        self.connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=120)
+        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        self.connection = kind(parts.hostname or "", parts.port, timeout=TIMEOUT)
 
     def send(self, body: bytes, headers: dict[str, str]) -> bytes:
-        self.connection.request("POST", self.path, body, headers)
+        return self._answer("POST", body, headers)
+
+    def get(self) -> bytes:
+        return self._answer("GET")
+
+    def close(self) -> None:
+        self.connection.close()
+
+    def _answer(
+        self, method: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> bytes:
+        self.connection.request(method, self.path, body, headers or {})
         response = self.connection.getresponse()
         answer = response.read()
         if response.status != 200:
@@ -151,13 +216,15 @@ def process(name: str, command: list[str], ready: str, **environment: str) -> It
         stderr=subprocess.STDOUT,
         text=True,
         env={**os.environ, **environment},
+        start_new_session=True,  # Ctrl-C is ours, and what we started ends when we have taken away what was made
     )
+    assert child.stdout is not None
+    reader = threading.Thread(target=child.stdout.read, daemon=True)
     try:
-        assert child.stdout is not None
         for line in child.stdout:
             if found := re.search(ready, line):
                 # A server that writes a line for each request stands still once nobody reads them.
-                threading.Thread(target=child.stdout.read, daemon=True).start()
+                reader.start()
                 yield Server(name, child, found[1])
                 return
         raise SystemExit(f"{name} did not start")
@@ -168,6 +235,9 @@ def process(name: str, command: list[str], ready: str, **environment: str) -> It
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
+        if reader.ident:
+            reader.join()
+        child.stdout.close()
 
 
 def environment_of(cloud: Server, keys: Mapping[str, list[str]], folder: Path) -> dict[str, str]:

@@ -178,6 +178,7 @@ class Account:
             if answer.get("jobstatus") != 0:
                 command = self.cloudstack.jobs.command(jobid, answer)
                 await self._changed(command, self.cloudstack.jobs.kind(jobid))
+                self.cloudstack.jobs.forget(jobid)
                 return job_result(command, answer)
             if time.monotonic() + pause > deadline:
                 command = self.cloudstack.jobs.command(jobid, answer)

@@ -8,7 +8,7 @@ Row = dict[str, Any]
 
 POLL = "queryAsyncJobResult"
 MOST = 10_000
-"""Jobs whose command is remembered; those started first are forgotten first."""
+"""Jobs under way whose command is remembered; those started first are forgotten first."""
 _MACHINE_COMMAND = re.compile(r"VM$")
 
 
@@ -25,6 +25,13 @@ class Jobs:
         self._commands[jobid] = command, kind
         while len(self._commands) > MOST:
             self._commands.popitem(last=False)
+
+    def forget(self, jobid: str) -> None:
+        """Know nothing any more of a job whose end was seen."""
+        self._commands.pop(jobid, None)
+
+    def __len__(self) -> int:
+        return len(self._commands)
 
     def kind(self, jobid: str) -> str | None:
         """Return the kind of object whose tags a job of this process changes."""

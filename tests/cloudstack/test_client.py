@@ -217,6 +217,17 @@ async def test_a_failed_job_names_its_command(played: Played, alice: Account) ->
     assert caught.value.in_job
 
 
+async def test_a_job_is_remembered_until_its_end_was_seen(
+    cloudstack: CloudStack, played: Played, alice: Account
+) -> None:
+    played.answers["deleteVolume"] = {"r": {"jobid": "j"}}
+    await alice.submit("deleteVolume", id="1")
+    assert len(cloudstack.jobs) == 1
+    played.answers["queryAsyncJobResult"] = job_result("deleteVolume", 1, {"success": True})
+    await alice.wait("j")
+    assert len(cloudstack.jobs) == 0
+
+
 async def test_a_job_of_another_bridge_is_named_by_its_class(played: Played, alice: Account) -> None:
     played.answers["queryAsyncJobResult"] = job_result("startVM", 2, {"errorcode": 431, "errortext": "no"})
     with pytest.raises(CloudStackError) as caught:

@@ -73,6 +73,7 @@ NEEDS = {
     "provider": Need("Terraform's provider is in no registry that the tests reach", "make compat"),
     "log": Need("it reads the log of a service that has run", "tests/operator/test_explain.py"),
     "tls": Need("it needs a certificate of yours", "tests/serving/test_certificates.py"),
+    "cloud": Need("it needs a management server of yours", "tests/test_bench.py"),
     "network": Need("it fetches from a host of yours", "make test"),
 }
 
