@@ -8,6 +8,7 @@ import json
 import os
 import re
 import signal
+import statistics
 import sys
 import tempfile
 import time
@@ -144,6 +145,50 @@ def table(costs: list[Cost]) -> str:
     return "\n".join(lines)
 
 
+def by_id(bridge: Bridge, ident: str) -> Cost:
+    """Ask a bridge that has answered nothing yet for one machine, and what it has done at rest is not in it."""
+    cpu, started = bridge.server.cpu(), time.perf_counter()
+    bridge.ask("DescribeInstances", **{"InstanceId.1": ident})
+    wall, cpu = time.perf_counter() - started, bridge.server.cpu() - cpu
+    return Cost("", 1, cpu, wall, wall, bridge.peak(), "")
+
+
+TURNS = 5
+
+
+def first_use(cloud: Server, keys: dict[str, list[str]], folder: Path) -> str:
+    """Measure the first use of an id by a bridge that has just started, of many machines and of one, in turns."""
+    found: dict[str, list[Cost]] = {"large": [], "single": []}
+    idents: dict[str, str] = {}
+    for turn in range(TURNS + 1):
+        for account, costs in found.items():
+            doing(f"one machine by its id, {account}, {turn}")
+            place = folder / account
+            place.mkdir(exist_ok=True)
+            command = [sys.executable, "-m", "ec2bridge", "serve"]
+            with process("bridge", command, r"at (http\S+)", **environment_of(cloud, keys, place)) as server:
+                bridge = Bridge(server, keys[account], place / "stalls.json")
+                if turn:
+                    # What every first request costs is another account's.
+                    Bridge(server, keys["other"], place / "stalls.json").ask("DescribeInstances")
+                    costs.append(by_id(bridge, idents[account]))
+                else:
+                    # The bridge before it, which has answered for the account.
+                    idents[account] = [
+                        one.decode() for one, _ in _ID.findall(bridge.ask("DescribeInstances"))
+                    ][-1]
+                    time.sleep(2)
+    lines = [
+        "| DescribeInstances of one by its id, at its first use | CPU ms | wall ms |",
+        "| --- | ---: | ---: |",
+    ]
+    for account, what in (("single", "among one"), ("large", "among all")):
+        cpu = 1000 * sum(cost.cpu for cost in found[account]) / TURNS
+        wall = 1000 * statistics.median(cost.wall for cost in found[account])
+        lines.append(f"| {what} | {cpu:.0f} | {wall:.0f} |")
+    return "\n".join(lines)
+
+
 def run(machines: int = MACHINES, volumes: int = VOLUMES) -> str:
     """Measure all of it, each on a bridge of its own."""
     doing(f"starting a CloudStack with {machines} machines")
@@ -155,6 +200,8 @@ def run(machines: int = MACHINES, volumes: int = VOLUMES) -> str:
             "bench.cloud",
             str(folder / "keys.json"),
             f"large={machines}+{volumes}",
+            "single=1",
+            "other=1",
         ]
         cloud = stack.enter_context(process("CloudStack", command, r"at (http\S+)"))
         keys = json.loads((folder / "keys.json").read_text())
@@ -169,7 +216,7 @@ def run(machines: int = MACHINES, volumes: int = VOLUMES) -> str:
             settings = environment_of(cloud, keys, place)
             with process("bridge", command, r"at (http\S+)", **settings) as server:
                 costs.append(measured(what, Bridge(server, keys["large"], stalls), work))
-        return table(costs)
+        return f"{table(costs)}\n\n{first_use(cloud, keys, folder)}"
 
 
 if __name__ == "__main__":
