@@ -134,12 +134,51 @@ def table(costs: list[Cost]) -> str:
     return "\n".join(lines)
 
 
+def asked_once(bridge: Bridge, ident: str) -> Cost:
+    """Ask a bridge that has answered nothing yet for one machine, and what it has done at rest is not in it."""
+    cpu, started = bridge.server.cpu(), time.perf_counter()
+    bridge.ask("DescribeInstances", **{"InstanceId.1": ident})
+    wall, cpu = time.perf_counter() - started, bridge.server.cpu() - cpu
+    return Cost("", 1, cpu, wall, wall, bridge.peak(), "")
+
+
+TURNS = 5
+
+
+def first_use(cloud: Server, keys: dict[str, list[str]], folder: Path) -> Limit:
+    """Measure the first use of an id by a bridge that has just started, of many machines and of one, in turns."""
+    found: dict[str, list[Cost]] = {"large": [], "one": []}
+    idents: dict[str, str] = {}
+    for turn in range(TURNS + 1):
+        for account, costs in found.items():
+            doing(f"one machine by its id, {account}, {turn}")
+            place = folder / account
+            place.mkdir(exist_ok=True)
+            command = [sys.executable, "-m", "ec2bridge", "serve"]
+            with process("bridge", command, r"at (http\S+)", **environment_of(cloud, keys, place)) as server:
+                bridge = Bridge(server, keys[account], place / "stalls.json")
+                if turn:
+                    # What every first request costs is another account's.
+                    Bridge(server, keys["other"], place / "stalls.json").ask("DescribeInstances")
+                    costs.append(asked_once(bridge, idents[account]))
+                else:
+                    # The bridge before it, which has answered for the account.
+                    idents[account] = [
+                        one.decode() for one, _ in _ID.findall(bridge.ask("DescribeInstances"))
+                    ][-1]
+                    time.sleep(2)
+    many, one = (sum(cost.cpu for cost in found[account]) for account in ("large", "one"))
+    return Limit(
+        "the same at the first use of the id by a bridge, CPU to that of one of one", many / one, most=1.5
+    )
+
+
 def run(seconds: float = 3.0, machines: int = MACHINES, volumes: int = VOLUMES) -> tuple[str, list[Limit]]:
     """Measure all of it, each on a bridge of its own."""
     doing(f"starting a CloudStack with {machines} machines")
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        accounts = [f"large={machines}+{volumes}", "one=1"]
+        accounts = [f"large={machines}+{volumes}", "one=1", "other=1"]
         command = [sys.executable, "-m", "bench.cloud", str(folder / "keys.json"), *accounts]
         cloud = stack.enter_context(process("CloudStack", command, r"at (http\S+)"))
         keys = json.loads((folder / "keys.json").read_text())
@@ -152,7 +191,7 @@ def run(seconds: float = 3.0, machines: int = MACHINES, volumes: int = VOLUMES) 
         doing("DescribeInstances by id, beside an account of one machine")
         with watched(cloud, keys, folder / "by-id") as bridge:
             ratio = by_id(bridge, keys, seconds)
-        return table(costs), [*held(costs), ratio]
+        return table(costs), [*held(costs), ratio, first_use(cloud, keys, folder)]
 
 
 @contextlib.contextmanager

@@ -26,6 +26,7 @@ from ec2bridge.cloudstack.calls import Observer
 from ec2bridge.cloudstack.credentials import Credentials
 from ec2bridge.cloudstack.directory import Directories
 from ec2bridge.cloudstack.endpoint import CloudStack
+from ec2bridge.cloudstack.kept_ids import KeptIds
 from ec2bridge.config import Settings, SettingsError, host_and_port
 from ec2bridge.ec2 import background, registry
 from ec2bridge.ec2.context import Site
@@ -123,7 +124,8 @@ async def bridge(
         purging = asyncio.create_task(purge(store, stopping), name="purge")
         tidying = asyncio.create_task(tidy(stopping), name="tidy")
         try:
-            served = Bridge(site, provider(settings, cloud), Directories(cloud), on_ignored=ignored)
+            directories = Directories(cloud, kept=KeptIds(store))
+            served = Bridge(site, provider(settings, cloud), directories, on_ignored=ignored)
             if settings.throttle:
                 served.throttle = Throttle(mappings.throttling, settings.throttle).take
             served.recovery = Recovery(site, served.secrets, served.directories, settings.recovery_interval)
@@ -133,7 +135,7 @@ async def bridge(
             # Never cancelled: a statement cut off in SQLite leaves a connection that cannot be closed.
             stopping.set()
             await background.stop(site)
-            await asyncio.gather(purging, recovering, tidying)
+            await asyncio.gather(purging, recovering, tidying, directories.close())
     finally:
         await cloud.close()
         await store.close()

@@ -157,6 +157,11 @@ class Store:
         rows = await self._rows(query)
         return _entry(rows[0]) if rows else None
 
+    async def some(self, account: str, kind: str, keys: Sequence[str]) -> dict[str, Any]:
+        """The values of those keys that there are, up to MOST_KEYS."""
+        named = (_of(account, kind), _alive(), _entries.c.key.in_(keys))
+        return {row["key"]: _entry(row).value for row in await self._rows(select(_entries).where(*named))}
+
     async def list(self, account: str, kind: str) -> list[Entry]:
         """All entries of a kind, in the order in which they were made."""
         stamp = self._stamp()

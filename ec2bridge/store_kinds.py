@@ -215,6 +215,14 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             "nothing",
             _N,
         ),
+        "ids": Kind(
+            "uuids of an account's objects where there are many, for a month, by the first digits of their ids"
+            " (`ids:` and the kind of object)",
+            "listings of more than 500 objects",
+            "the first use of an id takes a listing of all after a restart",
+            _N,
+            passes=True,
+        ),
         "token": Kind(
             "the answer to a request with a client token, for a day (`token:` and the action)",
             "actions that take a ClientToken",

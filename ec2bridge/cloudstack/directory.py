@@ -3,13 +3,17 @@
 An EC2 id holds 17 of a uuid's 32 digits, so the way back needs to have seen the object. Every row that CloudStack
 lists is seen here, per caller and kind; an id that nobody has seen yet costs one listing, shared by all who ask at
 the same moment, and an id that names nothing is remembered for some seconds, so that made-up ids cannot trigger
-listing after listing. A raw uuid is taken wherever an id is.
+listing after listing. A raw uuid is taken wherever an id is. What large accounts have seen is also kept in the store
+(`kept_ids`), so that a bridge that has just started need not list all of them for one.
 """
 
+import asyncio
+import hashlib
 import logging
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -18,7 +22,9 @@ from ec2bridge import ids
 from ec2bridge.cloudstack.account import Account
 from ec2bridge.cloudstack.cache import Cached
 from ec2bridge.cloudstack.endpoint import CloudStack
+from ec2bridge.cloudstack.kept_ids import MANY, STARTS, KeptIds
 from ec2bridge.ids import KINDS, is_uuid
+from ec2bridge.store import StoreError
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +34,8 @@ MISS_TTL = 5.0  # seconds
 MOST_IDS = 50_000  # of one kind and caller
 MOST_CALLERS = 2_000
 MOST_MISSES = 2_000  # of one kind and caller
+COLLECTED = 1.0
+"""Seconds for which what has been seen is collected before it is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +125,10 @@ def _by_command() -> Mapping[str, tuple[tuple[str, Listing], ...]]:
 
 
 _FED_BY = _by_command()
+_KEPT_AS: Mapping[str, str] = MappingProxyType(
+    {kind: next(first for first in LISTINGS if LISTINGS[first] == found) for kind, found in LISTINGS.items()}
+)
+"""Kinds whose ids are made of the same uuids, by the one under which these are kept."""
 
 
 @dataclass(slots=True)
@@ -129,6 +141,10 @@ class Known:
     by_digits: OrderedDict[str, str] = field(default_factory=OrderedDict)
     seen: set[str] = field(default_factory=set)
     misses: OrderedDict[str, float] = field(default_factory=OrderedDict)
+    fresh: set[str] | None = None
+    """Those that are not kept in the store yet; None where none are to be kept under this kind."""
+    is_large: bool = False
+    """Whether there are so many that they are worth keeping."""
     _by_start: dict[str, str | None] | None = None
     """The ids by the digits of a short one, None where several have them; made when one is asked for."""
 
@@ -139,10 +155,16 @@ class Known:
                 self._add(native_id)
         while len(self.by_digits) > self.most:
             self._by_start = None
-            self.seen.discard(self.by_digits.popitem(last=False)[1])
+            oldest = self.by_digits.popitem(last=False)[1]
+            self.seen.discard(oldest)
+            if self.fresh:
+                self.fresh.discard(oldest)
+        self.is_large = self.is_large or len(self.by_digits) > MANY
 
     def _add(self, native_id: str) -> None:
         self._by_start = None
+        if self.fresh is not None:
+            self.fresh.add(native_id)
         digits = ids.digits_of(self.kind, native_id)
         other = self.by_digits.get(digits)
         self.seen.add(native_id)
@@ -167,6 +189,8 @@ class Known:
             if native_id in self.seen:
                 self._by_start = None
                 self.seen.discard(native_id)
+                if self.fresh:
+                    self.fresh.discard(native_id)
                 self.by_digits.pop(ids.digits_of(self.kind, native_id), None)
 
     def find(self, digits: str) -> str | None:
@@ -198,15 +222,21 @@ class Memory:
     """One caller's ids, of all kinds."""
 
     miss_ttl: float = MISS_TTL
+    caller: str = ""
+    """Under which what the caller has seen is kept."""
+    kept: KeptIds | None = None
     _kinds: dict[str, Known] = field(default_factory=dict)
     # Kept only while it runs: those who ask meanwhile share it, the next one needs a fresh one.
     _listings: Cached = field(default_factory=lambda: Cached(ttl=0.0))
+    _recalls: dict[str, tuple[set[str], asyncio.Future[None]]] = field(default_factory=dict)
+    """The looks into what is kept that have not begun: kind → the digits that are wanted."""
 
     def known(self, kind: str) -> Known:
         """What has been seen of a kind."""
         known = self._kinds.get(kind)
         if known is None:
-            known = self._kinds[kind] = Known(kind, self.miss_ttl)
+            keeps = self.kept is not None and _KEPT_AS.get(kind) == kind
+            known = self._kinds[kind] = Known(kind, self.miss_ttl, fresh=set() if keeps else None)
         return known
 
     def remember(self, kind: str, rows: Iterable[Row]) -> None:
@@ -228,6 +258,9 @@ class Memory:
         known = self.known(kind)
         native_id = known.find(digits)
         if native_id is None and not known.missed(digits):
+            await self._recall(kind, digits)
+            native_id = known.find(digits)
+        if native_id is None and not known.missed(digits):
             for listing in LISTINGS.get(kind, ()):
                 await self._list(account, listing)
                 native_id = known.find(digits)
@@ -238,6 +271,40 @@ class Memory:
         if native_id is None:
             raise KINDS[kind].missing(value)
         return native_id
+
+    async def _recall(self, kind: str, digits: str) -> None:
+        """Take note of what is kept of objects whose ids begin alike; who asks in the same moment asks together."""
+        if self.kept is None or kind not in _KEPT_AS:
+            return
+        starts, recall = self._recalls.get(kind) or (set(), None)
+        starts.add(digits[:STARTS])
+        if recall is None:
+            recall = asyncio.ensure_future(self._recalled(kind))
+            self._recalls[kind] = starts, recall
+        await asyncio.shield(recall)
+
+    async def _recalled(self, kind: str) -> None:
+        await asyncio.sleep(0)
+        starts, _ = self._recalls.pop(kind)
+        found = await self.kept.beside(self.caller, _KEPT_AS[kind], starts) if self.kept else []
+        known = self.known(kind)
+        unseen = set(found) - known.seen
+        known.remember(found)
+        if known.fresh:
+            known.fresh -= unseen
+        known.is_large = known.is_large or bool(found)
+
+    def to_keep(self) -> dict[str, set[str]]:
+        """Return what is to be kept, by kind."""
+        return {kind: known.fresh for kind, known in self._kinds.items() if known.is_large and known.fresh}
+
+    async def keep(self) -> None:
+        """Keep what has not been kept yet; raises StoreError."""
+        for kind, fresh in self.to_keep().items():
+            if self.kept is not None:
+                some = set(fresh)
+                await self.kept.add(self.caller, kind, some)
+                fresh.difference_update(some)
 
     async def _list(self, account: Account, listing: Listing) -> None:
         # The rows reach `saw` on their way, as all listings' do.
@@ -272,9 +339,14 @@ class Directory:
 class Directories:
     """The directories of all callers; sees every listing that passes through the client."""
 
-    def __init__(self, cloudstack: CloudStack, miss_ttl: float = MISS_TTL) -> None:
+    def __init__(
+        self, cloudstack: CloudStack, miss_ttl: float = MISS_TTL, kept: KeptIds | None = None
+    ) -> None:
         self.miss_ttl = miss_ttl
+        self.kept = kept
         self._memories: OrderedDict[Any, Memory] = OrderedDict()
+        self._keeping: asyncio.Task[None] | None = None
+        self._closing = asyncio.Event()
         cloudstack.row_observers.append(self._saw)
 
     def __len__(self) -> int:
@@ -284,10 +356,17 @@ class Directories:
         """The caller's directory."""
         return Directory(self._of(account), account)
 
+    async def close(self) -> None:
+        """Keep what is to be kept, and end."""
+        self._closing.set()
+        if self._keeping is not None:
+            await self._keeping
+
     def _of(self, account: Account) -> Memory:
         memory = self._memories.get(account.cache_key)
         if memory is None:
-            memory = self._memories[account.cache_key] = Memory(self.miss_ttl)
+            caller = hashlib.sha256(repr(account.cache_key).encode()).hexdigest()[:32]
+            memory = self._memories[account.cache_key] = Memory(self.miss_ttl, caller, self.kept)
             while len(self._memories) > MOST_CALLERS:
                 self._memories.popitem(last=False)
         else:
@@ -295,4 +374,18 @@ class Directories:
         return memory
 
     def _saw(self, account: Account, command: str, rows: list[dict[str, Any]]) -> None:
-        self._of(account).saw(command, rows)
+        memory = self._of(account)
+        memory.saw(command, rows)
+        if self.kept is not None and self._keeping is None and memory.to_keep():
+            self._keeping = asyncio.get_running_loop().create_task(self._keep(), name="ids")
+
+    async def _keep(self) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._closing.wait(), COLLECTED)
+        try:
+            for memory in list(self._memories.values()):
+                await memory.keep()
+        except StoreError as error:
+            log.info("ids are not kept in the store: %s", error)
+        finally:
+            self._keeping = None

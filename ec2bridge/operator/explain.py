@@ -189,7 +189,8 @@ async def _launch(told: Explanation, ctx: Context, request: Row) -> None:
 
     if public:
         add("associateIpAddress", scope(launch))
-    add("deployVirtualMachine", {"name": f"{launch.stem}-…", "details": launch.details, **launch.params})
+    named = {"name": f"{launch.stem}-…", "details": launch.details}
+    add("deployVirtualMachine", {**named, **launch.params, **launch.nics.params()})
     marks = {resource_tags.RESERVED + name: value for name, value in launch.marks.items()}
     if tags := {**launch.tags["instance"], **marks}:
         pairs = [{"key": key, "value": value} for key, value in tags.items()]

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,8 +13,10 @@ from ec2bridge.cloudstack.account import Account
 from ec2bridge.cloudstack.credentials import Credentials
 from ec2bridge.cloudstack.directory import CREATED_BY, LISTINGS, Directories, Directory, Known
 from ec2bridge.cloudstack.endpoint import CloudStack
+from ec2bridge.cloudstack.kept_ids import MANY, KeptIds
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id, long_digits
+from ec2bridge.store import Store
 from tests.cloudstack.recorded import SECRET, Played
 
 UUID = "0357db1e-e8dc-48b8-a730-af6b774d9c06"
@@ -194,3 +197,76 @@ def test_memory_is_bounded() -> None:
 def test_the_tables_name_kinds_that_exist() -> None:
     assert set(LISTINGS) <= set(KINDS)
     assert set(CREATED_BY.values()) <= set(LISTINGS)
+
+
+@pytest.fixture
+async def store() -> AsyncIterator[Store]:
+    store = Store()
+    await store.start()
+    yield store
+    await store.close()
+
+
+async def test_a_new_process_finds_the_ids_of_a_large_account_in_the_store(
+    played: Played, cloudstack: CloudStack, alice: Account, store: Store
+) -> None:
+    uuids = [str(uuid.uuid4()) for _ in range(MANY + 1)]
+    played.answers["listVirtualMachines"] = listing("virtualmachine", *({"id": one} for one in uuids))
+    first = Directories(cloudstack, kept=KeptIds(store))
+    assert await first.of(alice).resolve("instance", ec2_id("i", uuids[0])) == uuids[0]
+    await first.close()
+    listed = len(played.asked)
+
+    heir = Directories(cloudstack, kept=KeptIds(store)).of(alice)
+    found = await asyncio.gather(*(heir.resolve("instance", ec2_id("i", one)) for one in uuids))
+    assert found == uuids
+    assert len(played.asked) == listed
+    # Short ids as clients of old write them, and another user's eyes.
+    another = Directories(cloudstack, kept=KeptIds(store))
+    assert await another.of(alice).resolve("instance", ec2_id("i", uuids[1])[:10]) == uuids[1]
+    assert len(played.asked) == listed
+    bob = Account(cloudstack, Credentials("bob", "bob-key", SECRET))
+    assert await another.of(bob).resolve("instance", ec2_id("i", uuids[0])) == uuids[0]
+    assert len(played.asked) > listed
+
+
+async def test_what_one_process_sees_later_another_finds(
+    played: Played, cloudstack: CloudStack, alice: Account, store: Store
+) -> None:
+    uuids = [str(uuid.uuid4()) for _ in range(MANY + 1)]
+    played.answers["listVirtualMachines"] = listing("virtualmachine", *({"id": one} for one in uuids))
+    first = Directories(cloudstack, kept=KeptIds(store))
+    await alice.list("listVirtualMachines")
+    await first.close()
+
+    second, third = (Directories(cloudstack, kept=KeptIds(store)) for _ in range(2))
+    for directories in (second, third):
+        # Neither has seen many itself.
+        assert await directories.of(alice).resolve("instance", ec2_id("i", uuids[0])) == uuids[0]
+    new = str(uuid.uuid4())
+    played.answers["deployVirtualMachine"] = {"deployresponse": {"id": new, "jobid": "1"}}
+    await alice.submit("deployVirtualMachine")
+    await second.close()
+    listed = len(played.asked)
+    fourth = Directories(cloudstack, kept=KeptIds(store)).of(alice)
+    assert await fourth.resolve("instance", ec2_id("i", new)) == new
+    assert len(played.asked) == listed
+
+
+async def test_of_few_objects_nothing_is_kept(
+    played: Played, cloudstack: CloudStack, alice: Account, store: Store
+) -> None:
+    uuids = [str(uuid.uuid4()) for _ in range(MANY)]
+    played.answers["listVirtualMachines"] = listing("virtualmachine", *({"id": one} for one in uuids))
+    directories = Directories(cloudstack, kept=KeptIds(store))
+    await alice.list("listVirtualMachines")
+    await directories.close()
+    assert await store.count_kinds() == {}
+
+
+async def test_an_id_is_listed_while_the_store_is_away(
+    played: Played, cloudstack: CloudStack, alice: Account
+) -> None:
+    played.answers["listVirtualMachines"] = listing("virtualmachine", {"id": UUID})
+    directories = Directories(cloudstack, kept=KeptIds(Store()))  # never opened
+    assert await directories.of(alice).resolve("instance", ID) == UUID

@@ -7,10 +7,12 @@ stays open until CloudStack chooses.
 
 import asyncio
 import ipaddress
-from collections.abc import Iterable, Iterator, Mapping
+import random
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
+from ec2bridge.ec2 import journal
 from ec2bridge.ec2.context import Context
 from ec2bridge.errors import Ec2Error
 from ec2bridge.resources.interfaces import network_interfaces
@@ -22,6 +24,8 @@ Row = dict[str, Any]
 SHARED = "Shared"
 RESERVED = 4
 """The first addresses of a subnet, which AWS gives to nobody."""
+PROMISED = "addresses"
+"""The member of a launch's journal record that has the addresses of its machines, by network."""
 
 
 async def chosen(ctx: Context, network: Row, request: Mapping[str, Any]) -> tuple[str | None, list[str]]:
@@ -55,9 +59,12 @@ def named(request: Mapping[str, Any], network: Row) -> tuple[str | None, list[st
 
 
 async def addresses_taken(ctx: Context, network: str) -> set[str]:
-    """Return the addresses of a network that machines or interfaces of the caller have."""
+    """Return the addresses of a network that machines or interfaces of the caller have, or are about to have."""
+    # What is promised is asked for first: a launch that ends meanwhile has its machines in the listing.
+    about_to = await promised(ctx)
     known, rows = await asyncio.gather(
-        network_interfaces.records(ctx), ctx.account.list("listVirtualMachines", details=["nics"])
+        network_interfaces.records(ctx),
+        ctx.account.list("listVirtualMachines", networkid=network, details=["nics"]),
     )
     nics = [nic for row in rows for nic in row.get("nic") or () if nic["networkid"] == network]
     found = {nic.get("ipaddress") for nic in nics} | {
@@ -66,7 +73,17 @@ async def addresses_taken(ctx: Context, network: str) -> set[str]:
     for record in known.values():
         if record["subnet"] == network:
             found |= {record["address"], *record["secondary"]}
-    return {address for address in found if address}
+    return {address for address in found if address} | about_to.get(network, set())
+
+
+async def promised(ctx: Context, but: str = "") -> dict[str, set[str]]:
+    """Return network → the addresses of the machines of launches under way, without the launch with the key `but`."""
+    found: dict[str, set[str]] = {}
+    for entry in await ctx.store.list(ctx.owner_id, journal.KIND):
+        if entry.key != but:
+            for network, addresses in (entry.value.get(PROMISED) or {}).items():
+                found.setdefault(network, set()).update(filter(None, addresses))
+    return found
 
 
 def free(network: Row, taken: Iterable[str], count: int) -> list[str]:
@@ -94,6 +111,19 @@ def _usable(block: ipaddress.IPv4Network) -> Iterator[str]:
     """Yield the addresses of a range: AWS gives nobody the first; CloudStack does, and counts them as free."""
     for number in (*range(RESERVED, block.num_addresses - 1), *range(1, RESERVED)):
         yield str(block[number])
+
+
+def any_free(network: Row, taken: Collection[str], count: int) -> list[str]:
+    """Return up to so many free addresses of a network, by lot as CloudStack does: one given back rests a while."""
+    barred = {*taken, *gateways(network)}
+    found: list[str] = []
+    for block in blocks(network):
+        for numbers in (range(RESERVED, block.num_addresses - 1), range(1, RESERVED)):
+            # As many as are barred may be drawn in vain.
+            drawn = random.sample(numbers, min(len(numbers), len(barred) + count))
+            some = (str(block[number]) for number in drawn)
+            found += islice((address for address in some if address not in barred), count - len(found))
+    return found
 
 
 def refuse_taken(address: str, taken: Iterable[str]) -> None:

@@ -19,6 +19,7 @@ from ec2bridge.ec2.locks import account_lock
 from ec2bridge.errors import Ec2Error
 from ec2bridge.resources.addresses.listing import release, strays
 from ec2bridge.resources.launches.plan import Launch
+from ec2bridge.resources.launches.private_addresses import Addresses
 from ec2bridge.resources.machines import records as machine_records
 from ec2bridge.resources.machines.lookup import DETAILS, list_rows
 from ec2bridge.resources.machines.states import ADDRESS, INDEX, RESERVATION, TOKEN
@@ -32,7 +33,7 @@ Row = dict[str, Any]
 
 NAME_TAKEN = ("already exists in the network domain", "There already exists a VM by the")
 """The second where an operator has machines named alike in CloudStack and on VMware."""
-
+ADDRESS_TAKEN = "Unable to acquire Guest IP address"
 
 LEAVING = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds between two attempts, while a machine that was taken back still has the name."""
@@ -43,16 +44,18 @@ def reservation_id(ctx: Context, launch: Launch) -> str:
     return "r-" + hashlib.sha256(f"reservation/{ctx.owner_id}/{launch.stem}".encode()).hexdigest()[:17]
 
 
-async def deploy_all(ctx: Context, launch: Launch) -> list[Row]:
+async def deploy_all(ctx: Context, launch: Launch, addresses: Addresses) -> list[Row]:
     """Deploy as many as possible up to MaxCount; with fewer than MinCount take all back and raise the refusal."""
     await _check_quota(ctx, launch)
+    await addresses.choose(launch.least, launch.most)
     if launch.nics.public:
         await source_nat.ensure(ctx, scope(launch))
     accepted: list[Row] = []
     refusal: BaseException | None = None
     for start in range(0, launch.most, AT_ONCE):
         batch = range(start, min(start + AT_ONCE, launch.most))
-        outcomes = await asyncio.gather(*(_deploy(ctx, launch, i) for i in batch), return_exceptions=True)
+        deploys = (_deploy(ctx, launch, addresses, index) for index in batch)
+        outcomes = await asyncio.gather(*deploys, return_exceptions=True)
         accepted += [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
         refusal = next((outcome for outcome in outcomes if isinstance(outcome, BaseException)), None)
         if refusal is not None:
@@ -79,7 +82,7 @@ async def _check_quota(ctx: Context, launch: Launch) -> None:
         )
 
 
-async def _deploy(ctx: Context, launch: Launch, index: int) -> Row:
+async def _deploy(ctx: Context, launch: Launch, addresses: Addresses, index: int) -> Row:
     """Submit one machine; returns its uuid as `id`, its job, and the public address acquired for it."""
     acquired = await _acquire(ctx, launch)
     details = {
@@ -90,7 +93,7 @@ async def _deploy(ctx: Context, launch: Launch, index: int) -> Row:
         ADDRESS: acquired.get("address"),
     }
     try:
-        answer = await _submitted(ctx, launch, index, details)
+        answer = await _submitted(ctx, launch, addresses, index, details)
     except CloudStackUnavailable:
         # Nobody knows whether the machine is there, and has the address.
         return await _sought(ctx, launch, index)
@@ -107,17 +110,21 @@ async def _deploy(ctx: Context, launch: Launch, index: int) -> Row:
     return {"id": answer["id"], "jobid": answer.get("jobid"), "index": index, "details": details, **acquired}
 
 
-async def _submitted(ctx: Context, launch: Launch, index: int, details: Row) -> Row:
+async def _submitted(ctx: Context, launch: Launch, addresses: Addresses, index: int, details: Row) -> Row:
     """Have CloudStack accept a machine; waits for one of the same name that is on its way out."""
     pauses = iter(LEAVING)
     while True:
+        params = {**launch.params, **launch.nics.params(addresses.of(index))}
         try:
-            async with _turn(ctx, launch):
+            async with _turn(ctx, addresses, index):
                 answer: Row = await ctx.account.submit(
-                    "deployVirtualMachine", name=launch.name(index), details=details, **launch.params
+                    "deployVirtualMachine", name=launch.name(index), details=details, **params
                 )
                 return answer
         except CloudStackError as error:
+            if _is_of_address(error) and await addresses.refused(index):
+                log.info("%s was refused with the address that was chosen for it", launch.name(index))
+                continue
             pause = next(pauses, None) if _is_taken(error) else None
             # A machine that is listed is adopted; one that is not was taken back, and keeps its name till it is gone.
             if pause is None or await _named(ctx, launch, index):
@@ -125,18 +132,18 @@ async def _submitted(ctx: Context, launch: Launch, index: int, details: Row) -> 
         await asyncio.sleep(pause)
 
 
+def _is_of_address(error: CloudStackError) -> bool:
+    """Whether a private address may be what was refused: users are not told."""
+    return error.is_internal or ADDRESS_TAKEN in error.errortext
+
+
 def _is_taken(error: CloudStackError) -> bool:
     return any(text in error.errortext for text in NAME_TAKEN)
 
 
-def _turn(ctx: Context, launch: Launch) -> AbstractAsyncContextManager[None]:
-    """Have an account's machines deployed one after the other into isolated networks and tiers.
-
-    There CloudStack picks a free address and takes it later, so that two machines deployed at once may get the same.
-    """
-    if all(row.get("type") != "Isolated" for row in launch.nics.rows):
-        return nullcontext()
-    return account_lock(ctx, "deploy")
+def _turn(ctx: Context, addresses: Addresses, index: int) -> AbstractAsyncContextManager[None]:
+    """Have an account's machines deployed one after the other where CloudStack might choose the same address twice."""
+    return nullcontext() if addresses.are_known(index) else account_lock(ctx, "deploy")
 
 
 async def _acquire(ctx: Context, launch: Launch) -> Row:
@@ -180,7 +187,13 @@ async def _adopt(ctx: Context, launch: Launch, index: int) -> Row:
 async def _named(ctx: Context, launch: Launch, index: int) -> Row | None:
     rows = await ctx.account.list("listVirtualMachines", name=launch.name(index), details=DETAILS)
     wanted = reservation_id(ctx, launch)
-    return next((row for row in rows if (row.get("details") or {}).get(RESERVATION) == wanted), None)
+    # CloudStack finds all names that have this one in them, and leaves a machine in state Error of a refused attempt.
+    own = [
+        row
+        for row in rows
+        if row["name"] == launch.name(index) and (row.get("details") or {}).get(RESERVATION) == wanted
+    ]
+    return min(own, key=_is_failed, default=None)
 
 
 def _adopted(row: Row, index: int) -> Row:
@@ -209,10 +222,11 @@ async def look(ctx: Context, launch: Launch, accepted: list[Row]) -> list[Row]:
     rows = await ctx.account.list("listVirtualMachines", keyword=launch.stem, details=DETAILS)
     mine = {entry["id"] for entry in accepted}
     first: dict[str, Row] = {}
-    for row in sorted(rows, key=lambda row: (row["created"], row["id"])):
+    for row in sorted(rows, key=lambda row: (_is_failed(row), row["created"], row["id"])):
         kept = first.setdefault(row["name"], row)
         if kept is not row:
-            log.warning("%s was launched twice; %s is removed", row["name"], row["id"])
+            reason = "was refused before" if _is_failed(row) else "was launched twice"
+            log.warning("%s %s; %s is removed", row["name"], reason, row["id"])
             await undo(ctx, row, {})
     for entry in accepted:
         kept = first.get(launch.name(entry["index"]), {})
@@ -225,6 +239,10 @@ async def look(ctx: Context, launch: Launch, accepted: list[Row]) -> list[Row]:
     if chosen - found.keys():
         raise Ec2Error("InternalError", "CloudStack accepted the launch but does not list its machines.")
     return sorted(found.values(), key=_index)
+
+
+def _is_failed(row: Row) -> bool:
+    return bool(row.get("state") == "Error")
 
 
 def _index(row: Row) -> int:

@@ -22,6 +22,7 @@ from ec2bridge.resources.launches.deploy import deploy_all, equip, look, scope, 
 from ec2bridge.resources.launches.leases import lease
 from ec2bridge.resources.launches.network import secondary_addresses
 from ec2bridge.resources.launches.plan import Launch, plan
+from ec2bridge.resources.launches.private_addresses import Addresses
 from ec2bridge.resources.machines.lookup import group_uuids
 from ec2bridge.resources.machines.records import LAUNCHING, Record, carry_on, trimmed
 from ec2bridge.resources.machines.states import KEY_NAMES, LAUNCH_KIND
@@ -62,7 +63,7 @@ async def _launch(work: Work) -> Made:
     """Have CloudStack accept the machines, and write down for each what is left to do."""
     ctx, launch = work.ctx, work.live[0]
     async with tiers.joining(ctx, launch.nics.rows, launch.groups):
-        accepted = await deploy_all(ctx, launch)
+        accepted = await deploy_all(ctx, launch, Addresses(work, launch.nics))
         await equip(ctx, launch, accepted)
         rows = await look(ctx, launch, accepted)
         await _hand_over(work, launch, accepted, rows)

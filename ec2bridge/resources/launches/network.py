@@ -4,6 +4,7 @@ A launch on AWS names a subnet, or a zone, or nothing, and always finds a defaul
 the zone and, except in basic zones, the networks; an account may have none yet, and then one is made.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,18 +48,23 @@ class Nics:
         """The private address asked for, if any."""
         return next((address for address in self.addresses if address), None)
 
-    def params(self) -> Row:
-        """The parameters of deployVirtualMachine; a basic zone refuses to be told networks."""
+    def params(self, chosen: Mapping[str, str] | None = None) -> Row:
+        """The parameters of deployVirtualMachine, with what addresses the bridge has `chosen` by network.
+
+        A basic zone refuses to be told networks.
+        """
         if self.zone.basic:
             return {"ipaddress": self.address}
         ids = [row["id"] for row in self.rows]
         macs = [(nic.get("Record") or {}).get("mac") for nic in self.wanted]
+        pairs = zip(ids, self.addresses, strict=True)
+        addresses = [address or (chosen or {}).get(uuid) for uuid, address in pairs]
         if len(ids) == 1 and not macs[0]:
-            return {"networkids": ids, "ipaddress": self.address}
-        if not self.address and not any(macs):
+            return {"networkids": ids, "ipaddress": addresses[0]}
+        if not any(addresses) and not any(macs):
             return {"networkids": ids}
         # `macaddress` beside `ipaddress` would be ignored; in this list both count.
-        places = zip(ids, self.addresses, macs, strict=True)
+        places = zip(ids, addresses, macs, strict=True)
         return {"iptonetworklist": [known(networkid=uuid, ip=ip, mac=mac) for uuid, ip, mac in places]}
 
     @property

@@ -95,7 +95,6 @@ async def plan(ctx: Context, request: dict[str, Any]) -> Launch:
             "keypair": await _key(ctx, request),
             "displayname": tags["instance"].get("Name", "")[:WIDEST] or None,
             "affinitygroupnames": await _placement_group(ctx, request),
-            **placed.params(),
             **hard.params(),
         },
         details={TYPE_DETAIL: request.get("InstanceType") or DEFAULT_TYPE, **custom},

@@ -1,13 +1,16 @@
 """DescribeInstances of an account that is large: pages that cost their share, and filters that hold little."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ec2bridge.cloudstack import account
+from ec2bridge.cloudstack.kept_ids import MANY
 from tests.conftest import Place
-from tests.launching import started, until
+from tests.faulty import behind, eventually
+from tests.launching import described, started, until
 
 
 @pytest.fixture
@@ -103,3 +106,19 @@ def test_ids_are_asked_for_as_ever(large: Place) -> None:
     for asked in ({"InstanceIds": some}, {"Filters": [{"Name": "instance-id", "Values": some}]}):
         called = large.commands(lambda asked=asked: ec2.describe_instances(**asked))  # type: ignore[misc]
         assert sorted(called) == ["listVirtualMachines", "listVolumes", "listVolumes"]
+
+
+def test_another_bridge_finds_one_of_many_by_its_id_without_a_listing_of_all(
+    make_place: Callable[..., Place], tmp_path: Path
+) -> None:
+    cloud, store = make_place(), str(tmp_path / "store.sqlite")
+    cloud.sim.populate("alice", MANY + 1)
+    first, _ = behind(make_place, cloud, store=store)
+    known = ids(described(first.client()))
+    kept = first.bridge.site.store
+    eventually(lambda: {"ids:instance", "ids:network-interface"} <= first.run(kept.count_kinds()).keys())
+    second, _ = behind(make_place, cloud, store=store)
+    assert set(ids(described(second.client(), InstanceIds=known[-3:]))) == {*known[-3:]}
+    asked = [call.params for call in second.native if call.command == "listVirtualMachines"]
+    assert len(asked) == 1
+    assert len(asked[0]["ids"].split(",")) == 3
