@@ -212,7 +212,7 @@ def type_of(table: TypeTable, vm_row: Row) -> str:
         size_of(vm_row),
         str(vm_row.get("serviceofferingname") or vm_row.get("serviceofferingid") or ""),
     )
-    asked = _asked(vm_row)
+    asked = asked_type(vm_row)
     if asked and (asked == offering or (size is not None and table.aws.get(asked) == size)):
         return str(asked)
     row = table.offering(vm_row.get("serviceofferingid"))
@@ -221,7 +221,7 @@ def type_of(table: TypeTable, vm_row: Row) -> str:
     return offering
 
 
-def _asked(vm_row: Row) -> str | None:
+def asked_type(vm_row: Row) -> str | None:
     """Return the type that the machine was last given through EC2."""
     details, tags = vm_row.get("details") or {}, vm_row.get("tags") or ()
     return next((tag["value"] for tag in tags if tag["key"] == TYPE_TAG), None) or details.get(TYPE_DETAIL)

@@ -152,7 +152,12 @@ class Operation:
     @cached_property
     def idempotency_tokens(self) -> tuple[str, ...]:
         """The members that make a repeated request harmless, `ClientToken` mostly."""
-        return tuple(name for name, member in self.input_members.items() if member.idempotency_token)
+        # Of a few actions the model does not mark it, and AWS's documentation says that it is one.
+        return tuple(
+            name
+            for name, member in self.input_members.items()
+            if member.idempotency_token or name == "ClientToken"
+        )
 
     @cached_property
     def sensitive(self) -> frozenset[str]:

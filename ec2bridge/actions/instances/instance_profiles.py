@@ -5,13 +5,14 @@ where the operator has said that profiles are ignored (`resources/instances/inst
 told, and can be taken off, whatever the settings say now.
 """
 
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 from ec2bridge.cloudstack.errors import CloudStackError
+from ec2bridge.ec2 import journal
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.describe import Ids, Item, describe
+from ec2bridge.ec2.journal import Given, Made, Step, Work
 from ec2bridge.ec2.registry import action
 from ec2bridge.ec2.unknown import surely
 from ec2bridge.errors import Ec2Error
@@ -22,6 +23,7 @@ from ec2bridge.resources.machines.lookup import Machine, list_rows, listed_with_
 from ec2bridge.resources.tags import resource_tags
 
 KIND = "iam-instance-profile-association"
+REPLACE = "ReplaceIamInstanceProfileAssociation"
 _KEY = resource_tags.RESERVED + instance_profiles.MARK
 
 
@@ -61,7 +63,9 @@ async def associate_iam_instance_profile(ctx: Context, request: dict[str, Any]) 
     found = await changeable(ctx, request.get("InstanceId") or "")
     if instance_profiles.told(found.row):
         raise Ec2Error("IncorrectState", f"There is an existing association for instance {found.id}")
-    return await _put(ctx, found, arn)
+    mark = _mark(arn)
+    await _keep(ctx, found.uuid, mark)
+    return _associating(found, mark)
 
 
 @action(
@@ -71,17 +75,59 @@ async def associate_iam_instance_profile(ctx: Context, request: dict[str, Any]) 
 )
 async def replace_iam_instance_profile_association(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Keep another profile with a machine; the association has a new id, as on AWS."""
-    arn = _wanted(ctx, request)
-    found, _ = await _associated(ctx, request.get("AssociationId") or "")
-    await _take_off(ctx, found)
-    try:
-        return await _put(ctx, found, arn)
-    except CloudStackError:
-        with suppress(CloudStackError):
-            await resource_tags.assign(
-                ctx, "instance", {found.uuid: {}}, {_KEY: resource_tags.native(found.row)[_KEY]}
-            )
-        raise
+    arn, ident = _wanted(ctx, request), request.get("AssociationId") or ""
+    place = f"{ident}/{arn}"
+    if await journal.claim(ctx, REPLACE, place):
+        # Sent before, by a bearer that died over it: the association may be gone already.
+        given = ctx.claims[journal.key_of(ctx, REPLACE, place)].value["given"]
+    else:
+        found, _ = await _associated(ctx, ident)
+        old = resource_tags.native(found.row)[_KEY]
+        given = {"machine": found.uuid, "old": old, "new": _mark(arn)}
+    await journal.perform(ctx, REPLACE, given, place=place)
+    return _associating(await changeable(ctx, given["machine"]), given["new"])
+
+
+@journal.plan(REPLACE)
+def _steps(given: Given) -> list[Step]:
+    return [
+        Step("old off", _old_is_off, _old_off, _old_on),
+        Step("new on", _new_is_on, _new_on, _new_off),
+    ]
+
+
+async def _kept(work: Work) -> dict[str, str]:
+    """What CloudStack holds of the machine's profile now."""
+    machine = work.given["machine"]
+    held = await resource_tags.held_natively(work.ctx, "instance", [machine])
+    return {key: value for key, value in held[machine].items() if key == _KEY}
+
+
+async def _old_is_off(work: Work) -> Made | None:
+    return None if (await _kept(work)).get(_KEY) == work.given["old"] else {}
+
+
+async def _old_off(work: Work) -> Made:
+    await _drop(work.ctx, work.given["machine"], work.given["old"])
+    return {}
+
+
+async def _old_on(work: Work, made: Made) -> None:
+    if not await _kept(work):
+        await _keep(work.ctx, work.given["machine"], work.given["old"])
+
+
+async def _new_is_on(work: Work) -> Made | None:
+    return {} if (await _kept(work)).get(_KEY) == work.given["new"] else None
+
+
+async def _new_on(work: Work) -> Made:
+    await _keep(work.ctx, work.given["machine"], work.given["new"])
+    return {}
+
+
+async def _new_off(work: Work, made: Made) -> None:
+    await _drop(work.ctx, work.given["machine"], work.given["new"])
 
 
 @action(
@@ -92,7 +138,7 @@ async def replace_iam_instance_profile_association(ctx: Context, request: dict[s
 async def disassociate_iam_instance_profile(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Forget a machine's profile."""
     found, item = await _associated(ctx, request.get("AssociationId") or "")
-    await _take_off(ctx, found)
+    await _drop(ctx, found.uuid, resource_tags.native(found.row)[_KEY])
     return {"IamInstanceProfileAssociation": {**item, "State": "disassociating"}}
 
 
@@ -103,16 +149,15 @@ def _wanted(ctx: Context, request: dict[str, Any]) -> str:
     return arn
 
 
-async def _take_off(ctx: Context, found: Machine) -> None:
+async def _drop(ctx: Context, machine: str, mark: str) -> None:
     """Forget a machine's profile; the value goes along, so that a call that comes late takes no later one."""
-    present = resource_tags.native(found.row)
 
     async def look() -> bool | None:
-        rows = await list_rows(ctx, [found.uuid])
-        return all(resource_tags.native(row).get(_KEY) != present[_KEY] for row in rows) or None
+        held = await resource_tags.held_natively(ctx, "instance", [machine])
+        return held[machine].get(_KEY) != mark or None
 
     async def drop() -> bool:
-        await resource_tags.remove(ctx, "instance", {found.uuid: present}, {_KEY: present[_KEY]})
+        await resource_tags.remove(ctx, "instance", {machine: {_KEY: mark}}, {_KEY: mark})
         return True
 
     try:
@@ -123,10 +168,16 @@ async def _take_off(ctx: Context, found: Machine) -> None:
             raise
 
 
-async def _put(ctx: Context, found: Machine, arn: str) -> dict[str, Any]:
+def _mark(arn: str) -> str:
+    return f"{arn} {datetime.now(UTC).isoformat()}"
+
+
+async def _keep(ctx: Context, machine: str, mark: str) -> None:
     """Keep a profile with a machine that has none any more."""
-    mark = f"{arn} {datetime.now(UTC).isoformat()}"
-    await resource_tags.assign(ctx, "instance", {found.uuid: {}}, {_KEY: mark})
+    await resource_tags.assign(ctx, "instance", {machine: {}}, {_KEY: mark})
+
+
+def _associating(found: Machine, mark: str) -> dict[str, Any]:
     row = {**found.row, "tags": [{"key": _KEY, "value": mark}]}
     return {"IamInstanceProfileAssociation": instance_profiles.association(row, found.id, "associating")}
 

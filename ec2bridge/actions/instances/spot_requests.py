@@ -6,6 +6,7 @@ or refused. `SpotPrice` asks for no more than a price, and there is none.
 
 import time
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -20,12 +21,15 @@ from ec2bridge.ids import KINDS, ec2_id
 from ec2bridge.resources.launches.launch import launch_marked
 from ec2bridge.resources.launches.leases import require
 from ec2bridge.resources.machines import lookup as machine_lookup
+from ec2bridge.resources.machines import records as machine_records
 from ec2bridge.resources.tags import resource_tags
+from ec2bridge.store import Change
 
 KIND = "spot-instances-request"
 SHOWN = 24 * 3600.0
 """Seconds for which a request whose machine is gone is still listed."""
 _SPEC = "LaunchSpecification"
+_REQUESTS = uuid.UUID("5a3d3c1e-7a0b-4b8e-9a53-6d1f0c2be7a4")
 _STATUS = {
     "active": ("fulfilled", "Your spot request is fulfilled."),
     "cancelled": (
@@ -33,6 +37,12 @@ _STATUS = {
         "The request was cancelled; its instance is still running.",
     ),
     "closed": ("instance-terminated-by-user", "The instance of the request was terminated."),
+    # The launch failed after it was answered.
+    "no-capacity": (
+        "instance-terminated-no-capacity",
+        "There was no capacity for the instance of the request.",
+    ),
+    "failed": ("system-error", "The instance of the request could not be launched."),
 }
 
 
@@ -94,16 +104,21 @@ async def request_spot_instances(ctx: Context, request: dict[str, Any]) -> dict[
         "ClientToken": f"spot-{request.get('ClientToken') or ctx.request_id}",
         "InstanceMarketOptions": {"MarketType": "spot", "SpotOptions": options},
     }
-    answer = await launch_marked(ctx, launch, {})
-    made = [await _remember(ctx, request, machine) for machine in answer["Instances"]]
-    for row in made:
-        await resource_tags.attach(ctx, KIND, row["id"], tags)
+    made: list[dict[str, Any]] = []
+
+    def remember(answer: dict[str, Any]) -> list[Change]:
+        made.extend(_record(request, machine) for machine in answer["Instances"])
+        kept = [Change(KIND, row["id"], row) for row in made]
+        return kept + [resource_tags.kept(KIND, row["id"], tags) for row in made if tags]
+
+    await launch_marked(ctx, launch, {}, remember)
     return {"SpotInstanceRequests": [_item(row, "active", resource_tags.as_list(tags)) for row in made]}
 
 
-async def _remember(ctx: Context, request: dict[str, Any], machine: Item) -> dict[str, Any]:
-    row = {
-        "id": str(uuid.uuid4()),
+def _record(request: dict[str, Any], machine: Item) -> dict[str, Any]:
+    return {
+        # The same for a request that is sent again with its token, which finds the same machines.
+        "id": str(uuid.uuid5(_REQUESTS, machine["InstanceId"])),
         "instance": machine["InstanceId"],
         "image": machine["ImageId"],
         "type": machine["InstanceType"],
@@ -113,8 +128,6 @@ async def _remember(ctx: Context, request: dict[str, Any], machine: Item) -> dic
         "created": datetime.now(UTC).replace(microsecond=0).isoformat(),
         "state": "active",
     }
-    await ctx.store.put(ctx.owner_id, KIND, row["id"], row)
-    return row
 
 
 def _price(text: str | None) -> str | None:
@@ -135,7 +148,7 @@ def _price(text: str | None) -> str | None:
 
 def _item(row: dict[str, Any], state: str, tags: list[dict[str, str]]) -> Item:
     created = datetime.fromisoformat(row["created"])
-    code, message = _STATUS[state]
+    code, message = _STATUS[row["end"] if state == "closed" and row.get("end") else state]
     price = {"SpotPrice": row["price"]} if row["price"] else {}
     return {
         "SpotInstanceRequestId": ec2_id("sir", row["id"]),
@@ -217,17 +230,27 @@ async def _states(ctx: Context) -> list[tuple[dict[str, Any], str]]:
         for row in await machine_lookup.list_rows(ctx)
         if machine_lookup.state_of(row) not in ("terminated", "shutting-down")
     }
+    ends = {ec2_id("i", uuid): data for uuid, data in (await machine_records.records(ctx)).items()}
     found = []
     for row in rows:
         state = row["state"] if row["instance"] in alive else "closed"
         if state == "closed" and "over" not in row:
-            await ctx.store.put(ctx.owner_id, KIND, row["id"], {**row, "over": time.time()})
+            row |= {"over": time.time(), "end": _end(ends.get(row["instance"], {}))}
+            await ctx.store.put(ctx.owner_id, KIND, row["id"], row)
         elif state == "closed" and row["over"] + SHOWN < time.time():
             await ctx.store.delete(ctx.owner_id, KIND, row["id"])
             await resource_tags.forget(ctx, KIND, row["id"])
             continue
         found.append((row, state))
     return found
+
+
+def _end(record: Mapping[str, Any]) -> str | None:
+    """Return why a machine is gone, if that was not the user's wish; its record tells for an hour."""
+    code = (record.get("reason") or [""])[0]
+    if not code or code.startswith("Client.User"):
+        return None
+    return "no-capacity" if code == "Server.InsufficientInstanceCapacity" else "failed"
 
 
 @action("CancelSpotInstanceRequests", honours=("SpotInstanceRequestIds",))

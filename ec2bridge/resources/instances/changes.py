@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from ec2bridge.cloudstack.errors import CloudStackError
+from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import as_sent
 from ec2bridge.errors import Ec2Error
@@ -18,7 +18,7 @@ from ec2bridge.ids import ec2_id
 from ec2bridge.resources.enforcement import firewall, tiers
 from ec2bridge.resources.groups import security_groups
 from ec2bridge.resources.groups.membership import membership, native_uuids
-from ec2bridge.resources.instance_types import TYPE_TAG, resolve_type, type_of, type_table
+from ec2bridge.resources.instance_types import TYPE_TAG, asked_type, resolve_type, type_of, type_table
 from ec2bridge.resources.instances import user_data
 from ec2bridge.resources.instances.network import has_mark
 from ec2bridge.resources.instances.protection import require_protection, shutdown_behaviour
@@ -68,14 +68,23 @@ async def _instance_type(ctx: Context, found: Machine, value: Any) -> None:
     offering, details = await resolve_type(ctx, value, found.row["zoneid"])
     # AWS looks at the state first, even where nothing would change.
     _require_stopped(found, "its type can only be changed while it is")
-    if type_of(await type_table(ctx), found.row) == value:
+    if type_of(await type_table(ctx), found.row) == value and asked_type(found.row) in (None, value):
         return
-    same = offering["id"] == found.row.get("serviceofferingid") and not details
-    if not same:
+    # The mark first: it is believed as soon as the machine has that size.
+    before = resource_tags.marked(found.row, TYPE_MARK)
+    await _mark(ctx, found, TYPE_MARK, value)
+    if offering["id"] == found.row.get("serviceofferingid") and not details:
+        return
+    try:
         await _scale(ctx, found, offering["id"], details)
-    await _mark(ctx, found, TYPE_TAG.removeprefix(resource_tags.RESERVED), value)
+    except CloudStackUnavailable:
+        raise
+    except CloudStackError:
+        await _mark(ctx, await machine(ctx, found.id), TYPE_MARK, before)
+        raise
 
 
+TYPE_MARK = TYPE_TAG.removeprefix(resource_tags.RESERVED)
 _HAS_IT = "already has the requested service offering"
 
 

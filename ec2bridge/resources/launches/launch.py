@@ -4,7 +4,7 @@ One EC2 call launches several machines or none, and is answered as soon as Cloud
 to do for each (its address, its volumes) goes on in the background, and the machine is `pending` until it is done.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -33,7 +33,13 @@ Row = dict[str, Any]
 PLAN = "RunInstances"
 
 
-async def launch_marked(ctx: Context, request: dict[str, Any], marks: dict[str, str]) -> dict[str, Any]:
+Along = Callable[[dict[str, Any]], list[Change]]
+"""What is to be in the store as soon as a launch is, given the instances that it answers."""
+
+
+async def launch_marked(
+    ctx: Context, request: dict[str, Any], marks: dict[str, str], along: Along = lambda answer: []
+) -> dict[str, Any]:
     """Launch what the request and its launch template ask for; `marks` are tags of AWS's own on the machines."""
     request, origin = await launch_templates.applied(ctx, request)
     launch = await plan(ctx, request)
@@ -44,9 +50,9 @@ async def launch_marked(ctx: Context, request: dict[str, Any], marks: dict[str, 
         "vpcs": tiers.vpcs_of(launch.nics.rows),
         "acquires": scope(launch) if launch.nics.public else None,
     }
-    rows: list[Row] = []
-    await journal.perform(ctx, PLAN, given, request.get("ClientToken"), live=(launch, rows))
-    return await _reservation(ctx, rows)
+    answer: dict[str, Any] = {}
+    await journal.perform(ctx, PLAN, given, request.get("ClientToken"), live=(launch, answer, along))
+    return answer
 
 
 @journal.plan(PLAN)
@@ -61,13 +67,15 @@ async def _find(work: Work) -> Made | None:
 
 async def _launch(work: Work) -> Made:
     """Have CloudStack accept the machines, and write down for each what is left to do."""
-    ctx, launch = work.ctx, work.live[0]
+    ctx = work.ctx
+    launch, answer, along = work.live
     async with tiers.joining(ctx, launch.nics.rows, launch.groups):
         accepted = await deploy_all(ctx, launch, Addresses(work, launch.nics))
         await equip(ctx, launch, accepted)
         rows = await look(ctx, launch, accepted)
         await _hand_over(work, launch, accepted, rows)
-    work.live[1].extend(rows)
+    answer.update(await _reservation(ctx, rows))
+    work.along += along(answer)
     return {}
 
 

@@ -15,6 +15,7 @@ from ec2bridge.ec2.context import Context
 from ec2bridge.errors import Ec2Error
 from ec2bridge.gently import gently
 from ec2bridge.resources.tags.tagging import NATIVE, STORE_KIND, assign, clear, forget, held_natively, remove
+from ec2bridge.store import Change
 
 RESERVED = "ec2bridge:"
 HELD = "_stored_tags"
@@ -38,6 +39,7 @@ __all__ = [
     "forget",
     "held_natively",
     "hidden",
+    "kept",
     "limit_exceeded",
     "mark",
     "marked",
@@ -187,6 +189,11 @@ def limit_exceeded() -> Ec2Error:
 async def attach(ctx: Context, kind: str, native_id: str, tags: Tags) -> None:
     """Give a new object its tags; keys under RESERVED are welcome here."""
     await assign(ctx, kind, {native_id: {}}, tags)
+
+
+def kept(kind: str, native_id: str, tags: Tags) -> Change:
+    """Return the change by which a new object, of a kind that CloudStack does not tag, has its tags."""
+    return Change(STORE_KIND, f"{kind}/{native_id}", dict(tags))
 
 
 async def mark(ctx: Context, kind: str, row: Row, marks: Mapping[str, str | None]) -> None:

@@ -35,6 +35,8 @@ NATIVE = MappingProxyType(
     }
 )
 
+_OWN = frozenset({"instance"})
+"""Kinds of which a caller sees its own alone: of a machine the marks are read where CloudStack holds them."""
 _NONE_LEFT = "Failed to delete tags"
 """What deleteTags says where none of the objects has any of the tags."""
 
@@ -70,7 +72,7 @@ async def assign(
             # Another request was faster, or this one was, and its answer was lost.
             await assign(ctx, kind, await held_natively(ctx, kind, current), tags, again=True)
             return
-        if not _is_anothers(error) and not _is_taken(error):
+        if not (_is_taken(error) or (kind not in _OWN and _is_anothers(error))):
             with suppress(CloudStackError):
                 await _create(ctx, kind, old)
             raise

@@ -21,6 +21,8 @@ from ec2bridge.resources.tags import resource_tags
 log = logging.getLogger(__name__)
 
 PLAN = "GiveUp"
+NOT_ITS_COMMAND = 432
+"""CloudStack's refusal of a command that an account's role does not have; any other may pass."""
 
 
 async def let_go(record: Record) -> None:
@@ -71,8 +73,9 @@ async def expunge(record: Record) -> None:
             raise
         if "Unable to find" in error.errortext or data["expunge"] == "nobody":
             return
-        if service and error.in_job:
+        if service and error.errorcode != NOT_ITS_COMMAND:
             # It may, and could not just now.
+            log.warning("machine %s is destroyed, and expunged later: %s", record.uuid, error)
             await _later(ctx, {"expunge": record.uuid})
             return
         log.error(

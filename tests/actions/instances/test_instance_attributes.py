@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.conftest import Place
 from tests.launching import ADVANCED, GROUPED, code_of, described, ids, launch, placed, started, until
 
 
@@ -109,6 +110,25 @@ def test_type_and_user_data_change_while_stopped(ec2: Any) -> None:
     # One of its own size, of another name: an alias that is remembered.
     ec2.modify_instance_attribute(InstanceId=ident, InstanceType={"Value": "m5.large"})
     assert attribute(ec2, ident, "instanceType") == {"Value": "m5.large"}
+
+
+@pytest.mark.parametrize("failing", ["createTags", "scaleVirtualMachine"])
+def test_a_change_of_type_is_made_as_a_whole_or_not_at_all(place: Place, ec2: Any, failing: str) -> None:
+    ident = ids(started(ec2))[0]
+    ec2.stop_instances(InstanceIds=[ident])
+    until(ec2, "stopped", ident)
+    change = {"InstanceId": ident, "InstanceType": {"Value": "t2.small"}}
+    place.sim.faults.add("refused", failing)
+    with pytest.raises(ClientError) as error:
+        ec2.modify_instance_attribute(**change)
+    assert code_of(error) == "UnauthorizedOperation"
+    [row] = place.sim.cloud.tables["machines"]
+    assert row["serviceofferingname"] == "t2.micro"
+    assert "ec2bridge:instance-type" not in {tag["key"] for tag in place.sim.cloud.tables["tags"]}
+    assert place.run(place.bridge.site.store.everywhere("tags")) == []
+
+    ec2.modify_instance_attribute(**change)
+    assert described(ec2)[0]["InstanceType"] == "t2.small"
 
 
 def test_a_terminated_machine_still_has_attributes(ec2: Any) -> None:

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from ec2bridge.ec2 import background
 from ec2bridge.resources.machines.records import KIND
 from tests.conftest import Place
+from tests.faulty import eventually
 from tests.launching import (
     ADVANCED,
     BASIC,
@@ -563,3 +564,13 @@ def test_a_launch_asks_for_a_disks_speed_where_the_offering_lets_it_be(place: Pl
     started(ec2, BlockDeviceMappings=[disk])
     [call] = [call for call in place.native if call.command == "createVolume"]
     assert dict(call.params)["maxiops"] == "500"
+
+
+def test_a_launch_whose_groups_cannot_be_noted_is_taken_back(place: Place, ec2: Any) -> None:
+    """In an isolated network they are a tag on the machine, which is read there alone."""
+    place.sim.faults.add("refused", "createTags")
+    with pytest.raises(ClientError) as error:
+        launch(ec2, **placed(ADVANCED))
+    assert code_of(error) == "UnauthorizedOperation"
+    eventually(lambda: not list(place.sim.cloud.tables["machines"]))
+    assert described(ec2) == []

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from ec2bridge.actions.instances import spot_requests
 from ec2bridge.ec2 import quotas
 from tests.conftest import Place
-from tests.launching import code_of, described, launch, tags, until
+from tests.launching import code_of, described, launch, started, tags, until
 from tests.native import Native
 
 pytestmark = pytest.mark.since("4.21")
@@ -156,3 +156,31 @@ def test_a_fleet_of_machines_with_leases(leasing: Place) -> None:
     )
     assert (answer["Errors"], answer["Instances"][0]["Lifecycle"]) == ([], "spot")
     assert described(ec2)[0]["InstanceLifecycle"] == "spot"
+
+
+def test_a_request_that_is_sent_again_with_its_token_is_the_same(leasing: Place) -> None:
+    ec2 = leasing.client()
+    asked = {"ClientToken": "once", "LaunchSpecification": spec(ec2)}
+    first = ec2.request_spot_instances(**asked)["SpotInstanceRequests"]
+    again = ec2.request_spot_instances(**asked)["SpotInstanceRequests"]
+    assert again == first
+    assert len(described(ec2)) == len(ec2.describe_spot_instance_requests()["SpotInstanceRequests"]) == 1
+    refused("IdempotentParameterMismatch", ec2.request_spot_instances, **asked, InstanceCount=2)
+
+
+@pytest.mark.parametrize(
+    ("capacity", "code"), [(True, "system-error"), (False, "instance-terminated-no-capacity")]
+)
+def test_a_request_whose_machine_could_not_be_launched_tells_why(
+    leasing: Place, capacity: bool, code: str
+) -> None:
+    ec2 = leasing.client()
+    if capacity:
+        leasing.sim.faults.add("job-fails", "deployVirtualMachine")
+    else:
+        started(ec2)
+        leasing.sim.cloud.settings["zone.machines"] = 1
+    [made] = ec2.request_spot_instances(LaunchSpecification=spec(ec2))["SpotInstanceRequests"]
+    until(ec2, "terminated", made["InstanceId"])
+    [shown] = ec2.describe_spot_instance_requests()["SpotInstanceRequests"]
+    assert (shown["State"], shown["Status"]["Code"]) == ("closed", code)

@@ -54,6 +54,17 @@ def test_group_and_key_can_be_deleted_at_once_as_terraform_does(any_place: Place
     ec2.delete_key_pair(KeyName="k")
 
 
+@pytest.mark.parametrize("mode", ["refused", "job-fails"])
+def test_an_expunge_that_does_not_succeed_is_tried_again(place: Place, ec2: Any, mode: str) -> None:
+    group = ec2.create_security_group(GroupName="web", Description="web")["GroupId"]
+    ident = ids(started(ec2, SecurityGroupIds=[group], **placed(GROUPED)))[0]
+    place.sim.faults.add(mode, "expungeVirtualMachine")
+    ec2.terminate_instances(InstanceIds=[ident])
+    until(ec2, "terminated", ident)
+    ec2.delete_security_group(GroupId=group)
+    assert [call.command for call in place.native].count("expungeVirtualMachine") == 2
+
+
 def test_the_current_state_comes_first_as_libcloud_expects(ec2: Any) -> None:
     """libcloud reads no path: the first <name> of the answer says whether a machine ends."""
     seen: list[bytes] = []
