@@ -192,6 +192,13 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             "the modification is not shown; CloudStack's job goes on",
             passes=True,
         ),
+        "volume": Kind(
+            "the job that makes a volume of a snapshot, for a day",
+            "CreateVolume",
+            "a volume that could not be made vanishes instead of being shown as `error`",
+            _N,
+            passes=True,
+        ),
         "image": Kind(
             "the job that makes an image, for a day",
             "CreateImage, RegisterImage, CopyImage",

@@ -197,6 +197,15 @@ class Account:
             log.info("job %s: %s; asking again", jobid, error)
             return {"jobstatus": 0}
 
+    async def job_row(self, jobid: str) -> Row | None:
+        """A job as it is now; None once CloudStack has forgotten it."""
+        try:
+            return await self.call(POLL, jobid=jobid)
+        except CloudStackError as error:
+            if error.errorcode == 431:
+                return None
+            raise
+
     async def job(self, command: str, *, timeout: float | None = None, **params: Any) -> Row:  # noqa: ASYNC109
         """Run a command to its end; the object that it answers with, `{"success": true}` where it has none.
 

@@ -96,6 +96,9 @@ def _item(uuid: str, record: Record) -> Item:
 async def modify_volume(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Begin to change a volume's size, type or speed."""
     uuid = await ctx.directory.resolve("volume", _named(request))
+    asked = {"size": request.get("Size"), "type": request.get("VolumeType"), "iops": request.get("Iops")}
+    if begun := await modification.unanswered(ctx, uuid, asked):
+        return {"VolumeModification": _item(uuid, begun)}
     # The volume is read after that: a change that ended in between has been counted in.
     seen = await modification.require_idle(ctx, uuid)
     row = await resolve_volume(ctx, uuid)

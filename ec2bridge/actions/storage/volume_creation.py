@@ -60,9 +60,10 @@ async def create_volume(ctx: Context, request: dict[str, Any]) -> dict[str, Any]
                 f"The volume size is invalid for snapshot: {request['Size']} GiB is less than {least} GiB.",
             )
         params = await volume_of(ctx, snapshot, request, request.get("Size"), zone, offerings)
-        source = snapshot["id"]
+        source, size = snapshot["id"], request.get("Size") or least
     else:
-        params = empty_volume(ctx, request, request["Size"], zone, offerings)
+        size = request["Size"]
+        params = empty_volume(ctx, request, size, zone, offerings)
     marks = known(**{TYPE_MARK: request.get("VolumeType"), SNAPSHOT_MARK: source})
     given = {
         "name": tags.get("Name") or "ec2-volume",
@@ -70,6 +71,7 @@ async def create_volume(ctx: Context, request: dict[str, Any]) -> dict[str, Any]
         "tags": {**tags, **{resource_tags.RESERVED + name: value for name, value in marks.items()}},
         # An empty volume's job is quick; a copy goes on as "creating".
         "copied": "snapshotid" in params,
+        "shown": {"zoneid": zone.uuid, "size": size << 30},
     }
     made = await creation.make(ctx, given, request.get("ClientToken"))
     row = await resolve_volume(ctx, made["id"])

@@ -13,17 +13,18 @@ from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.describe import Ids, Item, describe
 from ec2bridge.ec2.filters import TAGS
 from ec2bridge.ec2.registry import action
-from ec2bridge.ec2.values import named
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id
 from ec2bridge.resources.places.zones import zone_names, zones
-from ec2bridge.resources.volumes import removal
+from ec2bridge.resources.volumes import records, removal
 from ec2bridge.resources.volumes.items import (
     exists,
     require_state,
     resolve_volume,
     settled,
     volume_items,
+    volume_rows,
+    with_failed,
 )
 from ec2bridge.resources.volumes.types import disk_offerings
 
@@ -32,7 +33,10 @@ Row = dict[str, Any]
 
 async def _items(ctx: Context, rows: list[Row]) -> list[Item]:
     places, offerings = await asyncio.gather(zones(ctx), disk_offerings(ctx))
-    return await volume_items(ctx, [row for row in rows if exists(row)], places, offerings)
+    # Of what could not be made, CloudStack has a row until its clean-up has been by.
+    gone = [row["id"] for row in rows if not exists(row)]
+    begun = await records.kept(ctx, gone) if gone else {}
+    return await volume_items(ctx, await with_failed(ctx, rows, begun), places, offerings)
 
 
 @describe(
@@ -67,9 +71,9 @@ async def _items(ctx: Context, rows: list[Row]) -> list[Item]:
 async def describe_volumes(ctx: Context, request: dict[str, Any]) -> list[Item]:
     """Return the caller's volumes, root disks included."""
     rows, places, offerings = await asyncio.gather(
-        named(ctx, "listVolumes", "volume", request.get("VolumeIds")), zones(ctx), disk_offerings(ctx)
+        volume_rows(ctx, request.get("VolumeIds")), zones(ctx), disk_offerings(ctx)
     )
-    return await volume_items(ctx, [row for row in rows if exists(row)], places, offerings)
+    return await volume_items(ctx, rows, places, offerings)
 
 
 @action("DeleteVolume", honours=("VolumeId",), native=("deleteVolume", "listVolumes"))
@@ -78,7 +82,7 @@ async def delete_volume(ctx: Context, request: dict[str, Any]) -> None:
     place = str(request.get("VolumeId") or "")
     begun = await journal.claim(ctx, removal.PLAN, place)
     if begun:
-        await removal.delete(ctx, None, place)
+        await removal.finish(ctx, place)
         return
     try:
         row = await resolve_volume(ctx, place)
@@ -91,4 +95,4 @@ async def delete_volume(ctx: Context, request: dict[str, Any]) -> None:
         machine = ec2_id("i", row["virtualmachineid"])
         raise Ec2Error("VolumeInUse", f"Volume {request['VolumeId']} is currently attached to {machine}")
     require_state(row, "available", "error")
-    await removal.delete(ctx, (await settled(ctx, row))["id"], place)
+    await removal.delete(ctx, await settled(ctx, row), place)

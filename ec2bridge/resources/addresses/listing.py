@@ -36,9 +36,8 @@ async def addresses(ctx: Context, **params: Any) -> list[Row]:
         tags = await ctx.account.list("listTags", resourcetype=NATIVE)
         own = {(tag["resourceid"], tag["key"], tag.get("value") or "") for tag in tags}
         rows = [_believed(row, own) for row in rows]
-    held = await resource_tags.stored(ctx, KIND)
     # CloudStack holds a key once: where an earlier holder's is, the caller's own is in the store.
-    return [{**row, resource_tags.HELD: held[row["id"]]} if row["id"] in held else row for row in rows]
+    return await resource_tags.with_stored(ctx, KIND, rows)
 
 
 def _believed(row: Row, own: set[tuple[str, str, str]]) -> Row:

@@ -130,7 +130,7 @@ async def _follow(ctx: Context, uuid: str, job: str) -> None:
 async def _is_whole(work: Work) -> Made | None:
     rows = await snapshot_rows(work.ctx, [work.made["snapshot 0"]["id"]])
     state = snapshot_state(rows[0]) if rows else "error"
-    if state == "error":
+    if state == "error" and not work.is_undone:
         raise Ec2Error("InternalError", "CloudStack could not take the snapshot of the root volume.")
     return {} if state == "completed" else None
 

@@ -9,7 +9,6 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
-from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2.context import Context
 from ec2bridge.ids import ec2_id
 
@@ -56,7 +55,7 @@ async def settled(ctx: Context, rows: list[Row]) -> list[Row]:
     open_ones = {uuid: record for uuid, record in (await records(ctx)).items() if uuid not in ready}
     if not open_ones:
         return rows
-    jobs = await asyncio.gather(*(_job(ctx, record["job"]) for record in open_ones.values()))
+    jobs = await asyncio.gather(*(ctx.account.job_row(record["job"]) for record in open_ones.values()))
     listed = {row["id"]: row for row in rows}
     for (uuid, record), job in zip(open_ones.items(), jobs, strict=True):
         row = listed.get(uuid) or _bare_row(ctx, uuid, record)
@@ -83,16 +82,6 @@ def _is_fresh(job: dict[str, Any]) -> bool:
     """Whether a job has just ended, so that its template may not have been there when templates were listed."""
     ended = datetime.fromisoformat(job["completed"]) if job.get("completed") else datetime.now(UTC)
     return (datetime.now(UTC) - ended).total_seconds() < 30
-
-
-async def _job(ctx: Context, job: str) -> dict[str, Any] | None:
-    """Return the job's row, None once CloudStack has forgotten it."""
-    try:
-        return dict(await ctx.account.call("queryAsyncJobResult", jobid=job))
-    except CloudStackError as error:
-        if error.errorcode == 431:
-            return None
-        raise
 
 
 async def failed(ctx: Context, image: str) -> str | None:

@@ -1,5 +1,6 @@
 """Snapshots made and copied, as the journal's steps: under names that find them again, then described and tagged."""
 
+import json
 from typing import Any
 
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
@@ -21,12 +22,15 @@ _COPIED = 3600.0
 
 
 async def take(ctx: Context, wanted: list[tuple[Row, str | None, dict[str, str]]]) -> list[Row]:
-    """Begin a snapshot of each volume, with its description and tags, or of none; returns their rows."""
+    """Begin a snapshot of each volume, with its description and tags, or of none; returns their rows.
+
+    EC2 has no client token for it: the volumes with what is said of their snapshots stand for the request.
+    """
     settled = [await lookup.settled_volume(ctx, volume) for volume, _, _ in wanted]
     pairs = zip(settled, wanted, strict=True)
     given = {"snapshots": [asked(volume, text, tags) for volume, (_, text, tags) in pairs]}
-    made = await journal.perform(ctx, PLAN, given)
-    return [await lookup.resolve_snapshot(ctx, made[f"snapshot {n}"]["id"]) for n in range(len(wanted))]
+    place = json.dumps([[volume["id"], text, sorted(tags.items())] for volume, text, tags in wanted])
+    return list((await journal.perform(ctx, PLAN, given, place=place))["read"]["rows"])
 
 
 def asked(volume: Row, text: str | None, tags: dict[str, str]) -> Given:
@@ -44,7 +48,17 @@ def asked(volume: Row, text: str | None, tags: dict[str, str]) -> Given:
 
 @journal.plan(PLAN)
 def _steps(given: Given) -> list[Step]:
-    return [step for number, one in enumerate(given["snapshots"]) for step in steps_of(one, number)]
+    taken = [step for number, one in enumerate(given["snapshots"]) for step in steps_of(one, number)]
+    # Read before the record goes: who dies over it has told nothing, and who asks again gets these snapshots.
+    return [*taken, Step("read", journal.unseen, _read, journal.nothing)]
+
+
+async def _read(work: Work) -> Made:
+    made = [work.made[f"snapshot {number}"]["id"] for number in range(len(work.given["snapshots"]))]
+    rows = {row["id"]: row for row in await lookup.snapshot_rows(work.ctx, made)}
+    if not rows.keys() >= set(made):
+        raise Ec2Error("InternalError", "CloudStack could not take the snapshot.")
+    return {"rows": [rows[uuid] for uuid in made]}
 
 
 def steps_of(one: Given, number: int) -> list[Step]:
@@ -96,6 +110,8 @@ async def delete(ctx: Context, made: Made) -> None:
             pass  # It could not be made, or the job is forgotten: what is there is seen next.
     if any(row["id"] == made["id"] for row in await lookup.snapshot_rows(ctx, [made["id"]])):
         await lookup.delete(ctx, made["id"])
+    else:
+        await resource_tags.forget(ctx, "snapshot", made["id"])
 
 
 # --- copying ---------------------------------------------------------------------------------------------------------

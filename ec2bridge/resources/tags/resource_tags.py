@@ -53,6 +53,7 @@ __all__ = [
     "specified",
     "stored",
     "visible",
+    "with_stored",
 ]
 
 
@@ -106,6 +107,12 @@ async def merged(ctx: Context, kind: str, rows: Iterable[Row]) -> dict[str, list
         async for some in gently(list(rows))
         for row in some
     }
+
+
+async def with_stored(ctx: Context, kind: str, rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """Return the rows, those with tags in the store with these under HELD, so that marks there are read, too."""
+    held = await stored(ctx, kind)
+    return [{**row, HELD: held[row["id"]]} if row["id"] in held else dict(row) for row in rows]
 
 
 async def stored(ctx: Context, kind: str | None = None) -> dict[str, dict[str, str]]:

@@ -5,12 +5,15 @@ CloudStack's createVolume knows no token, but takes any name; the stem of the re
 
 from typing import Any
 
-from ec2bridge.cloudstack.errors import CloudStackError
+from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.ec2 import journal
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.journal import Given, Made, Step, Work
+from ec2bridge.ec2.values import native_time
 from ec2bridge.errors import Ec2Error
 from ec2bridge.resources.tags import resource_tags
+from ec2bridge.resources.volumes import records
+from ec2bridge.resources.volumes.items import exists
 
 Row = dict[str, Any]
 
@@ -20,13 +23,16 @@ _READY = ("Allocated", "Ready")
 
 
 async def make(ctx: Context, given: Given, token: str | None) -> Made:
-    """Make a volume of `params` under a `name`, with `tags`; wait for it unless it is `copied` from a snapshot."""
+    """Make a volume of `params` under a `name`, with `tags`; wait for it unless it is `copied` from a snapshot.
+
+    `shown` are further fields of its row, for the case that a copy fails.
+    """
     return (await journal.perform(ctx, PLAN, given, token))["volume"]
 
 
 @journal.plan(PLAN)
 def _steps(given: Given) -> list[Step]:
-    return [VOLUME, *([] if given["copied"] else [READY]), *([TAGS] if given["tags"] else [])]
+    return [VOLUME, KEPT if given["copied"] else READY, *([TAGS] if given["tags"] else [])]
 
 
 def volume_name(wanted: str, stem: str) -> str:
@@ -37,7 +43,7 @@ def volume_name(wanted: str, stem: str) -> str:
 async def _find(work: Work) -> Made | None:
     name = volume_name(work.given["name"], work.stem)
     rows = await work.ctx.account.list("listVolumes", name=name)
-    row = next((row for row in rows if row["name"] == name), None)
+    row = next((row for row in rows if row["name"] == name and exists(row)), None)
     return row and {"id": row["id"], "jobid": row.get("jobid")}
 
 
@@ -86,11 +92,43 @@ async def _wait(work: Work) -> Made:
     return {}
 
 
+async def _keep(work: Work) -> Made:
+    """Write down what is shown of the volume where its job fails."""
+    made, given, who = work.made["volume"], work.given, work.ctx.identity
+    row = {
+        "id": made["id"],
+        "name": volume_name(given["name"], work.stem),
+        "type": "DATADISK",
+        "created": native_time(),
+        "account": who.account,
+        "domainid": who.domain_id,
+        "tags": [{"key": key, "value": value} for key, value in given["tags"].items()],
+        **given["shown"],
+    }
+    if made["jobid"]:
+        await records.keep(work.ctx, made["jobid"], row)
+    return {}
+
+
+async def _drop(work: Work, made: Made) -> None:
+    await records.drop(work.ctx, work.made["volume"]["id"])
+
+
 async def _tag(work: Work) -> Made:
-    await resource_tags.attach(work.ctx, "volume", work.made["volume"]["id"], work.given["tags"])
+    ctx, uuid = work.ctx, work.made["volume"]["id"]
+    try:
+        await resource_tags.attach(ctx, "volume", uuid, work.given["tags"])
+    except CloudStackUnavailable:
+        raise
+    except CloudStackError:
+        row = await _row(ctx, uuid)
+        if not work.given["copied"] or (row and exists(row)):
+            raise
+        # It could not be made, and that was quicker: its record shows it as failed.
     return {}
 
 
 VOLUME = Step("volume", _find, _make, _undo)
+KEPT = Step("kept", journal.unseen, _keep, _drop)
 READY = Step("ready", _is_ready, _wait, journal.nothing)
 TAGS = Step("tags", journal.unseen, _tag, journal.nothing)

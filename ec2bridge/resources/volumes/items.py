@@ -5,7 +5,7 @@ A data disk is made on storage only when it is first attached: until then it is 
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from ec2bridge.ec2.context import Context, owner_of
@@ -18,6 +18,7 @@ from ec2bridge.resources.machines.devices import device_name
 from ec2bridge.resources.machines.volumes import goes_with_machine
 from ec2bridge.resources.places.zones import Zone
 from ec2bridge.resources.tags import resource_tags
+from ec2bridge.resources.volumes import records
 from ec2bridge.resources.volumes.types import SNAPSHOT_MARK, nominal, volume_type, with_encryption
 
 Row = dict[str, Any]
@@ -33,7 +34,7 @@ DELETING = {"Expunging"}
 GONE = {"Destroy", "Destroyed", "Expunged"}
 
 
-FAILED = {"UploadError", "UploadAbandoned"}
+FAILED = {"UploadError", "UploadAbandoned", records.ERROR}
 
 
 MACHINE_GONE = {"Destroyed", "Expunging"}
@@ -49,14 +50,18 @@ async def volume_items(
     ctx: Context, rows: list[dict[str, Any]], places: list[Zone], offerings: list[dict[str, Any]]
 ) -> list[Item]:
     """Return volumes as EC2 has them, with their tags."""
-    tags = await resource_tags.merged(ctx, "volume", rows)
+    rows = await resource_tags.with_stored(ctx, "volume", rows)
     by_uuid = {zone.uuid: zone for zone in places}
     told = await with_encryption(ctx, rows, offerings)
     return [
-        volume_item(row, by_uuid.get(row["zoneid"]), volume_type(ctx, row, offerings), tags[row["id"]])
+        volume_item(row, by_uuid.get(row["zoneid"]), volume_type(ctx, row, offerings), _tags(row))
         async for some in gently(told)
         for row in some
     ]
+
+
+def _tags(row: Row) -> list[dict[str, str]]:
+    return resource_tags.as_list({**resource_tags.native(row), **row.get(resource_tags.HELD, {})})
 
 
 def exists(row: Row) -> bool:
@@ -128,12 +133,24 @@ async def resolve_volume(ctx: Context, volume: str | None) -> Row:
     """Return the row of a volume, or raise InvalidVolume.NotFound."""
     if not volume:
         raise Ec2Error("MissingParameter", "The request must contain the parameter volumeId")
-    uuid = await ctx.directory.resolve("volume", volume)
-    rows = await named(ctx, "listVolumes", "volume", [uuid])
-    for row in rows:
-        if row["id"] == uuid and exists(row):
+    for row in await volume_rows(ctx, [volume]):
+        if volume in (row["id"], ec2_id("vol", row["id"])):
             return row
     raise KINDS["volume"].missing(volume)
+
+
+async def volume_rows(ctx: Context, ids: Sequence[str] | None = None) -> list[Row]:
+    """Return the rows of the caller's volumes, all or at least those named, and of what could not be made."""
+    begun = await records.kept(ctx, ids)
+    uuids = {ec2_id("vol", uuid): uuid for uuid in begun}
+    rows = await named(ctx, "listVolumes", "volume", ids and [uuids.get(ident, ident) for ident in ids])
+    return await with_failed(ctx, rows, begun)
+
+
+async def with_failed(ctx: Context, rows: list[Row], begun: dict[str, dict[str, Any]]) -> list[Row]:
+    """Return those rows that EC2 has, and one for each volume of those begun that could not be made."""
+    there = [row for row in rows if exists(row)]
+    return there + (await records.failed(ctx, begun, {row["id"] for row in there}) if begun else [])
 
 
 async def until_settled(

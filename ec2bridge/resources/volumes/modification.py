@@ -5,6 +5,8 @@ it refuses the size that was asked for with it: then the volume is given its for
 """
 
 import asyncio
+import logging
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,10 +20,12 @@ from ec2bridge.ids import ec2_id
 from ec2bridge.resources.tags import resource_tags
 from ec2bridge.resources.volumes.types import TYPE_MARK
 
+log = logging.getLogger(__name__)
+
 Row = dict[str, Any]
 Record = dict[str, Any]
 
-PLAN = "ModifyVolume"
+PLAN, NAMING = "ModifyVolume", "VolumeType"
 KIND = "volume-change"
 KEEP = 30 * 24 * 3600.0
 MODIFYING, COMPLETED, FAILED = "modifying", "completed", "failed"
@@ -38,6 +42,18 @@ def busy(uuid: str) -> Ec2Error:
     """Return the error for a volume that is being changed."""
     sentence = f"Cannot modify volume '{ec2_id('vol', uuid)}' that is in modification state 'modifying'"
     return Ec2Error("IncorrectModificationState", sentence)
+
+
+async def unanswered(ctx: Context, uuid: str, asked: Mapping[str, Any]) -> Record | None:
+    """Return the record of a change to what is `asked` that nobody can have been told of yet, if there is one.
+
+    Its bearer may have died. Whoever takes it up sees it to its end, so that the same request sent again joins it.
+    """
+    record: Record | None = await ctx.store.get(ctx.owner_id, KIND, uuid)
+    if record is None or record["state"] != MODIFYING or "work" not in record or "job" in record:
+        return None
+    same = all(record["target"].get(name) == value for name, value in asked.items() if value)
+    return record if same else None
 
 
 async def require_idle(ctx: Context, uuid: str) -> int:
@@ -139,13 +155,15 @@ async def _submit(work: Work) -> Made:
             answer = await ctx.account.submit(given["command"], id=given["volume"], **given["params"])
         except CloudStackUnavailable as error:
             found = await journal.sought(work, Step("submitted", _is_submitted, _submit, journal.nothing))
+            if found is None and work.live is None:
+                raise
             if found is None:
                 # Not to be made later, when the client may have asked for another change.
                 await _forget(work)
                 raise Ec2Error("Unavailable", f"{error.errortext}. Try again later.") from error
             answer = {"jobid": found["job"]}
-        except CloudStackError:
-            await _forget(work)
+        except CloudStackError as error:
+            await _refused(work, error)
             raise
         made["job"] = answer["jobid"]
         record["job"] = answer["jobid"]
@@ -160,9 +178,24 @@ async def _forget(work: Work) -> None:
     await work.ctx.store.delete(work.ctx.owner_id, KIND, work.given["volume"])
 
 
+async def _refused(work: Work, error: CloudStackError) -> None:
+    """Have a change that was refused be none, or have failed where somebody may have been told that it is under way."""
+    if work.live is not None:
+        await _forget(work)
+    else:
+        await _keep(work, state=FAILED, message=error.errortext)
+
+
+async def _keep(work: Work, **end: str) -> Record:
+    ctx, given = work.ctx, work.given
+    ended = {**given["record"], "end": now(), **end}
+    await ctx.store.put(ctx.owner_id, KIND, given["volume"], ended, ttl=KEEP)
+    return ended
+
+
 async def _end(work: Work) -> Made:
     ctx, given, job = work.ctx, work.given, work.made["submitted"]["job"]
-    ended = {**given["record"], "state": COMPLETED, "end": now()}
+    end = {"state": COMPLETED}
     if job:
         try:
             await ctx.account.wait(job, timeout=_LONGEST)
@@ -170,15 +203,52 @@ async def _end(work: Work) -> Made:
             raise
         except CloudStackError as error:
             if error.in_job:
-                ended |= {"state": FAILED, "message": error.errortext}
+                end = {"state": FAILED, "message": error.errortext}
                 await _restore(work)
-    if ended["state"] == COMPLETED and given["type"]:
-        held = await resource_tags.held_natively(ctx, "volume", [given["volume"]])
-        await resource_tags.assign(ctx, "volume", held, {resource_tags.RESERVED + TYPE_MARK: given["type"]})
-    await ctx.store.put(ctx.owner_id, KIND, given["volume"], ended, ttl=KEEP)
+    if end["state"] == COMPLETED and given["type"]:
+        await _have_named(work)
+    ended = await _keep(work, **end)
     if work.live and not work.live.done():
         work.live.set_result(ended)
     return {}
+
+
+async def _have_named(work: Work) -> None:
+    """Have the volume be of the type that was asked for, where several share an offering."""
+    ctx, given = work.ctx, work.given
+    named = {"volume": given["volume"], "type": given["type"]}
+    if not given["command"]:
+        try:
+            await _name(ctx, named)
+        except CloudStackUnavailable:
+            raise
+        except CloudStackError:
+            await _forget(work)
+            raise
+        return
+    try:
+        await journal.perform(ctx, NAMING, named, place=f"{given['volume']} {given['type']}")
+    except CloudStackUnavailable:
+        raise
+    except CloudStackError as error:
+        log.warning("%s shows its former type until CloudStack takes a tag: %s", given["volume"], error)
+
+
+@journal.plan(NAMING, forward=True, lasting=True)
+def _naming(given: Given) -> list[Step]:
+    return [Step("named", journal.unseen, _name_later, journal.nothing)]
+
+
+async def _name_later(work: Work) -> Made:
+    record = await work.ctx.store.get(work.ctx.owner_id, KIND, work.given["volume"])
+    if record is None or record["target"]["type"] == work.given["type"]:
+        await _name(work.ctx, work.given)
+    return {}
+
+
+async def _name(ctx: Context, named: Mapping[str, str]) -> None:
+    held = await resource_tags.held_natively(ctx, "volume", [named["volume"]])
+    await resource_tags.assign(ctx, "volume", held, {resource_tags.RESERVED + TYPE_MARK: named["type"]})
 
 
 async def _restore(work: Work) -> None:
@@ -188,7 +258,12 @@ async def _restore(work: Work) -> None:
         params = {"diskofferingid": before["diskofferingid"]}
         if before["iscustomized"]:
             params["size"] = before["size"]
-        await work.ctx.account.job("changeOfferingForVolume", id=work.given["volume"], **params)
+        try:
+            await work.ctx.account.job("changeOfferingForVolume", id=work.given["volume"], **params)
+        except CloudStackUnavailable:
+            raise
+        except CloudStackError as error:
+            log.error("%s cannot be given its former offering back: %s", work.given["volume"], error)
 
 
 async def _not_yet(work: Work) -> Made | None:

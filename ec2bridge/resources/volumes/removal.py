@@ -2,22 +2,32 @@
 
 import asyncio
 import time
+from typing import Any
 
 from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2 import journal
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.journal import Given, Made, Step, Work
 from ec2bridge.resources.tags import resource_tags
+from ec2bridge.resources.volumes import records
 from ec2bridge.resources.volumes.items import PATIENCE, PAUSE, exists
+
+Row = dict[str, Any]
 
 PLAN = "DeleteVolume"
 BUSY = "snapshot operations in progress on the volume"
 """How CloudStack refuses to delete a volume for a moment."""
 
 
-async def delete(ctx: Context, uuid: str | None, place: str) -> None:
-    """Delete a volume; `place` is what the client calls it. Without a uuid, finish what somebody else has begun."""
-    await journal.perform(ctx, PLAN, {"volume": uuid}, place=place)
+async def delete(ctx: Context, row: Row, place: str) -> None:
+    """Delete a volume, given its row; `place` is what the client calls it."""
+    given = {"volume": row["id"], "failed": row["state"] == records.ERROR}
+    await journal.perform(ctx, PLAN, given, place=place)
+
+
+async def finish(ctx: Context, place: str) -> None:
+    """Go on with a deletion that somebody else has begun."""
+    await journal.perform(ctx, PLAN, {}, place=place)
 
 
 @journal.plan(PLAN, forward=True)
@@ -35,6 +45,9 @@ async def _is_gone(work: Work) -> Made | None:
 
 async def _delete(work: Work) -> Made:
     """Delete it once no snapshot of it is being taken: CloudStack refuses until then, and AWS does not."""
+    if work.given["failed"]:
+        # CloudStack has destroyed it by itself.
+        return {}
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
@@ -48,4 +61,5 @@ async def _delete(work: Work) -> Made:
 
 async def _forget(work: Work) -> Made:
     await resource_tags.forget(work.ctx, "volume", work.given["volume"])
+    await records.drop(work.ctx, work.given["volume"])
     return {}

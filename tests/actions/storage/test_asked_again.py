@@ -113,3 +113,35 @@ def test_a_volume_that_was_deleted_when_the_bridge_died_is_deleted_to_who_asks_a
         ec2.delete_volume(VolumeId=data)
     assert code_of(caught) == "InvalidVolume.NotFound"
     eventually(lambda: not list(heir.run(heir.bridge.site.store.everywhere(journal.KIND))))
+
+
+@pytest.mark.parametrize("action", ["create_snapshot", "create_snapshots"])
+def test_a_snapshot_that_nobody_was_told_of_is_the_one_of_who_asks_again(
+    make_place: Callable[..., Place], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    cloud, store = make_place(), str(tmp_path / "store.sqlite")
+    front, way = behind(make_place, cloud, store=store)
+    machine, data = attached(front.client())
+    what: dict[str, Any] = {
+        "create_snapshot": {"VolumeId": data},
+        "create_snapshots": {"InstanceSpecification": {"InstanceId": machine}},
+    }[action]
+
+    def ask(ec2: Any, text: str) -> Any:
+        spec = [tags("snapshot", role="backup")]
+        return getattr(ec2, action)(**what, Description=text, TagSpecifications=spec)
+
+    way.next("listSnapshots", SILENCE)
+    with pytest.raises(Exception, match=r"."):
+        kill_during(front, way, lambda: ask(front.client(), "nightly"))
+    heir, _ = behind(make_place, cloud, store=store, recovery_interval=600)
+    ec2 = heir.client()
+    # Its first sweep has been by: nobody but who asks again takes the record up.
+    monkeypatch.setattr(journal, "LEASE", 0.1)
+    ask(ec2, "nightly")
+    count = 1 if action == "create_snapshot" else 2
+    found = ec2.describe_snapshots()["Snapshots"]
+    assert [one["Description"] for one in found] == ["nightly"] * count
+    assert all(one["Tags"] == [{"Key": "role", "Value": "backup"}] for one in found)
+    ask(ec2, "nightly")
+    assert len(ec2.describe_snapshots()["Snapshots"]) == 2 * count

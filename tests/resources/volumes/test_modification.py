@@ -98,3 +98,73 @@ def test_a_change_whose_bridge_died_is_seen_to_its_end(
     ec2 = heir.client()
     eventually(lambda: state(ec2) == "completed")
     assert shown(ec2, volume)[0] == "io1"
+
+
+def test_a_change_that_nobody_was_told_of_is_joined_by_the_same_request(
+    make_place: Callable[..., Place], tmp_path: Path
+) -> None:
+    cloud, store = make_place(), str(tmp_path / "store.sqlite")
+    front, way = behind(make_place, cloud, store=store)
+    volume = made(front.client())
+    way.next("resizeVolume", SILENCE)
+    with pytest.raises(Exception, match=r"."):
+        kill_during(front, way, lambda: front.client().modify_volume(VolumeId=volume, Size=9))
+    # Its bearer is not taken for dead yet.
+    heir, _ = behind(make_place, cloud, store=store)
+    ec2 = heir.client()
+    change = ec2.modify_volume(VolumeId=volume, Size=9)["VolumeModification"]
+    assert (change["ModificationState"], change["TargetSize"]) == ("modifying", 9)
+    with pytest.raises(ClientError) as caught:
+        ec2.modify_volume(VolumeId=volume, Size=7)
+    assert code_of(caught) == "IncorrectModificationState"
+
+
+def test_a_change_that_was_joined_and_is_refused_then_is_shown_as_failed(
+    make_place: Callable[..., Place], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud, store = make_place(), str(tmp_path / "store.sqlite")
+    front, way = behind(make_place, cloud, store=store)
+    volume = made(front.client())
+    way.next("resizeVolume", SILENCE)
+    with pytest.raises(Exception, match=r"."):
+        kill_during(front, way, lambda: front.client().modify_volume(VolumeId=volume, Size=9))
+    # The effect of what was never answered is lost, and CloudStack will not have it again.
+    volumes = cloud.sim.cloud.tables["volumes"]
+    [row] = list(volumes)
+    eventually(lambda: row["size"] == 9 << 30)
+    volumes.update(row, size=5 << 30)
+    monkeypatch.setattr(journal, "LEASE", 0.1)
+    cloud.sim.faults.add("refused", "resizeVolume")
+    heir, _ = behind(make_place, cloud, store=store, recovery_interval=0.2)
+    ec2 = heir.client()
+    eventually(lambda: state(ec2) == "failed")
+    [item] = ec2.describe_volumes_modifications()["VolumesModifications"]
+    assert "permission" in item["StatusMessage"]
+    assert shown(ec2, volume)[1] == 5
+
+
+def test_a_type_whose_tag_is_refused_is_shown_later(
+    make_place: Callable[..., Place], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "LEASE", 0.1)
+    monkeypatch.setattr(journal, "LOOK_AGAIN", 0.1)
+    front, way = behind(make_place, recovery_interval=0.2)
+    ec2 = front.client()
+    volume = str(ec2.create_volume(AvailabilityZone=ADVANCED, Size=5, VolumeType="gp2")["VolumeId"])
+    way.next("deleteTags", {"errorcode": 530, "errortext": "Not now."})
+    ec2.modify_volume(VolumeId=volume, Size=9, VolumeType="gp3")
+    eventually(lambda: shown(ec2, volume) == ("gp3", 9))
+    assert state(ec2) == "completed"
+
+
+def test_a_type_alone_that_is_refused_is_no_modification(make_place: Callable[..., Place]) -> None:
+    front, way = behind(make_place)
+    ec2 = front.client()
+    volume = str(ec2.create_volume(AvailabilityZone=ADVANCED, Size=9, VolumeType="gp3")["VolumeId"])
+    way.next("deleteTags", {"errorcode": 530, "errortext": "Not now."})
+    with pytest.raises(ClientError):
+        ec2.modify_volume(VolumeId=volume, VolumeType="standard")
+    assert (shown(ec2, volume)[0], ec2.describe_volumes_modifications()["VolumesModifications"]) == (
+        "gp3",
+        [],
+    )
