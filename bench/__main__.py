@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from bench import crowds, ended, large, limits, real, workers
+from bench import crowds, ended, large, limits, real, turns, workers
 from bench.limits import Limit
 from bench.progress import doing
 from bench.servers import (
@@ -235,6 +235,7 @@ PARTS: tuple[tuple[str, Callable[[float], tuple[str, list[Limit]]]], ...] = (
         f"An account of {large.MACHINES} machines and twice as many volumes, each line a bridge of its own:",
         large.run,
     ),
+    (f"Long requests in an account of {turns.MACHINES} machines:", turns.run),
     ("Two workers beside one:", workers.run),
 )
 

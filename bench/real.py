@@ -207,7 +207,7 @@ class Run:
         while left := self.machines():
             if time.monotonic() > ends:
                 raise SystemExit(f"{len(left)} machines of {self.name} are still there: {left[0]['name']} …")
-            going = [ec2_id("i", row["id"]) for row in left if row["state"] not in ("Stopping", "Error")]
+            going = [ec2_id("i", row["id"]) for row in left if row["state"] != "Stopping"]
             if going:
                 form = {f"InstanceId.{number}": ident for number, ident in enumerate(going, 1)}
                 self.bridge.ask("TerminateInstances", **form)

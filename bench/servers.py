@@ -138,12 +138,21 @@ class Target:
     def _answer(
         self, method: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> bytes:
+        status, answer = self._exchanged(method, body, headers)
+        if status != 200:
+            raise SystemExit(f"{self.server.name} answered {status}: {answer[:500].decode()}")
+        return answer
+
+    def sent(self, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+        """Send a request that may be refused; returns status and answer."""
+        return self._exchanged("POST", body, headers)
+
+    def _exchanged(
+        self, method: str, body: bytes | None, headers: Mapping[str, str] | None
+    ) -> tuple[int, bytes]:
         self.connection.request(method, self.path, body, headers or {})
         response = self.connection.getresponse()
-        answer = response.read()
-        if response.status != 200:
-            raise SystemExit(f"{self.server.name} answered {response.status}: {answer[:500].decode()}")
-        return answer
+        return response.status, response.read()
 
 
 @dataclass(slots=True)

@@ -45,6 +45,7 @@ from ec2bridge.serving.throttling import Throttle
 from ec2bridge.serving.tracing import exporting
 from ec2bridge.serving.workers import BACKLOG, WITHDRAWN, Place
 from ec2bridge.store import Store, StoreError
+from ec2bridge.wire.model import service_model
 
 log = logging.getLogger("ec2bridge")
 
@@ -100,6 +101,7 @@ async def bridge(
 ) -> AsyncIterator[Bridge]:
     """Build the bridge and everything it stands on; close it all in the end. Raises SettingsError."""
     registry.load()
+    service_model("ec2")  # which the first request would wait for otherwise, and all others with it
     # The model and the tables live as long as the process: a full collection need not walk them each time.
     gc.collect()
     gc.freeze()

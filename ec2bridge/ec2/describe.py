@@ -14,6 +14,7 @@ from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.filters import Asked, Filters, check, kept, walk, wanted
 from ec2bridge.ec2.registry import Action, Request, add
 from ec2bridge.errors import Ec2Error
+from ec2bridge.gently import gently
 from ec2bridge.ids import KINDS, ec2_id, is_uuid
 
 Item = dict[str, Any]
@@ -135,7 +136,7 @@ def describe(
                 found = await kept(found, documented, asked)
                 page, place = _page(found, place, order, size)
             token = page_tokens.make(ctx.credentials.secret_key, request, place) if place else None
-            answer: dict[str, Any] = wrap(page) if wrap else {items: [_public(item) for item in page]}
+            answer: dict[str, Any] = wrap(page) if wrap else {items: await _shown(page)}
             if token:
                 answer["NextToken"] = token
             return answer
@@ -156,6 +157,11 @@ def describe(
         return fetch
 
     return register
+
+
+async def _shown(page: list[Item]) -> list[Item]:
+    """Return items without what is for filters alone."""
+    return [_public(item) async for some in gently(page) for item in some]
 
 
 def _public(item: Item) -> Item:
