@@ -392,9 +392,9 @@ _RULE = {
     "UserIdGroupPairs": "the rule's group",
     "IpRanges": "the rule's ranges",
     "Ipv6Ranges": "the rule's ranges",
+    "PrefixListIds": "the rule's prefix list, kept in the store",
 }
 _RULE_ABSENT = {
-    "PrefixListIds": "a rule has a range or a group",
     "UserIdGroupPairs.PeeringStatus": "CloudStack has no peering",
     "UserIdGroupPairs.VpcId": "AWS tells it of peered VPCs alone",
     "UserIdGroupPairs.VpcPeeringConnectionId": "CloudStack has no peering",

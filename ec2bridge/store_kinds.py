@@ -81,6 +81,12 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "prefix-list": Kind(
             "a managed prefix list with its versions", "CreateManagedPrefixList", "the list is gone"
         ),
+        "prefix-list-rules": Kind(
+            "a security group's rules that name prefix lists, and which of CloudStack's rules are there for them",
+            "AuthorizeSecurityGroupIngress, AuthorizeSecurityGroupEgress, ModifySecurityGroupRules",
+            "the group shows a rule for each range of the lists; traffic goes on",
+            _L,
+        ),
         "spot-instances-request": Kind(
             "a spot request", "RequestSpotInstances", "the request is gone; its instances and leases are not"
         ),

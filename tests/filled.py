@@ -80,7 +80,11 @@ def _machines(ec2: Any, tier: str, group: str) -> str:
     """Machines of several kinds; the one in the VPC is returned."""
     ec2.create_placement_group(GroupName="apart", Strategy="spread")
     entries = [{"Cidr": "192.0.2.0/24", "Description": "us"}]
-    ec2.create_managed_prefix_list(PrefixListName="us", AddressFamily="IPv4", MaxEntries=5, Entries=entries)
+    listed = {"PrefixListName": "us", "AddressFamily": "IPv4", "MaxEntries": 5, "Entries": entries}
+    ident = ec2.create_managed_prefix_list(**listed)["PrefixList"]["PrefixListId"]
+    rule = {"IpProtocol": "tcp", "FromPort": 8, "ToPort": 9, "PrefixListIds": [{"PrefixListId": ident}]}
+    ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[rule])
+    ec2.authorize_security_group_egress(GroupId=group, IpPermissions=[rule])
     ec2.create_launch_template(
         LaunchTemplateName="template", LaunchTemplateData={"InstanceType": "t2.micro", "KeyName": "key"}
     )

@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2.context import Context
+from ec2bridge.resources.groups.listed import listed
 from ec2bridge.resources.snapshots import empty as empty_snapshots
 from ec2bridge.resources.snapshots.lookup import GONE
 from ec2bridge.resources.volumes.items import exists
@@ -66,7 +67,8 @@ async def _addresses(ctx: Context, narrowed: dict[str, str]) -> set[str]:
 async def _rules(ctx: Context, _: dict[str, str]) -> set[str]:
     """Rules are found in their groups alone."""
     groups = await ctx.account.list("listSecurityGroups")
-    return {rule["ruleid"] for row in groups for rule in (*row["ingressrule"], *row["egressrule"])}
+    named = {rule.uuid for of in (await listed(ctx)).values() for rule in of.rules if rule.uuid}
+    return {rule["ruleid"] for row in groups for rule in (*row["ingressrule"], *row["egressrule"])} | named
 
 
 _FINDERS: Mapping[str, Finder] = MappingProxyType(

@@ -1,9 +1,10 @@
 """Managed prefix lists as the store keeps them: named sets of ranges, with their versions.
 
 CloudStack has nothing like them, so a list with all its versions is one entry of the store, changed only if it is still
-the one that was read. Nothing refers to a list yet: rules and routes that name one are refused.
+the one that was read. What names a list follows it: `resources/vpcs/prefix_list_uses.py`.
 """
 
+import copy
 import ipaddress
 import json
 import uuid
@@ -80,12 +81,18 @@ async def change(ctx: Context, ident: str, alter: Callable[[PrefixList], None]) 
     """Alter a list; tried again on the new one when another request was faster."""
     while True:
         entry = await _entry(ctx, ident)
-        found: PrefixList = entry.value
-        alter(found)
-        _check_size(found)
-        await _check_room(ctx, found)
+        found = await altered(ctx, entry.value, alter)
         if await ctx.store.replace(ctx.owner_id, KIND, entry.key, found, entry.version):
             return found
+
+
+async def altered(ctx: Context, found: PrefixList, alter: Callable[[PrefixList], None]) -> PrefixList:
+    """Return a list as it is after a change, or raise what speaks against it."""
+    changed = copy.deepcopy(found)
+    alter(changed)
+    _check_size(changed)
+    await _check_room(ctx, changed)
+    return changed
 
 
 def current(found: PrefixList) -> list[Range]:

@@ -129,7 +129,6 @@ HANDED_ON = (
     "LaunchSpecification",
     # Refused as a whole.
     "CreateVolumePermission.Add",
-    "IpPermissions.PrefixListIds",
 )
 """Structures that are not read member by member, because something else takes or refuses them whole."""
 COMPOSED = {"Phase1LifetimeSeconds", "Phase2LifetimeSeconds"}

@@ -161,3 +161,19 @@ async def template(lab: Lab) -> str:
     data = {"ImageId": await image(lab), "InstanceType": "t2.micro"}
     made = await lab.do("CreateLaunchTemplate", LaunchTemplateName="small", LaunchTemplateData=data)
     return str(made["LaunchTemplate"]["LaunchTemplateId"])
+
+
+def ranges() -> dict[str, Any]:
+    """The request for a prefix list with one range."""
+    return {
+        "PrefixListName": "us",
+        "AddressFamily": "IPv4",
+        "MaxEntries": 5,
+        "Entries": [{"Cidr": "192.0.2.0/24"}],
+        **tags("prefix-list"),
+    }
+
+
+async def prefix_list(lab: Lab) -> str:
+    """The id of a prefix list with one range."""
+    return str((await lab.do("CreateManagedPrefixList", **ranges()))["PrefixList"]["PrefixListId"])

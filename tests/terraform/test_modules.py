@@ -47,7 +47,6 @@ def refused(place: Place) -> Iterator[Call]:
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.101.0/24")["Subnet"]["SubnetId"]
     addresses = [ec2.allocate_address(Domain="vpc")["AllocationId"] for _ in range(2)]
     ec2.create_nat_gateway(SubnetId=subnet, AllocationId=addresses[0])
-    group = ec2.create_security_group(GroupName="web", Description="web", VpcId=vpc)["GroupId"]
     image = ec2.describe_images()["Images"][0]["ImageId"]
 
     yield (
@@ -87,9 +86,6 @@ def refused(place: Place) -> Iterator[Call]:
         yield "run_instances", {**launch, **changed}
     wanted = {"ImageId": image, "InstanceType": "t2.micro", "SubnetId": subnet}
     yield "request_spot_instances", {"Type": "persistent", "LaunchSpecification": wanted}
-    ports = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443}
-    listed = {**ports, "PrefixListIds": [{"PrefixListId": "pl-0123456789abcdef0"}]}
-    yield "authorize_security_group_ingress", {"GroupId": group, "IpPermissions": [listed]}
 
 
 def disk(**ebs: Any) -> dict[str, Any]:

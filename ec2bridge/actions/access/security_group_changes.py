@@ -14,14 +14,16 @@ from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import Answer, Request, action
 from ec2bridge.errors import Ec2Error
-from ec2bridge.resources.enforcement import rule_jobs
-from ec2bridge.resources.groups import security_groups
-from ec2bridge.resources.groups.rule_lookup import by_id, by_key, peer_finder
+from ec2bridge.resources.enforcement import native_rules, rule_jobs
+from ec2bridge.resources.groups import listed, security_groups
+from ec2bridge.resources.groups.rule_lookup import by_id, by_key, list_finder, peer_finder
 from ec2bridge.resources.groups.rules import (
     PERMISSIONS,
+    FindPeer,
     Rule,
     cidr_of,
     description,
+    duplicate,
     protocol_and_ports,
     wanted,
 )
@@ -59,7 +61,9 @@ async def _redescribe(ctx: Context, request: Request, *, egress: bool) -> Answer
     known = await security_groups.groups(ctx)
     group = known.find(request.get("GroupId"), request.get("GroupName"))
     present = [rule for rule in known.rules(group) if rule.egress == egress]
-    asked = wanted(request.get("IpPermissions") or (), egress, peer_finder(ctx, known, group))
+    permissions = request.get("IpPermissions") or ()
+    lists = await list_finder(ctx, permissions)
+    asked = wanted(permissions, egress, peer_finder(ctx, known, group), lists)
     chosen = [(by_key(present, rule), rule.description) for rule in asked]
     for entry in request.get("SecurityGroupRuleDescriptions") or ():
         found = by_id(present, entry.get("SecurityGroupRuleId") or "")
@@ -76,8 +80,10 @@ async def _set_description(ctx: Context, known: Groups, group: Group, rule: Rule
     if rule.uuid is None:
         # The implied default rule has no place for a description until CloudStack has it.
         await rule_jobs.authorize(ctx, known, group, [replace(rule, description=text)])
+    elif rule.prefix_list:
+        await listed.describe(ctx, group.uuid, rule, text)
     else:
-        await resource_tags.mark(ctx, rule_jobs.KIND, rule.row, {"description": text})
+        await resource_tags.mark(ctx, native_rules.KIND, rule.row, {"description": text})
 
 
 @action(
@@ -88,7 +94,7 @@ async def _set_description(ctx: Context, known: Groups, group: Group, rule: Rule
         *(
             f"SecurityGroupRules.SecurityGroupRule.{member}"
             for member in (
-                *("CidrIpv4", "CidrIpv6", "ReferencedGroupId"),
+                *("CidrIpv4", "CidrIpv6", "PrefixListId", "ReferencedGroupId"),
                 *("Description", "FromPort", "IpProtocol", "ToPort"),
             )
         ),
@@ -103,8 +109,13 @@ async def modify_security_group_rules(ctx: Context, request: Request) -> Answer:
     if not updates:
         raise Ec2Error("MissingParameter", "The request must contain the parameter SecurityGroupRule")
     present = known.rules(group)
-    changes = [_change(known, present, update) for update in updates]
+    lists = await list_finder(
+        ctx, [{"PrefixListIds": [one.get("SecurityGroupRule") or {}]} for one in updates]
+    )
+    changes = [_change(known, present, update, lists) for update in updates]
     _check(present, changes)
+    after = {rule.id: rule for rule in (*present, *(new for _, new in changes))}
+    await rule_jobs.check_room(ctx, after.values())
     for old, new in changes:
         if new.native_key == old.native_key:
             await _set_description(ctx, known, group, old, new.description)
@@ -113,7 +124,9 @@ async def modify_security_group_rules(ctx: Context, request: Request) -> Answer:
     return {"Return": True}
 
 
-def _change(known: Groups, present: Sequence[Rule], update: Mapping[str, Any]) -> tuple[Rule, Rule]:
+def _change(
+    known: Groups, present: Sequence[Rule], update: Mapping[str, Any], find_list: FindPeer
+) -> tuple[Rule, Rule]:
     """The rule that is there, and the one to be there: what the request leaves out of a rule is gone from it."""
     old = by_id(list(present), update.get("SecurityGroupRuleId") or "")
     asked = update.get("SecurityGroupRule") or {}
@@ -121,7 +134,9 @@ def _change(known: Groups, present: Sequence[Rule], update: Mapping[str, Any]) -
     peer = asked.get("ReferencedGroupId")
     group, cidr = known.find(peer).id if peer else None, cidr_of(asked)
     span = protocol_and_ports(asked)
-    new = Rule(old.egress, *span, cidr, group, description(asked.get("Description")), id=old.id)
+    prefix_list = find_list(asked) if asked.get("PrefixListId") else None
+    told = description(asked.get("Description"))
+    new = Rule(old.egress, *span, cidr, group, told, id=old.id, prefix_list=prefix_list)
     # A request whose bridge died over it has left both: the same id, and the old one to be removed.
     both = (rule for rule in present if rule.id == old.id and rule.native_key != new.native_key)
     return next(both, old), new
@@ -129,7 +144,8 @@ def _change(known: Groups, present: Sequence[Rule], update: Mapping[str, Any]) -
 
 def _check_peers(asked: Mapping[str, Any]) -> None:
     """Refuse a rule that names no peer, or more than one."""
-    named = [name for name in ("CidrIpv4", "CidrIpv6", "ReferencedGroupId") if asked.get(name)]
+    peers = ("CidrIpv4", "CidrIpv6", "PrefixListId", "ReferencedGroupId")
+    named = [name for name in peers if asked.get(name)]
     if not named:
         raise Ec2Error("MissingParameter", f"The request must contain exactly one of: {_PEERS}")
     if len(named) > 1:
@@ -141,13 +157,13 @@ def _check(present: Iterable[Rule], changes: Iterable[tuple[Rule, Rule]]) -> Non
     taken = {rule.native_key: rule.id for rule in present}
     for old, new in changes:
         if taken.get(new.native_key, old.id) != old.id:
-            raise rule_jobs.duplicate(new)
+            raise duplicate(new)
         taken[new.native_key] = new.id
 
 
 async def _replace(ctx: Context, group: Group, old: Rule, new: Rule) -> None:
     tags = {tag["Key"]: tag["Value"] for tag in resource_tags.visible(old.row)}
-    held = (await resource_tags.stored(ctx, rule_jobs.KIND)).get(old.uuid or "", {})
+    held = (await resource_tags.stored(ctx, native_rules.KIND)).get(old.uuid or "", {})
     if old.uuid is None:
         # The implied rule stands for no rule that could be removed; written beside another it would become one.
         await rule_jobs.revoke(ctx, *await _now(ctx, group), [old])

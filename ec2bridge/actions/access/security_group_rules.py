@@ -14,7 +14,7 @@ from ec2bridge.ids import is_uuid
 from ec2bridge.resources.enforcement import rule_jobs
 from ec2bridge.resources.groups import security_groups
 from ec2bridge.resources.groups.items import rule_item
-from ec2bridge.resources.groups.rule_lookup import by_id, by_key, peer_finder
+from ec2bridge.resources.groups.rule_lookup import by_id, by_key, list_finder, peer_finder
 from ec2bridge.resources.groups.rules import PERMISSIONS, Rule, wanted
 from ec2bridge.resources.groups.security_groups import Group, Groups
 from ec2bridge.resources.tags import resource_tags
@@ -82,7 +82,7 @@ async def _authorize(ctx: Context, request: Request, *, egress: bool) -> Answer:
     tags = resource_tags.specified(request, "security-group-rule")
     known = await security_groups.groups(ctx)
     group = known.find(request.get("GroupId"), request.get("GroupName"))
-    rules = requested(ctx, known, group, request, egress)
+    rules = await requested(ctx, known, group, request, egress)
     if not rules:
         raise Ec2Error("MissingParameter", "The request must contain the parameter ipPermissions")
     # Those that this very request has left, sent before, are taken for its own.
@@ -91,20 +91,22 @@ async def _authorize(ctx: Context, request: Request, *, egress: bool) -> Answer:
         known = await security_groups.groups(ctx)
         group = known.find(request.get("GroupId"), request.get("GroupName"))
     if not begun:
-        rule_jobs.check_new(known, group, rules)
+        await rule_jobs.check_new(ctx, known, group, rules)
     made = await rule_jobs.authorize(ctx, known, group, rules, tags)
     shown = [rule_item(ctx, known, group, rule, resource_tags.as_list(tags)) for rule in made]
     return {"Return": True, "SecurityGroupRules": shown}
 
 
-def requested(ctx: Context, known: Groups, group: Group, request: Request, egress: bool) -> list[Rule]:
+async def requested(ctx: Context, known: Groups, group: Group, request: Request, egress: bool) -> list[Rule]:
     """The rules that a request describes, in either notation."""
     nested = request.get("IpPermissions") or []
     flat = [_flat_permissions(request)] if any(request.get(member) is not None for member in _FLAT) else []
     if nested and flat:
         sentence = "The parameter ipPermissions may not be used together with those of a single rule."
         raise Ec2Error("InvalidParameterCombination", sentence)
-    return wanted(nested or [p for found in flat for p in found], egress, peer_finder(ctx, known, group))
+    permissions = nested or [p for found in flat for p in found]
+    lists = await list_finder(ctx, permissions)
+    return wanted(permissions, egress, peer_finder(ctx, known, group), lists)
 
 
 def _flat_permissions(request: Request) -> list[Request]:
@@ -146,7 +148,7 @@ async def _revoke(ctx: Context, request: Request, *, egress: bool) -> Answer:
     group = known.find(request.get("GroupId"), request.get("GroupName"))
     present = [rule for rule in known.rules(group) if rule.egress == egress]
     idents = request.get("SecurityGroupRuleIds") or []
-    described = requested(ctx, known, group, request, egress)
+    described = await requested(ctx, known, group, request, egress)
     if not idents and not described:
         sentence = "Either 'ipPermissions' or 'securityGroupRuleIds' should be provided."
         raise Ec2Error("MissingParameter", sentence)

@@ -36,7 +36,7 @@ def _rule_filters(prefix: str, member: str) -> dict[str, Any]:
         f"{prefix}.group-id": f"{member}.UserIdGroupPairs.GroupId",
         f"{prefix}.group-name": f"_{member}Peers",
         f"{prefix}.ipv6-cidr": f"{member}.Ipv6Ranges.CidrIpv6",
-        f"{prefix}.prefix-list-id": None,
+        f"{prefix}.prefix-list-id": f"{member}.PrefixListIds.PrefixListId",
         f"{prefix}.protocol": f"{member}.IpProtocol",
         f"{prefix}.to-port": f"{member}.ToPort",
         f"{prefix}.user-id": f"{member}.UserIdGroupPairs.UserId",

@@ -18,6 +18,7 @@ from ec2bridge.ec2.registry import Answer, Request, action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, Kind, ec2_id, is_uuid, kind_of
 from ec2bridge.resources.groups import security_groups
+from ec2bridge.resources.groups.listed import listed
 from ec2bridge.resources.leftovers import left_behind
 from ec2bridge.resources.snapshots import empty as empty_snapshots
 from ec2bridge.resources.tags import resource_tags
@@ -106,6 +107,7 @@ async def describe_tags(ctx: Context, request: Request) -> list[Request]:
     """List the tags of everything the caller has."""
     rows = await ctx.account.list("listTags", **await _narrowed(ctx, dict(wanted(request))))
     shown = _shown_ids(rows)
+    shown |= {str(rule.uuid): rule.id for of in (await listed(ctx)).values() for rule in of.rules}
     told = []
     for tag in rows:
         kind = _KIND_OF_NATIVE.get(tag["resourcetype"])

@@ -1,8 +1,11 @@
 """Managed prefix lists: create, describe, change, go back to an earlier version, delete.
 
-They lie in the store alone, and what changes is there at once: only answers to changes tell that one is under way, as
-AWS's do. Rules and routes do not take lists yet, so that nothing is ever associated with one.
+They lie in the store alone, and what changes is there when it is answered, in the rules that name a list as well: only
+answers to changes tell that one is under way, as AWS's do.
 """
+
+import json
+from collections.abc import Callable
 
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.describe import Ids, Item, describe
@@ -12,6 +15,7 @@ from ec2bridge.ids import ec2_id
 from ec2bridge.resources import prefix_lists
 from ec2bridge.resources.prefix_lists import KIND, PrefixList
 from ec2bridge.resources.tags import resource_tags
+from ec2bridge.resources.vpcs import prefix_list_uses
 
 _MOST_PAGE = 100
 
@@ -22,6 +26,7 @@ def _item(ctx: Context, found: PrefixList, tags: list[dict[str, str]], state: st
         "PrefixListId": ident,
         "AddressFamily": found["family"],
         "State": state or found["state"],
+        **({"StateMessage": found["message"]} if found.get("message") and not state else {}),
         "PrefixListArn": f"arn:aws:ec2:{ctx.settings.region}:{ctx.owner_id}:prefix-list/{ident}",
         "PrefixListName": found["name"],
         "MaxEntries": found["most"],
@@ -103,11 +108,12 @@ async def get_managed_prefix_list_entries(ctx: Context, request: Request) -> lis
     key="ResourceId",
     honours=("PrefixListId",),
     most=255,
+    native=("listSecurityGroups",),
 )
 async def get_managed_prefix_list_associations(ctx: Context, request: Request) -> list[Item]:
-    """Return nothing, for a list that there is: nothing takes one yet."""
-    await prefix_lists.find(ctx, request.get("PrefixListId") or "")
-    return []
+    """Return the groups whose rules name a list."""
+    found = await prefix_lists.find(ctx, request.get("PrefixListId") or "")
+    return await prefix_list_uses.associations(ctx, ec2_id("pl", found["id"]))
 
 
 @action(
@@ -142,10 +148,20 @@ async def modify_managed_prefix_list(ctx: Context, request: Request) -> Answer:
             gone = [prefix_lists.cidr(entry.get("Cidr"), found["family"]) for entry in removed]
             new = prefix_lists.ranges(added, found["family"])
             prefix_lists.add_version(found, prefix_lists.edited(found, new, gone))
-        found["state"] = "modify-complete"
+        _is_now(found, "modify-complete")
 
-    found = await prefix_lists.change(ctx, request.get("PrefixListId") or "", alter)
+    found = await _changed(ctx, request, alter)
     return await _tagged(ctx, found, "modify-in-progress")
+
+
+def _is_now(found: PrefixList, state: str, message: str = "") -> None:
+    found.update(state=state, message=message)
+
+
+async def _changed(ctx: Context, request: Request, alter: Callable[[PrefixList], None]) -> PrefixList:
+    """Change a list, and have the rules that name it follow."""
+    asked = json.dumps({name: value for name, value in request.items() if name != "DryRun"}, sort_keys=True)
+    return await prefix_list_uses.change(ctx, request.get("PrefixListId") or "", alter, asked)
 
 
 @action("RestoreManagedPrefixListVersion", honours=("PrefixListId", "PreviousVersion", "CurrentVersion"))
@@ -158,16 +174,22 @@ async def restore_managed_prefix_list_version(ctx: Context, request: Request) ->
     def alter(found: PrefixList) -> None:
         prefix_lists.check_version(found, request["CurrentVersion"])
         prefix_lists.add_version(found, prefix_lists.version_of(found, request["PreviousVersion"]))
-        found["state"] = "restore-complete"
+        _is_now(found, "restore-complete")
 
-    found = await prefix_lists.change(ctx, request.get("PrefixListId") or "", alter)
+    found = await _changed(ctx, request, alter)
     return await _tagged(ctx, found, "restore-in-progress")
 
 
 @action("DeleteManagedPrefixList", honours=("PrefixListId",))
 async def delete_managed_prefix_list(ctx: Context, request: Request) -> Answer:
-    """Forget a list with all its versions."""
+    """Forget a list with all its versions; one that is in use tells afterwards why it is still there, as on AWS."""
     found = await prefix_lists.find(ctx, request.get("PrefixListId") or "")
+    used = await prefix_list_uses.associations(ctx, ec2_id("pl", found["id"]))
+    if used:
+        names = ", ".join(one["ResourceId"] for one in used)
+        why = f"The prefix list is in use by {names}."
+        found = await prefix_lists.change(ctx, found["id"], lambda one: _is_now(one, "delete-failed", why))
+        return await _tagged(ctx, found, "delete-in-progress")
     answer = await _tagged(ctx, found, "delete-in-progress")
     await ctx.store.delete(ctx.owner_id, KIND, found["id"])
     await resource_tags.forget(ctx, KIND, found["id"])

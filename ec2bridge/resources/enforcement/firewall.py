@@ -70,7 +70,7 @@ async def _wanted(known: Groups, of: Iterable[str]) -> set[Opening]:
     by_uuid = {group.uuid: group for group in known}
     groups = [by_uuid[ident] for ident in of if ident in by_uuid]
     # In a thread: a thousand rules take long, and others are to be served meanwhile.
-    return await asyncio.to_thread(openings, [rule for group in groups for rule in known.rules(group)])
+    return await asyncio.to_thread(openings, [rule for group in groups for rule in known.effective(group)])
 
 
 async def members(ctx: Context) -> dict[str, list[str]]:

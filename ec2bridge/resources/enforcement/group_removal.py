@@ -6,8 +6,9 @@ CloudStack refuses one that a rule names, even a rule of its own; for AWS that i
 from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2.context import Context
 from ec2bridge.errors import Ec2Error
-from ec2bridge.resources.enforcement import rule_jobs
-from ec2bridge.resources.groups import security_groups
+from ec2bridge.resources.enforcement import native_rules, rule_jobs
+from ec2bridge.resources.groups import listed, security_groups
+from ec2bridge.resources.groups.listed import NONE
 from ec2bridge.resources.groups.security_groups import DEFAULT, Group, Groups
 from ec2bridge.resources.tags import resource_tags
 
@@ -19,12 +20,14 @@ async def remove(ctx: Context, known: Groups, group: Group) -> bool:
     if not await _delete(ctx, group) and not await _delete_with_own_rules(ctx, known, group):
         return False
     await resource_tags.forget(ctx, "security-group", group.uuid)
-    rules = [rule for way in (True, False) for rule in known.native_rules(group, egress=way)]
-    await resource_tags.forget(ctx, rule_jobs.KIND, *(str(rule.uuid) for rule in rules))
+    rules = list(native_rules.all_of(known, group).values())
+    named = known.listed.get(group.uuid, NONE).rules
+    await resource_tags.forget(ctx, native_rules.KIND, *(str(rule.uuid) for rule in (*rules, *named)))
+    await listed.forget(ctx, group.uuid)
     # CloudStack deletes a group's rules with it, and keeps the tags of those.
     tagged = [str(rule.uuid) for rule in rules if resource_tags.native(rule.row)]
     if tagged:
-        await resource_tags.clear(ctx, rule_jobs.KIND, *tagged)
+        await resource_tags.clear(ctx, native_rules.KIND, *tagged)
     return True
 
 

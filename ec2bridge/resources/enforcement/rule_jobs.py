@@ -4,12 +4,11 @@ CloudStack takes one protocol with its ports a call, with several ranges or grou
 everything at once and all or nothing.
 """
 
-import asyncio
 import json
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
@@ -17,18 +16,19 @@ from ec2bridge.ec2 import journal
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.journal import Given, Made, Step, Work
 from ec2bridge.errors import Ec2Error
-from ec2bridge.resources.enforcement import firewall, tiers
-from ec2bridge.resources.groups import security_groups
+from ec2bridge.resources.enforcement import firewall, list_rules, native_rules, tiers
+from ec2bridge.resources.enforcement.native_rules import KIND
+from ec2bridge.resources.groups import listed, security_groups
 from ec2bridge.resources.groups.items import revoked_item
-from ec2bridge.resources.groups.rules import DEFAULT_EGRESS, DENY_ALL, Rule
-from ec2bridge.resources.groups.security_groups import RULE_ID, Group, Groups
+from ec2bridge.resources.groups.listed import NONE, Key
+from ec2bridge.resources.groups.rules import DEFAULT_EGRESS, Rule, duplicate
+from ec2bridge.resources.groups.security_groups import Group, Groups
 from ec2bridge.resources.tags import resource_tags
 
 log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 
-KIND = "security-group-rule"
 PLAN, REVOKE = "AuthorizeSecurityGroup", "RevokeSecurityGroup"
 
 
@@ -36,29 +36,30 @@ MOST = 1000
 """Rules of a group in either direction: what AWS's quota can be raised to."""
 
 
-def check_new(known: Groups, group: Group, rules: Collection[Rule]) -> None:
+async def check_new(ctx: Context, known: Groups, group: Group, rules: Collection[Rule]) -> None:
     """Refuse a rule that the group has, or too many, before anything is sent: the native call would fail without saying
     which.
     """
     standing = known.rules(group)
     present = {rule.native_key for rule in standing}
-    for egress in (False, True):
-        new = sum(rule.egress is egress for rule in rules)
-        if new and new + sum(rule.egress is egress for rule in standing) > MOST:
-            sentence = f"The maximum number of rules per security group has been reached: {MOST}."
-            raise Ec2Error("RulesPerSecurityGroupLimitExceeded", sentence)
+    ways = {rule.egress for rule in rules}
+    await check_room(ctx, [rule for rule in (*standing, *rules) if rule.egress in ways])
     for rule in rules:
         if rule.native_key in present:
             raise duplicate(rule)
 
 
-class _Duplicate(Ec2Error):
-    """A rule exists."""
+async def check_room(ctx: Context, rules: Collection[Rule], sizes: Mapping[str, int] | None = None) -> None:
+    """Refuse more rules of a group than there may be; a prefix list counts as many as it may have entries.
 
-
-def duplicate(rule: Rule) -> Ec2Error:
-    """The error for a rule that exists."""
-    return _Duplicate("InvalidPermission.Duplicate", f'the specified rule "{rule}" already exists')
+    `sizes` tells of lists whose size is to change.
+    """
+    names = any(rule.prefix_list for rule in rules)
+    counts = {**(await listed.sizes(ctx) if names else {}), **(sizes or {})}
+    for egress in (False, True):
+        if sum(counts.get(rule.prefix_list or "", 1) for rule in rules if rule.egress is egress) > MOST:
+            sentence = f"The maximum number of rules per security group has been reached: {MOST}."
+            raise Ec2Error("RulesPerSecurityGroupLimitExceeded", sentence)
 
 
 async def authorize(
@@ -123,7 +124,7 @@ async def _find(work: Work) -> Made | None:
 async def _authorize(work: Work) -> Made:
     ctx, asked = work.ctx, work.live
     known, group, rules = asked.known, asked.group, asked.rules
-    standing: dict[tuple[Any, ...], Rule] = {}
+    standing: dict[Key, Rule] = {}
     if work.again:
         known = await security_groups.groups(ctx)
         group = known.by_id[group.id]
@@ -138,20 +139,40 @@ async def _authorize(work: Work) -> Made:
     # Whether it was open when this was first asked: by now a rule without an answer may have shut it.
     opened = DEFAULT_EGRESS not in rules and _told(DEFAULT_EGRESS) in work.given["rules"]
     if opened and DEFAULT_EGRESS.native_key not in standing:
-        await _write(ctx, known, rows, group, [DEFAULT_EGRESS], asked.left)
+        await native_rules.write(ctx, known, rows, group, [DEFAULT_EGRESS], asked.left)
     missing = [rule for rule in rules if rule.native_key not in standing]
-    written = {rule.native_key: rule for rule in await _write(ctx, known, rows, group, missing, asked.left)}
-    there = {key: _made(rule, standing[key]) for rule in rules if (key := rule.native_key) in standing}
-    made = [found for rule in rules if (found := {**there, **written}.get(rule.native_key))]
-    await _mark(ctx, made, asked.tags)
+    made = await list_rules.take_over(ctx, known, group, missing)
+    asked.left += made
+    done = set(made)
+    new = [rule for rule in missing if not rule.prefix_list and rule not in done]
+    made += await native_rules.write(ctx, known, rows, group, new, asked.left)
+    made += [
+        native_rules.made_of(rule, standing[key]) for rule in rules if (key := rule.native_key) in standing
+    ]
+    await native_rules.mark(ctx, [rule for rule in made if not rule.prefix_list], asked.tags)
+    if any(rule.prefix_list for rule in rules):
+        made += await _name_lists(ctx, group, [rule for rule in missing if rule.prefix_list], asked)
     await _enforce(ctx, known, group, rules)
-    asked.made[:] = made
+    by_key = {rule.native_key: rule for rule in made}
+    asked.made[:] = [by_key[rule.native_key] for rule in rules if rule.native_key in by_key]
     return {}
 
 
-def _standing(known: Groups, group: Group) -> dict[tuple[Any, ...], Rule]:
-    both = [*known.native_rules(group, egress=False), *known.native_rules(group, egress=True)]
-    return {rule.native_key: rule for rule in both}
+async def _name_lists(ctx: Context, group: Group, rules: Sequence[Rule], asked: _Asked) -> list[Rule]:
+    """Keep rules that name prefix lists, and write what the lists say."""
+    made = await listed.add(ctx, group.uuid, rules)
+    asked.left += made
+    for rule in made:
+        await resource_tags.attach(ctx, KIND, str(rule.uuid), asked.tags)
+    await list_rules.settle(ctx, group.id)
+    return made
+
+
+def _standing(known: Groups, group: Group) -> dict[Key, Rule]:
+    """A group's own rules by what CloudStack takes for the same, the hidden one among them."""
+    of = known.listed.get(group.uuid, NONE)
+    there = {key: rule for key, rule in native_rules.all_of(known, group).items() if not of.hides(rule)}
+    return {**there, **{rule.native_key: rule for rule in of.rules}}
 
 
 async def _undo(work: Work, made: Made) -> None:
@@ -167,15 +188,23 @@ async def _undo(work: Work, made: Made) -> None:
     if group is None:
         return
     gone = [rule for rule in _standing(known, group).values() if _told(rule) in rules]
-    done = await asyncio.gather(*(_revoke(ctx, rule) for rule in gone), return_exceptions=True)
-    failed = next((outcome for outcome in done if isinstance(outcome, BaseException)), None)
+    _, failed = await list_rules.take(ctx, group, await list_rules.leaving(ctx, known, group, gone))
     if failed is not None:
         raise failed
     await resource_tags.forget(ctx, KIND, *(str(rule.uuid) for rule in gone))
+    if work.live is None:
+        await _forget_lost(ctx, group)
     if gone:
         # One tier, or address, may have taken the rules before another refused them.
         with suppress(CloudStackError, Ec2Error):
             await _enforce(ctx, known, group, gone)
+
+
+async def _forget_lost(ctx: Context, group: Group) -> None:
+    """Whoever takes a record up comes so late that what has not come by then does not come any more."""
+    known = await security_groups.groups(ctx)
+    if group.id in known.by_id:
+        await list_rules.forget_lost(ctx, known, known.by_id[group.id])
 
 
 async def revoke(ctx: Context, known: Groups, group: Group, rules: Sequence[Rule]) -> list[Row]:
@@ -183,8 +212,8 @@ async def revoke(ctx: Context, known: Groups, group: Group, rules: Sequence[Rule
     given = {
         "group": group.id,
         "rules": [_told(rule) for rule in rules],
-        "items": [revoked_item(group, rule) for rule in rules],
         "uuids": [rule.uuid for rule in rules if rule.uuid],
+        "items": [revoked_item(group, rule) for rule in rules],
     }
     asked = _Asked(known, group, rules, {})
     made = await journal.perform(ctx, REVOKE, given, place=place_of(group, rules), live=asked)
@@ -219,43 +248,48 @@ async def _take_off(work: Work) -> Made:
     found = await _standing_now(work)
     if found is not None:
         await _take_rules_off(work.ctx, *found)
+        if work.live is None:
+            await _forget_lost(work.ctx, found[1])
     return {"items": work.given["items"]}
 
 
 async def _take_rules_off(ctx: Context, known: Groups, group: Group, rules: Sequence[Rule]) -> None:
-    gone = {rule.uuid for rule in rules}
-    egress = [rule for rule in known.native_rules(group, egress=True) if rule.uuid not in gone]
+    leaving = await list_rules.leaving(ctx, known, group, rules)
+    idents = {rule.uuid for rule in leaving}
+    egress = [rule for rule in known.native_rules(group, egress=True) if rule.uuid not in idents]
     implied = any(rule.uuid is None and not rule.egress for rule in rules)
-    if implied or (any(rule.egress for rule in rules) and not egress):
+    outward = any(rule.egress and not rule.prefix_list for rule in (*rules, *leaving))
+    if implied or (outward and not egress):
         row = await security_groups.native_row(ctx, group, trusting=not implied)
-    if any(rule.egress for rule in rules) and not egress:
-        # Another request may just have shut it.
-        with suppress(_Duplicate):
-            await _write(ctx, known, {group.id: row}, group, [DENY_ALL])
-    done = await asyncio.gather(*(_revoke(ctx, rule) for rule in rules if rule.uuid), return_exceptions=True)
-    removed = [outcome for outcome in done if isinstance(outcome, Rule)]
-    failed = next((outcome for outcome in done if isinstance(outcome, BaseException)), None)
+    if outward and not egress:
+        await list_rules.shut(ctx, known, group, row)
+    _, failed = await list_rules.take(ctx, group, leaving)
     if failed is None:
         return
     if not isinstance(failed, CloudStackUnavailable):
-        await _put_back(ctx, known, group, removed)
+        await _bring_back(ctx, group, rules)
     raise failed
 
 
-async def _put_back(ctx: Context, known: Groups, group: Group, rules: Iterable[Rule]) -> None:
+async def _bring_back(ctx: Context, group: Group, rules: Sequence[Rule]) -> None:
     """Write rules again that were taken off before a refusal: they keep their ids, descriptions and tags."""
+    known = await security_groups.groups(ctx)
+    group = known.by_id[group.id]
+    standing = _standing(known, group)
     held = await resource_tags.stored(ctx, KIND)
     alike: dict[tuple[tuple[str, str], ...], list[Rule]] = {}
     for rule in rules:
-        tags = {tag["Key"]: tag["Value"] for tag in resource_tags.visible(rule.row)}
-        alike.setdefault(tuple(sorted({**tags, **held.get(str(rule.uuid), {})}.items())), []).append(rule)
+        if rule.uuid and rule.native_key not in standing:
+            tags = {tag["Key"]: tag["Value"] for tag in resource_tags.visible(rule.row)}
+            alike.setdefault(tuple(sorted({**tags, **held.get(rule.uuid, {})}.items())), []).append(rule)
     for tagged, some in alike.items():
         try:
             await authorize(ctx, known, group, some, dict(tagged))
         except (CloudStackError, Ec2Error) as error:
             log.error("rules of %s are off, though CloudStack refused to revoke them: %s", group.id, error)
         else:
-            await resource_tags.forget(ctx, KIND, *(str(rule.uuid) for rule in some))
+            # What is written again has another uuid, but for rules that name lists.
+            await resource_tags.forget(ctx, KIND, *(str(rule.uuid) for rule in some if not rule.prefix_list))
 
 
 async def _let_go(work: Work) -> Made:
@@ -267,17 +301,18 @@ async def _let_go(work: Work) -> Made:
             if work.live and not work.again:
                 await _enforce(ctx, known, group, rules)
             else:
-                await _settled(ctx, known, group)
+                await settled(ctx, known, group)
         except CloudStackUnavailable:
             raise
         except CloudStackError:
-            await _put_back(ctx, known, group, [rule for rule in rules if rule.uuid])
+            await _bring_back(ctx, group, rules)
             raise
     await resource_tags.forget(ctx, KIND, *work.given.get("uuids", ()))
     return {}
 
 
-async def _settled(ctx: Context, known: Groups, group: Group) -> None:
+async def settled(ctx: Context, known: Groups, group: Group) -> None:
+    """Bring whatever rules a group has to where CloudStack applies none by itself."""
     if group.vpc_id != known.default_vpc:
         await tiers.settle_group(ctx, group)
     else:
@@ -290,120 +325,3 @@ async def _enforce(ctx: Context, known: Groups, group: Group, rules: Iterable[Ru
         await tiers.settle_group(ctx, group)
     elif not all(rule.egress for rule in rules):
         await firewall.settle(ctx, groups=[group.uuid])
-
-
-async def _write(
-    ctx: Context,
-    known: Groups,
-    rows: Mapping[str, Mapping[str, Any]],
-    group: Group,
-    rules: Iterable[Rule],
-    left: list[Rule] | None = None,
-) -> list[Rule]:
-    """Run the jobs and return what they made; the first refusal is raised when all have ended.
-
-    What they made, or may have, is put into `left` as well.
-    """
-    batches: dict[Any, list[Rule]] = {}
-    for rule in rules:
-        batches.setdefault((rule.egress, *rule.native().values(), rule.cidr is None), []).append(rule)
-    done = await asyncio.gather(
-        *(_job(ctx, known, rows, group, batch) for batch in batches.values()), return_exceptions=True
-    )
-    if left is not None:
-        for batch, outcome in zip(batches.values(), done, strict=True):
-            unknown = isinstance(outcome, CloudStackUnavailable)
-            left += batch if unknown or not isinstance(outcome, BaseException) else []
-    failed = next((outcome for outcome in done if isinstance(outcome, BaseException)), None)
-    if failed is not None:
-        raise failed
-    return [rule for outcome in done if not isinstance(outcome, BaseException) for rule in outcome]
-
-
-async def _job(
-    ctx: Context,
-    known: Groups,
-    rows: Mapping[str, Mapping[str, Any]],
-    group: Group,
-    batch: Sequence[Rule],
-) -> list[Rule]:
-    """Write rules that differ only in the peer, all ranges or all groups."""
-    first = batch[0]
-    way = "Egress" if first.egress else "Ingress"
-    peers = [rows[rule.group] for rule in batch if rule.group]
-    try:
-        answer = await ctx.account.job(
-            f"authorizeSecurityGroup{way}",
-            securitygroupid=rows[group.id]["id"],
-            **first.native(),
-            cidrlist=[rule.cidr for rule in batch if rule.cidr],
-            usersecuritygrouplist=[{"account": peer["account"], "group": peer["name"]} for peer in peers],
-        )
-    except CloudStackUnavailable:
-        return await _sought(ctx, group, batch)
-    except CloudStackError as error:
-        if error.errortext.startswith("Failed to authorize"):
-            raise duplicate(first) from error
-        raise
-    idents = {str(row["name"]).lower(): ident for ident, row in rows.items()}
-    made = {}
-    for row in answer.get(f"{way.lower()}rule") or ():
-        rule = known.rule(row, first.egress)
-        peer = idents.get(str(row.get("securitygroupname", "")).lower())
-        made[replace(rule, group=peer).native_key] = rule
-    return [_made(rule, made[rule.native_key]) for rule in batch if rule.native_key in made]
-
-
-async def _sought(ctx: Context, group: Group, batch: Sequence[Rule]) -> list[Rule]:
-    """Return the rules whose answer was lost; raises CloudStackUnavailable if they do not show."""
-    for pause in journal.PAUSES:
-        await asyncio.sleep(pause)
-        known = await security_groups.groups(ctx)
-        standing = _standing(known, known.by_id[group.id])
-        if all(rule.native_key in standing for rule in batch):
-            return [_made(rule, standing[rule.native_key]) for rule in batch]
-    raise CloudStackUnavailable("authorizeSecurityGroup", "CloudStack did not say whether it took the rules")
-
-
-def _made(asked: Rule, made: Rule) -> Rule:
-    return replace(asked, uuid=made.uuid, id=asked.id or made.id, row=made.row)
-
-
-async def _mark(ctx: Context, made: Sequence[Rule], tags: Mapping[str, str]) -> None:
-    """Tag new rules with what CloudStack cannot hold of them, one job for all that are tagged alike."""
-    alike: dict[tuple[tuple[str, str], ...], dict[str, dict[str, str]]] = {}
-    for rule in made:
-        own = {RULE_ID: rule.id} if rule.id != security_groups.rule_id(rule.row) else {}
-        wanted = {
-            **tags,
-            **{resource_tags.RESERVED + name: value for name, value in {**rule.marks(), **own}.items()},
-        }
-        if wanted:
-            alike.setdefault(tuple(sorted(wanted.items())), {})[str(rule.uuid)] = {}
-    await asyncio.gather(
-        *(resource_tags.assign(ctx, KIND, rules, dict(wanted)) for wanted, rules in alike.items())
-    )
-
-
-async def _revoke(ctx: Context, rule: Rule) -> Rule:
-    way = "Egress" if rule.egress else "Ingress"
-    try:
-        await ctx.account.job(f"revokeSecurityGroup{way}", id=rule.uuid)
-    except CloudStackUnavailable:
-        if await _is_there(ctx, rule):
-            raise
-    except CloudStackError as error:
-        # Somebody else was faster: it is gone, which is what was asked for.
-        if not error.is_unknown_id:
-            raise
-    return rule
-
-
-async def _is_there(ctx: Context, rule: Rule) -> bool:
-    """Whether a rule still stands whose revocation has no answer; it may be on its way."""
-    for pause in journal.PAUSES:
-        await asyncio.sleep(pause)
-        known = await security_groups.groups(ctx)
-        if not any(rule.uuid == other.uuid for group in known for other in known.rules(group)):
-            return False
-    return True

@@ -153,7 +153,7 @@ class _Plan:
 
     def _wanted(self, tier: str, acl: str, groups: set[str], egress: bool) -> list[tier_rules.Item]:
         assert self.known is not None
-        own = [rule for group in self.known if group.uuid in groups for rule in self.known.rules(group)]
+        own = [rule for group in self.known if group.uuid in groups for rule in self.known.effective(group)]
         allowed = tier_rules.allowed(own, self._peers(tier, own), egress=egress)
         return tier_rules.effective(self._entries(acl, egress), allowed)
 

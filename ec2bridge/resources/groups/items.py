@@ -59,6 +59,8 @@ def _permission(rule: Rule) -> Item:
 
 
 def _peer(known: Groups, rule: Rule) -> tuple[str, Item]:
+    if rule.prefix_list:
+        return "PrefixListIds", {"PrefixListId": rule.prefix_list}
     if rule.cidr:
         return (
             ("Ipv6Ranges", {"CidrIpv6": rule.cidr})
@@ -89,7 +91,9 @@ def rule_item(ctx: Context, known: Groups, group: Group, rule: Rule, tags: list[
         "Tags": tags,
         "SecurityGroupRuleArn": f"{place}:security-group-rule/{rule.id}",
     }
-    if rule.cidr:
+    if rule.prefix_list:
+        found["PrefixListId"] = rule.prefix_list
+    elif rule.cidr:
         found["CidrIpv6" if ":" in rule.cidr else "CidrIpv4"] = rule.cidr
     elif peer := known.by_id.get(rule.group or ""):
         found["ReferencedGroupInfo"] = {"GroupId": peer.id, "UserId": peer.owner_id, "VpcId": peer.vpc_id}
@@ -108,6 +112,7 @@ def revoked_item(group: Group, rule: Rule) -> Item:
         "FromPort": -1 if rule.from_port is None else rule.from_port,
         "ToPort": -1 if rule.to_port is None else rule.to_port,
         "ReferencedGroupId": rule.group,
+        "PrefixListId": rule.prefix_list,
         "Description": rule.description or None,
         "CidrIpv6" if ":" in (rule.cidr or "") else "CidrIpv4": rule.cidr,
     }

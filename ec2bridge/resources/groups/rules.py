@@ -15,6 +15,8 @@ from ec2bridge.errors import Ec2Error
 
 Row = Mapping[str, Any]
 Permission = dict[str, Any]
+FindPeer = Callable[[Permission], str]
+"""Gives the id of the group, or the prefix list, that an entry of a permission names."""
 
 PERMISSIONS = (
     *(
@@ -36,7 +38,8 @@ _DESCRIPTION = re.compile(r"[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{0,255}")
 class Rule:
     """What is let through, in EC2's terms; what else is known of it takes no part in comparisons.
 
-    `group` is the peer's group id. `uuid` is CloudStack's, None for a rule that is only implied or not yet made.
+    `group` is the peer's group id, `prefix_list` the id of a list that stands for its ranges. `uuid` is CloudStack's
+    (the bridge's own of a rule that names a list), None for a rule that is only implied or not yet made.
     """
 
     egress: bool
@@ -49,6 +52,7 @@ class Rule:
     uuid: str | None = field(default=None, compare=False)
     id: str = field(default="", compare=False)
     row: Row = field(default_factory=dict, compare=False, repr=False)
+    prefix_list: str | None = None
 
     @property
     def span(self) -> tuple[str, int | None, int | None]:
@@ -67,7 +71,8 @@ class Rule:
     @property
     def native_key(self) -> tuple[Any, ...]:
         """What CloudStack takes for the same rule."""
-        return (self.egress, *self.native().values(), self.cidr, self.group)
+        named = (self.prefix_list,) if self.prefix_list else ()
+        return (self.egress, *self.native().values(), self.cidr, self.group, *named)
 
     def marks(self) -> dict[str, str]:
         """What CloudStack cannot hold of the rule, as reserved tags without prefix."""
@@ -80,13 +85,22 @@ class Rule:
         ports = (
             f", from port: {self.from_port}, to port: {self.to_port}" if self.from_port is not None else ""
         )
-        return f"peer: {self.cidr or self.group}, {name}{ports}, ALLOW"
+        return f"peer: {self.cidr or self.group or self.prefix_list}, {name}{ports}, ALLOW"
 
 
 DEFAULT_EGRESS = Rule(True, "-1", cidr="0.0.0.0/0")
 """AWS's rule of a new group; CloudStack does the same while a group has no egress rule at all."""
 DENY_ALL = Rule(True, "-1", cidr="127.0.0.1/32")
 """The hidden rule that keeps a group without other egress rules shut."""
+
+
+class DuplicateError(Ec2Error):
+    """A rule exists."""
+
+
+def duplicate(rule: Rule) -> Ec2Error:
+    """The error for a rule that exists."""
+    return DuplicateError("InvalidPermission.Duplicate", f'the specified rule "{rule}" already exists')
 
 
 # --- reading -------------------------------------------------------------------------------------------------
@@ -117,32 +131,28 @@ def _canonical(cidr: str) -> str:
 
 
 def wanted(
-    permissions: Iterable[Permission], egress: bool, find_group: Callable[[Permission], str]
+    permissions: Iterable[Permission], egress: bool, find_group: FindPeer, find_list: FindPeer
 ) -> list[Rule]:
-    """Flatten a request's permissions, checked as AWS checks them; `find_group` gives a named group's id."""
-    rules = [rule for permission in permissions for rule in _flat(permission, egress, find_group)]
+    """Flatten a request's permissions, checked as AWS checks them; named groups and lists are given their ids."""
+    rules = [rule for permission in permissions for rule in _flat(permission, egress, find_group, find_list)]
     if len(set(rules)) < len(rules):
         raise Ec2Error("InvalidParameterValue", "The same permission must not appear multiple times")
     return rules
 
 
-def _flat(permission: Permission, egress: bool, find_group: Callable[[Permission], str]) -> Iterator[Rule]:
-    if named := permission.get("PrefixListIds"):
-        ident = named[0].get("PrefixListId")
-        raise Ec2Error(
-            "UnsupportedOperation",
-            f"The parameter PrefixListIds with the value '{ident}' is not supported: CloudStack's security groups "
-            "know no prefix lists. Write the ranges themselves.",
-        )
+def _flat(permission: Permission, egress: bool, find_group: FindPeer, find_list: FindPeer) -> Iterator[Rule]:
     span = protocol_and_ports(permission)
-    peers: list[tuple[str | None, str | None, Permission]] = []
-    peers += [(_cidr(entry, "CidrIp", 4), None, entry) for entry in permission.get("IpRanges") or ()]
-    peers += [(_cidr(entry, "CidrIpv6", 6), None, entry) for entry in permission.get("Ipv6Ranges") or ()]
-    peers += [(None, find_group(entry), entry) for entry in permission.get("UserIdGroupPairs") or ()]
+    peers: list[tuple[str, str, Permission]] = []
+    peers += [("cidr", _cidr(entry, "CidrIp", 4), entry) for entry in permission.get("IpRanges") or ()]
+    peers += [("cidr", _cidr(entry, "CidrIpv6", 6), entry) for entry in permission.get("Ipv6Ranges") or ()]
+    peers += [("prefix_list", find_list(entry), entry) for entry in permission.get("PrefixListIds") or ()]
+    peers += [("group", find_group(entry), entry) for entry in permission.get("UserIdGroupPairs") or ()]
     if not peers:
-        raise Ec2Error("MissingParameter", "A permission must name an IP range or a security group.")
-    for cidr, group, entry in peers:
-        yield Rule(egress, *span, cidr, group, description(entry.get("Description")))
+        sentence = "A permission must name an IP range, a prefix list or a security group."
+        raise Ec2Error("MissingParameter", sentence)
+    for name, peer, entry in peers:
+        told: dict[str, Any] = {name: peer, "description": description(entry.get("Description"))}
+        yield Rule(egress, *span, **told)
 
 
 def _cidr(entry: Permission, member: str, version: int) -> str:

@@ -16,6 +16,7 @@ from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.ec2.context import Context, owner_of
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id, is_uuid
+from ec2bridge.resources.groups.listed import NONE, Listed, listed
 from ec2bridge.resources.groups.rules import DEFAULT_EGRESS, DENY_ALL, Rule, from_native
 from ec2bridge.resources.places.networks import default_vpc_id, vpc_rows
 from ec2bridge.resources.tags import resource_tags
@@ -63,6 +64,8 @@ class Groups:
     default_vpc: str
     by_id: dict[str, Group]
     by_native: dict[tuple[str, str], Group]
+    listed: Mapping[str, Listed] = field(default_factory=dict)
+    """Group's uuid → what the prefix lists that its rules name come to."""
 
     def __iter__(self) -> Iterator[Group]:
         return iter(self.by_id.values())
@@ -96,6 +99,12 @@ class Groups:
 
     def rules(self, group: Group) -> list[Rule]:
         """The rules that clients see, ingress first."""
+        listed = self.listed.get(group.uuid, NONE)
+        found = [*(rule for rule in self.effective(group) if not listed.hides(rule)), *listed.rules]
+        return sorted(found, key=lambda rule: rule.egress)
+
+    def effective(self, group: Group) -> list[Rule]:
+        """The rules that decide what is let through: for a prefix list those of its ranges."""
         egress = [rule for rule in self.native_rules(group, egress=True) if rule != DENY_ALL]
         return [
             *([implied_ingress(group)] if group.trusting else self.native_rules(group, egress=False)),
@@ -137,9 +146,13 @@ def implied_ingress(group: Group) -> Rule:
     return Rule(False, "-1", group=group.id, id=ec2_id("sgr", f"{group.uuid}/members"))
 
 
-async def groups(ctx: Context) -> Groups:
-    """List the caller's groups and the default groups that VPCs imply: two native calls."""
+async def groups(ctx: Context, *, rules: bool = True) -> Groups:
+    """List the caller's groups and the default groups that VPCs imply: two native calls.
+
+    Without `rules` the store is not asked which rules name prefix lists: for who looks at the groups alone.
+    """
     rows, vpcs = await asyncio.gather(ctx.account.list("listSecurityGroups"), vpc_rows(ctx))
+    lists = await listed(ctx) if rules else {}
     found = [_group(ctx, row) for row in rows]
     taken = {group.vpc_id for group in found if group.name == DEFAULT}
     for vpc in vpcs:
@@ -150,7 +163,7 @@ async def groups(ctx: Context) -> Groups:
             trusting = not vpc.get("default") and "account" in vpc
             found.append(Group(vpc["id"], DEFAULT, vpc_id, owner, None, trusting))
     by_native = {(g.row.get("account", ""), g.row["name"].lower()): g for g in found if g.row}
-    return Groups(default_vpc_id(ctx), {group.id: group for group in found}, by_native)
+    return Groups(default_vpc_id(ctx), {group.id: group for group in found}, by_native, lists)
 
 
 def _group(ctx: Context, row: Row) -> Group:
@@ -178,7 +191,7 @@ async def chosen(
 
 async def names(ctx: Context) -> dict[str, str]:
     """`Group.uuid` → EC2 name of all the caller's groups, implied ones among them."""
-    return {group.uuid: group.name for group in await groups(ctx)}
+    return {group.uuid: group.name for group in await groups(ctx, rules=False)}
 
 
 async def native_row(ctx: Context, group: Group, *, trusting: bool = True) -> Row:

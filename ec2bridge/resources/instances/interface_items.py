@@ -51,7 +51,7 @@ async def free_items(ctx: Context, records: list[Record], public: Iterable[Row] 
         return []
     networks = {row["id"]: row for row in await list_networks(ctx)}
     zones = {zone.uuid: zone for zone in await places.zones(ctx)}
-    names = {group.id: group.name for group in await security_groups.groups(ctx)}
+    names = {group.id: group.name for group in await security_groups.groups(ctx, rules=False)}
     found = [record for record in records if record["subnet"] in networks]
     vpcs = {record["id"]: vpc_id_of_network(ctx, networks[record["subnet"]]) for record in found}
     associations = await _associations(ctx, found, vpcs, list(public))

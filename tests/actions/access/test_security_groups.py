@@ -281,7 +281,7 @@ def test_ranges_are_written_as_aws_writes_them(ec2, web):
             {"IpProtocol": "-1", "IpRanges": [{"CidrIp": EVERYWHERE, "Description": "naïve"}]},
             "InvalidParameterValue",
         ),
-        ({"IpProtocol": "-1", "PrefixListIds": [{"PrefixListId": "pl-1"}]}, "UnsupportedOperation"),
+        ({"IpProtocol": "-1", "PrefixListIds": [{"PrefixListId": "pl-1"}]}, "InvalidPrefixListID.NotFound"),
         ({"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": "sg-01234567"}]}, "InvalidGroup.NotFound"),
         (
             {"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupName": "x", "UserId": "123456789012"}]},
@@ -475,7 +475,7 @@ def test_a_change_must_not_make_two_rules_alike(ec2, web):
         ({"FromPort": None}, "InvalidParameterValue"),
         ({"CidrIpv4": None}, "MissingParameter"),
         ({"CidrIpv6": "2001:db8::/32"}, "InvalidParameterCombination"),
-        ({"CidrIpv4": None, "PrefixListId": "pl-1"}, "UnsupportedOperation"),
+        ({"CidrIpv4": None, "PrefixListId": "pl-1"}, "InvalidPrefixListID.NotFound"),
     ],
 )
 def test_a_modified_rule_is_checked_whole(ec2, web, changed, code):

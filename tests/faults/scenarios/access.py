@@ -4,7 +4,18 @@ from typing import Any
 
 from tests.faults.lab import Lab
 from tests.faults.scenarios import Request, scenario
-from tests.faults.things import GROUPED, address, group, key, machine, permission, tags, tier, volume
+from tests.faults.things import (
+    GROUPED,
+    address,
+    group,
+    key,
+    machine,
+    permission,
+    prefix_list,
+    tags,
+    tier,
+    volume,
+)
 
 KEYS, GROUPS = "DescribeKeyPairs", "DescribeSecurityGroups"
 LINE = b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGw5V2m6VGtcXhWc6YzXJb5VnF2ZcXb2p0bZ1X8vJ3kQ laptop"
@@ -133,6 +144,35 @@ async def modify_rules(lab: Lab) -> Request:
         "GroupId": made,
         "SecurityGroupRules": [{"SecurityGroupRuleId": rule, "SecurityGroupRule": changed}],
     }
+
+
+def _named(ident: str, port: int = 22) -> dict[str, Any]:
+    return {**permission(port), "IpRanges": [], "PrefixListIds": [{"PrefixListId": ident}]}
+
+
+@scenario("AuthorizeSecurityGroupIngress", "with a prefix list", describe=GROUPS)
+async def authorize_list(lab: Lab) -> Request:
+    ident = await prefix_list(lab)
+    more = tags("security-group-rule")
+    return {"GroupId": await native(lab), "IpPermissions": [_named(ident), *two()], **more}
+
+
+@scenario("RevokeSecurityGroupIngress", "with a prefix list", describe=GROUPS)
+async def revoke_list(lab: Lab) -> Request:
+    request = await authorize_list(lab)
+    await lab.do("AuthorizeSecurityGroupIngress", **request)
+    return {"GroupId": request["GroupId"], "IpPermissions": [request["IpPermissions"][0], permission(443)]}
+
+
+@scenario("ModifyManagedPrefixList", "in two groups' rules", describe=GROUPS)
+async def modify_list_in_use(lab: Lab) -> Request:
+    ident = await prefix_list(lab)
+    for made in (await native(lab), await guarded(lab)):
+        await lab.do("AuthorizeSecurityGroupIngress", GroupId=made, IpPermissions=[_named(ident), *two()])
+    await lab.quiet()
+    (entry,) = (await lab.do("GetManagedPrefixListEntries", PrefixListId=ident))["Entries"]
+    more = {"AddEntries": [{"Cidr": "198.51.100.0/24"}], "RemoveEntries": [{"Cidr": entry["Cidr"]}]}
+    return {"PrefixListId": ident, "CurrentVersion": 1, **more}
 
 
 @scenario("UpdateSecurityGroupRuleDescriptionsIngress", describe=GROUPS)

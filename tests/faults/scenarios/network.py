@@ -11,6 +11,8 @@ from tests.faults.things import (
     gateway,
     interface,
     machine,
+    prefix_list,
+    ranges,
     subnet,
     table,
     tags,
@@ -360,24 +362,9 @@ async def reset_interface(lab: Lab) -> Request:
 LISTS = "DescribeManagedPrefixLists"
 
 
-def _ranges() -> Request:
-    return {
-        "PrefixListName": "us",
-        "AddressFamily": "IPv4",
-        "MaxEntries": 5,
-        "Entries": [{"Cidr": OTHER}],
-        **tags("prefix-list"),
-    }
-
-
-async def prefix_list(lab: Lab) -> str:
-    """The id of a prefix list with one range."""
-    return str((await lab.do("CreateManagedPrefixList", **_ranges()))["PrefixList"]["PrefixListId"])
-
-
 @scenario("CreateManagedPrefixList", describe=LISTS)
 async def create_list(lab: Lab) -> Request:
-    return _ranges()
+    return ranges()
 
 
 @scenario("ModifyManagedPrefixList", describe=LISTS)

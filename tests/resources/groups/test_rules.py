@@ -34,7 +34,7 @@ def test_a_permission_survives_the_way_through_cloudstack(permission, cidr, egre
     version = ipaddress.ip_interface(cidr).version
     ranges = {"IpRanges": [{"CidrIp": cidr}]} if version == 4 else {"Ipv6Ranges": [{"CidrIpv6": cidr}]}
     pairs = {"UserIdGroupPairs": [{"GroupId": "sg-1", "Description": "a"}]}
-    rules = wanted([{**permission, **ranges, **pairs}], egress, lambda pair: pair["GroupId"])
+    rules = wanted([{**permission, **ranges, **pairs}], egress, lambda pair: pair["GroupId"], str)
     assert len(rules) == 2
     for rule in rules:
         seen = from_native(as_listed(rule), egress, rule.marks(), rule.group, "sgr-1")
