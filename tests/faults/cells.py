@@ -46,6 +46,7 @@ SEEN = (
 )  # fmt: skip
 """What is asked of EC2 where things have been made anew, besides what the scenario asks."""
 RENEWED = "renewed"
+REFUSALS = (faults.REFUSED, faults.JOB_FAILS)
 FAILURES = frozenset({"terminated", "failed", "error", "deleted"})
 ENDING = (
     "Cancel", "Delete", "Deregister", "Detach", "Disable", "Disassociate", "Release", "Replace", "Revoke",
@@ -176,7 +177,8 @@ class Stage:
         end = self._end(lines, ran.told)
         if end == "as before" and ran.told.ok and self._changes and await self._shows_failure(ran.told):
             end = "failed"
-        if end == "neither" and not ran.told.ok and await self._is_renewed(ran):
+        refused = cell.mode in REFUSALS and not ran.told.ok
+        if end == "neither" and refused and await self._is_renewed(ran):
             end = RENEWED
         fault = self._judge(cell, ran, lines, end) or await self._next(end, ran)
         return Outcome(cell, str(ran.told)[:200], end, fault[:2000])
