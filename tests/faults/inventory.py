@@ -42,6 +42,8 @@ NUMBERS = frozenset(
 """Fields that differ from run to run, or only tell when."""
 GOES_BY = "ec2bridge:id"
 """The tag by which a thing goes by the id of the one that it stands for."""
+OWN_WAY_OUT = "ec2bridge:own-source-nat"
+"""The tag of an address that is its VPC's source NAT address when it is nobody's NAT gateway: until then it tells."""
 SECRETS = frozenset(
     {"password", "privatekey", "fingerprint", "ipsecpsk", "macaddress", "mac", "line", "_publickey"}
 )
@@ -78,6 +80,19 @@ class Inventory:
         """The same without the things of these ids of EC2's, and their tags."""
         gone = {_digits(ident) for ident in idents}
         return Inventory([(kind, row) for kind, row in self.rows if _digits(_thing(row)) not in gone])
+
+    def without_first_ways_out(self, before: "Inventory") -> "Inventory":
+        """The same without the source NAT addresses of VPCs that were there before, and had none."""
+        had = {row.get("vpcid") for row in before.ways_out()}
+        taken = {
+            row["id"]
+            for row in self.ways_out()
+            if row.get("vpcid") in before.ids - had and row["id"] not in before.ids
+        }
+        return Inventory([(kind, row) for kind, row in self.rows if _own_id(row) not in taken])
+
+    def ways_out(self) -> list[Any]:
+        return [row for kind, row in self.rows if kind == "addresses" and row.get("issourcenat")]
 
     def lines(self, known: "Inventory") -> Counter[str]:
         """One line for each thing; of ids only those of `known` stand in them as they are."""
@@ -170,10 +185,19 @@ def _named(text: str, labels: Mapping[str, str], known: Inventory) -> str:
 def of_cloud(tables: Any) -> Iterator[tuple[str, Any]]:
     """Each live row of CloudStack's, with all that an administrator sees and more."""
     alive = {row["id"] for table in tables for row in table}
+    said_anyway = {
+        (OWN_WAY_OUT, row["id"])
+        for table in tables
+        if table.name == "addresses"
+        for row in table
+        if row.get("issourcenat")
+    }
     for table in tables:
         for row in () if table.name in PASSING_TABLES | FURNITURE else table:
             # CloudStack keeps tags of some things that are gone, which no listing of things shows.
-            gone = table.name == "tags" and row["resourceid"] not in alive
+            gone = table.name == "tags" and (
+                row["resourceid"] not in alive or (row["key"], row["resourceid"]) in said_anyway
+            )
             if not gone and (table.name, row.get("state")) != ("addresses", "Free"):
                 yield table.name, _lasting(table.name, row)
 
@@ -195,13 +219,14 @@ def of_store(rows: list[Mapping[str, Any]]) -> Iterator[tuple[str, Any]]:
 def renewed(found: Inventory, wanted: Inventory) -> bool:
     """Whether two hold the same things, some of which CloudStack has under other uuids.
 
-    Whether those go by the ids of EC2's that they had, who asks EC2 sees: here the tags that say so are left out.
+    Whether those go by the ids of EC2's that they had, who asks EC2 sees: here the tags that say so are left out. So is
+    the source NAT address that a VPC has taken: EC2 does not show it, and CloudStack takes it back with the VPC alone.
     """
     both = Inventory([])
     both.ids, both.digits = found.ids & wanted.ids, found.digits & wanted.digits
     one, other = (
         Inventory([(kind, row) for kind, row in of.rows if kind != "tag" or row["key"] != GOES_BY])
-        for of in (found, wanted)
+        for of in (found.without_first_ways_out(wanted), wanted)
     )
     return one.lines(both) == other.lines(both)
 

@@ -33,3 +33,15 @@ def test_what_has_lost_something_is_another() -> None:
 
 def test_what_is_named_must_be_there() -> None:
     assert not renewed(there(OTHER, names=RULE), there(RULE))
+
+
+def test_a_vpcs_source_nat_address_stays_with_it() -> None:
+    vpc = ("vpcs", {"id": GROUP})
+
+    def address(**more: Any) -> tuple[str, Any]:
+        return "addresses", {"id": OTHER, "vpcid": GROUP, **more}
+
+    assert renewed(Inventory([vpc, address(issourcenat=True)]), Inventory([vpc]))
+    assert not renewed(Inventory([vpc, address()]), Inventory([vpc]))
+    other = ("addresses", {"id": RULE, "vpcid": GROUP, "issourcenat": True})
+    assert not renewed(Inventory([vpc, other, address(issourcenat=True)]), Inventory([vpc, other]))

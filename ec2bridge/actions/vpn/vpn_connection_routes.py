@@ -6,8 +6,8 @@ from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import Request, action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.resources.places.networks import vpc_rows
+from ec2bridge.resources.vpn import destinations
 from ec2bridge.resources.vpn import objects as vpn
-from ec2bridge.resources.vpn.objects import NOWHERE, Connection, Thing
 
 _CHANGED = (
     "listVpnCustomerGateways",
@@ -22,8 +22,11 @@ _CHANGED = (
 @action("CreateVpnConnectionRoute", honours=("VpnConnectionId", "DestinationCidrBlock"), native=_CHANGED)
 async def create_vpn_connection_route(ctx: Context, request: Request) -> None:
     """Add a range behind the customer's gateway; the first one has CloudStack make its connection."""
-    connection = await vpn.connection(ctx, request.get("VpnConnectionId"))
-    to = _destination(request)
+    ident, to = request.get("VpnConnectionId"), _destination(request)
+    if await destinations.is_being_changed(ctx, ident, to, there=True):
+        await destinations.finish(ctx, ident, to, there=True)
+        return
+    connection = await vpn.connection(ctx, ident)
     if to in connection.routes:
         return
     gateway = await vpn.near_end(ctx, connection)
@@ -31,23 +34,26 @@ async def create_vpn_connection_route(ctx: Context, request: Request) -> None:
     # CloudStack looks at this when it connects, and no longer when a range is added.
     if vpc and ipaddress.IPv4Network(vpc, strict=False).overlaps(ipaddress.IPv4Network(to)):
         raise Ec2Error("InvalidParameterValue", f"The route {to} overlaps with the VPC's range {vpc}.")
-    await _route(ctx, connection, gateway, [*connection.routes, to])
+    await destinations.change(ctx, ident, connection, gateway, to, there=True)
 
 
 @action("DeleteVpnConnectionRoute", honours=("VpnConnectionId", "DestinationCidrBlock"), native=_CHANGED)
 async def delete_vpn_connection_route(ctx: Context, request: Request) -> None:
     """Take a range away; with the last one goes CloudStack's connection."""
-    connection = await vpn.connection(ctx, request.get("VpnConnectionId"))
-    to = _destination(request)
+    ident, to = request.get("VpnConnectionId"), _destination(request)
+    if await destinations.is_being_changed(ctx, ident, to, there=False):
+        await destinations.finish(ctx, ident, to, there=False)
+        return
+    connection = await vpn.connection(ctx, ident)
     if to not in connection.routes:
         raise Ec2Error("InvalidRoute.NotFound", f"The specified route {to} does not exist")
-    left = [route for route in connection.routes if route != to]
-    if not left and not connection.own:
+    if connection.routes == [to] and not connection.own:
         sentence = (
             f"{connection.id} was made in CloudStack, which has no connection without a range: delete it."
         )
         raise Ec2Error("UnsupportedOperation", sentence)
-    await _route(ctx, connection, await vpn.near_end(ctx, connection), left)
+    gateway = await vpn.near_end(ctx, connection)
+    await destinations.change(ctx, ident, connection, gateway, to, there=False)
 
 
 def _destination(request: Request) -> str:
@@ -61,18 +67,3 @@ def _destination(request: Request) -> str:
             f"Value ({text}) for parameter destinationCidrBlock is invalid. This is not a valid CIDR block."
         )
         raise Ec2Error("InvalidParameterValue", sentence) from None
-
-
-async def _route(ctx: Context, connection: Connection, gateway: Thing, routes: list[str]) -> None:
-    ranges = ",".join(routes) or NOWHERE
-    before, connection.row = connection.row, {**connection.row, "cidrlist": ranges}
-    if not routes:
-        # CloudStack would not lead a connection nowhere.
-        await vpn.settle(ctx, gateway, connection)
-    await vpn.update(ctx, connection.row)
-    if routes:
-        try:
-            await vpn.settle(ctx, gateway, connection)
-        except Exception:
-            await vpn.update(ctx, before)
-            raise

@@ -12,10 +12,11 @@ from ec2bridge.ec2.filters import TAGS
 from ec2bridge.ec2.registry import Request, action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.resources.tags import resource_tags
+from ec2bridge.resources.vpn import creation
 from ec2bridge.resources.vpn import objects as vpn
 from ec2bridge.resources.vpn import tunnels as vpn_tunnels
 from ec2bridge.resources.vpn.items import ANYWHERE, item, past
-from ec2bridge.resources.vpn.objects import CONNECTION, CUSTOMER, GATEWAY, NOWHERE, Connection, Thing
+from ec2bridge.resources.vpn.objects import CONNECTION, CUSTOMER, GATEWAY, Thing
 
 _LISTED = ("listVpnCustomerGateways", "listVpnGateways", "listVpnConnections")
 _CHANGED = (*_LISTED, "updateVpnCustomerGateway", "createVpnConnection", "deleteVpnConnection")
@@ -82,24 +83,16 @@ async def create_vpn_connection(ctx: Context, request: Request) -> dict[str, Any
     customer, gateway = await _ends_of(ctx, request)
     asked = vpn_tunnels.one((request.get("Options") or {}).get("TunnelOptions"))
     _check_static(request)
-    for connection in await vpn.connections(ctx):
-        if (connection.customer, connection.gateway) == (customer.id, gateway.id):
-            held = await resource_tags.merged(ctx, CONNECTION, [{"id": connection.key}])
-            return {"VpnConnection": item(connection, gateway, held[connection.key])}
-    await vpn.tidy(ctx)
-    await quotas.check(ctx, CONNECTION, "VpnConnectionLimitExceeded", "VPN connections")
+    if not await creation.is_being_made(ctx, customer, gateway):
+        for connection in await vpn.connections(ctx):
+            if (connection.customer, connection.gateway) == (customer.id, gateway.id):
+                held = await resource_tags.merged(ctx, CONNECTION, [{"id": connection.key}])
+                return {"VpnConnection": item(connection, gateway, held[connection.key])}
+        await vpn.tidy(ctx)
+        await quotas.check(ctx, CONNECTION, "VpnConnectionLimitExceeded", "VPN connections")
     params = {**vpn_tunnels.native(asked), "ipsecpsk": vpn_tunnels.key(asked)}
-    row = await ctx.account.job(
-        "createVpnCustomerGateway",
-        name=vpn.name(customer.id, gateway.id),
-        gateway=customer.record.get("ip") or customer.row["gateway"],
-        cidrlist=NOWHERE,
-        **params,
-    )
     record = {"tunnel": {name: value for name, value in asked.items() if name != "PreSharedKey"}}
-    await ctx.store.put(ctx.owner_id, CONNECTION, row["id"], record)
-    await resource_tags.attach(ctx, CONNECTION, row["id"], tags)
-    made = Connection(row["id"], customer.id, gateway.id, row, record=record)
+    made = await creation.make(ctx, customer, gateway, params, record, tags)
     return {"VpnConnection": {**item(made, gateway, resource_tags.as_list(tags)), "State": "pending"}}
 
 

@@ -135,6 +135,9 @@ async def _current(ctx: Context, key: str, record: Row, row: Row | None) -> Gate
     if record.get("job"):
         return await _settle(ctx, gateway)
     if row.get("issourcenat"):
+        if record["phase"]:
+            # The answer that told its job was lost.
+            await _put(ctx, gateway, phase="")
         return gateway
     if record["created"] + LEASE > time.time():
         gateway.state = PENDING

@@ -158,7 +158,12 @@ async def _add(work: Work) -> Made:
                 ipaddress=record["address"],
                 macaddress=record["mac"],
             )
+        except CloudStackUnavailable:
+            raise
         except CloudStackError as error:
+            # What refuses may be the NIC itself, of a job that had outlasted the wait for it.
+            if work.again and (found := await _has_nic(work)) is not None:
+                return found
             if error.errorcode == _MASKED and record["address"]:
                 raise Ec2Error("InvalidIPAddress.InUse", f"Address {record['address']} is in use.") from error
             raise

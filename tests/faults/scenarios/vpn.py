@@ -64,7 +64,8 @@ async def connect(lab: Lab) -> Request:
         "Type": "ipsec.1",
         "CustomerGatewayId": await customer(lab),
         "VpnGatewayId": await gateway(lab, await vpc(lab)),
-        "Options": {"StaticRoutesOnly": True},
+        "Options": {"StaticRoutesOnly": True, "TunnelOptions": [{"StartupAction": "start"}]},
+        **tags("vpn-connection"),
     }
 
 
