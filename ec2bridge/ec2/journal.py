@@ -82,11 +82,13 @@ def job(
     name: str,
     find: Callable[["Work"], Awaitable[Made | None]],
     submit: Callable[["Work"], Awaitable[Mapping[str, Any]]],
+    patience: float | None = None,
 ) -> list[Step]:
     """Return the steps of a job whose effect `find` tells: `submit` answers with its id, and it is seen to its end.
 
     The id is written down at once, so that whoever goes on with the record waits for the same job. One that fails
-    because somebody else has had the same effect has it, too.
+    because somebody else has had the same effect has it, too. `patience` is how long it may take, in
+    seconds, where that is longer than for others.
     """
 
     async def is_there(work: "Work") -> Made | None:
@@ -99,7 +101,7 @@ def job(
         jobid = work.made[name]["jobid"]
         try:
             if jobid:
-                return dict(await work.ctx.account.wait(jobid))
+                return dict(await work.ctx.account.wait(jobid, timeout=patience))
         except CloudStackUnavailable:
             raise
         except CloudStackError:

@@ -14,7 +14,7 @@ from ec2bridge.ec2.registry import action
 from ec2bridge.ec2.values import keep_description, known
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
-from ec2bridge.resources.images import creation
+from ec2bridge.resources.images import copying, creation
 from ec2bridge.resources.images.lookup import (
     ENA,
     SNAPSHOT,
@@ -32,6 +32,8 @@ from ec2bridge.resources.snapshots.lookup import require_completed, require_zone
 from ec2bridge.resources.tags import resource_tags
 
 Row = dict[str, Any]
+
+_ZONE = ("DestinationAvailabilityZone", "DestinationAvailabilityZoneId")
 
 
 @action(
@@ -51,29 +53,29 @@ Row = dict[str, Any]
     native=("copyTemplate", "createTemplate", "listTemplates", "listSnapshots", "listZones"),
 )
 async def copy_image(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Begin to copy an image to all zones that lack it, or to the one named; it keeps its id, unless it is renamed."""
+    """Copy an image to all zones that lack it, or to the one named; it keeps its id, unless it is renamed."""
     tags = resource_tags.specified(request, "image")
     require_region(ctx, request.get("SourceRegion"))
     row = await resolve_image(ctx, request.get("SourceImageId"))
     if request.get("Name") not in (None, row["name"]):
         return {"ImageId": await _renamed(ctx, request, row, tags)}
+    place = copying.place_of(row["id"], next((request[name] for name in _ZONE if request.get(name)), None))
+    if await journal.claim(ctx, copying.PLAN, place):
+        await copying.finish(ctx, place)
+        return {"ImageId": ec2_id("ami", row["id"])}
     keep_description(request.get("Description"), row.get("displaytext"), "image")
     if not row.get("isready"):
         raise Ec2Error("IncorrectState", f"The image '{ec2_id('ami', row['id'])}' is not available yet.")
     present = {other["zoneid"] for other in await image_rows(ctx, row["id"])}
     targets = [zone.uuid for zone in await _targets(ctx, request, present)]
-    if targets:
-        await ctx.account.submit(
-            "copyTemplate", id=row["id"], sourcezoneid=row["zoneid"], destzoneids=targets
-        )
-    if tags:
-        await resource_tags.assign(ctx, "image", {row["id"]: resource_tags.native(row)}, tags)
+    if targets or tags:
+        await copying.copy(ctx, row, targets, tags, place)
     return {"ImageId": ec2_id("ami", row["id"])}
 
 
 async def _targets(ctx: Context, request: dict[str, Any], present: set[str]) -> list[Zone]:
     """Return the zones to copy to; CloudStack refuses those that have the image."""
-    wanted = await asked_zone(ctx, request, ("DestinationAvailabilityZone", "DestinationAvailabilityZoneId"))
+    wanted = await asked_zone(ctx, request, _ZONE)
     chosen = [wanted] if wanted else await zones(ctx)
     return [zone for zone in chosen if zone.uuid not in present]
 
@@ -118,7 +120,7 @@ async def _snapshot_of(ctx: Context, request: dict[str, Any], source: Row) -> Ro
             f" CreateImage; a copy called '{source['name']}' brings the image itself to other zones.",
         )
     require_completed(rows[0])
-    wanted = await asked_zone(ctx, request, ("DestinationAvailabilityZone", "DestinationAvailabilityZoneId"))
+    wanted = await asked_zone(ctx, request, _ZONE)
     if wanted:
         require_zone(rows[0], wanted, await zones(ctx))
     return root

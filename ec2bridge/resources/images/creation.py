@@ -19,12 +19,14 @@ from ec2bridge.resources.images.lookup import SNAPSHOT, Root, image_rows, own_te
 from ec2bridge.resources.images.records import keep
 from ec2bridge.resources.instance_types import TYPE_DETAIL
 from ec2bridge.resources.key_pairs.records import KEY_DETAIL
+from ec2bridge.resources.machines.records import timestamp
 from ec2bridge.resources.machines.states import (
     ADDRESS,
     INDEX,
     KEY_NAMES,
     PUBLIC_KEY,
     RESERVATION,
+    STOP_KIND,
     TOKEN,
     moving,
 )
@@ -39,7 +41,7 @@ Row = dict[str, Any]
 
 OF_ONE_MACHINE = (RESERVATION, INDEX, TOKEN, ADDRESS, TYPE_DETAIL, KEY_DETAIL, KEY_NAMES, PUBLIC_KEY)
 """Details that are nothing to the machines that are made of an image of this one."""
-PLAN = "CreateImage"
+PLAN, AGAIN = "CreateImage", "StartAgain"
 PATIENCE = 6 * 3600.0
 """Seconds that a snapshot may take; nobody has to wait for it so long but the task that makes the image."""
 
@@ -76,6 +78,15 @@ async def _machine_state(work: Work) -> str:
     return str(rows[0]["state"]) if rows else ""
 
 
+async def _settled_state(work: Work, passing: str) -> str:
+    """Return the machine's state once it is no longer the one that passes."""
+    while True:
+        state = await _machine_state(work)
+        if state != passing:
+            return state
+        await asyncio.sleep(0.5)
+
+
 async def _is_stopped(work: Work) -> Made | None:
     return {} if await _machine_state(work) in ("Stopped", "Stopping") else None
 
@@ -89,12 +100,7 @@ async def _stop(work: Work) -> Made:
 
 
 async def _start_again(work: Work, made: Made) -> None:
-    while True:
-        state = await _machine_state(work)
-        if state != "Stopping":
-            break
-        await asyncio.sleep(0.5)
-    if state == "Stopped":
+    if await _settled_state(work, "Stopping") == "Stopped":
         # To its end: until it runs, not all is as it was, and an image could not be asked for again.
         await work.ctx.account.job("startVirtualMachine", id=work.given["machine"])
     moving(work.ctx).pop(work.given["machine"], None)
@@ -108,20 +114,48 @@ async def _is_started(work: Work) -> Made | None:
 
 
 async def _start(work: Work) -> Made:
+    """Begin to start the machine, by a record of its own: it is to run again whatever becomes of the image."""
     ctx, uuid = work.ctx, work.given["machine"]
-    answer = await ctx.account.submit("startVirtualMachine", id=uuid)
-    background.start(ctx.site, _follow(ctx, uuid, answer["jobid"]), f"start {uuid}")
+    begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    starting = journal.perform(ctx, AGAIN, {"machine": uuid}, place=uuid, live=begun)
+    task = background.start(ctx.site, starting, f"start {uuid}")
+    # What becomes of it later is in the log, and tried again.
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    waited: list[asyncio.Future[Any]] = [begun, task]
+    await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+    if not begun.done():
+        await task
     return {}
 
 
-async def _follow(ctx: Context, uuid: str, job: str) -> None:
+@journal.plan(AGAIN, forward=True, lasting=True)
+def _starting(given: Given) -> list[Step]:
+    return [Step("started", _runs, _have_run, journal.nothing)]
+
+
+async def _runs(work: Work) -> Made | None:
+    """Whether it runs again, or is not to any more: it is gone, or somebody has stopped it since."""
+    ctx, uuid = work.ctx, work.given["machine"]
+    state = await _settled_state(work, "Starting")
+    stop = await ctx.store.get(ctx.owner_id, STOP_KIND, uuid) or {}
+    stopped = "reason" not in stop and stop.get("at", "") > timestamp(work.began)
+    return None if state == "Stopped" and not stopped else {}
+
+
+async def _have_run(work: Work) -> Made:
+    ctx, uuid = work.ctx, work.given["machine"]
     try:
-        await ctx.account.wait(job)
+        answer = await ctx.account.submit("startVirtualMachine", id=uuid)
+        if work.live and not work.live.done():
+            work.live.set_result(None)
+        await ctx.account.wait(answer["jobid"])
     except CloudStackError as error:
         ident = ec2_id("i", uuid)
-        log.warning("%s was stopped to make an image of it and does not start again: %s", ident, error)
+        log.warning("%s was stopped to make an image of it and does not start again yet: %s", ident, error)
+        raise
     finally:
         moving(ctx).pop(uuid, None)
+    return {}
 
 
 # --- the snapshot ----------------------------------------------------------------------------------------------------

@@ -129,9 +129,10 @@ async def records(ctx: Context) -> dict[str, dict[str, Any]]:
     return {entry.key: entry.value for entry in await ctx.store.watch(ctx.owner_id, KIND)}
 
 
-def timestamp() -> str:
-    """Return the present as AWS writes it in a state transition's reason."""
-    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S GMT")
+def timestamp(when: float | None = None) -> str:
+    """Return the present, or those seconds since the epoch, as AWS writes it in a state transition's reason."""
+    moment = datetime.now(UTC) if when is None else datetime.fromtimestamp(when, UTC)
+    return moment.strftime("%Y-%m-%d %H:%M:%S GMT")
 
 
 def trimmed(row: Row) -> Row:

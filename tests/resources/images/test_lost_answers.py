@@ -122,3 +122,56 @@ def test_an_image_whose_removal_has_no_answer_is_gone(make_place: Callable[..., 
     answer = ec2.deregister_image(ImageId=image, DeleteAssociatedSnapshots=True)
     assert answer["Return"] is True
     eventually(lambda: not images(ec2) and not snapshots(ec2))
+
+
+def test_a_machine_that_does_not_start_again_at_once_is_started_later(
+    make_place: Callable[..., Place], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "LOOK_AGAIN", 0.1)
+    monkeypatch.setattr(journal, "LEASE", 0.1)
+    front, _ = behind(make_place, recovery_interval=0.2)
+    ec2 = front.client()
+    ident = machine(ec2)
+    front.sim.faults.add("job-fails", "startVirtualMachine")
+    image = ec2.create_image(InstanceId=ident, Name="golden")["ImageId"]
+    until(ec2, "running", ident)
+    [row] = front.sim.cloud.tables["machines"].where()
+    eventually(lambda: row["state"] == "Running")
+    assert images(ec2) == [image]
+    eventually(lambda: not front.run(front.bridge.site.store.everywhere(journal.KIND)))
+
+
+def test_a_machine_that_somebody_stopped_since_is_left_alone(
+    make_place: Callable[..., Place], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "LEASE", 0.1)
+    monkeypatch.setattr(journal, "LOOK_AGAIN", 600.0)
+    front, _ = behind(make_place, recovery_interval=0.2)
+    ec2 = front.client()
+    ident = machine(ec2)
+    front.sim.faults.add("job-fails", "startVirtualMachine")
+    ec2.create_image(InstanceId=ident, Name="golden")
+    until(ec2, "stopped", ident)
+    ec2.start_instances(InstanceIds=[ident])
+    until(ec2, "running", ident)
+    ec2.stop_instances(InstanceIds=[ident])
+    until(ec2, "stopped", ident)
+    store = front.bridge.site.store
+    [(owner, entry)] = front.run(store.everywhere(journal.KIND))
+    # What was begun a second ago, and is due now.
+    due = {**entry.value, "later": 0.0, "began": entry.value["began"] - 2}
+    front.run(store.put(owner, journal.KIND, entry.key, due))
+    eventually(lambda: not front.run(store.everywhere(journal.KIND)))
+    assert state(ec2) == "stopped"
+
+
+def test_a_failed_snapshot_of_an_image_leaves_nothing(make_place: Callable[..., Place]) -> None:
+    front, _ = behind(make_place)
+    ec2 = front.client()
+    ident = machine(ec2)
+    front.sim.faults.add("job-fails", "createSnapshot")
+    with pytest.raises(ClientError):
+        ec2.create_image(InstanceId=ident, Name="golden")
+    until(ec2, "running", ident)
+    assert (images(ec2), snapshots(ec2)) == ([], [])
+    assert list(front.run(front.bridge.site.store.everywhere(journal.KIND))) == []
