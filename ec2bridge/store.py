@@ -112,7 +112,9 @@ class Store:
         self._writes = 0
         self._lists: OrderedDict[tuple[str, str], tuple[Any, Rows]] = OrderedDict()
         self._heads: OrderedDict[tuple[str, str], tuple[Any, Rows, float]] = OrderedDict()
-        self._watched: OrderedDict[tuple[str, str], dict[str, Entry]] = OrderedDict()
+        self._watched: OrderedDict[tuple[str, str], tuple[Rows, dict[str, Entry], Sequence[Entry]]] = (
+            OrderedDict()
+        )
         self._listed: OrderedDict[tuple[str, str], float] = OrderedDict()
 
     @property
@@ -180,9 +182,9 @@ class Store:
     async def watch(self, account: str, kind: str) -> Sequence[Entry]:
         """`list`, for what is asked again and again and not changed by who asked.
 
-        An entry that is as it was the last time is the same object: neither read nor parsed again.
+        An entry that is as it was the last time is the same object: neither read nor parsed again. So is the list
+        where nothing has been written.
         """
-        before = self._watched.get((account, kind), {})
         columns = (_entries.c.key, _entries.c.version, _entries.c.created)
         place = (_of(account, kind), _alive())
         stamp, now = self._stamp(), time.time()
@@ -194,19 +196,27 @@ class Store:
             )
             soonest = heads[0]["until"] if heads else None
             known = self._heads[account, kind] = stamp, heads, soonest or float("inf")
+        seen, before, told = self._watched.get((account, kind), (None, {}, ()))
+        if seen == known[1]:
+            self._remember(account, kind)
+            return told
         same = {h["key"]: e for h in known[1] if (e := before.get(h["key"])) and _is_as(e, h)}
         fresh = [head["key"] for head in known[1] if head["key"] not in same]
         for start in range(0, len(fresh), MOST_KEYS):
             some = _entries.c.key.in_(fresh[start : start + MOST_KEYS])
             rows = await self._rows(select(_entries).where(*place, some))
             same |= {row["key"]: _entry(row) for row in rows}
-        self._watched[account, kind] = same
+        told = [same[head["key"]] for head in known[1] if head["key"] in same]
+        self._watched[account, kind] = known[1], same, told
+        self._remember(account, kind)
+        return told
+
+    def _remember(self, account: str, kind: str) -> None:
         self._note(account, kind)
         for memory in (self._heads, self._watched):
             memory.move_to_end((account, kind))
             if len(memory) > MOST_LISTS:
                 memory.popitem(last=False)
-        return [same[head["key"]] for head in known[1] if head["key"] in same]
 
     def _note(self, account: str, kind: str) -> None:
         self._listed[account, kind] = time.monotonic()
@@ -254,7 +264,7 @@ class Store:
         if at is None or now - at > AGE:
             return None
         if (account, kind) in self._watched:
-            return list(self._watched[account, kind].values())
+            return self._watched[account, kind][2]
         return (
             [_entry(row) for row in self._lists[account, kind][1]] if (account, kind) in self._lists else None
         )

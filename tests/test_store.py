@@ -282,6 +282,7 @@ async def test_what_is_as_it_was_is_the_same_object(store: Store, account: str) 
     before = await store.watch(account, "k")
     assert [entry.value for entry in before] == [{"key": key} for key in "abc"]
     await store.put(account, "other", "x", 1)
+    assert await store.watch(account, "k") is before
     await store.put(account, "k", "b", {"key": "new"})
     after = await store.watch(account, "k")
     assert (after[0].value is before[0].value, after[2].value is before[2].value) == (True, True)

@@ -132,7 +132,10 @@ def describe(
                 page, place = await _chunked(ctx, chunks, place, limit, documented, asked)
             else:
                 found = await fetch(ctx, request)
-                found = [item for item in _by_ids(found, named, chosen) if not item.get(GONE)]
+                found = _by_ids(found, named, chosen)
+                if [item for item in found if GONE in item]:
+                    # A list that has none stays the one that it is: it may be known by that.
+                    found = [item for item in found if not item.get(GONE)]
                 found = await kept(found, documented, asked)
                 page, place = _page(found, place, order, size)
             token = page_tokens.make(ctx.credentials.secret_key, request, place) if place else None

@@ -10,7 +10,7 @@ that it does not know for the end of the item around it, and the `state` in it f
 
 import base64
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -122,7 +122,11 @@ async def render_in_turns(
     op: Operation, result: Mapping[str, Any] | None, *, version: str, request_id: str
 ) -> list[bytes]:
     """`render` in parts, for answers of any length: others have their turn while long lists are written."""
-    long = {name for name, value in (result or {}).items() if type(value) is list and len(value) > LONG}
+    long = {
+        name
+        for name, value in (result or {}).items()
+        if type(value) is KeptList or (type(value) is list and len(value) > LONG)
+    }
     earlier = _earlier(op, version)
     if not result or not long or op.output is None or (earlier and earlier.output is None):
         return [render(op, result, version=version, request_id=request_id)]
@@ -135,9 +139,10 @@ async def render_in_turns(
                 continue
             opening, text, closing, empty = field
             if name in long:
-                parts.append(opening.encode())
-                parts += [text(some).encode() async for some in gently(value)]
-                parts.append(closing.encode())
+                # Of an empty one nothing but its element is told.
+                parts.append((opening if value else empty).encode())
+                parts += await _parts(value, text)
+                parts.append(closing.encode() if value else b"")
             else:
                 body = text(value)
                 parts.append((f"{opening}{body}{closing}" if body else empty).encode())
@@ -146,6 +151,14 @@ async def render_in_turns(
         raise
     parts.append(end.encode())
     return parts
+
+
+async def _parts(items: list[Any], text: Renderer) -> list[bytes]:
+    if type(items) is not KeptList:
+        return [text(some).encode() async for some in gently(items)]
+    if items.by is not text:
+        items.parts, items.by = [text(some).encode() async for some in gently(items)], text
+    return items.parts
 
 
 class Kept(dict[str, Any]):
@@ -157,6 +170,17 @@ class Kept(dict[str, Any]):
         super().__init__(members)
         self.by: Renderer | None = None
         self.xml = ""
+
+
+class KeptList(list[Any]):
+    """A list that is answered again and again as it is, and so rendered once; nobody may change it after that."""
+
+    __slots__ = ("by", "parts")
+
+    def __init__(self, items: Iterable[Any]) -> None:
+        super().__init__(items)
+        self.by: Renderer | None = None
+        self.parts: list[bytes] = []
 
 
 @cache

@@ -8,7 +8,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from ec2bridge.wire.render import render_error
+from ec2bridge.wire.model import service_model
+from ec2bridge.wire.render import KeptList, render, render_error, render_in_turns
 from tests.wire.peer import read, rendered
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -207,3 +208,19 @@ def test_numbers_and_blobs_of_the_wrong_type_are_named() -> None:
             "DescribeInstanceTypes",
             {"InstanceTypes": [{"ProcessorInfo": {"SustainedClockSpeedInGhz": "3.1"}}]},
         )
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+async def test_a_list_that_is_kept_is_written_as_any_other_and_once(count: int) -> None:
+    held = {"ReservationId": "r-1", "OwnerId": "123456789012", "Instances": [INSTANCE]}
+    plain, kept = [held] * count, KeptList([held] * count)
+    op = service_model("ec2").operation("DescribeInstances")
+    assert op is not None
+    for version in ("2016-11-15", "2010-08-31"):
+        told = {"version": version, "request_id": "id"}
+        whole = render(op, {"Reservations": plain}, **told)
+        first = await render_in_turns(op, {"Reservations": kept}, **told)
+        again = await render_in_turns(op, {"Reservations": kept}, **told)
+        assert b"".join(first) == b"".join(again) == whole
+        if count:
+            assert first[2] is again[2]

@@ -11,27 +11,33 @@ from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.describe import Ids, Item, describe
 from ec2bridge.ids import KINDS
 from ec2bridge.resources.addresses import elastic_ips
-from ec2bridge.resources.instances.cache import instances, reservation
+from ec2bridge.resources.instances.cache import Listing, instances, reservation
 from ec2bridge.resources.instances.chunks import InstanceChunks
 from ec2bridge.resources.instances.facts import gather_facts
 from ec2bridge.resources.instances.filters import ASSOCIATIONS, FILTERS
 from ec2bridge.resources.launches import completion
 from ec2bridge.resources.machines.lookup import survey
+from ec2bridge.wire.render import KeptList
 
 Row = dict[str, Any]
 
 
-def reservations(items: Iterable[Item]) -> dict[str, Any]:
-    """Put instances into the reservations that launched them."""
+def reservations(items: list[Item]) -> dict[str, Any]:
+    """Put instances into the reservations that launched them; what is told again whole is rendered once."""
+    if not isinstance(items, Listing):
+        return {"Reservations": _reservations(items)}
+    if items.answer is None:
+        items.answer = {"Reservations": KeptList(_reservations(items))}
+    return {**items.answer}
+
+
+def _reservations(items: Iterable[Item]) -> list[Item]:
     found: dict[str, list[Item]] = {}
     for item in items:
         found.setdefault(item["_Reservation"], []).append(item)
-    return {
-        "Reservations": [
-            together[0]["_Alone"] if len(together) == 1 else _reservation(together)
-            for together in found.values()
-        ]
-    }
+    return [
+        together[0]["_Alone"] if len(together) == 1 else _reservation(together) for together in found.values()
+    ]
 
 
 def _reservation(together: list[Item]) -> Item:

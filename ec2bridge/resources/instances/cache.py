@@ -14,7 +14,7 @@ from ec2bridge.ec2.context import Context
 from ec2bridge.gently import gently
 from ec2bridge.resources.instances.facts import Facts
 from ec2bridge.resources.instances.translation import Item, instance
-from ec2bridge.resources.machines.records import ENDED
+from ec2bridge.resources.machines.records import ENDED, Records
 from ec2bridge.wire.render import Kept
 
 Row = dict[str, Any]
@@ -22,6 +22,16 @@ Row = dict[str, Any]
 CALLERS = 100
 MOST = 20_000
 """Instances kept for all callers together."""
+
+
+class Listing(list[Item]):
+    """Instances that nothing has changed in since they were listed before, and what they were answered with then."""
+
+    __slots__ = ("answer",)
+
+    def __init__(self, items: list[Item]) -> None:
+        super().__init__(items)
+        self.answer: dict[str, Any] | None = None
 
 
 @dataclass(slots=True)
@@ -38,7 +48,7 @@ class Memory:
 
     grounds: tuple[Any, ...] = ()
     seen: dict[str, Seen] = field(default_factory=dict)
-    whole: tuple[tuple[Any, ...], list[Item]] | None = None
+    whole: tuple[tuple[Any, ...], "Listing"] | None = None
     """The last listing as it was asked for, and what came of it."""
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a listing is translated: hundreds may ask for the same one in the same moment."""
@@ -62,12 +72,12 @@ async def _remembered(memory: Memory, facts: Facts, rows: list[Row]) -> list[Ite
     )
     if memory.grounds != grounds:
         memory.grounds, memory.seen, memory.whole = grounds, {}, None
-    settled = not facts.moving and not any(map(_goes_on, facts.records.values()))
+    settled = not facts.moving and not _unfinished(facts.records)
     asked = rows, facts.volumes, facts.tags, facts.stops, facts.interfaces, facts.records
     # Most rows are the very objects of the last time, so that comparing them all costs hardly anything.
     if settled and memory.whole is not None and memory.whole[0] == asked:
         return memory.whole[1]
-    found = await _instances(memory, facts, rows)
+    found = Listing(await _instances(memory, facts, rows))
     memory.whole = (asked, found) if settled else None
     return found
 
@@ -108,6 +118,12 @@ def _add(
             seen = Seen(rests_on, translated(facts, row))
         fresh[uuid] = seen
         found.append(seen.item)
+
+
+def _unfinished(records: Mapping[str, Mapping[str, Any]]) -> bool:
+    if isinstance(records, Records):
+        return bool(records.unfinished)
+    return any(map(_goes_on, records.values()))
 
 
 def _goes_on(record: Mapping[str, Any]) -> bool:

@@ -31,7 +31,7 @@ LISTED, REMEMBERED = "m", "r"
 class InstanceChunks:
     """Machines as CloudStack lists them, and then those that are no longer listed but still shown."""
 
-    take_up: Callable[[Context, dict[str, dict[str, Any]]], Awaitable[None]]
+    take_up: Callable[[Context, machine_records.Records], Awaitable[None]]
     """Called with the records before any machine is told."""
     unless: Callable[[Request], bool]
     """Whether a request is one that is better answered at once."""

@@ -3,6 +3,7 @@
 Each of these is listed once for all machines, or remembered because it never changes.
 """
 
+from collections import OrderedDict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,7 @@ from ec2bridge.resources.groups import security_groups
 from ec2bridge.resources.instance_types import TypeTable, architecture, type_table, virtualization
 from ec2bridge.resources.interfaces import network_interfaces
 from ec2bridge.resources.machines.lookup import group_uuids
+from ec2bridge.resources.machines.records import CALLERS
 from ec2bridge.resources.machines.states import STOP_KIND, moving
 from ec2bridge.resources.places.networks import default_vpc_id, vpc_ids
 from ec2bridge.resources.places.zones import FOREVER, Zone, cached, zones
@@ -58,15 +60,16 @@ async def gather_facts(
     volumes: Mapping[str, list[Row]] | None = None,
 ) -> Facts:
     """Collect what the translation of these rows needs; a handful of calls at most, however many rows."""
-    vpcs = await vpc_ids(ctx, {nic["networkid"] for row in rows for nic in row.get("nic", ())})
+    named = _named(ctx, rows)
+    vpcs = await vpc_ids(ctx, named.networks)
     return Facts(
         zones={zone.uuid: zone for zone in await zones(ctx)},
         types=await type_table(ctx),
         vpcs=vpcs,
         default_vpc=default_vpc_id(ctx),
         named_vpcs=await host_names.named_vpcs(ctx, vpcs.values()),
-        images=await _images(ctx, {row.get("templateid") for row in rows}),
-        groups=await _group_names(ctx, rows),
+        images=await _images(ctx, named.templates),
+        groups=await _group_names(ctx, named.groups),
         tags=await resource_tags.stored(ctx, "instance"),
         volumes=volumes or {},
         records=records,
@@ -77,7 +80,35 @@ async def gather_facts(
     )
 
 
-async def _images(ctx: Context, templates: set[str | None]) -> Mapping[str, ImageFacts | None]:
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """What some rows name: uuids of networks, templates and groups."""
+
+    rows: list[Row]
+    networks: frozenset[str]
+    templates: frozenset[str | None]
+    groups: frozenset[str]
+
+
+def _named(ctx: Context, rows: list[Row]) -> _Named:
+    """Return what the rows name; those of the very list of the last time are not looked through again."""
+    memory: OrderedDict[Any, _Named] = ctx.site.caches.setdefault("rows-name", OrderedDict())
+    key = ctx.account.cache_key
+    last = memory.get(key)
+    if last is None or last.rows is not rows:
+        last = memory[key] = _Named(
+            rows,
+            frozenset(nic["networkid"] for row in rows for nic in row.get("nic", ())),
+            frozenset(row.get("templateid") for row in rows),
+            frozenset(uuid for row in rows for uuid in group_uuids(row)),
+        )
+    memory.move_to_end(key)
+    if len(memory) > CALLERS:
+        memory.popitem(last=False)
+    return last
+
+
+async def _images(ctx: Context, templates: frozenset[str | None]) -> Mapping[str, ImageFacts | None]:
     """Return template uuid → facts; they never change, so only a template never seen costs a listing."""
     known = await cached(ctx, "image-facts", FOREVER).get(ctx.account.cache_key, _none_yet)
     wanted = {template for template in templates if template}
@@ -95,9 +126,8 @@ async def _none_yet() -> dict[str, ImageFacts | None]:
     return {}
 
 
-async def _group_names(ctx: Context, rows: list[Row]) -> Mapping[str, str]:
+async def _group_names(ctx: Context, wanted: frozenset[str]) -> Mapping[str, str]:
     """Return uuid → EC2 name of the groups that machines are in; listed only when one turns up that is unknown."""
-    wanted = {uuid for row in rows for uuid in group_uuids(row)}
     if not wanted:
         return {}
     cache = cached(ctx, "group-names")

@@ -208,9 +208,9 @@ async def resume(ctx: Context, entry: Entry) -> None:
         machine_records.carry_on(record, work)
 
 
-async def take_up(ctx: Context, known: dict[str, dict[str, Any]]) -> None:
+async def take_up(ctx: Context, known: machine_records.Records) -> None:
     """Go on at once with what a listing finds without a bearer."""
-    for uuid, data in known.items():
+    for uuid, data in known.unfinished.items():
         if machine_records.is_orphan(ctx.site, uuid, data):
             entry = await ctx.store.entry(ctx.owner_id, machine_records.KIND, uuid)
             if entry is not None:

@@ -1,7 +1,8 @@
 """CloudStack machines as EC2 sees them before they are translated: found by id, listed, with what is remembered."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,11 +15,13 @@ from ec2bridge.ids import KINDS, ec2_id
 from ec2bridge.resources.machines import records as machine_records
 from ec2bridge.resources.machines import volumes as machine_volumes
 from ec2bridge.resources.machines.public_addresses import on_nics
+from ec2bridge.resources.machines.records import CALLERS, Records
 from ec2bridge.resources.machines.states import GROUPS, LAUNCH_KIND, made_by_ec2
 from ec2bridge.resources.machines.states import moving as moving
 from ec2bridge.resources.machines.states import state_of as state_of
 from ec2bridge.resources.machines.volumes import FEW, Volumes, by_machine
 from ec2bridge.resources.tags import resource_tags
+from ec2bridge.store import Entry
 
 Row = dict[str, Any]
 
@@ -68,9 +71,10 @@ async def _native_rows(ctx: Context, uuids: Iterable[str] | None) -> list[Row]:
 async def machines(ctx: Context, ids: Iterable[str]) -> list[Machine]:
     """Return the machines behind instance ids, in their order; the error names those that are unknown."""
     known = await machine_records.records(ctx)
-    by_id = {
-        ec2_id("i", uuid): uuid for uuid, data in known.items() if data["phase"] != machine_records.UNDONE
-    }
+    hidden = {uuid for uuid, data in known.unfinished.items() if data["phase"] == machine_records.UNDONE}
+    by_id = known.by_id
+    if hidden:
+        by_id = {ident: uuid for ident, uuid in by_id.items() if uuid not in hidden}
     uuids = await resolve(ctx, ids, by_id)
     rows = {row["id"]: row for row in await list_rows(ctx, uuids.values())}
     for uuid in uuids.values():
@@ -126,28 +130,28 @@ def unknown(ids: list[str]) -> Ec2Error:
     return KINDS["instance"].missing(*ids)
 
 
-async def listed_with_records(
-    ctx: Context, ids: list[str] | None = None
-) -> tuple[list[Row], dict[str, dict[str, Any]]]:
+async def listed_with_records(ctx: Context, ids: list[str] | None = None) -> tuple[list[Row], Records]:
     """Return the rows of all machines, or of those named that exist, and the records of those that have one.
 
     Machines that CloudStack no longer lists, but EC2 still shows, are among the rows as their records kept them.
     """
     if ids is None:
         known, listed = await _listed(ctx)
-        return await _joined(ctx, listed, known, None), known
+        return await _all_joined(ctx, listed, known), known
     known = await machine_records.records(ctx)
     uuids = await _known_uuids(ctx, ids, known)
-    return await _joined(ctx, await list_rows(ctx, uuids), known, uuids), known
+    listed = await list_rows(ctx, uuids)
+    copies = None if all(map(made_by_ec2, listed)) else await _copies(ctx)
+    return _joined(listed, known, copies, uuids), known
 
 
-async def _listed(ctx: Context) -> tuple[dict[str, dict[str, Any]], list[Row]]:
+async def _listed(ctx: Context) -> tuple[Records, list[Row]]:
     # At the same time: a record written in between only makes the answer a moment older.
     known, listed = await asyncio.gather(machine_records.records(ctx), watched_rows(ctx))
     return known, listed
 
 
-async def _listed_with_volumes(ctx: Context) -> tuple[dict[str, dict[str, Any]], list[Row], Volumes]:
+async def _listed_with_volumes(ctx: Context) -> tuple[Records, list[Row], Volumes]:
     """Return records, machines and volumes; the volumes of the last poll where nothing tells that they have changed."""
     last = await machine_volumes.kept(ctx)
     if last is not None:
@@ -182,11 +186,40 @@ def _is_shown(row: Row, known: Mapping[str, dict[str, Any]]) -> bool:
     return not over and not _is_hidden(known.get(row["id"]))
 
 
-async def _joined(
-    ctx: Context, listed: list[Row], known: Mapping[str, dict[str, Any]], uuids: set[str] | None
+async def _all_joined(ctx: Context, listed: list[Row], known: Records) -> list[Row]:
+    """Put together what CloudStack lists and what the records add: the same list as long as none of it has changed."""
+    copies = None if all(map(made_by_ec2, listed)) else await _copies(ctx)
+    memory: OrderedDict[Any, _Join] = ctx.site.caches.setdefault("machines-joined", OrderedDict())
+    key = ctx.account.cache_key
+    last = memory.get(key)
+    if last is None or last.known is not known or last.copies is not copies or last.listed != listed:
+        rows = _joined(listed, known, copies, None)
+        last = memory[key] = _Join(listed, known, copies, rows)
+        if any(row.get("state") in _OVER for row in listed):
+            # How long these are shown is a matter of time.
+            del memory[key]
+            return rows
+    memory.move_to_end(key)
+    if len(memory) > CALLERS:
+        memory.popitem(last=False)
+    return last.rows
+
+
+@dataclass(frozen=True, slots=True)
+class _Join:
+    """The rows of a caller's last listing, and what they were put together of."""
+
+    listed: list[Row]
+    known: Records
+    copies: Sequence[Entry] | None
+    rows: list[Row]
+
+
+def _joined(
+    listed: list[Row], known: Records, copies: Sequence[Entry] | None, uuids: set[str] | None
 ) -> list[Row]:
     """Put together what CloudStack lists and what the records add, without what EC2 does not show."""
-    rows = await _with_details(ctx, [row for row in listed if _is_shown(row, known)])
+    rows = _completed([row for row in listed if _is_shown(row, known)], copies)
     present = {row["id"] for row in rows}
     for uuid, data in known.items():
         if uuid not in present and not _is_hidden(data) and (uuids is None or uuid in uuids):
@@ -196,19 +229,20 @@ async def _joined(
 
 async def survey(
     ctx: Context, ids: list[str] | None = None
-) -> tuple[list[Row], dict[str, dict[str, Any]], dict[str, list[Row]]]:
+) -> tuple[list[Row], Records, dict[str, list[Row]]]:
     """Return machines, records and volumes, asked for together where all are wanted."""
     if ids is None:
         known, listed, volumes = await _listed_with_volumes(ctx)
-        return await _joined(ctx, listed, known, None), known, volumes
+        return await _all_joined(ctx, listed, known), known, volumes
     rows, known = await listed_with_records(ctx, ids)
     return rows, known, await volumes_of(ctx, rows)
 
 
-async def _known_uuids(ctx: Context, ids: list[str], known: Mapping[str, Any]) -> set[str]:
+async def _known_uuids(ctx: Context, ids: list[str], known: Records) -> set[str]:
     """Return the uuids behind those ids that mean something; the others are refused where all ids are checked."""
-    by_id = {ec2_id("i", uuid): uuid for uuid in known}
-    found = await asyncio.gather(*(resolve(ctx, [ident], by_id) for ident in ids), return_exceptions=True)
+    found = await asyncio.gather(
+        *(resolve(ctx, [ident], known.by_id) for ident in ids), return_exceptions=True
+    )
     uuids: set[str] = set()
     for outcome in found:
         if isinstance(outcome, dict):
@@ -220,12 +254,22 @@ async def _known_uuids(ctx: Context, ids: list[str], known: Mapping[str, Any]) -
 
 async def _with_details(ctx: Context, rows: list[Row]) -> list[Row]:
     """Give back to machines the launch's details that a change made outside EC2 has erased."""
-    if all(made_by_ec2(row) for row in rows):
+    return rows if all(map(made_by_ec2, rows)) else _completed(rows, await _copies(ctx))
+
+
+async def _copies(ctx: Context) -> Sequence[Entry]:
+    """Return what launches have noted, which stands in the details of most machines, too."""
+    found: Sequence[Entry] = await ctx.store.watch(ctx.owner_id, LAUNCH_KIND)
+    return found
+
+
+def _completed(rows: list[Row], copies: Sequence[Entry] | None) -> list[Row]:
+    if not copies:
         return rows
-    copies = {entry.key: entry.value for entry in await ctx.store.list(ctx.owner_id, LAUNCH_KIND)}
+    noted = {entry.key: entry.value for entry in copies}
     return [
-        {**row, "details": {**copies[row["id"]], **(row.get("details") or {})}}
-        if row["id"] in copies and not made_by_ec2(row)
+        {**row, "details": {**noted[row["id"]], **(row.get("details") or {})}}
+        if row["id"] in noted and not made_by_ec2(row)
         else row
         for row in rows
     ]

@@ -10,16 +10,19 @@ up by the sweep (`ec2/recovery.py`), or by whoever lists the machines before.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.ec2 import background, leases
 from ec2bridge.ec2.context import Context, Site
 from ec2bridge.ec2.leases import Lease, LostError
+from ec2bridge.ids import ec2_id
 from ec2bridge.store import Change, Entry, StoreUnavailable
 
 log = logging.getLogger(__name__)
@@ -34,6 +37,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
 """Seconds between looks for what became of a step without an answer."""
 BEAT = 10.0
 STALE = 3 * BEAT
+CALLERS = 1_000
+"""Accounts whose records are remembered as they were read last."""
 _KEPT = (
     "id",
     "name",
@@ -124,9 +129,35 @@ class Record:
         return self._lease
 
 
-async def records(ctx: Context) -> dict[str, dict[str, Any]]:
-    """Return uuid → record of every machine of the caller that has one, to be looked at alone."""
-    return {entry.key: entry.value for entry in await ctx.store.watch(ctx.owner_id, KIND)}
+class Records(dict[str, dict[str, Any]]):
+    """Records by uuid, to be looked at alone. A busy account has thousands that have ended, and change no more."""
+
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        super().__init__((entry.key, entry.value) for entry in entries)
+        self.entries = entries
+
+    @cached_property
+    def unfinished(self) -> dict[str, dict[str, Any]]:
+        """Those of launches and terminations under way."""
+        return {uuid: data for uuid, data in self.items() if data["phase"] != ENDED}
+
+    @cached_property
+    def by_id(self) -> dict[str, str]:
+        """Instance id → uuid."""
+        return {ec2_id("i", uuid): uuid for uuid in self}
+
+
+async def records(ctx: Context) -> Records:
+    """Return the records of the caller's machines; the same object as long as none has changed."""
+    entries = await ctx.store.watch(ctx.owner_id, KIND)
+    memory: OrderedDict[str, Records] = ctx.site.caches.setdefault("machine-records", OrderedDict())
+    known = memory.get(ctx.owner_id)
+    if known is None or known.entries is not entries:
+        known = memory[ctx.owner_id] = Records(entries)
+    memory.move_to_end(ctx.owner_id)
+    if len(memory) > CALLERS:
+        memory.popitem(last=False)
+    return known
 
 
 def timestamp(when: float | None = None) -> str:

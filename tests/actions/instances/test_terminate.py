@@ -232,3 +232,25 @@ def test_a_termination_waits_for_a_snapshot_of_the_root_volume(place: Place, ec2
         assert described(ec2, InstanceIds=ids([machine]))[0]["State"]["Name"] == "shutting-down"
     snapshot["state"] = "BackedUp"
     until(ec2, "terminated", machine["InstanceId"])
+
+
+def test_a_machine_that_has_ended_is_told_again_without_work_until_something_changes(place: Place) -> None:
+    ec2 = place.client()
+    left, gone = ids(started(ec2, 2))
+    ec2.terminate_instances(InstanceIds=[gone])
+    until(ec2, "terminated", gone)
+    first = described(ec2)
+    [memory] = place.bridge.site.caches["instances-seen"].values()
+    told = memory.whole[1]
+    assert described(ec2) == first
+    assert memory.whole[1] is told
+    assert told.answer["Reservations"].parts
+    ec2.create_tags(Resources=[left], Tags=[{"Key": "Name", "Value": "new"}])
+    by_id = {machine["InstanceId"]: machine for machine in described(ec2)}
+    assert by_id[left]["Tags"] == [{"Key": "Name", "Value": "new"}]
+    assert by_id[gone]["State"]["Name"] == "terminated"
+    ec2.terminate_instances(InstanceIds=[left])
+    until(ec2, "terminated", left)
+    assert {machine["State"]["Name"] for machine in described(ec2)} == {"terminated"}
+    # By id, as ids of machines that CloudStack no longer lists are known by their records.
+    assert described(ec2, InstanceIds=[gone])[0]["InstanceId"] == gone
