@@ -179,7 +179,7 @@ class Call:
         if (
             kind == "uuid"
             and value
-            and not (name == "projectid" and value == "-1")
+            and value != "-1"  # ParamProcessWorker takes it for no entity, whatever the parameter
             and not self._known(name, value)
         ):
             raise self.unknown(name, value)

@@ -91,7 +91,7 @@ def rows(call: Call, template: Row) -> list[Row]:
     """Its rows in every zone where it is, or in the one that the call names."""
     zones = call.cloud.tables["zones"]
     wanted = call.text("zoneid")
-    found = [zones.get(zone) for zone in template["_zones"] if wanted in (None, zone)]
+    found = [zones.get(zone) for zone in template["_zones"] if wanted in (None, "-1", zone)]
     return [show(call, template, zone) for zone in found if zone]
 
 

@@ -99,3 +99,17 @@ async def test_the_architecture_is_the_callers(clients: Clients) -> None:
     )
 
     assert answer["template"][0]["arch"] == "aarch64"
+
+
+async def test_minus_one_is_every_zone(clients: Clients) -> None:
+    answer = await clients.alice.call(
+        "registerTemplate",
+        name="t",
+        url="http://images.example/x.qcow2",
+        format="QCOW2",
+        hypervisor="Simulator",
+        zoneid="-1",
+    )
+
+    zones = await clients.alice.list("listZones")
+    assert {row["zoneid"] for row in answer["template"]} == {zone["id"] for zone in zones}

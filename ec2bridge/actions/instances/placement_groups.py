@@ -32,7 +32,7 @@ TYPES = MappingProxyType(
 @action(
     "CreatePlacementGroup",
     honours=("GroupName", "Strategy", "TagSpecifications"),
-    defaults={"SpreadLevel": ("host", "rack")},
+    defaults={"SpreadLevel": ("host",)},
     native=("createAffinityGroup", "listAffinityGroupTypes"),
 )
 async def create_placement_group(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:

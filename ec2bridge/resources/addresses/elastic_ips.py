@@ -331,14 +331,14 @@ async def _named(
     ident, interface = request.get("InstanceId"), request.get("NetworkInterfaceId")
     if not ident and not interface:
         raise Ec2Error("MissingParameter", "Either instance ID or network interface id must be specified")
-    if interface:
-        record = network_interfaces.find(records, interface)
+    record = network_interfaces.find(records, interface) if interface else None
+    if interface and not ident:
         if record is not None and not record["nic"]:
-            return None, _unattached(record, interface, ident)
+            return None, _unattached(record, interface)
         uuid = record["nic"] if record else await ctx.directory.resolve("network-interface", interface)
         for row in await machine_lookup.list_rows(ctx):
             for nic in row.get("nic") or ():
-                if nic["id"] == uuid and ident in (None, ec2_id("i", row["id"]), row["id"]):
+                if nic["id"] == uuid:
                     return row, nic
         raise KINDS["network-interface"].missing(interface)
     found = await machine_lookup.machine(ctx, str(ident))
@@ -348,6 +348,13 @@ async def _named(
             "IncorrectInstanceState" if found.state == "terminated" else "InvalidInstanceID",
             f"The {found.state} instance '{found.id}' is not in a valid state for this operation.",
         )
+    if interface:
+        # The instance decides, and the interface chooses among its own: with an address that moves to another instance,
+        # Terraform sends the interface of the one before along.
+        named = record["nic"] if record else interface
+        for nic in nics:
+            if named in (nic["id"], ec2_id("eni", nic["id"])):
+                return found.row, nic
     if len(nics) > 1:
         raise Ec2Error(
             "InvalidInstanceID",
@@ -357,14 +364,10 @@ async def _named(
     return found.row, nics[0]
 
 
-def _unattached(record: Record, interface: str, instance: str | None) -> Row:
+def _unattached(record: Record, interface: str) -> Row:
     if record["machine"]:
         # It is being attached at this moment.
         raise network_interfaces.in_use(interface)
-    if instance:
-        raise Ec2Error(
-            "InvalidParameterCombination", f"The interface '{interface}' is not attached to '{instance}'."
-        )
     secondary = [{"ipaddress": address} for address in record["secondary"]]
     own = {"id": record["id"], "networkid": record["subnet"], "ipaddress": record["address"]}
     return {**own, "secondaryip": secondary}

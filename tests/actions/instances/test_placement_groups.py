@@ -50,6 +50,14 @@ def test_misuse(ec2: Any) -> None:
     ec2.create_placement_group(GroupName="one", Strategy="spread")
     refused("InvalidPlacementGroup.Duplicate", ec2.create_placement_group, GroupName="one", Strategy="spread")
     refused("UnsupportedOperation", ec2.create_placement_group, GroupName="two", Strategy="partition")
+    # It would be told as "host", and Terraform would make the group anew each time.
+    refused(
+        "UnsupportedOperation",
+        ec2.create_placement_group,
+        GroupName="two",
+        Strategy="spread",
+        SpreadLevel="rack",
+    )
     refused("InvalidParameterValue", ec2.create_placement_group, GroupName="two", Strategy="random")
     refused("InvalidPlacementGroup.Unknown", ec2.delete_placement_group, GroupName="two")
     refused("InvalidPlacementGroup.Unknown", ec2.describe_placement_groups, GroupNames=["two"])

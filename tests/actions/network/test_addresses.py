@@ -110,6 +110,18 @@ def test_reassociation_is_automatic_unless_refused(ec2: Any) -> None:
     assert {a["AllocationId"]: a.get("InstanceId") for a in addresses(ec2)} == {one: None, two: second}
 
 
+def test_the_instance_decides_where_an_interface_is_named_beside_it(ec2: Any) -> None:
+    first, second = started(ec2, 2, **placed(ADVANCED))
+    own, others = (m["NetworkInterfaces"][0]["NetworkInterfaceId"] for m in (first, second))
+    made = ec2.allocate_address()["AllocationId"]
+    ec2.associate_address(AllocationId=made, InstanceId=first["InstanceId"], NetworkInterfaceId=own)
+    assert addresses(ec2)[0]["InstanceId"] == first["InstanceId"]
+    # Terraform moves an address by naming the new instance, and the interface that it was on before.
+    ec2.associate_address(AllocationId=made, InstanceId=second["InstanceId"], NetworkInterfaceId=own)
+    [moved] = addresses(ec2)
+    assert (moved["InstanceId"], moved["NetworkInterfaceId"]) == (second["InstanceId"], others)
+
+
 def test_releasing_disassociates_in_the_default_vpc_alone(place: Place) -> None:
     ec2 = place.client()
     machine = started(ec2, **placed(ADVANCED))[0]["InstanceId"]
