@@ -131,7 +131,7 @@ INSTANCE = Noun(
         "SecurityGroups": "CloudStack's groups, or those kept in a hidden tag where the bridge enforces them",
         "SourceDestCheck": "what was chosen, kept in a hidden tag",
         "State": "CloudStack's state, or a launch, a switch or a termination that is under way",
-        "StateReason": "why a launch or a start failed, or who stopped or ended it",
+        "StateReason": "why a launch, a start or a stop failed, or who stopped or ended it",
         "StateTransitionReason": "as StateReason",
         "SubnetId": "the default NIC's network",
         "Tags": _TAGS,

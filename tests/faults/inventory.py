@@ -49,7 +49,7 @@ SECRETS = frozenset(
 )
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _EC2 = re.compile(r"\b([a-z]{1,10}(?:-[a-z]{1,8})*)-([0-9a-f]{17})\b")
-_HEX = re.compile(r"(?<![0-9a-f])[0-9a-f]{16,40}(?![0-9a-f])")
+_HEX = re.compile(r"(?<![0-9a-f])[0-9a-f]{16,64}(?![0-9a-f])")
 _TIME = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:[+-]\d\d:?\d\d|Z| GMT)?|\b1[789]\d{8}(?:\.\d+)?\b"
 )

@@ -54,3 +54,7 @@ def test_two_bridges_that_are_asked_at_once_do_it_once(story: str, database: str
     outcomes = pairs.play(story, database, some)
     assert outcomes
     assert failures(pairs.unexpected(story, outcomes)) == []
+
+
+def test_a_fleet_whose_bridge_dies_before_its_answer_leaves_no_record_of_it() -> None:
+    assert failures(kills.play("CreateFleet", [34])) == []

@@ -11,6 +11,7 @@ from ec2bridge.ec2.context import Context
 from ec2bridge.ids import ec2_id
 from ec2bridge.resources.launches.pools import CONFIGS, TARGET, shown
 from ec2bridge.resources.machines import lookup
+from ec2bridge.store import Change
 
 Row = dict[str, Any]
 
@@ -54,7 +55,12 @@ async def remember(
         "_Deleted": False,
     }
     await _let_go(ctx)
-    await ctx.store.put(ctx.owner_id, KIND, fleet, record, None if answer["Instances"] else KEEP)
+    kept = Change(KIND, fleet, record, None if answer["Instances"] else KEEP)
+    if ctx.ending is None:
+        await ctx.store.together(ctx.owner_id, kept)
+    else:
+        # With the answer: before it the machines may yet be taken back.
+        ctx.ending.along.append(kept)
 
 
 async def _let_go(ctx: Context) -> None:
