@@ -23,6 +23,8 @@ class Scenario:
     describe: str
     refused: str = ""
     """The code with which the action answers always: there is nothing for it to do on a CloudStack cloud."""
+    unnamed: bool = False
+    """Whether what is gone counts as deleted: sent again, it succeeds, and cannot tell any more what that was."""
 
     @property
     def name(self) -> str:
@@ -33,12 +35,17 @@ _scenarios: dict[str, Scenario] = {}
 
 
 def scenario(
-    action: str, title: str = "", *, describe: str = "DescribeInstances", refused: str = ""
+    action: str,
+    title: str = "",
+    *,
+    describe: str = "DescribeInstances",
+    refused: str = "",
+    unnamed: bool = False,
 ) -> Callable[[SetUp], SetUp]:
     """Tell the story of an action; `describe` is what the client asks for afterwards."""
 
     def register(set_up: SetUp) -> SetUp:
-        told = Scenario(action, title, set_up, describe, refused)
+        told = Scenario(action, title, set_up, describe, refused, unnamed)
         if told.name in _scenarios:
             raise ValueError(f"two scenarios called {told.name}")
         _scenarios[told.name] = told
