@@ -31,7 +31,8 @@ Of the questions after one job the first stands for all.
 In a cell: `done` is what success makes, `before` is as it was before and the client was told so (or does not know),
 `failed` is promised, failed in its job, and shown as failed; `renewed` is as before in all that EC2 shows, where a
 refusal came after CloudStack had done what it cannot put back: a rule, an address or an ACL list has been made anew, is
-like the one before and goes by its id, but has another uuid in CloudStack; or a VPC has taken its source NAT address.
+like the one before and goes by its id, but has another uuid in CloudStack; a VPC has taken its source NAT address;
+or a VPC's default ACL, changed for the first time, has got a list of its own that lets the same pass.
 **✗** does not hold: why is said below the table.
 
 ## The numbers

@@ -6,7 +6,7 @@ from tests.faults import cells, known, sample, scenarios
 from tests.faults.cells import Outcome
 
 
-@pytest.mark.parametrize("name", sample.SCENARIOS)
+@pytest.mark.parametrize("name", sample.names())
 def test_a_sample_of_the_cells_holds(name: str) -> None:
     scenario, expected = scenarios.load()[name], known.failing([name])
     outcomes, _ = cells.play(scenario, sample.is_in)
