@@ -209,7 +209,8 @@ class Stage:
         return Outcome(cell, str(ran.told)[:200], end, fault[:2000])
 
     def _end(self, lines: Counter[str], told: Told) -> str:
-        if lines == self.norm.after or (not told.ok and lines == self._silent(self.norm.after)):
+        silent = not told.ok or self.scenario.unnamed
+        if lines == self.norm.after or (silent and lines == self._silent(self.norm.after)):
             return "done"
         share = self._share(self._silent(lines), 1)
         if share == 0:

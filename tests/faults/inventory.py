@@ -42,6 +42,8 @@ NUMBERS = frozenset(
 """Fields that differ from run to run, or only tell when."""
 GOES_BY = "ec2bridge:id"
 """The tag by which a thing goes by the id of the one that it stands for."""
+DEFAULT_LIST = "Made through EC2 as the default"
+"""The description of an ACL list that a VPC's default ACL has for its own."""
 OWN_WAY_OUT = "ec2bridge:own-source-nat"
 """The tag of an address that is its VPC's source NAT address when it is nobody's NAT gateway: until then it tells."""
 SECRETS = frozenset(
@@ -91,6 +93,28 @@ class Inventory:
         }
         return Inventory([(kind, row) for kind, row in self.rows if _own_id(row) not in taken])
 
+    def without_first_default_lists(self, before: "Inventory") -> "Inventory":
+        """The same without the lists that VPCs' default ACLs have got: tiers have the ones that they had before.
+
+        Their rules are what EC2 shows of a default ACL, so that whoever asks EC2 sees whether they are all the same.
+        """
+        made = {
+            row["id"]
+            for kind, row in self.rows
+            if kind == "acls" and row.get("description") == DEFAULT_LIST and row["id"] not in before.ids
+        }
+        had = {row["id"]: row.get("aclid") for kind, row in before.rows if kind == "networks"}
+        return Inventory(
+            [
+                (
+                    kind,
+                    {**row, "aclid": had.get(row["id"])} if kind == "networks" and _acl(row) in made else row,
+                )
+                for kind, row in self.rows
+                if _own_id(row) not in made and not (kind == "aclrules" and _acl(row) in made)
+            ]
+        )
+
     def ways_out(self) -> list[Any]:
         return [row for kind, row in self.rows if kind == "addresses" and row.get("issourcenat")]
 
@@ -139,6 +163,10 @@ def _digits(ident: str) -> str:
 
 def _own_id(row: Any) -> str:
     return str(row.get("id", "")) if isinstance(row, dict) else ""
+
+
+def _acl(row: Mapping[str, Any]) -> Any:
+    return row.get("aclid")
 
 
 def _text(row: Any) -> str:
@@ -220,13 +248,15 @@ def renewed(found: Inventory, wanted: Inventory) -> bool:
     """Whether two hold the same things, some of which CloudStack has under other uuids.
 
     Whether those go by the ids of EC2's that they had, who asks EC2 sees: here the tags that say so are left out. So is
-    the source NAT address that a VPC has taken: EC2 does not show it, and CloudStack takes it back with the VPC alone.
+    the source NAT address that a VPC has taken: EC2 does not show it, and CloudStack takes it back with the VPC alone;
+    and the list that a VPC's default ACL gets when it is changed first, which lets pass what the one before did.
     """
+    found = found.without_first_ways_out(wanted).without_first_default_lists(wanted)
     both = Inventory([])
     both.ids, both.digits = found.ids & wanted.ids, found.digits & wanted.digits
     one, other = (
         Inventory([(kind, row) for kind, row in of.rows if kind != "tag" or row["key"] != GOES_BY])
-        for of in (found.without_first_ways_out(wanted), wanted)
+        for of in (found, wanted)
     )
     return one.lines(both) == other.lines(both)
 

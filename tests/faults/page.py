@@ -34,9 +34,9 @@ left; of several things that were promised the others are there. `in part`: of s
 CloudStack refused one, the client was told so, what became of each shows, and the same request does the rest.
 `renewed` is as before in all that EC2 shows, where a refusal came after CloudStack had done what it cannot put back:
 a rule, an address or an ACL list has been made anew, is like the one before and goes by its id, but has another uuid
-in CloudStack; or a VPC has taken its source NAT address. What an account of AWS's has from the start, and gets here
-by its first request (a default subnet), stays where the rest is refused. **✗** does not hold: why is said below the
-table.
+in CloudStack; a VPC has taken its source NAT address; or a VPC's default ACL, changed for the first time, has got a
+list of its own that lets the same pass. What an account of AWS's has from the start, and gets here by its first
+request (a default subnet), stays where the rest is refused. **✗** does not hold: why is said below the table.
 
 ## The numbers
 

@@ -28,12 +28,20 @@ ONE_IN = 3
 CELLS = frozenset(
     {
         "AllocateAddress (the first of an account) · associateIpAddress#2 · refused",
+        "AttachNetworkInterface · addNicToVirtualMachine#1 · job-hangs",
         "AttachVolume · attachVolume#1 · job-hangs",
+        "AuthorizeSecurityGroupEgress · authorizeSecurityGroupEgress#2 · job-hangs",
+        "AuthorizeSecurityGroupIngress · createTags#1 · job-fails",
         "CreateImage (of a running machine) · startVirtualMachine#1 · job-fails",
+        "CreateNatGateway · updateVPC#1 · lost",
+        "CreateNetworkAclEntry (on the default list) · createNetworkACL#5 · refused",
         "CreateSnapshot · createSnapshot#1 · job-fails",
         "CreateSnapshot · listSnapshots#1 · killed-before",
         "CreateVolume (of a snapshot) · createVolume#1 · job-fails",
+        "CreateVpnConnectionRoute · createVpnConnection#1 · killed-before",
+        "DeleteKeyPair · deleteSSHKeyPair#1 · killed-after",
         "DeleteVolume · deleteVolume#1 · killed-after",
+        "DeleteVpnConnectionRoute · updateVpnCustomerGateway#1 · refused",
         "DeregisterImage · deleteTemplate#1 · job-hangs",
         "ModifyInstanceAttribute (type) · scaleVirtualMachine#1 · lost",
         "ModifyVolume (type and size) · deleteTags#1 · refused",
@@ -41,6 +49,7 @@ CELLS = frozenset(
         "ReplaceIamInstanceProfileAssociation · createTags#1 · killed-before",
         "RequestSpotInstances · deployVirtualMachine#1 · job-fails",
         "RequestSpotInstances · queryAsyncJobResult#3 · killed-before",
+        "RevokeSecurityGroupIngress · revokeSecurityGroupIngress#2 · refused",
         "RunInstances (into a tier, with a group) · createTags#1 · refused",
         "RunInstances (two, with a volume, a public address, a key and tags) · attachVolume#1 · job-fails",
         "StartInstances · startVirtualMachine#1 · job-fails",
@@ -49,6 +58,8 @@ CELLS = frozenset(
         "StopInstances · stopVirtualMachine#1 · lost",
         "TerminateInstances (with a volume, a public address and a tier) · destroyVirtualMachine#1 · refused",
         "TerminateInstances (with a volume, a public address and a tier) · expungeVirtualMachine#1 · refused",
+        "UnassignPrivateIpAddresses · removeIpFromNic#2 · killed-after",
+        "UnassignPrivateIpAddresses · removeIpFromNic#2 · refused",
     }
 )
 """Single cells of other scenarios, which did not hold once."""

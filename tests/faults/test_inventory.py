@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.faults.inventory import GOES_BY, Inventory, renewed
+from tests.faults.inventory import DEFAULT_LIST, GOES_BY, Inventory, renewed
 
 GROUP, RULE, OTHER = (f"{digit * 8}-0000-4000-8000-000000000000" for digit in "abc")
 
@@ -45,3 +45,15 @@ def test_a_vpcs_source_nat_address_stays_with_it() -> None:
     assert not renewed(Inventory([vpc, address()]), Inventory([vpc]))
     other = ("addresses", {"id": RULE, "vpcid": GROUP, "issourcenat": True})
     assert not renewed(Inventory([vpc, other, address(issourcenat=True)]), Inventory([vpc, other]))
+
+
+def test_a_default_acls_first_list_stands_for_the_one_before() -> None:
+    def cloud(acl: str, *more: tuple[str, Any]) -> Inventory:
+        return Inventory([("vpcs", {"id": GROUP}), ("networks", {"id": RULE, "aclid": acl}), *more])
+
+    shared = "d" * 8 + OTHER[8:]
+    own = "acls", {"id": OTHER, "description": DEFAULT_LIST, "vpcid": GROUP}
+    rule = "aclrules", {"id": "e" * 8 + OTHER[8:], "aclid": OTHER}
+    assert renewed(cloud(OTHER, own, rule), cloud(shared))
+    assert not renewed(cloud(OTHER, (own[0], {**own[1], "description": "acl"}), rule), cloud(shared))
+    assert not renewed(cloud(shared, rule), cloud(shared))

@@ -18,6 +18,7 @@ from ec2bridge.ids import KINDS, ec2_id
 from ec2bridge.resources.key_pairs import creation as key_creation
 from ec2bridge.resources.key_pairs import formats as key_formats
 from ec2bridge.resources.key_pairs import records as key_records
+from ec2bridge.resources.key_pairs import removal
 from ec2bridge.resources.tags import resource_tags
 
 Row = dict[str, Any]
@@ -89,11 +90,12 @@ async def delete_key_pair(ctx: Context, request: Request) -> Answer:
         raise Ec2Error("MissingParameter", "The request must contain the parameter KeyName or KeyPairId")
     if ident and not KINDS["key-pair"].is_id(ident):
         raise KINDS["key-pair"].refused(ident)
+    if await removal.is_being_deleted(ctx, name, ident):
+        return {"Return": True, "KeyPairId": _id(await removal.finish(ctx, name, ident))}
     # CloudStack compares names without case: only the row with the very name is the one that is meant.
-    rows = await key_records.rows(ctx)
-    for row in rows:
+    for row in await key_records.rows(ctx):
         if name in (None, "", row["name"]) and ident in (None, "", _id(row)):
-            await key_records.delete(ctx, row, rows)
+            await removal.delete(ctx, row, name, ident)
             return {"Return": True, "KeyPairId": _id(row)}
     return {"Return": True}
 

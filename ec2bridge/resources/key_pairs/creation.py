@@ -55,7 +55,7 @@ async def _register(work: Work) -> Made:
     ctx, key, name = work.ctx, work.live, work.given["name"]
     if work.again:
         if row := await _row(work):
-            await key_records.delete(ctx, row, ())
+            await key_records.delete(ctx, row)
         await work.lease.write(given={**work.given, "line": f"{key.line} {name}"})
     line = work.given["line"]
     row = await _native(ctx, name, line) or await key_records.add_name(ctx, name, key)
@@ -79,4 +79,4 @@ async def _native(ctx: Context, name: str, line: str) -> Row | None:
 
 async def _delete(work: Work, made: Made) -> None:
     if row := await _row(work):
-        await key_records.delete(work.ctx, row, ())
+        await key_records.delete(work.ctx, row)

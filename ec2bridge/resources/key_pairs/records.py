@@ -11,7 +11,6 @@ import base64
 import hashlib
 import time
 import uuid
-from collections.abc import Iterable
 from typing import Any
 
 from ec2bridge.ec2 import quotas
@@ -93,27 +92,21 @@ async def add_name(ctx: Context, name: str, key: key_formats.Key) -> Row | None:
     return _row(row | {"name": name}, {})
 
 
-async def delete(ctx: Context, row: Row, others: Iterable[Row]) -> None:
-    """Delete a key pair, and let one of its key's other names take its place in CloudStack."""
+async def delete(ctx: Context, row: Row) -> None:
+    """Delete a key pair that has no other names."""
+    await remove(ctx, row)
+    await forget(ctx, row)
+
+
+async def remove(ctx: Context, row: Row) -> None:
+    """Have CloudStack, or for a further name the store, have a key pair no longer."""
     if "aliasof" in row:
         await ctx.store.delete(ctx.owner_id, ALIASES, row["name"])
     else:
-        heirs = [other for other in others if other.get("aliasof") == row["nativeid"]]
         await ctx.account.call("deleteSSHKeyPair", name=row["name"])
-        if heirs:
-            await _succeed(ctx, heirs)
+
+
+async def forget(ctx: Context, row: Row) -> None:
+    """Drop what is known of a key pair that is gone."""
     await ctx.store.delete(ctx.owner_id, RECORDS, row["nativeid"])
     await resource_tags.forget(ctx, "key-pair", row["id"])
-
-
-async def _succeed(ctx: Context, heirs: list[Row]) -> None:
-    """Register a key anew under the eldest of its names, which keeps its id."""
-    eldest, *rest = heirs
-    record = eldest["record"] | {"id": eldest["id"]}
-    answer = await ctx.account.call("registerSSHKeyPair", name=eldest["name"], publickey=record["line"])
-    ident = answer["keypair"]["id"]
-    await ctx.store.put(ctx.owner_id, RECORDS, ident, record)
-    await ctx.store.delete(ctx.owner_id, ALIASES, eldest["name"])
-    await ctx.store.delete(ctx.owner_id, RECORDS, eldest["id"])
-    for heir in rest:
-        await ctx.store.put(ctx.owner_id, ALIASES, heir["name"], {"id": heir["id"], "aliasof": ident})

@@ -26,6 +26,8 @@ class Scenario:
     """The code with which the action answers always: there is nothing for it to do on a CloudStack cloud."""
     stays: re.Pattern[str] = re.compile(r"(?!)")
     """Lines of what the account has for good from its first use on, as an account of AWS's has it from the start."""
+    unnamed: bool = False
+    """Whether what is gone counts as deleted: sent again, it succeeds, and cannot tell any more what that was."""
 
     @property
     def name(self) -> str:
@@ -42,11 +44,12 @@ def scenario(
     describe: str = "DescribeInstances",
     refused: str = "",
     stays: str = "(?!)",
+    unnamed: bool = False,
 ) -> Callable[[SetUp], SetUp]:
     """Tell the story of an action; `describe` is what the client asks for afterwards."""
 
     def register(set_up: SetUp) -> SetUp:
-        told = Scenario(action, title, set_up, describe, refused, re.compile(stays))
+        told = Scenario(action, title, set_up, describe, refused, re.compile(stays), unnamed)
         if told.name in _scenarios:
             raise ValueError(f"two scenarios called {told.name}")
         _scenarios[told.name] = told

@@ -36,7 +36,7 @@ async def bring(lab: Lab) -> Request:
     return {"KeyName": "laptop", "PublicKeyMaterial": LINE, **tags("key-pair")}
 
 
-@scenario("DeleteKeyPair", describe=KEYS)
+@scenario("DeleteKeyPair", describe=KEYS, unnamed=True)
 async def delete(lab: Lab) -> Request:
     await lab.do("ImportKeyPair", KeyName="laptop", PublicKeyMaterial=LINE, **tags("key-pair"))
     return {"KeyName": "laptop"}
