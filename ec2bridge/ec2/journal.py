@@ -36,7 +36,7 @@ DOING, UNDOING = "doing", "undoing"
 BEAT = 5.0
 LEASE = 20.0
 """Seconds of silence after which the bearer of a record is taken to have died with its process."""
-POLL = 0.1
+POLL, _LISTEN = 0.1, 0.5
 PAUSES = (0.0, 0.3, 1.0)
 """Seconds between looks for what became of a call whose answer did not come."""
 LOOK_AGAIN = 60.0
@@ -216,6 +216,17 @@ async def claim(ctx: Context, name: str, token: str) -> bool | None:
             return True
         await asyncio.sleep(POLL)
     return None if seen else False
+
+
+async def is_borne(ctx: Context, key: str) -> bool:
+    """Whether the bearer of a record lives: it is heard of within a few seconds."""
+    first: Entry | None = await ctx.store.entry(ctx.owner_id, KIND, key)
+    for _ in range(int(1.5 * BEAT / _LISTEN)):
+        await asyncio.sleep(_LISTEN)
+        entry: Entry | None = await ctx.store.entry(ctx.owner_id, KIND, key)
+        if first is None or entry is None or entry.version != first.version:
+            return True
+    return False
 
 
 async def perform(

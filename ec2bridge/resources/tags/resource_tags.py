@@ -109,10 +109,10 @@ async def merged(ctx: Context, kind: str, rows: Iterable[Row]) -> dict[str, list
     }
 
 
-async def with_stored(ctx: Context, kind: str, rows: Iterable[Row]) -> list[dict[str, Any]]:
+async def with_stored(ctx: Context, kind: str, rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the rows, those with tags in the store with these under HELD, so that marks there are read, too."""
     held = await stored(ctx, kind)
-    return [{**row, HELD: held[row["id"]]} if row["id"] in held else dict(row) for row in rows]
+    return [{**row, HELD: held[row["id"]]} if row["id"] in held else row for row in rows]
 
 
 async def stored(ctx: Context, kind: str | None = None) -> dict[str, dict[str, str]]:

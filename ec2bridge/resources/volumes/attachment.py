@@ -42,23 +42,12 @@ async def attach(ctx: Context, given: Given, place: str) -> Row:
 
 @journal.plan(ATTACH, forward=True)
 def _attaching(given: Given) -> list[Step]:
-    return [
-        Step("named", journal.unseen, _name, journal.nothing),
-        SUBMITTED,
-        Step(ENDED.name, ENDED.find, _end, journal.nothing),
-    ]
+    return [SUBMITTED, Step(ENDED.name, ENDED.find, _end, journal.nothing)]
 
 
 async def _is_attached(work: Work) -> Made | None:
     row = await _row(work)
     return {"volume": row} if row.get("virtualmachineid") == work.given["machine"] else None
-
-
-async def _name(work: Work) -> Made:
-    given = work.given
-    derived = given["number"] is not None and number_name(given["number"]) == given["device"]
-    await _mark(work, None if derived else given["device"])
-    return {}
 
 
 async def _mark(work: Work, name: str | None) -> None:
@@ -68,14 +57,24 @@ async def _mark(work: Work, name: str | None) -> None:
         await resource_tags.mark(work.ctx, "volume", row, {DEVICE_MARK: name})
 
 
+async def _unmark(work: Work) -> None:
+    """Take the name off a volume that was not attached, unless somebody else has attached it meanwhile."""
+    row = await _row(work)
+    if row and not row.get("virtualmachineid"):
+        await resource_tags.mark(work.ctx, "volume", row, {DEVICE_MARK: None})
+
+
 async def _submit(work: Work) -> Row:
+    given = work.given
+    derived = given["number"] is not None and number_name(given["number"]) == given["device"]
+    await _mark(work, None if derived else given["device"])
     try:
-        answer: Row = await work.ctx.account.submit("attachVolume", **_asked(work, work.given["number"]))
+        answer: Row = await work.ctx.account.submit("attachVolume", **_asked(work, given["number"]))
     except CloudStackUnavailable:
         # It may be attached yet, under the name that was asked for.
         raise
     except CloudStackError:
-        await _mark(work, None)
+        await _unmark(work)
         raise
     return answer
 
@@ -93,7 +92,7 @@ async def _end(work: Work) -> Made:
         raise
     except CloudStackError as error:
         if given["number"] is None or not is_number_refused(error):
-            await _mark(work, None)
+            await _unmark(work)
             raise
     if number_name(given["number"]) == given["device"]:
         # Only now it does not follow from the number any more.

@@ -133,8 +133,10 @@ async def resolve_volume(ctx: Context, volume: str | None) -> Row:
     """Return the row of a volume, or raise InvalidVolume.NotFound."""
     if not volume:
         raise Ec2Error("MissingParameter", "The request must contain the parameter volumeId")
-    for row in await volume_rows(ctx, [volume]):
-        if volume in (row["id"], ec2_id("vol", row["id"])):
+    begun = await records.kept(ctx, [volume])
+    uuid = next(iter(begun), None) or await ctx.directory.resolve("volume", volume)
+    for row in await with_failed(ctx, await named(ctx, "listVolumes", "volume", [uuid]), begun):
+        if row["id"] == uuid:
             return row
     raise KINDS["volume"].missing(volume)
 

@@ -45,15 +45,17 @@ def busy(uuid: str) -> Ec2Error:
 
 
 async def unanswered(ctx: Context, uuid: str, asked: Mapping[str, Any]) -> Record | None:
-    """Return the record of a change to what is `asked` that nobody can have been told of yet, if there is one.
+    """Return the record of a change to what is `asked` that perhaps nobody was told of, if there is one.
 
-    Its bearer may have died. Whoever takes it up sees it to its end, so that the same request sent again joins it.
+    Nobody was before it was submitted, and nobody may have been where its bearer has died since. Whoever takes it up
+    sees it to its end, so that the same request sent again joins it.
     """
     record: Record | None = await ctx.store.get(ctx.owner_id, KIND, uuid)
-    if record is None or record["state"] != MODIFYING or "work" not in record or "job" in record:
+    if record is None or record["state"] != MODIFYING or "work" not in record:
         return None
-    same = all(record["target"].get(name) == value for name, value in asked.items() if value)
-    return record if same else None
+    if any(record["target"].get(name) != value for name, value in asked.items() if value):
+        return None
+    return None if "job" in record and await journal.is_borne(ctx, record["work"]) else record
 
 
 async def require_idle(ctx: Context, uuid: str) -> int:
@@ -71,13 +73,8 @@ async def current(ctx: Context, uuid: str, record: Record) -> Record:
     """Return the record; of one that no plan sees to its end with what its job has come to, which is written down."""
     if record["state"] != MODIFYING or "work" in record:
         return record
-    try:
-        job = await ctx.account.call("queryAsyncJobResult", jobid=record["job"])
-    except CloudStackError as error:
-        if error.errorcode != 431:
-            raise
-        # CloudStack forgets jobs after days; whatever it came to, it is over.
-        job = {"jobstatus": 1}
+    # CloudStack forgets jobs after days; whatever it came to, it is over.
+    job = await ctx.account.job_row(record["job"]) or {"jobstatus": 1}
     if job["jobstatus"] not in _ENDS:
         return record
     ended = {**record, "state": _ENDS[job["jobstatus"]], "end": job.get("completed") or now()}

@@ -1,6 +1,7 @@
 """Requests without a client token that are sent again: they join what the first one has begun."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from ec2bridge.ec2 import journal
 from tests.conftest import Place
-from tests.faulty import KILLS, SILENCE, behind, eventually, kill_during
+from tests.faulty import KILLS, LOST_CALL, SILENCE, behind, eventually, kill_during
 from tests.launching import ADVANCED, code_of, ids, placed, started, tags
 
 pytestmark = KILLS
@@ -145,3 +146,34 @@ def test_a_snapshot_that_nobody_was_told_of_is_the_one_of_who_asks_again(
     assert all(one["Tags"] == [{"Key": "role", "Value": "backup"}] for one in found)
     ask(ec2, "nightly")
     assert len(ec2.describe_snapshots()["Snapshots"]) == 2 * count
+
+
+def test_an_attachment_that_was_not_begun_is_not_made_later(make_place: Callable[..., Place]) -> None:
+    front, way = behind(make_place)
+    ec2 = front.client()
+    ask = attaching(ec2)
+    way.next("attachVolume", LOST_CALL)
+    with pytest.raises(ClientError) as caught:
+        ask()
+    assert code_of(caught) == "Unavailable"
+    assert list(front.run(front.bridge.site.store.everywhere(journal.KIND))) == []
+    assert ask()["State"] == "attaching"
+
+
+def test_a_refused_attachment_leaves_the_name_of_another(make_place: Callable[..., Place]) -> None:
+    front, way = behind(make_place)
+    ec2 = front.client()
+    machine, other = ids(started(ec2, 2, **placed(ADVANCED)))
+    data = volume(ec2)
+    with front.holding("attachVolume"), ThreadPoolExecutor() as pool:
+        first = pool.submit(ec2.attach_volume, VolumeId=data, InstanceId=machine, Device="/dev/xvdh")
+        eventually(lambda: way.seen["attachVolume"] == 1)
+        second = pool.submit(ec2.attach_volume, VolumeId=data, InstanceId=other, Device="/dev/xvdh")
+        eventually(lambda: way.seen["attachVolume"] == 2)
+        front.loop.call_soon_threadsafe(front.sim.cloud.jobs.held["attachVolume"].set)
+        assert first.result(60)["InstanceId"] == machine
+        with pytest.raises(ClientError) as caught:
+            second.result(60)
+    assert code_of(caught) == "VolumeInUse"
+    [shown] = ec2.describe_volumes(VolumeIds=[data])["Volumes"]
+    assert [(one["InstanceId"], one["Device"]) for one in shown["Attachments"]] == [(machine, "/dev/xvdh")]

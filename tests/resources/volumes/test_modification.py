@@ -50,6 +50,9 @@ def test_a_type_is_not_told_before_it_is_true(make_place: Callable[..., Place]) 
         with pytest.raises(ClientError) as caught:
             ec2.modify_volume(VolumeId=volume, Size=7)
         assert code_of(caught) == "IncorrectModificationState"
+        with pytest.raises(ClientError) as caught:
+            ec2.modify_volume(VolumeId=volume, VolumeType="io1", Size=9)
+        assert code_of(caught) == "IncorrectModificationState"
     eventually(lambda: state(ec2) == "completed")
     assert shown(ec2, volume) == ("io1", 9)
 
@@ -134,7 +137,8 @@ def test_a_change_that_was_joined_and_is_refused_then_is_shown_as_failed(
     eventually(lambda: row["size"] == 9 << 30)
     volumes.update(row, size=5 << 30)
     monkeypatch.setattr(journal, "LEASE", 0.1)
-    cloud.sim.faults.add("refused", "resizeVolume")
+    for number in range(1, 10):
+        cloud.sim.faults.add("refused", "resizeVolume", number)
     heir, _ = behind(make_place, cloud, store=store, recovery_interval=0.2)
     ec2 = heir.client()
     eventually(lambda: state(ec2) == "failed")
