@@ -206,7 +206,7 @@ IMAGE = Noun(
         "EnaSupport": "what the image was registered with, kept in a hidden tag; else false",
         "Hypervisor": _XEN,
         "ImageId": "the template's uuid",
-        "ImageLocation": "made of owner and name, as AWS does",
+        "ImageLocation": "made of the owner's alias, else its id, and the name, as AWS does",
         "ImageOwnerAlias": "`amazon` for what the operator features",
         "ImageType": "`machine`; `iso` for an ISO that the filter image-type asks for",
         "Name": "the template's",

@@ -45,12 +45,11 @@ async def create_route(ctx: Context, request: Request) -> Answer:
 async def replace_route(ctx: Context, request: Request) -> None:
     """Send a destination elsewhere."""
     table, to = await _place(ctx, request)
-    if to not in table.routes:
+    if to not in table.routes and not _is_local(table, to):
         sentence = f"There is no route defined for '{to}' in the route table. Use CreateRoute instead."
         raise Ec2Error("InvalidParameterValue", sentence)
-    old = table.routes[to]
     target = await _target(ctx, request, table, to)
-    await _withdraw(ctx, old)
+    await _withdraw(ctx, table.routes[to])
     await _add(ctx, table, to, target)
 
 
@@ -63,7 +62,7 @@ async def delete_route(ctx: Context, request: Request) -> None:
 
 
 async def _place(ctx: Context, request: Request) -> tuple[Table, str]:
-    """Return the table and the destination of a request; the VPC's own range is nobody's to change."""
+    """Return the table and the destination of a request."""
     text = request.get("DestinationCidrBlock") or ""
     if not text:
         raise Ec2Error("MissingParameter", "The request must contain the parameter destinationCidrBlock")
@@ -75,15 +74,17 @@ async def _place(ctx: Context, request: Request) -> tuple[Table, str]:
         )
         raise Ec2Error("InvalidParameterValue", sentence) from None
     table = await route_tables.table(ctx, request.get("RouteTableId") or "")
-    if to.subnet_of(ipaddress.IPv4Network(table.vpc["cidr"], strict=False)):
-        sentence = f"The destination CIDR block {to} is equal to or more specific than one of this VPC's CIDR blocks."
-        raise Ec2Error(
-            "InvalidParameterValue", f"{sentence} This route can target only an interface or an instance."
-        )
     return table, str(to)
 
 
+def _is_local(table: Table, to: str) -> bool:
+    """Whether a destination lies in the VPC's own range, which is nobody's to route elsewhere."""
+    return ipaddress.IPv4Network(to).subnet_of(ipaddress.IPv4Network(table.vpc["cidr"], strict=False))
+
+
 def _known(table: Table, to: str) -> Row:
+    if to == table.vpc["cidr"]:
+        raise Ec2Error("InvalidParameterValue", f"cannot remove local route {to} in route table {table.id}")
     if to not in table.routes:
         sentence = f"no route with destination-cidr-block {to} in route table {table.id}"
         raise Ec2Error("InvalidRoute.NotFound", sentence)
@@ -98,11 +99,26 @@ async def _target(ctx: Context, request: Request, table: Table, to: str) -> Row:
             "The request must contain exactly one of gatewayId, instanceId, natGatewayId, networkInterfaceId"
         )
         raise Ec2Error("InvalidParameterCombination" if named else "MissingParameter", sentence)
+    local = _is_local(table, to)
+    if named[0] in ("InstanceId", "NetworkInterfaceId"):
+        if local:
+            sentence = (
+                f"A route for {to} cannot lead to an instance: it lies in the VPC's own range, and CloudStack's router"
+                " sends what is for that range to its tiers alone."
+            )
+            raise Ec2Error("UnsupportedOperation", sentence)
+        return await _to_machine(ctx, request, table)
+    # A gateway that does not exist comes first, as on AWS: "local" is the name of none.
     if named == ["GatewayId"]:
-        return await _to_gateway(ctx, request["GatewayId"], table, to)
-    if named == ["NatGatewayId"]:
-        return await _to_nat(ctx, request["NatGatewayId"], table)
-    return await _to_machine(ctx, request, table)
+        found = await _to_gateway(ctx, request["GatewayId"], table, to)
+    else:
+        found = await _to_nat(ctx, request["NatGatewayId"], table)
+    if local:
+        sentence = f"The destination CIDR block {to} is equal to or more specific than one of this VPC's CIDR blocks."
+        raise Ec2Error(
+            "InvalidParameterValue", f"{sentence} This route can target only an interface or an instance."
+        )
+    return found
 
 
 async def _to_gateway(ctx: Context, ident: str, table: Table, to: str) -> Row:

@@ -194,6 +194,7 @@ def _owned_by(ctx: Context, owners: list[str]) -> Callable[[Item], bool]:
 def image_item(ctx: Context, row: Row, tags: list[dict[str, str]]) -> Item:
     """Return one image."""
     owner = owner_of(row)
+    alias = FEATURED[0] if row.get("isfeatured") and owner != ctx.owner_id else None
     word, reason = state(row)
     windows = is_windows(row)
     details, operation = platform(windows=windows)
@@ -203,9 +204,9 @@ def image_item(ctx: Context, row: Row, tags: list[dict[str, str]]) -> Item:
         Name=row["name"],
         # CloudStack gives a template without a description its name for one.
         Description=row.get("displaytext") if row.get("displaytext") != row["name"] else None,
-        # jclouds cannot read an image without a location; AWS makes it of owner and name, too.
-        ImageLocation=f"{owner}/{row['name']}",
-        ImageOwnerAlias=FEATURED[0] if row.get("isfeatured") and owner != ctx.owner_id else None,
+        # jclouds cannot read an image without a location; AWS makes it of owner and name, too, and says "amazon".
+        ImageLocation=f"{alias or owner}/{row['name']}",
+        ImageOwnerAlias=alias,
         OwnerId=owner,
         State=word,
         StateReason=reason,

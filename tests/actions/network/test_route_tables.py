@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.actions.network.test_vpc_creation import refusal
 from tests.conftest import Place
@@ -186,6 +187,25 @@ def test_another_table_becomes_the_main_one(ec2: Any, vpc: str) -> None:
 
 
 @pytest.mark.since("4.21")
+def test_the_vpcs_own_range_leads_nowhere_else(ec2: Any, vpc: str, gateway: str) -> None:
+    local = {
+        "RouteTableId": ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"],
+        "DestinationCidrBlock": "10.42.0.0/16",
+    }
+    # Terraform knows by this answer that it was told to make the local route.
+    assert refusal(lambda: ec2.create_route(**local, GatewayId="local")) == "InvalidGatewayID.NotFound"
+    machine, interface = (
+        {"InstanceId": "i-00000000000000000"},
+        {"NetworkInterfaceId": "eni-00000000000000000"},
+    )
+    for call in (ec2.create_route, ec2.replace_route):
+        assert refusal(lambda c=call: c(**local, GatewayId=gateway)) == "InvalidParameterValue"
+        for target in (machine, interface):
+            assert refusal(lambda c=call, t=target: c(**local, **t)) == "UnsupportedOperation"
+    with pytest.raises(ClientError, match="cannot remove local route"):
+        ec2.delete_route(**local)
+
+
 def test_a_route_to_a_machine_is_a_static_route_of_the_vpc(place: Place, ec2: Any, vpc: str) -> None:
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.42.1.0/24")["Subnet"]["SubnetId"]
     [machine] = started(ec2, SubnetId=subnet)

@@ -53,7 +53,8 @@ def test_a_template_of_all_zones_is_one_image(place: Place, ec2: Any) -> None:
     assert image["ImageType"] == "machine"
     assert image["VirtualizationType"] == "hvm"
     assert image["CreationDate"] == "2026-11-23T12:03:19.000Z"
-    assert image["ImageLocation"] == f"{image['OwnerId']}/{image['Name']}"  # jclouds needs one
+    assert image["ImageOwnerAlias"] == "amazon"
+    assert image["ImageLocation"] == f"amazon/{image['Name']}"  # jclouds needs one
     assert image["RootDeviceName"] == image["BlockDeviceMappings"][0]["DeviceName"] == "/dev/sda1"
     assert image["BlockDeviceMappings"][0]["Ebs"]["VolumeSize"] == 2
     assert "Platform" not in image
