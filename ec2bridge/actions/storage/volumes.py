@@ -28,7 +28,7 @@ from ec2bridge.resources.volumes.items import (
     settled,
     volume_items,
 )
-from ec2bridge.resources.volumes.types import disk_offerings
+from ec2bridge.resources.volumes.types import known_offerings
 
 Row = dict[str, Any]
 
@@ -37,7 +37,7 @@ BUSY = "snapshot operations in progress on the volume"
 
 
 async def _items(ctx: Context, rows: list[Row]) -> list[Item]:
-    places, offerings = await asyncio.gather(zones(ctx), disk_offerings(ctx))
+    places, offerings = await asyncio.gather(zones(ctx), known_offerings(ctx))
     return await volume_items(ctx, [row for row in rows if exists(row)], places, offerings)
 
 
@@ -67,13 +67,13 @@ async def _items(ctx: Context, rows: list[Row]) -> list[Item]:
         "volume-type": "VolumeType",
     },
     ignores={"IncludeManagedResources": "no service manages volumes of its own here"},
-    native=("listVolumes", "listZones", "listDiskOfferings"),
+    native=("listVolumes", "listZones"),
     chunks=RowChunks("listVolumes", _items, lambda item: item["_Uuid"]),
 )
 async def describe_volumes(ctx: Context, request: dict[str, Any]) -> list[Item]:
     """Return the caller's volumes, root disks included."""
     rows, places, offerings = await asyncio.gather(
-        named(ctx, "listVolumes", "volume", request.get("VolumeIds")), zones(ctx), disk_offerings(ctx)
+        named(ctx, "listVolumes", "volume", request.get("VolumeIds")), zones(ctx), known_offerings(ctx)
     )
     return await volume_items(ctx, [row for row in rows if exists(row)], places, offerings)
 
