@@ -509,7 +509,6 @@ ROUTE_TABLE = Noun(
         "Routes.CarrierGatewayId": _CARRIER,
         "Routes.CoreNetworkArn": "CloudStack has no gateways of this kind",
         "Routes.DestinationIpv6CidrBlock": "CloudStack's VPCs have IPv4 ranges alone",
-        "Routes.DestinationPrefixListId": "CloudStack routes ranges",
         "Routes.EgressOnlyInternetGatewayId": "CloudStack has no gateways of this kind",
         "Routes.IpAddress": "CloudStack has no route servers",
         "Routes.LocalGatewayId": "CloudStack has no gateways of this kind",

@@ -236,7 +236,6 @@ REASONS = (
         r"\.VpcEndpointId$",
         "CloudStack has no AWS services to reach privately; use an address of the service itself instead",
     ),
-    (r"PrefixListId$", "CloudStack has no prefix lists; use a CIDR block for each of its entries instead"),
     (r"\.LocalTarget$", "the route within a VPC is CloudStack's own and stays as it is; leave it out"),
     (r"AssociateRouteTable\.GatewayId$", "CloudStack routes by subnet; use SubnetId instead"),
     (

@@ -115,6 +115,12 @@ def entries(table: TypeTable, zone: str | None = None) -> Iterator[Entry]:
             yield Entry(name, size_of(serving[0]) or smallest(serving[0]), serving[0])
 
 
+def bare_table(ctx: Context) -> TypeTable:
+    """Return a table of AWS's types alone: for who tells of machines where the caller's role lists no offerings."""
+    mapping = ctx.mappings.instance_types
+    return TypeTable(dict(mapping.types), (), mapping.cpu_speed, {}, frozenset())
+
+
 async def type_table(ctx: Context) -> TypeTable:
     """Return the caller's offerings with the AWS types of the mapping; asked of CloudStack about once a minute."""
     table: TypeTable = await cached(ctx, "service-offerings").get(ctx.account.cache_key, lambda: _fetch(ctx))

@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2.context import Context
+from ec2bridge.ec2.rights import FORBIDDEN
 from ec2bridge.resources.groups.listed import listed
 from ec2bridge.resources.snapshots import empty as empty_snapshots
 from ec2bridge.resources.snapshots.lookup import GONE
@@ -43,6 +44,9 @@ async def _there(ctx: Context, kind: str, idents: set[str]) -> set[str]:
     try:
         return await _FINDERS[kind](ctx, narrowed)
     except CloudStackError as error:
+        if error.errorcode == FORBIDDEN:
+            # Nobody can tell: the tags are shown, as CloudStack lists them.
+            return idents
         if not narrowed or error.errorcode != _NOT_THERE:
             raise
         return set()

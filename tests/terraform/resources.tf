@@ -201,7 +201,41 @@ resource "aws_vpc_security_group_vpc_association" "a" {
 resource "aws_ec2_managed_prefix_list" "p" {
   name           = "table"
   address_family = "IPv4"
-  max_entries    = 1
+  max_entries    = 2
+  entry {
+    cidr        = "192.0.2.0/24"
+    description = "office"
+  }
+  entry { cidr = "198.51.100.0/24" }
+}
+resource "aws_security_group" "listed" {
+  vpc_id = aws_vpc.main.id
+  ingress {
+    protocol        = "tcp"
+    from_port       = 22
+    to_port         = 22
+    prefix_list_ids = [aws_ec2_managed_prefix_list.p.id]
+  }
+  egress {
+    protocol        = "-1"
+    from_port       = 0
+    to_port         = 0
+    prefix_list_ids = [aws_ec2_managed_prefix_list.p.id]
+  }
+}
+resource "aws_vpc_security_group_ingress_rule" "listed" {
+  security_group_id = aws_security_group.web.id
+  ip_protocol       = "tcp"
+  from_port         = 443
+  to_port           = 443
+  prefix_list_id    = aws_ec2_managed_prefix_list.p.id
+  description       = "listed"
+  tags              = { app = "shop" }
+}
+resource "aws_route" "listed" {
+  route_table_id             = aws_route_table.r.id
+  destination_prefix_list_id = aws_ec2_managed_prefix_list.p.id
+  gateway_id                 = aws_internet_gateway.g.id
 }
 
 # --- VPCs

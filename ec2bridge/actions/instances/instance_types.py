@@ -10,6 +10,7 @@ from typing import Any
 
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.describe import Ids, Item, describe
+from ec2bridge.ec2.rights import unless_forbidden
 from ec2bridge.ec2.values import known
 from ec2bridge.errors import Ec2Error
 from ec2bridge.mapping import Size
@@ -102,13 +103,14 @@ _EBS, _NET = "EbsInfo", "NetworkInfo"
         "vcpu-info.valid-threads-per-core": "VCpuInfo.ValidThreadsPerCore",
     },
     ignores={"IncludeUnsupportedInRegion": "there is one region, and what it cannot serve has no offering"},
-    native=("listServiceOfferings", "listTemplates", "listDiskOfferings"),
+    native=("listServiceOfferings", "listTemplates"),
     most=100,
 )
 async def describe_instance_types(ctx: Context, request: dict[str, Any]) -> list[Item]:
     """Return the types that a launch may name, and whatever else one of the caller's machines is of."""
     table = await type_table(ctx)
-    encrypts = any(row.get("encrypt") for row in await disk_offerings(ctx))
+    disks = await unless_forbidden(disk_offerings(ctx))
+    encrypts = None if disks is None else any(row.get("encrypt") for row in disks)
     found = [type_item(ctx, table, entry, encrypts=encrypts) for entry in entries(table)]
     names = {name for item in found for name in item["_Names"]}
     if set(request.get("InstanceTypes") or ()) - names:
@@ -141,7 +143,7 @@ def _processors(size: Size) -> Item:
     }
 
 
-def type_item(ctx: Context, table: TypeTable, entry: Entry, *, encrypts: bool) -> Item:
+def type_item(ctx: Context, table: TypeTable, entry: Entry, *, encrypts: bool | None) -> Item:
     """Return one type. What is said of hardware that CloudStack has not is a no, not a guess."""
     family = ctx.mappings.instance_types.family(entry.name)
     offering, size = entry.offering, entry.size
@@ -165,7 +167,7 @@ def type_item(ctx: Context, table: TypeTable, entry: Entry, *, encrypts: bool) -
         EbsInfo={
             # A launch takes EbsOptimized either way: it is kept and told.
             "EbsOptimizedSupport": "supported",
-            "EncryptionSupport": "supported" if encrypts else "unsupported",
+            **({} if encrypts is None else {"EncryptionSupport": "supported" if encrypts else "unsupported"}),
             "NvmeSupport": "unsupported",
         },
         NetworkInfo=_network(offering),

@@ -1,7 +1,7 @@
 """Managed prefix lists: create, describe, change, go back to an earlier version, delete.
 
-They lie in the store alone, and what changes is there when it is answered, in the rules that name a list as well: only
-answers to changes tell that one is under way, as AWS's do.
+They lie in the store alone, and what changes is there when it is answered, in the rules and routes that name a list as
+well: only answers to changes tell that one is under way, as AWS's do.
 """
 
 import json
@@ -108,10 +108,10 @@ async def get_managed_prefix_list_entries(ctx: Context, request: Request) -> lis
     key="ResourceId",
     honours=("PrefixListId",),
     most=255,
-    native=("listSecurityGroups",),
+    native=("listSecurityGroups", "listVPCs"),
 )
 async def get_managed_prefix_list_associations(ctx: Context, request: Request) -> list[Item]:
-    """Return the groups whose rules name a list."""
+    """Return the groups and route tables that name a list."""
     found = await prefix_lists.find(ctx, request.get("PrefixListId") or "")
     return await prefix_list_uses.associations(ctx, ec2_id("pl", found["id"]))
 

@@ -46,7 +46,7 @@ ASSOCIATED = {"State": "associated"}
         "route-table-id": "RouteTableId",
         "route.destination-cidr-block": "Routes.DestinationCidrBlock",
         "route.destination-ipv6-cidr-block": None,
-        "route.destination-prefix-list-id": None,
+        "route.destination-prefix-list-id": "Routes.DestinationPrefixListId",
         "route.egress-only-internet-gateway-id": None,
         "route.gateway-id": "Routes.GatewayId",
         "route.instance-id": "Routes.InstanceId",

@@ -6,6 +6,7 @@ from typing import Any
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.describe import Ids, Item, describe
 from ec2bridge.ec2.filters import TAGS, Filters
+from ec2bridge.ec2.rights import unless_forbidden
 from ec2bridge.resources.interfaces import network_interfaces
 from ec2bridge.resources.machines.states import host_name_filters
 from ec2bridge.resources.places.networks import default_network, networks
@@ -53,18 +54,20 @@ _FILTERS: Filters = {
     items="Subnets",
     ids={"SubnetIds": Ids("SubnetId", "subnet")},
     filters=_FILTERS,
-    native=("listNetworks", "listZones", "listVirtualMachines"),
+    native=("listNetworks", "listZones"),
 )
 async def describe_subnets(ctx: Context, request: dict[str, Any]) -> list[Item]:
     """Return the networks that the caller's machines can be in."""
     rows, places, machines = await asyncio.gather(
-        networks(ctx), zones(ctx), ctx.account.list("listVirtualMachines", details=["nics"])
+        networks(ctx),
+        zones(ctx),
+        unless_forbidden(ctx.account.list("listVirtualMachines", details=["nics"])),
     )
     rows = await make_sought(ctx, request, _FILTERS, rows)
     tags = await resource_tags.merged(ctx, "subnet", rows)
     defaults = [await default_network(ctx, zone, rows) for zone in places]
     default_ids = {row["id"] for row in defaults if row}
-    taken = addresses_taken(machines) + addresses_held(await network_interfaces.records(ctx))
+    taken = addresses_taken(machines or ()) + addresses_held(await network_interfaces.records(ctx))
     by_uuid = {zone.uuid: zone for zone in places}
     return [
         subnet_item(
@@ -72,7 +75,7 @@ async def describe_subnets(ctx: Context, request: dict[str, Any]) -> list[Item]:
             row,
             by_uuid.get(row["zoneid"]),
             tags[row["id"]],
-            taken=taken[row["id"]],
+            taken=None if machines is None else taken[row["id"]],
             default=row["id"] in default_ids,
         )
         for row in rows

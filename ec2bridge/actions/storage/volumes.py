@@ -26,13 +26,13 @@ from ec2bridge.resources.volumes.items import (
     volume_rows,
     with_failed,
 )
-from ec2bridge.resources.volumes.types import disk_offerings
+from ec2bridge.resources.volumes.types import known_offerings
 
 Row = dict[str, Any]
 
 
 async def _items(ctx: Context, rows: list[Row]) -> list[Item]:
-    places, offerings = await asyncio.gather(zones(ctx), disk_offerings(ctx))
+    places, offerings = await asyncio.gather(zones(ctx), known_offerings(ctx))
     # Of what could not be made, CloudStack has a row until its clean-up has been by.
     gone = [row["id"] for row in rows if not exists(row)]
     begun = await records.kept(ctx, gone) if gone else {}
@@ -65,13 +65,13 @@ async def _items(ctx: Context, rows: list[Row]) -> list[Item]:
         "volume-type": "VolumeType",
     },
     ignores={"IncludeManagedResources": "no service manages volumes of its own here"},
-    native=("listVolumes", "listZones", "listDiskOfferings"),
+    native=("listVolumes", "listZones"),
     chunks=RowChunks("listVolumes", _items, lambda item: item["_Uuid"]),
 )
 async def describe_volumes(ctx: Context, request: dict[str, Any]) -> list[Item]:
     """Return the caller's volumes, root disks included."""
     rows, places, offerings = await asyncio.gather(
-        volume_rows(ctx, request.get("VolumeIds")), zones(ctx), disk_offerings(ctx)
+        volume_rows(ctx, request.get("VolumeIds")), zones(ctx), known_offerings(ctx)
     )
     return await volume_items(ctx, rows, places, offerings)
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ec2bridge.ec2.context import Context
+from ec2bridge.ec2.rights import unless_forbidden
 from ec2bridge.resources.groups import security_groups
-from ec2bridge.resources.instance_types import TypeTable, architecture, type_table, virtualization
+from ec2bridge.resources.instance_types import TypeTable, architecture, bare_table, type_table, virtualization
 from ec2bridge.resources.interfaces import network_interfaces
 from ec2bridge.resources.machines.lookup import group_uuids
 from ec2bridge.resources.machines.records import CALLERS
@@ -64,7 +65,7 @@ async def gather_facts(
     vpcs = await vpc_ids(ctx, named.networks)
     return Facts(
         zones={zone.uuid: zone for zone in await zones(ctx)},
-        types=await type_table(ctx),
+        types=await unless_forbidden(type_table(ctx)) or bare_table(ctx),
         vpcs=vpcs,
         default_vpc=default_vpc_id(ctx),
         named_vpcs=await host_names.named_vpcs(ctx, vpcs.values()),
@@ -115,7 +116,10 @@ async def _images(ctx: Context, templates: frozenset[str | None]) -> Mapping[str
     for sort in ("executable", "sharedexecutable"):
         if wanted <= known.keys():
             return known
-        for row in await ctx.account.list("listTemplates", templatefilter=sort, details="min"):
+        rows = await unless_forbidden(ctx.account.list("listTemplates", templatefilter=sort, details="min"))
+        if rows is None:
+            return known
+        for row in rows:
             known[row["id"]] = ImageFacts(architecture(row), virtualization(row))
     # One that is gone, or was never the caller's to see, will not turn up later either.
     known.update(dict.fromkeys(wanted - known.keys()))
@@ -131,8 +135,12 @@ async def _group_names(ctx: Context, wanted: frozenset[str]) -> Mapping[str, str
     if not wanted:
         return {}
     cache = cached(ctx, "group-names")
-    names: Mapping[str, str] = await cache.get(ctx.account.cache_key, lambda: security_groups.names(ctx))
-    if not wanted <= names.keys():
+
+    async def names() -> Mapping[str, str]:
+        return await unless_forbidden(security_groups.names(ctx)) or {}
+
+    found: Mapping[str, str] = await cache.get(ctx.account.cache_key, names)
+    if not wanted <= found.keys():
         cache.forget(ctx.account.cache_key)
-        names = await cache.get(ctx.account.cache_key, lambda: security_groups.names(ctx))
-    return names
+        found = await cache.get(ctx.account.cache_key, names)
+    return found

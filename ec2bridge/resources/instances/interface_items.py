@@ -5,6 +5,7 @@ from typing import Any
 
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.describe import Item
+from ec2bridge.ec2.rights import unless_forbidden
 from ec2bridge.ec2.values import known
 from ec2bridge.ids import ec2_id
 from ec2bridge.resources.addresses import elastic_ips, nat_items
@@ -51,7 +52,8 @@ async def free_items(ctx: Context, records: list[Record], public: Iterable[Row] 
         return []
     networks = {row["id"]: row for row in await list_networks(ctx)}
     zones = {zone.uuid: zone for zone in await places.zones(ctx)}
-    names = {group.id: group.name for group in await security_groups.groups(ctx, rules=False)}
+    groups = await unless_forbidden(security_groups.groups(ctx, rules=False))
+    names = {group.id: group.name for group in groups or ()}
     found = [record for record in records if record["subnet"] in networks]
     vpcs = {record["id"]: vpc_id_of_network(ctx, networks[record["subnet"]]) for record in found}
     associations = await _associations(ctx, found, vpcs, list(public))

@@ -7,16 +7,13 @@ default VPC, an object that only the bridge knows.
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2.context import Context
+from ec2bridge.ec2.rights import unless_forbidden
 from ec2bridge.ids import KINDS, ec2_id, is_uuid
 from ec2bridge.resources.places import pending_deletion, ranges
 from ec2bridge.resources.places.zones import FOREVER, Zone, cached
 
 Row = dict[str, Any]
-
-
-FORBIDDEN = 432
 
 
 async def networks(ctx: Context) -> list[Row]:
@@ -109,13 +106,8 @@ async def vpc_rows(ctx: Context) -> list[Row]:
 
 
 async def _native_vpcs(ctx: Context) -> list[Row]:
-    try:
-        rows = await ctx.account.list("listVPCs")
-    except CloudStackError as error:
-        # Where an operator takes VPCs out of a role, an account has none; the default VPC is not CloudStack's.
-        if error.errorcode == FORBIDDEN:
-            return []
-        raise
+    # Where an operator takes VPCs out of a role, an account has none; the default VPC is not CloudStack's.
+    rows = await unless_forbidden(ctx.account.list("listVPCs")) or []
     gone = await pending_deletion.hidden(ctx)
     return [row for row in rows if row["id"] not in gone]
 

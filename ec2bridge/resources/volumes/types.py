@@ -8,6 +8,7 @@ from typing import Any
 
 from ec2bridge.ec2 import releases
 from ec2bridge.ec2.context import Context
+from ec2bridge.ec2.rights import unless_forbidden
 from ec2bridge.errors import Ec2Error
 from ec2bridge.gently import gently
 from ec2bridge.resources.places.zones import cached
@@ -31,6 +32,14 @@ async def disk_offerings(ctx: Context) -> list[Row]:
         ctx.account.cache_key, lambda: ctx.account.list("listDiskOfferings")
     )
     return [row for row in rows if row.get("state", "Active") == "Active"]
+
+
+async def known_offerings(ctx: Context) -> list[Row]:
+    """Return the disk offerings for who only tells of volumes: none where the caller's role cannot list them.
+
+    A volume's row has its offering's name, and from 4.19.1 on its format.
+    """
+    return await unless_forbidden(disk_offerings(ctx)) or []
 
 
 async def with_encryption(ctx: Context, rows: list[Row], offerings: list[Row]) -> list[Row]:

@@ -1,8 +1,8 @@
 """What names a prefix list, and what follows its changes.
 
-EC2 changes a list as a whole, and all that names it follows. In CloudStack those are rules of several groups, so a
-change has a record of the journal: the list first, then the groups. Where CloudStack refuses one, the list and the
-others are as they were.
+EC2 changes a list as a whole, and all that names it follows. In CloudStack those are rules and static routes, so a
+change has a record of the journal: the list first, then route tables and groups. Where CloudStack refuses one, the list
+and the others are as they were.
 """
 
 import asyncio
@@ -13,17 +13,19 @@ from contextlib import suppress
 from typing import Any
 
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
-from ec2bridge.ec2 import journal
-from ec2bridge.ec2.context import Context
+from ec2bridge.ec2 import journal, quotas
+from ec2bridge.ec2.context import Context, owner_of
 from ec2bridge.ec2.journal import Given, Made, Step, Work
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
 from ec2bridge.resources import prefix_lists
 from ec2bridge.resources.enforcement import list_rules, rule_jobs
-from ec2bridge.resources.groups import security_groups
+from ec2bridge.resources.groups import listed, security_groups
 from ec2bridge.resources.groups.listed import NONE
 from ec2bridge.resources.groups.security_groups import Group
 from ec2bridge.resources.prefix_lists import PrefixList
+from ec2bridge.resources.vpcs import list_routes, route_tables
+from ec2bridge.resources.vpcs.route_tables import MOST_ROUTES, Table
 
 PLAN = "ChangePrefixList"
 _BACK = ("name", "most", "state", "message", "version")
@@ -39,6 +41,11 @@ async def groups(ctx: Context, ident: str) -> list[Group]:
         for group in known
         if any(rule.prefix_list == ident for rule in known.listed.get(group.uuid, NONE).rules)
     ]
+
+
+async def tables(ctx: Context, ident: str) -> list[Table]:
+    """The route tables that have a route to a list."""
+    return [table for table in await route_tables.tables(ctx) if ident in table.routes]
 
 
 async def change(ctx: Context, ident: str, alter: Alter, request: str) -> PrefixList:
@@ -76,6 +83,10 @@ async def _check_room(ctx: Context, changed: PrefixList) -> None:
     known = await security_groups.groups(ctx)
     for group in await groups(ctx, ident):
         await rule_jobs.check_room(ctx, known.rules(group), {ident: changed["most"]})
+    sizes = {**await listed.sizes(ctx), ident: changed["most"]}
+    for table in await tables(ctx, ident):
+        if table.size(sizes) > MOST_ROUTES:
+            raise quotas.exceeded("RouteLimitExceeded", MOST_ROUTES, f"routes in {table.id}")
 
 
 def _digest(found: PrefixList) -> str:
@@ -118,6 +129,8 @@ def _take_back(found: PrefixList, given: Given) -> None:
 
 async def _settle(ctx: Context, uuid: str) -> None:
     named = await groups(ctx, ec2_id("pl", uuid))
+    for table in await tables(ctx, ec2_id("pl", uuid)):
+        await list_routes.settle(ctx, table.key)
     # What CloudStack may refuse comes first, for all of them.
     await _all(list_rules.settle(ctx, group.id, adding=True) for group in named)
     await _all(_settle_group(ctx, group) for group in named)
@@ -136,4 +149,7 @@ async def _settle_group(ctx: Context, group: Group) -> None:
 
 async def associations(ctx: Context, ident: str) -> list[dict[str, Any]]:
     """What names a list, as EC2 tells it."""
-    return [{"ResourceId": group.id, "ResourceOwner": group.owner_id} for group in await groups(ctx, ident)]
+    owners = {group.id: group.owner_id for group in await groups(ctx, ident)}
+    for table in await tables(ctx, ident):
+        owners[table.id] = ctx.owner_id if table.vpc.get("default") else owner_of(table.vpc)
+    return [{"ResourceId": found, "ResourceOwner": owner} for found, owner in owners.items()]

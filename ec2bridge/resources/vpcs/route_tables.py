@@ -44,7 +44,7 @@ class Gateway:
 
 @dataclass(slots=True)
 class Table:
-    """A route table; `routes` are those beside the one to the VPC itself, by destination."""
+    """A route table; `routes` are those beside the one to the VPC itself, by range or by the id of a prefix list."""
 
     key: str
     vpc: Row
@@ -53,6 +53,12 @@ class Table:
     """The key of the association that makes it its VPC's main table."""
     subnets: dict[str, str] = field(default_factory=dict)
     """Native id of a subnet → key of its association."""
+    there: set[tuple[str, str]] = field(default_factory=set)
+    """The ranges and addresses of static routes that CloudStack has, or is about to have, for prefix lists."""
+
+    def size(self, sizes: Mapping[str, int]) -> int:
+        """How many routes it counts, by how many entries prefix lists may have."""
+        return sum(sizes.get(to, 1) for to in self.routes)
 
     @property
     def id(self) -> str:
@@ -90,6 +96,7 @@ async def tables(ctx: Context, vpcs: Iterable[Row] | None = None) -> list[Table]
     for entry in await ctx.store.list(ctx.owner_id, TABLE):
         if entry.value["vpc"] in rows:
             found[entry.key] = Table(entry.key, rows[entry.value["vpc"]], entry.value["routes"])
+            found[entry.key].there = set(map(tuple, entry.value.get("there", ())))
     mains = {entry.key: entry.value for entry in await ctx.store.list(ctx.owner_id, OF_VPC)}
     for key in rows:
         chosen = mains.get(key, {"id": key, "table": key})
@@ -133,13 +140,37 @@ def associations(of: Table) -> Iterator[tuple[str, str | None]]:
 
 
 async def change_routes(ctx: Context, of: Table, change: Callable[[dict[str, Row]], Any]) -> None:
-    """Change the routes of a table; tried again when another request was faster."""
+    """Change the routes of a table."""
+
+    def alter(value: Row) -> None:
+        change(value["routes"])
+
+    await _change(ctx, of, alter)
+
+
+async def note(
+    ctx: Context, of: Table, there: Iterable[tuple[str, str]] = (), gone: Iterable[tuple[str, str]] = ()
+) -> None:
+    """Write down which static routes CloudStack has for a table's prefix lists, or no longer has."""
+    there, gone = set(there), set(gone)
+
+    def alter(value: Row) -> None:
+        kept = (set(map(tuple, value.pop("there", ()))) | there) - gone
+        if kept:
+            value["there"] = sorted(map(list, kept))
+
+    if there or gone:
+        await _change(ctx, of, alter)
+
+
+async def _change(ctx: Context, of: Table, alter: Callable[[Row], None]) -> None:
+    """Change what is kept of a table; tried again when another request was faster."""
     place = (ctx.owner_id, TABLE, of.key)
     while True:
         entry = await ctx.store.entry(*place)
-        routes = dict(entry.value["routes"] if entry else of.routes)
-        change(routes)
-        value = {"vpc": of.vpc["id"], "routes": routes}
+        held = entry.value if entry else {"vpc": of.vpc["id"], "routes": of.routes}
+        value = {**held, "routes": dict(held["routes"])}
+        alter(value)
         if entry is None and await ctx.store.put_new(*place, value):
             return
         if entry is not None and await ctx.store.replace(*place, value, entry.version):
@@ -184,8 +215,9 @@ async def leave_subnet(ctx: Context, subnet: str) -> None:
 def route_item(destination: str, route: Mapping[str, Any], attached: Collection[str | None]) -> Row:
     """Return a route as EC2 shows it; through a gateway that is no longer attached it leads nowhere."""
     gateway = next((route[name] for name in ("gateway", "vgw", "nat") if name in route), None)
-    state = "active" if gateway in attached or "static" in route else "blackhole"
-    item: Row = {"DestinationCidrBlock": destination, "Origin": "CreateRoute", "State": state}
+    state = "active" if gateway in attached or "hop" in route else "blackhole"
+    named = "DestinationPrefixListId" if "list" in route else "DestinationCidrBlock"
+    item: Row = {named: destination, "Origin": "CreateRoute", "State": state}
     if "gateway" in route:
         return {**item, "GatewayId": ec2_id("igw", route["gateway"])}
     if "vgw" in route:

@@ -23,9 +23,9 @@ TAKEN_BY_NETWORK = 3
 
 
 def subnet_item(
-    ctx: Context, row: Row, zone: Zone | None, tags: list[dict[str, str]], *, taken: int, default: bool
+    ctx: Context, row: Row, zone: Zone | None, tags: list[dict[str, str]], *, taken: int | None, default: bool
 ) -> Item:
-    """Return a network as a subnet; `taken` addresses are known to be in use."""
+    """Return a network as a subnet; `taken` addresses are known to be in use, None where nobody can tell."""
     ident = subnet_id(row)
     # Networks of a whole domain have no owner; they are the default VPC's, and so is everything in it.
     owner = owner_of(row) if row.get("account") or row.get("projectid") else ctx.owner_id
@@ -39,7 +39,7 @@ def subnet_item(
         AvailabilityZoneId=zone.id if zone else None,
         State="pending" if row.get("state") == "Implementing" else "available",
         CidrBlock=block,
-        AvailableIpAddressCount=free_addresses(row, block, taken),
+        AvailableIpAddressCount=None if taken is None else free_addresses(row, block, taken),
         DefaultForAz=default,
         MapPublicIpOnLaunch=resource_tags.hidden(row).get("mapPublicIpOnLaunch") == "true",
         MapCustomerOwnedIpOnLaunch=False,

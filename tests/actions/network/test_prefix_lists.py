@@ -143,13 +143,6 @@ def test_a_list_that_cannot_be_is_refused(ec2: Any) -> None:
     assert described(ec2) == []
 
 
-def test_routes_that_name_a_list_are_refused(ec2: Any) -> None:
-    ident = made(ec2)["PrefixListId"]
-    table = ec2.describe_route_tables()["RouteTables"][0]["RouteTableId"]
-    route = {"RouteTableId": table, "DestinationPrefixListId": ident, "GatewayId": "igw-0123456789abcdef0"}
-    assert refusal(ec2.create_route, **route) == "UnsupportedOperation"
-
-
 def test_the_oldest_versions_make_room() -> None:
     found: dict[str, Any] = {"version": 1, "versions": {"1": []}}
     wide = [{"cidr": f"10.0.{n}.0/24", "description": "d" * 255} for n in range(200)]

@@ -221,3 +221,96 @@ def test_a_route_to_a_machine_is_a_static_route_of_the_vpc(place: Place, ec2: An
     assert shown["NetworkInterfaceId"] == machine["NetworkInterfaces"][0]["NetworkInterfaceId"]
     ec2.delete_route(**to)
     assert Native(place).list("listStaticRoutes") == []
+
+
+def listed(ec2: Any, *cidrs: str, name: str = "us", most: int = 5, family: str = "IPv4") -> str:
+    entries = [{"Cidr": cidr} for cidr in cidrs]
+    request = {"PrefixListName": name, "AddressFamily": family, "MaxEntries": most, "Entries": entries}
+    return str(ec2.create_managed_prefix_list(**request)["PrefixList"]["PrefixListId"])
+
+
+def test_a_route_to_a_prefix_list(ec2: Any, vpc: str, gateway: str) -> None:
+    us, v6 = listed(ec2, "192.0.2.0/24"), listed(ec2, family="IPv6")
+    table = str(ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"])
+    to = {"RouteTableId": table, "DestinationPrefixListId": us}
+    assert refusal(lambda: ec2.delete_route(**to)) == "InvalidRoute.NotFound"
+    ec2.create_route(**to, GatewayId=gateway)
+    [_, shown] = read(ec2, table)["Routes"]
+    assert shown == {
+        "DestinationPrefixListId": us,
+        "GatewayId": gateway,
+        "Origin": "CreateRoute",
+        "State": "active",
+    }
+    filters = [{"Name": "route.destination-prefix-list-id", "Values": [us]}]
+    assert [one["RouteTableId"] for one in ec2.describe_route_tables(Filters=filters)["RouteTables"]] == [
+        table
+    ]
+    [used] = ec2.get_managed_prefix_list_associations(PrefixListId=us)["PrefixListAssociations"]
+    assert used["ResourceId"] == table
+    assert refusal(lambda: ec2.create_route(**to, GatewayId=gateway)) == "RouteAlreadyExists"
+    both = {**to, "DestinationCidrBlock": "0.0.0.0/0", "GatewayId": gateway}
+    assert refusal(lambda: ec2.create_route(**both)) == "InvalidParameterCombination"
+    unknown = {**to, "DestinationPrefixListId": "pl-0123456789abcdef0", "GatewayId": gateway}
+    assert refusal(lambda: ec2.create_route(**unknown)) == "InvalidPrefixListID.NotFound"
+    other = {**to, "DestinationPrefixListId": v6, "GatewayId": gateway}
+    assert refusal(lambda: ec2.create_route(**other)) == "UnsupportedOperation"
+    ec2.delete_managed_prefix_list(PrefixListId=us)
+    assert ec2.describe_managed_prefix_lists(PrefixListIds=[us])["PrefixLists"][0]["State"] == "delete-failed"
+    ec2.delete_route(**to)
+    assert len(read(ec2, table)["Routes"]) == 1
+    ec2.delete_managed_prefix_list(PrefixListId=us)
+
+
+def test_a_list_counts_as_many_routes_as_it_may_have_entries(ec2: Any, vpc: str, gateway: str) -> None:
+    table = main_table(ec2, vpc)["RouteTableId"]
+    large, small = listed(ec2, most=499), listed(ec2, name="them", most=2)
+    ec2.create_route(RouteTableId=table, DestinationPrefixListId=large, GatewayId=gateway)
+    more = {"RouteTableId": table, "DestinationPrefixListId": small, "GatewayId": gateway}
+    assert refusal(lambda: ec2.create_route(**more)) == "RouteLimitExceeded"
+    ec2.create_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
+    change = {"PrefixListId": large, "MaxEntries": 500}
+    assert refusal(lambda: ec2.modify_managed_prefix_list(**change)) == "RouteLimitExceeded"
+
+
+@pytest.mark.since("4.21")
+def test_a_list_to_a_machine_is_a_static_route_for_each_range(place: Place, ec2: Any, vpc: str) -> None:
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.42.1.0/24")["Subnet"]["SubnetId"]
+    first, second = started(ec2, SubnetId=subnet, MinCount=2, MaxCount=2)
+    table = main_table(ec2, vpc)["RouteTableId"]
+    us = listed(ec2, "172.31.0.0/16", "192.0.2.0/24", "192.0.2.128/25", "10.42.7.0/24")
+
+    def native() -> dict[str, str]:
+        return {row["cidr"]: row["nexthop"] for row in Native(place).list("listStaticRoutes")}
+
+    def modify(version: int, add: list[str], remove: list[str]) -> None:
+        ec2.modify_managed_prefix_list(
+            PrefixListId=us,
+            CurrentVersion=version,
+            AddEntries=[{"Cidr": cidr} for cidr in add],
+            RemoveEntries=[{"Cidr": cidr} for cidr in remove],
+        )
+
+    to = {"RouteTableId": table, "DestinationPrefixListId": us}
+    ec2.create_route(**to, InstanceId=first["InstanceId"])
+    one, two = first["PrivateIpAddress"], second["PrivateIpAddress"]
+    # Neither what another entry has in it, nor what the VPC itself has.
+    assert native() == {"172.31.0.0/16": one, "192.0.2.0/24": one}
+    shown = read(ec2, table)["Routes"][1]
+    assert (shown["DestinationPrefixListId"], shown["State"]) == (us, "active")
+    modify(1, ["198.51.100.0/24"], ["172.31.0.0/16"])
+    assert native() == {"192.0.2.0/24": one, "198.51.100.0/24": one}
+    ec2.replace_route(**to, InstanceId=second["InstanceId"])
+    assert native() == {"192.0.2.0/24": two, "198.51.100.0/24": two}
+    # A route of its own comes first.
+    own = {"RouteTableId": table, "DestinationCidrBlock": "192.0.2.0/24"}
+    ec2.create_route(**own, InstanceId=first["InstanceId"])
+    assert native() == {"192.0.2.0/24": one, "198.51.100.0/24": two}
+    ec2.delete_route(**own)
+    assert native() == {"192.0.2.0/24": two, "198.51.100.0/24": two}
+    place.sim.faults.add("refused", "createStaticRoute", number=2)
+    with pytest.raises(ClientError):
+        modify(2, ["203.0.113.0/24", "172.31.0.0/16"], ["192.0.2.0/24"])
+    assert native() == {"192.0.2.0/24": two, "198.51.100.0/24": two}
+    ec2.delete_route(**to)
+    assert native() == {}

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from tests.actions.network.test_vpc_creation import refusal
 from tests.conftest import Place
-from tests.launching import ADVANCED, BASIC, GROUPED, launch, started, tags, until
+from tests.launching import ADVANCED, BASIC, GROUPED, launch, placed, started, tags, until
 from tests.native import Native
 
 
@@ -177,6 +177,23 @@ def test_a_subnet_may_map_public_addresses(ec2: Any, vpc: str) -> None:
     ec2.modify_subnet_attribute(SubnetId=subnet, MapPublicIpOnLaunch={"Value": False})
     [item] = ec2.describe_subnets(SubnetIds=[subnet])["Subnets"]
     assert item["MapPublicIpOnLaunch"] is False
+
+
+def test_a_default_subnet_gives_no_public_address_until_it_is_told_to(ec2: Any) -> None:
+    def default() -> dict[str, Any]:
+        filters = {"default-for-az": "true", "availability-zone": ADVANCED}
+        asked = [{"Name": name, "Values": [value]} for name, value in filters.items()]
+        [found] = ec2.describe_subnets(Filters=asked)["Subnets"]
+        return dict(found)
+
+    assert default()["MapPublicIpOnLaunch"] is False
+    [private] = started(ec2, **placed(ADVANCED))
+    assert (private["SubnetId"], private.get("PublicIpAddress")) == (default()["SubnetId"], None)
+    ec2.modify_subnet_attribute(SubnetId=private["SubnetId"], MapPublicIpOnLaunch={"Value": True})
+    assert default()["MapPublicIpOnLaunch"] is True
+    [public] = started(ec2, **placed(ADVANCED))
+    assert public["SubnetId"] == private["SubnetId"]
+    assert public["PublicIpAddress"]
 
 
 def test_a_shared_network_maps_no_public_addresses(ec2: Any) -> None:

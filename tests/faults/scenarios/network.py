@@ -167,6 +167,31 @@ async def create_route(lab: Lab) -> Request:
     return {"RouteTableId": await table(lab, of), **entry}
 
 
+@scenario("CreateRoute", "to a machine for a prefix list", describe=TABLES)
+async def create_route_to_list(lab: Lab) -> Request:
+    of, made = await tier(lab)
+    ident = await machine(lab, SubnetId=made)
+    filters = [{"Name": "vpc-id", "Values": [of]}]
+    (main,) = (await lab.do("DescribeRouteTables", Filters=filters))["RouteTables"]
+    named = {"DestinationPrefixListId": await prefix_list(lab), "InstanceId": ident}
+    return {"RouteTableId": main["RouteTableId"], **named}
+
+
+@scenario("DeleteRoute", "to a machine for a prefix list", describe=TABLES)
+async def delete_route_to_list(lab: Lab) -> Request:
+    request = await create_route_to_list(lab)
+    await lab.do("CreateRoute", **request)
+    return {name: request[name] for name in ("RouteTableId", "DestinationPrefixListId")}
+
+
+@scenario("ModifyManagedPrefixList", "in a route", describe=TABLES)
+async def modify_list_of_route(lab: Lab) -> Request:
+    request = await create_route_to_list(lab)
+    await lab.do("CreateRoute", **request)
+    change = {"AddEntries": [{"Cidr": "198.51.100.0/24"}], "RemoveEntries": [{"Cidr": OTHER}]}
+    return {"PrefixListId": request["DestinationPrefixListId"], "CurrentVersion": 1, **change}
+
+
 @scenario("ReplaceRoute", describe=TABLES)
 async def replace_route(lab: Lab) -> Request:
     request = await create_route(lab)
