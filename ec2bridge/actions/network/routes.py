@@ -153,11 +153,11 @@ async def _chosen(ctx: Context, request: Request, table: Table, to: Ranges) -> R
             "The request must contain exactly one of gatewayId, instanceId, natGatewayId, networkInterfaceId"
         )
         raise Ec2Error("InvalidParameterCombination" if named else "MissingParameter", sentence)
-    local, place = _is_local(table, to), next(iter(to.all), None)
+    local, at = _is_local(table, to), next(iter(to.all), None)
     if named[0] in ("InstanceId", "NetworkInterfaceId"):
         if local:
             sentence = (
-                f"A route for {place} cannot lead to an instance: it lies in the VPC's own range, and CloudStack's router"
+                f"A route for {at} cannot lead to an instance: it lies in the VPC's own range, and CloudStack's router"
                 " sends what is for that range to its tiers alone."
             )
             raise Ec2Error("UnsupportedOperation", sentence)
@@ -168,7 +168,7 @@ async def _chosen(ctx: Context, request: Request, table: Table, to: Ranges) -> R
     else:
         found = await _to_nat(ctx, request["NatGatewayId"], table)
     if local:
-        sentence = f"The destination CIDR block {place} is equal to or more specific than one of this VPC's CIDR blocks."
+        sentence = f"The destination CIDR block {at} is equal to or more specific than one of this VPC's CIDR blocks."
         raise Ec2Error(
             "InvalidParameterValue", f"{sentence} This route can target only an interface or an instance."
         )
