@@ -95,7 +95,7 @@ async def _submit_all(ctx: Context, command: str, found: list[Machine], state: s
         moving(ctx)[machine.uuid] = state
         background.leave(ctx.site, _follow(ctx, machine, answer["jobid"], state), f"{command} {machine.id}")
 
-    await for_each(found, submit)
+    await for_each(found, submit, lambda machine: machine.id)
 
 
 async def _tell_failure(ctx: Context, machine: Machine, error: CloudStackError) -> None:
