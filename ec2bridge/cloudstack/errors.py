@@ -100,7 +100,9 @@ async def to_ec2(
             return Ec2Error("UnsupportedOperation", sentence)
         if on_bad_key is not None:
             on_bad_key(account.credentials.access_key)
-    return translate(error, table)
+    found = translate(error, table)
+    notes = getattr(error, "__notes__", ())
+    return Ec2Error(found.code, " ".join((found.message, *notes))) if notes else found
 
 
 def translate(error: CloudStackError, table: ErrorTable) -> Ec2Error:

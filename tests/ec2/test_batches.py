@@ -30,6 +30,8 @@ async def test_what_fails_keeps_nothing_else_from_being_done() -> None:
             raise ValueError(number)
         done.append(number)
 
-    with pytest.raises(ValueError, match="1"):
+    with pytest.raises(ValueError, match="1") as error:
         await for_each(range(AT_ONCE + 2), work)
+    [note] = error.value.__notes__
+    assert note.startswith(f"This is for 1, {AT_ONCE}; the request was carried out for 0, 2")
     assert done == [number for number in range(AT_ONCE + 2) if number not in (1, AT_ONCE)]

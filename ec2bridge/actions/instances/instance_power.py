@@ -98,7 +98,7 @@ async def _submit_all(ctx: Context, command: str, found: list[Machine], state: s
         answer = await ctx.account.submit(command, id=machine.uuid)
         _show(ctx, machine, state, _follow(ctx, machine, answer["jobid"], state))
 
-    await for_each(found, submit)
+    await for_each(found, submit, lambda machine: machine.id)
 
 
 def _show(ctx: Context, machine: Machine, state: str, until: Awaitable[None]) -> None:

@@ -15,7 +15,7 @@ Row = dict[str, Any]
 
 
 async def terminate(ctx: Context, found: list[Machine]) -> list[Machine]:
-    """Begin the end of all machines that are alive, and return these; none ends if one may not."""
+    """Begin the end of all machines that are alive, and return these; none ends if one is protected."""
     for machine in found:
         if machine.row.get("deleteprotection"):
             raise Ec2Error(
@@ -25,7 +25,11 @@ async def terminate(ctx: Context, found: list[Machine]) -> list[Machine]:
             )
     alive = [machine for machine in found if is_alive(machine)]
     volumes = await volumes_of(ctx, [machine.row for machine in alive]) if alive else {}
-    await for_each(alive, lambda machine: _begin(ctx, machine, volumes.get(machine.uuid, [])))
+    await for_each(
+        alive,
+        lambda machine: _begin(ctx, machine, volumes.get(machine.uuid, [])),
+        lambda machine: machine.id,
+    )
     return alive
 
 

@@ -164,6 +164,16 @@ def test_protection_holds_for_all_of_the_request(ec2: Any) -> None:
     until(ec2, "terminated", plain, kept)
 
 
+def test_what_is_refused_in_the_middle_says_of_which(place: Place, ec2: Any) -> None:
+    first, second = ids(started(ec2, MinCount=2, MaxCount=2))
+    place.sim.faults.add("refused", "destroyVirtualMachine")
+    with pytest.raises(ClientError) as error:
+        ec2.terminate_instances(InstanceIds=[first, second])
+    assert f"This is for {first}; the request was carried out for {second}." in str(error.value)
+    until(ec2, "terminated", second)
+    assert until(ec2, "running", first)
+
+
 def test_unknown_ids_are_named_and_nothing_is_done(ec2: Any) -> None:
     ident = ids(started(ec2))[0]
     with pytest.raises(ClientError) as error:
