@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench import limits
 from bench.crowd import Crowd, Request
 from bench.limits import Limit
 from bench.progress import doing
@@ -165,5 +166,5 @@ def run(seconds: float = 3.0) -> tuple[str, list[Limit]]:
 
 
 if __name__ == "__main__":
-    told, _ = run()
-    print(told)
+    told_of, held_to = run()
+    print(f"{told_of}\n\n{limits.table(held_to)}")

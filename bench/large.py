@@ -13,10 +13,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench import limits
 from bench.limits import Limit
 from bench.progress import doing
 from bench.servers import Server, Stall, Target, Work, environment_of, measure, process, signed, stalls
 
+TURNS = 5
 MACHINES, VOLUMES = 10_000, 10_000
 """Machines, each with its root, and volumes beside the roots."""
 _TOKEN = re.compile(rb"<nextToken>([^<]+)</nextToken>")
@@ -75,6 +77,10 @@ def paged(bridge: Bridge) -> Iterator[bytes]:
     yield from pages(bridge, "DescribeInstances", 1000)
 
 
+def hundred(bridge: Bridge) -> Iterator[bytes]:
+    yield bridge.ask("DescribeInstances", MaxResults="100")
+
+
 def volumes(bridge: Bridge) -> Iterator[bytes]:
     yield bridge.ask("DescribeVolumes")
 
@@ -90,6 +96,7 @@ def nothing(bridge: Bridge) -> Iterator[bytes]:
 WORKS = (
     ("DescribeInstances, all at once", whole),
     ("in pages of 1,000", paged),
+    ("the first 100", hundred),
     ("those with tag:Name=none", nothing),
     ("DescribeVolumes, all at once", volumes),
     ("in pages of 1,000", paged_volumes),
@@ -134,45 +141,6 @@ def table(costs: list[Cost]) -> str:
     return "\n".join(lines)
 
 
-def asked_once(bridge: Bridge, ident: str) -> Cost:
-    """Ask a bridge that has answered nothing yet for one machine, and what it has done at rest is not in it."""
-    cpu, started = bridge.server.cpu(), time.perf_counter()
-    bridge.ask("DescribeInstances", **{"InstanceId.1": ident})
-    wall, cpu = time.perf_counter() - started, bridge.server.cpu() - cpu
-    return Cost("", 1, cpu, wall, wall, bridge.peak(), "")
-
-
-TURNS = 5
-
-
-def first_use(cloud: Server, keys: dict[str, list[str]], folder: Path) -> Limit:
-    """Measure the first use of an id by a bridge that has just started, of many machines and of one, in turns."""
-    found: dict[str, list[Cost]] = {"large": [], "one": []}
-    idents: dict[str, str] = {}
-    for turn in range(TURNS + 1):
-        for account, costs in found.items():
-            doing(f"one machine by its id, {account}, {turn}")
-            place = folder / account
-            place.mkdir(exist_ok=True)
-            command = [sys.executable, "-m", "ec2bridge", "serve"]
-            with process("bridge", command, r"at (http\S+)", **environment_of(cloud, keys, place)) as server:
-                bridge = Bridge(server, keys[account], place / "stalls.json")
-                if turn:
-                    # What every first request costs is another account's.
-                    Bridge(server, keys["other"], place / "stalls.json").ask("DescribeInstances")
-                    costs.append(asked_once(bridge, idents[account]))
-                else:
-                    # The bridge before it, which has answered for the account.
-                    idents[account] = [
-                        one.decode() for one, _ in _ID.findall(bridge.ask("DescribeInstances"))
-                    ][-1]
-                    time.sleep(2)
-    many, one = (sum(cost.cpu for cost in found[account]) for account in ("large", "one"))
-    return Limit(
-        "the same at the first use of the id by a bridge, CPU to that of one of one", many / one, most=1.5
-    )
-
-
 def run(seconds: float = 3.0, machines: int = MACHINES, volumes: int = VOLUMES) -> tuple[str, list[Limit]]:
     """Measure all of it, each on a bridge of its own."""
     doing(f"starting a CloudStack with {machines} machines")
@@ -190,14 +158,15 @@ def run(seconds: float = 3.0, machines: int = MACHINES, volumes: int = VOLUMES) 
                 costs.append(measured(what, bridge, work))
         doing("DescribeInstances by id, beside an account of one machine")
         with watched(cloud, keys, folder / "by-id") as bridge:
-            ratio = by_id(bridge, keys, seconds)
-        return table(costs), [*held(costs), ratio, first_use(cloud, keys, folder)]
+            known = by_id(bridge, keys, seconds)
+        doing("the same at its first use")
+        return table(costs), [*held(costs), known, first_use(cloud, keys, folder)]
 
 
 @contextlib.contextmanager
 def watched(cloud: Server, keys: dict[str, list[str]], folder: Path) -> Iterator[Bridge]:
     """Start a bridge whose loop is watched."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     file = folder / "stalls.json"
     command = [sys.executable, "-m", "bench.watched", str(file), "serve"]
     with process("bridge", command, r"at (http\S+)", **environment_of(cloud, keys, folder)) as server:
@@ -205,18 +174,48 @@ def watched(cloud: Server, keys: dict[str, list[str]], folder: Path) -> Iterator
 
 
 def by_id(bridge: Bridge, keys: dict[str, list[str]], seconds: float) -> Limit:
-    """Measure one machine of many by its id, and one of one."""
+    """Measure one machine of many by its id, and one of one, by a bridge that knows them."""
 
     def asked(account: str) -> Work:
         url = bridge.server.url + "/"
-        first = bridge.target.send(*signed(url, *keys[account], Action="DescribeInstances", MaxResults="5"))
-        (ident, _), *_ = _ID.findall(first)
-        form = {"Action": "DescribeInstances", "InstanceId.1": ident.decode()}
+        form = {"Action": "DescribeInstances", "InstanceId.1": some_id(bridge, keys[account])}
         body, headers = signed(url, *keys[account], **form)
         return Work(lambda: bridge.target.send(body, headers), bridge.server)
 
     many, one = measure([asked("large"), asked("one")], seconds)
     return Limit("one machine of ten thousand by id, CPU to that of one of one", many.cpu / one.cpu, most=1.5)
+
+
+def some_id(bridge: Bridge, keys: list[str]) -> str:
+    """Return the id of one of an account's machines."""
+    url = bridge.server.url + "/"
+    told = bridge.target.send(*signed(url, *keys, Action="DescribeInstances", MaxResults="5"))
+    return str(_ID.findall(told)[-1][0].decode())
+
+
+def first_use(cloud: Server, keys: dict[str, list[str]], folder: Path) -> Limit:
+    """Measure the first use of an id by a bridge that has just started on the store of one that knew it, in turns."""
+    spent = {"large": 0.0, "one": 0.0}
+    idents: dict[str, str] = {}
+    for account in spent:
+        with watched(cloud, keys, folder / account) as bridge:
+            idents[account] = some_id(bridge, keys[account])
+            bridge.target.send(*signed(bridge.server.url + "/", *keys[account], Action="DescribeInstances"))
+            time.sleep(2)  # what it keeps is written behind its answer
+    for _ in range(TURNS):
+        for account in spent:
+            with watched(cloud, keys, folder / account) as bridge:
+                # What every first request costs is another account's.
+                some_id(bridge, keys["other"])
+                url, before = bridge.server.url + "/", bridge.server.cpu()
+                form = {"Action": "DescribeInstances", "InstanceId.1": idents[account]}
+                bridge.target.send(*signed(url, *keys[account], **form))
+                spent[account] += bridge.server.cpu() - before
+    return Limit(
+        "the same at its first use, by a bridge that has just started",
+        spent["large"] / spent["one"],
+        most=1.5,
+    )
 
 
 def held(costs: list[Cost]) -> list[Limit]:
@@ -232,5 +231,5 @@ def held(costs: list[Cost]) -> list[Limit]:
 
 
 if __name__ == "__main__":
-    told_of, _ = run(3.0, *map(int, sys.argv[1:3]))
-    print(told_of)
+    told_of, held_to = run(3.0, *map(int, sys.argv[1:3]))
+    print(f"{told_of}\n\n{limits.table(held_to)}")

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit
 
+from bench import limits
 from bench.limits import Limit
 from bench.progress import doing
 from bench.servers import Server, Stall, Target, environment_of, process, signed, stalls
@@ -118,5 +119,5 @@ def run(_: float = 0.0) -> tuple[str, list[Limit]]:
 
 
 if __name__ == "__main__":
-    told_of, _ = run()
-    print(told_of)
+    told_of, held_to = run()
+    print(f"{told_of}\n\n{limits.table(held_to)}")

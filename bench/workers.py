@@ -13,6 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from bench import limits
 from bench.limits import Limit
 from bench.progress import doing
 from bench.servers import Server, environment_of, process, signed
@@ -76,5 +77,5 @@ def run(seconds: float = 3.0) -> tuple[str, list[Limit]]:
 
 
 if __name__ == "__main__":
-    told, _ = run()
-    print(told)
+    told_of, held_to = run()
+    print(f"{told_of}\n\n{limits.table(held_to)}")
