@@ -12,12 +12,14 @@ errorcode, cserrorcode, text).
 
 import json
 import re
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, TypeVar
 
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id, is_uuid
 from ec2bridge.mapping import ErrorRow, ErrorTable
+
+T = TypeVar("T")
 
 _OBJECT = re.compile(r"\{[^{}]*\}")
 
@@ -80,6 +82,23 @@ class Caller(Protocol):
     def credentials(self) -> Any: ...
 
     async def is_key_valid(self) -> bool: ...
+
+
+FORBIDDEN = 432
+"""CloudStack's code for a command that it does not have, or not for the caller's role."""
+
+
+async def unless_forbidden(asking: Awaitable[T]) -> T | None:
+    """Return what a question is answered with; None where the caller's role does not have the command.
+
+    For a fact beside what a client has asked for: it is left out then, and the rest is told.
+    """
+    try:
+        return await asking
+    except CloudStackError as error:
+        if error.errorcode != FORBIDDEN:
+            raise
+        return None
 
 
 async def to_ec2(

@@ -9,9 +9,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from types import MappingProxyType
 
-from ec2bridge.cloudstack.errors import CloudStackError
+from ec2bridge.cloudstack.errors import FORBIDDEN, CloudStackError
 from ec2bridge.ec2.context import Context
-from ec2bridge.ec2.rights import FORBIDDEN
 from ec2bridge.resources.groups.listed import listed
 from ec2bridge.resources.snapshots import empty as empty_snapshots
 from ec2bridge.resources.snapshots.lookup import GONE

@@ -8,9 +8,9 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
+from ec2bridge.cloudstack.errors import unless_forbidden
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.describe import Ids, Item, describe
-from ec2bridge.ec2.rights import unless_forbidden
 from ec2bridge.ec2.values import known
 from ec2bridge.errors import Ec2Error
 from ec2bridge.mapping import Size

@@ -3,10 +3,10 @@
 import asyncio
 from typing import Any
 
+from ec2bridge.cloudstack.errors import unless_forbidden
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.describe import Ids, Item, describe
 from ec2bridge.ec2.filters import TAGS, Filters
-from ec2bridge.ec2.rights import unless_forbidden
 from ec2bridge.resources.interfaces import network_interfaces
 from ec2bridge.resources.machines.states import host_name_filters
 from ec2bridge.resources.places.networks import default_network, networks

@@ -8,8 +8,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ec2bridge.cloudstack.errors import unless_forbidden
 from ec2bridge.ec2.context import Context
-from ec2bridge.ec2.rights import unless_forbidden
 from ec2bridge.resources.groups import security_groups
 from ec2bridge.resources.instance_types import TypeTable, architecture, bare_table, type_table, virtualization
 from ec2bridge.resources.interfaces import network_interfaces

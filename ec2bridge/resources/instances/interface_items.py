@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ec2bridge.cloudstack.errors import unless_forbidden
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.describe import Item
-from ec2bridge.ec2.rights import unless_forbidden
 from ec2bridge.ec2.values import known
 from ec2bridge.ids import ec2_id
 from ec2bridge.resources.addresses import elastic_ips, nat_items

@@ -7,8 +7,8 @@ default VPC, an object that only the bridge knows.
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from ec2bridge.cloudstack.errors import unless_forbidden
 from ec2bridge.ec2.context import Context
-from ec2bridge.ec2.rights import unless_forbidden
 from ec2bridge.ids import KINDS, ec2_id, is_uuid
 from ec2bridge.resources.places import pending_deletion, ranges
 from ec2bridge.resources.places.zones import FOREVER, Zone, cached

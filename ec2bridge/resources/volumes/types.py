@@ -6,9 +6,9 @@ EC2 names a volume's type and takes any size; a CloudStack operator names offeri
 
 from typing import Any
 
+from ec2bridge.cloudstack.errors import unless_forbidden
 from ec2bridge.ec2 import releases
 from ec2bridge.ec2.context import Context
-from ec2bridge.ec2.rights import unless_forbidden
 from ec2bridge.errors import Ec2Error
 from ec2bridge.gently import gently
 from ec2bridge.resources.places.zones import cached
