@@ -5,6 +5,7 @@ with the first range comes CloudStack's connection, and it goes before the last 
 """
 
 import json
+from dataclasses import replace
 
 from ec2bridge.ec2 import journal
 from ec2bridge.ec2.context import Context
@@ -69,9 +70,10 @@ async def _set_ranges(work: Work) -> Made:
 
 
 async def _set_back(work: Work, made: Made) -> None:
-    if await _has_ranges(work) is not None:
-        row, given = await _now(work), work.given
-        await vpn.update(work.ctx, {**row.row, "cidrlist": _ranges(row, given["to"], not given["there"])})
+    connection, given = await _now(work), work.given
+    if (given["to"] in connection.routes) is given["there"]:
+        ranges = _ranges(connection, given["to"], not given["there"])
+        await vpn.update(work.ctx, {**connection.row, "cidrlist": ranges})
 
 
 async def _link(work: Work) -> Made:
@@ -90,14 +92,7 @@ async def _settle(work: Work, there: bool) -> None:
     else:
         connection = await _now(work)
         gateway = await vpn.near_end(work.ctx, connection)
-    ranges = _ranges(connection, work.given["to"], there)
-    wanted = Connection(
-        connection.key,
-        connection.customer,
-        connection.gateway,
-        {**connection.row, "cidrlist": ranges},
-        connection.link,
-        connection.record,
-    )
+    row = {**connection.row, "cidrlist": _ranges(connection, work.given["to"], there)}
+    wanted = replace(connection, row=row)
     await vpn.settle(work.ctx, gateway, wanted)
     connection.link = wanted.link
