@@ -45,9 +45,9 @@ first, and refused where it is missing: "A spot instance needs CloudStack 4.21; 
 
 ## What else differs
 
-- Before 4.23 a user has one key pair, found with `getUser` and `getUserKeys`; before 4.19.3 the look-up account reads
-  every user's, of whatever rights. From 4.19.3 on a key whose owner may do more than the look-up account is refused,
-  as `AuthFailure`.
+- Before 4.23 a user has one key pair, found with `getUser` and `getUserKeys`, and the look-up account reads every
+  user's, of whatever rights, an administrator's too (seen on a 4.20.3). From 4.23 on a key whose owner may do more than
+  the look-up account is refused, as `AuthFailure`.
 - Before 4.19.1 CloudStack does not tell whether a volume is encrypted: its offering does.
 - Before 4.19 a machine's public address is told without its NIC: the bridge reads the addresses as well.
 - Before 4.20 images have no architecture but x86's, and before 4.21 only an offering's details tell of its GPU.

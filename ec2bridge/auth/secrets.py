@@ -217,7 +217,7 @@ class CloudStackSecrets:
         except CloudStackError as error:
             if error.errorcode != 531:
                 raise
-            keys = {}  # from 4.19.3 on: the owner may do more than the look-up account
+            keys = {}  # from 4.19.3 on, to an account of no Admin role: the owner may do more than it
         return {**_owner(user), **keys}
 
     def _accept(self, key: str, row: Row) -> Credentials:

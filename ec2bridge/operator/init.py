@@ -124,7 +124,7 @@ def _keys(settings: Settings, made: Credentials | None) -> Iterator[str]:
         yield "# Whose keys are accepted: the profiles of this file."
         yield f"credentials_file = {quoted(str(settings.credentials_file.absolute()))}"
     elif made is not None:
-        yield "# The account that looks up users' keys. Keep this file to yourself: before CloudStack 4.19.3 these keys"
+        yield "# The account that looks up users' keys. Keep this file to yourself: before CloudStack 4.23 these keys"
         yield "# read every user's secret."
         yield f"service_api_key = {quoted(made.api_key)}"
         yield f"service_secret_key = {quoted(made.secret_key)}"

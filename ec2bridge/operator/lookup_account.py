@@ -1,6 +1,6 @@
 """The look-up account: a role with the commands that the bridge needs, an account with that role, its keys.
 
-From 4.19.3 on CloudStack shows a key's secret only to an account whose own rights include those of the key's owner,
+From 4.23 on CloudStack shows a key's secret only to an account whose own rights include those of the key's owner,
 so the role has the rules of the users' role besides. With an administrator's keys all is made at once; without, the
 same is printed as commands for CloudMonkey.
 """
@@ -152,7 +152,7 @@ set -e
 cmk() {{ command cmk -o json "$@"; }}
 ROLE=$(cmk create role name={name} type=Admin description="ec2bridge's look-up account" | jq -r .role.id)
 {own}
-# From 4.19.3 on a secret is shown only to an account that may do all that the key's owner may: the users' rules, too.
+# From 4.23 on a secret is shown only to an account that may do all that the key's owner may: the users' rules, too.
 USERS=$(cmk list roles name="{users_role}" | jq -r '.role[] | select(.name == "{users_role}").id')
 cmk list rolepermissions roleid=$USERS | jq -r '.rolepermission[] | "\\(.rule) \\(.permission)"' |
   grep -Ev '^({skipped}) ' | while read -r RULE PERMISSION; do

@@ -69,7 +69,7 @@ def test_the_made_account_may_do_what_the_bridge_needs_and_no_more(operator: Ope
     allowed = operator.place.sim.cloud.rules(role)
     users = operator.place.sim.cloud.rules(operator.place.sim.cloud.tables["roles"].first(name="User") or {})
     assert allowed - users == {"getUser", "listVlanIpRanges"}
-    # From 4.19.3 on a secret is shown only to who may do all that its owner may.
+    # From 4.23 on a secret is shown only to who may do all that its owner may.
     known = {name for name in users if apis.find(name, operator.place.sim.cloud.release)}
     assert known <= allowed
     assert role["type"] == "Admin"

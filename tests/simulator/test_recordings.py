@@ -61,7 +61,7 @@ RECORDINGS = (
         Recording(
             f"recordings-{name}", "4.20.3.0", replay.recorded_seed_named, f"not_yet-{name}.txt", keys=False
         )
-        for name in ("4.20.3-tags", "4.20.3-image")
+        for name in ("4.20.3-tags", "4.20.3-image", "4.20.3-keys")
     ),
 )
 

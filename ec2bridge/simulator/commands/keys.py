@@ -1,4 +1,8 @@
-"""API keys of users. A caller reads a key's secret only when its own rules cover those of the key's owner."""
+"""API keys of users.
+
+From 4.23 on a caller reads a key's secret only when its own rules cover those of the key's owner; before, an account
+with a role of type Admin reads every user's.
+"""
 
 from __future__ import annotations
 
@@ -30,13 +34,7 @@ def get_user_keys(call: Call) -> Answer:
         raise no_permission()
     keys = call.cloud.tables["userkeys"].where(userid=user["id"])
     shown: Row = {}
-    readable = not call.cloud.since("4.19.3") or _covers(call, user)
-    if not readable and not call.cloud.since("4.23"):
-        raise no_permission(
-            f"User of Account {call.caller.name} and domain {call.caller.domain['id']} can not create an account "
-            "with access to more privileges they have themself."
-        )
-    if keys and readable:
+    if keys and (not call.cloud.since("4.23") or _covers(call, user)):
         # The last one registered.
         shown = {"apikey": keys[-1]["apikey"], "secretkey": keys[-1]["secretkey"]}
     return {"userkeys": {**shown, "apikeyaccess": True}}
