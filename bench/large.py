@@ -90,6 +90,10 @@ def paged(bridge: Bridge) -> Iterator[bytes]:
     yield from pages(bridge, "DescribeInstances", 1000)
 
 
+def hundred(bridge: Bridge) -> Iterator[bytes]:
+    yield bridge.ask("DescribeInstances", MaxResults="100")
+
+
 def volumes(bridge: Bridge) -> Iterator[bytes]:
     yield bridge.ask("DescribeVolumes")
 
@@ -105,6 +109,7 @@ def nothing(bridge: Bridge) -> Iterator[bytes]:
 WORKS = (
     ("DescribeInstances, all at once", whole),
     ("in pages of 1,000", paged),
+    ("the first 100", hundred),
     ("those with tag:Name=none", nothing),
     ("DescribeVolumes, all at once", volumes),
     ("in pages of 1,000", paged_volumes),
