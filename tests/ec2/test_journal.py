@@ -138,7 +138,7 @@ def test_a_store_lost_between_two_steps_leaves_it_open_and_takes_nothing_back(
 
 
 def test_a_launch_writes_no_more_than_it_must(place: Place) -> None:
-    """Token and record begin; its answer, all that it leaves and their end are one write; the machine's record ends."""
+    """Token and record begin, it has addresses; answer, all that it leaves and their end are one; the machine ends."""
     ec2, store = place.client(), place.bridge.site.store
 
     def launched(token: str) -> None:
@@ -148,4 +148,4 @@ def test_a_launch_writes_no_more_than_it_must(place: Place) -> None:
     for token in ("first", "second"):
         before = store._writes
         launched(token)
-    assert store._writes - before == 4
+    assert store._writes - before == 5
