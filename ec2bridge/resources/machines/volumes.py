@@ -31,6 +31,9 @@ FEW = 4
 """Up to that many machines are asked for their volumes one by one; for more, all volumes are listed."""
 MOST = 1_000
 """Callers whose listings are kept."""
+FIRST = 100
+"""Machines at the beginning of a walk that are asked for alone: a small first page need not wait for all volumes."""
+AT_ONCE = 10
 KEEP_WALK = 30.0
 """Seconds between two pages of a client after which its volumes are listed anew."""
 MOST_WALKS = 8
@@ -61,6 +64,10 @@ class Walked:
     ground: Any
     until: float
     volumes: Volumes
+    is_whole: bool
+    """Whether they have been listed for all machines."""
+    asked: int = 0
+    """How many machines have been asked for one by one."""
 
 
 @dataclass(slots=True)
@@ -125,17 +132,22 @@ async def for_walk(ctx: Context, number: str, machines: list[Row]) -> Walked:
     """Return the volumes for one more page of a walk through the machines: those of its first, while they are good.
 
     A client that pages asked for all with its first page, and that is how old they may be; a change through any
-    bridge has them listed anew, and so have machines that are new, and a pause.
+    bridge has them listed anew, and so have machines that are new, and a pause. The first few machines are asked
+    for alone, which costs less than all volumes and is all that a small first page needs.
     """
-    walked, began = await _walked(ctx, number), time.monotonic()
+    began = time.monotonic()
+    walked = await _walked(ctx, number)
     new = [row["id"] for row in machines if row["id"] not in walked.volumes]
-    if new and len(new) <= FEW:
-        lists = await asyncio.gather(
-            *(ctx.account.list("listVolumes", virtualmachineid=uuid) for uuid in new)
-        )
-        walked.volumes.update(zip(new, lists, strict=True))
-    elif new and walked.since < began:
-        walked.volumes, walked.since = await _trimmed_volumes(ctx), time.monotonic()
+    if len(new) <= FEW or (not walked.is_whole and walked.asked + len(new) <= FIRST):
+        walked.asked += len(new)
+        for start in range(0, len(new), AT_ONCE):
+            some = new[start : start + AT_ONCE]
+            lists = await asyncio.gather(
+                *(ctx.account.list("listVolumes", virtualmachineid=uuid) for uuid in some)
+            )
+            walked.volumes.update((uuid, _trimmed(rows)) for uuid, rows in zip(some, lists, strict=True))
+    elif not walked.is_whole or walked.since < began:
+        walked.volumes, walked.since, walked.is_whole = await _trimmed_volumes(ctx), time.monotonic(), True
     return walked
 
 
@@ -143,8 +155,10 @@ async def _walked(ctx: Context, number: str) -> Walked:
     lists, ground = _lists(ctx.site), await _ground(ctx)
     walked = lists.walked.get((ctx.account.cache_key, number))
     if walked is None or walked.ground != ground or walked.until <= time.monotonic():
-        volumes = await _trimmed_volumes(ctx)
-        walked = Walked(number or uuid.uuid4().hex[:DIGITS], time.monotonic(), ground, 0.0, volumes)
+        # One that was begun before, here or on another bridge, goes on with all.
+        volumes = await _trimmed_volumes(ctx) if number else {}
+        own = number or uuid.uuid4().hex[:DIGITS]
+        walked = Walked(own, time.monotonic(), ground, 0.0, volumes, is_whole=bool(number))
     walked.until = time.monotonic() + KEEP_WALK
     key = ctx.account.cache_key, walked.number
     lists.walked[key] = walked
@@ -159,9 +173,12 @@ async def _trimmed_volumes(ctx: Context) -> Volumes:
     async for stretch in ctx.account.walk("listVolumes", Spot()):
         for row in stretch.rows:
             if "virtualmachineid" in row:
-                trimmed = {name: row[name] for name in SHOWN if name in row}
-                found.setdefault(row["virtualmachineid"], []).append(trimmed)
+                found.setdefault(row["virtualmachineid"], []).extend(_trimmed([row]))
     return found
+
+
+def _trimmed(rows: list[Row]) -> list[Row]:
+    return [{name: row[name] for name in SHOWN if name in row} for row in rows]
 
 
 def keep(ctx: Context, listing: Listing, machines: list[Row]) -> None:

@@ -85,7 +85,11 @@ def _template_fields(cloud: Cloud, volume: Row) -> Row:
 
 @command("listVolumes", id="volumes")
 def list_volumes(call: Call) -> Answer:
-    rows = call.visible(call.cloud.tables["volumes"])
+    table = call.cloud.tables["volumes"]
+    machine = call.params.get("virtualmachineid")
+    # Of one machine the same rows that `matching` would leave, in the same order, without looking at every other.
+    of_one = table.where(virtualmachineid=machine.lower()) if machine else []
+    rows = call.visible(sorted(of_one, key=lambda row: int(row["_number"])) if machine else table)
     fields = ("virtualmachineid", "zoneid", "type", "state", "name", "diskofferingid", "serviceofferingid")
     found = call.matching(rows, *fields)
     if "page" in call.params:

@@ -8,6 +8,8 @@ import pytest
 
 from ec2bridge.cloudstack import account
 from ec2bridge.cloudstack.kept_ids import MANY
+from ec2bridge.ids import ec2_id
+from ec2bridge.resources.machines import volumes
 from tests.conftest import Place
 from tests.faulty import behind, eventually
 from tests.launching import described, started, until
@@ -15,8 +17,9 @@ from tests.launching import described, started, until
 
 @pytest.fixture
 def large(make_place: Callable[..., Place], monkeypatch: pytest.MonkeyPatch) -> Place:
-    """A place where fifty machines are many, and CloudStack's pages hold seven."""
+    """A place where fifty machines are many, and ten of them not few; CloudStack's pages hold seven."""
     monkeypatch.setattr(account, "MANY", 20)
+    monkeypatch.setattr(volumes, "FIRST", 10)
     place = make_place()
     place.bridge.site.cloud.pages.size = 7
     place.sim.populate("alice", 50)
@@ -51,6 +54,20 @@ def test_a_page_asks_for_its_machines_and_the_volumes_once(large: Place) -> None
     next(walk)
     asked = large.commands(lambda: next(walk))
     assert asked == ["listVirtualMachines"] * 3  # a look at the one row before, and two pages
+
+
+def test_a_small_first_page_waits_for_the_volumes_of_its_machines_alone(large: Place) -> None:
+    ec2 = large.client()
+    walk = pages(ec2, 5)
+    told, asked = [], []
+    for _ in range(4):
+        before = len(large.native)
+        told.append(ids(next(walk)))
+        calls = [call.params for call in large.native[before:] if call.command == "listVolumes"]
+        asked.append([params.get("virtualmachineid") for params in calls])
+    # Ten in two pages, then all fifty in CloudStack's pages of seven, and that is good for the rest.
+    assert [[ec2_id("i", uuid) for uuid in one] for one in asked[:2]] == told[:2]
+    assert asked[2:] == [[None] * 8, []]
 
 
 def test_a_filter_finds_what_it_finds_in_the_whole(large: Place) -> None:

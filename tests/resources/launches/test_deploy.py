@@ -14,15 +14,12 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from botocore.exceptions import ClientError
 
-from ec2bridge.ec2 import journal
 from ec2bridge.ec2.batches import AT_ONCE
 from ec2bridge.ids import ec2_id
 from tests.conftest import Place
-from tests.faulty import KILLS, LOST_ANSWER, SILENCE, behind, eventually, kill_during
+from tests.faulty import LOST_ANSWER, behind, eventually
 from tests.launching import ADVANCED, code_of, described, ids, launch, placed, started, until
 from tests.native import Native
-
-pytestmark = KILLS
 
 INSIDE = {
     "errorcode": 530,
@@ -179,22 +176,6 @@ def test_a_subnet_without_enough_free_addresses_refuses_a_launch_before_anything
         launch(ec2, 14, SubnetId=subnet)
     assert code_of(caught) == "InsufficientFreeAddressesInSubnet"
     assert deploys(place) == []
-
-
-def test_a_launch_that_is_sent_again_has_the_addresses_that_it_had(
-    make_place: Callable[..., Place], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cloud, store = make_place(), str(tmp_path / "store.sqlite")
-    front, way = behind(make_place, cloud, store=store)
-    way.next("deployVirtualMachine", SILENCE, SILENCE)
-    with pytest.raises(Exception, match=r"."):
-        kill_during(front, way, lambda: launch(front.client(), 2, ClientToken="one", **placed(ADVANCED)))
-    monkeypatch.setattr(journal, "LEASE", 0.1)
-    heir, _ = behind(make_place, cloud, store=store)
-    machines = started(heir.client(), 2, ClientToken="one", **placed(ADVANCED))
-    rows = {row["name"]: row["nic"][0]["ipaddress"] for row in Native(heir).list("listVirtualMachines")}
-    assert {params["name"]: params["ipaddress"] for params in deploys(heir)} == rows
-    assert sorted(machine["PrivateIpAddress"] for machine in machines) == sorted(rows.values())
 
 
 def test_a_machine_whose_answer_was_lost_is_told_from_those_whose_names_begin_alike(

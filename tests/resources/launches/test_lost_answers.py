@@ -12,7 +12,7 @@ from ec2bridge.resources.launches import deploy
 from ec2bridge.resources.machines import records
 from tests.conftest import Place
 from tests.faulty import KILLS, LOST_ANSWER, LOST_CALL, SILENCE, behind, eventually, kill_during
-from tests.launching import ADVANCED, code_of, described, ids, launch, placed, until
+from tests.launching import ADVANCED, code_of, described, ids, launch, placed, started, until
 from tests.native import Native
 
 pytestmark = KILLS
@@ -128,6 +128,23 @@ def test_what_a_launch_that_died_left_goes(
     heir, _ = behind(make_place, cloud, store=store, recovery_interval=0.2)
     eventually(lambda: not machines(heir) and [row["id"] for row in public(heir)] == [kept["id"]])
     assert described(heir.client()) == []
+
+
+def test_a_launch_that_is_sent_again_has_the_addresses_that_it_had(
+    make_place: Callable[..., Place], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud, store = make_place(), str(tmp_path / "store.sqlite")
+    front, way = behind(make_place, cloud, store=store)
+    way.next("deployVirtualMachine", SILENCE, SILENCE)
+    with pytest.raises(Exception, match=r"."):
+        kill_during(front, way, lambda: launch(front.client(), 2, ClientToken="one", **placed(ADVANCED)))
+    monkeypatch.setattr(journal, "LEASE", 0.1)
+    heir, _ = behind(make_place, cloud, store=store)
+    machines = started(heir.client(), 2, ClientToken="one", **placed(ADVANCED))
+    rows = {row["name"]: row["nic"][0]["ipaddress"] for row in Native(heir).list("listVirtualMachines")}
+    deploys = [call.params for call in heir.native if call.command == "deployVirtualMachine"]
+    assert {params["name"]: params["ipaddress"] for params in deploys} == rows
+    assert sorted(machine["PrivateIpAddress"] for machine in machines) == sorted(rows.values())
 
 
 @pytest.mark.parametrize("command", ["createVolume", "attachVolume"])
