@@ -26,6 +26,10 @@ class RowChunks:
         """Whether there are so many rows."""
         return bool(await ctx.account.are_many(self.command))
 
+    def at_first(self) -> int | None:
+        """A first page may be as large as any."""
+        return None
+
     async def after(self, ctx: Context, place: str, wanted: int | None) -> AsyncIterator[Chunk]:
         """Yield the items behind a spot."""
         async for stretch in ctx.account.walk(self.command, spot(place), wanted):

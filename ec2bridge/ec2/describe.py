@@ -40,6 +40,9 @@ class Chunks(Protocol):
         """Whether the listing is so large that it is answered in chunks."""
         ...
 
+    def at_first(self) -> int | None:
+        """How many items a walk's first page has at most, where more would keep the client waiting."""
+
     def after(self, ctx: Context, place: str, wanted: int | None) -> AsyncIterator[Chunk]:
         """Yield what follows a place, or all where that is empty; `wanted` items are needed, where that is known."""
 
@@ -129,6 +132,9 @@ def describe(
             place = _place(ctx, request)
             if chunks and not chosen and await _in_chunks(ctx, request, chunks, place, size, asked):
                 limit = size if size or place is None else MOST
+                if limit and not place and not asked:
+                    # As on AWS a page may have fewer than were asked for.
+                    limit = min(limit, chunks.at_first() or limit)
                 page, place = await _chunked(ctx, chunks, place, limit, documented, asked)
             else:
                 found = await fetch(ctx, request)

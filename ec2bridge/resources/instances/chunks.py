@@ -40,6 +40,10 @@ class InstanceChunks:
         """Whether the account has so many machines."""
         return not self.unless(request) and await ctx.account.are_many("listVirtualMachines", details=DETAILS)
 
+    def at_first(self) -> int | None:
+        """How many machines can be asked for their volumes alone: more would wait for those of all."""
+        return machine_volumes.FIRST
+
     async def after(self, ctx: Context, place: str, wanted: int | None) -> AsyncIterator[Chunk]:
         """Yield the instances behind a place: `m:`, the number of the walk, and a spot; or `r:` and an uuid."""
         known = await machine_records.records(ctx)
