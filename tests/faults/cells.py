@@ -232,9 +232,19 @@ class Stage:
         failed = promised & set(failed_ids(shown.answer))
         if not failed:
             return ""
-        left = ran.inventory.without(self.norm.known.lacking(failed))
-        lines = self._without_reasons(self._silent(self.norm.lines_of(left)))
+        norm = self.norm
+
+        def rest(inventory: Inventory, gone: set[str]) -> Counter[str]:
+            return self._silent(norm.lines_of(inventory.without(norm.known.lacking(gone))))
+
+        lines = self._without_reasons(rest(ran.inventory, failed))
         if self._share(lines, 1, ASKED) == 0:
+            return "failed"
+        made = norm.known.lacking(str(row) for kind, row in norm.success.rows if kind == "answer")
+        if {one[:4] for one in failed} == {"ami-"} and rest(ran.inventory, failed) == rest(
+            norm.success, made
+        ):
+            # An image's snapshot shows, with the image in its description, and can be deleted by whoever asked.
             return "failed"
         several = {ident for ident in promised if ident.startswith(SEVERAL)}
         share = self._share(lines, len(several), ASKED) if several else None

@@ -30,13 +30,14 @@ Of the questions after one job the first stands for all.
 
 In a cell: `done` is what success makes, `before` is as it was before and the client was told so (or does not know),
 `failed` is promised, then failed in its job or refused, shown as failed with the reason, and nothing else of it is
-left; of several things that were promised the others are there. `in part`: of several things that the request names
-CloudStack refused one, the client was told so, what became of each shows, and the same request does the rest.
-`renewed` is as before in all that EC2 shows, where a refusal came after CloudStack had done what it cannot put back:
-a rule, an address or an ACL list has been made anew, is like the one before and goes by its id, but has another uuid
-in CloudStack; a VPC has taken its source NAT address; or a VPC's default ACL, changed for the first time, has got a
-list of its own that lets the same pass. What an account of AWS's has from the start, and gets here by its first
-request (a default subnet), stays where the rest is refused. **✗** does not hold: why is said below the table.
+left but an image's snapshot, which shows; of several things that were promised the others are there. `in part`: of
+several things that the request names CloudStack refused one, the client was told so, what became of each shows, and
+the same request does the rest. `renewed` is as before in all that EC2 shows, where a refusal came after CloudStack
+had done what it cannot put back: a rule, an address or an ACL list has been made anew, is like the one before and
+goes by its id, but has another uuid in CloudStack; a VPC has taken its source NAT address; or a VPC's default ACL,
+changed for the first time, has got a list of its own that lets the same pass. What an account of AWS's has from the
+start, and gets here by its first request (a default subnet), stays where the rest is refused. **✗** does not hold:
+why is said below the table.
 
 ## The numbers
 

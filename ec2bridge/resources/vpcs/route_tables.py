@@ -164,16 +164,22 @@ async def note(
 
 
 async def _change(ctx: Context, of: Table, alter: Callable[[Row], None]) -> None:
-    """Change what is kept of a table; tried again when another request was faster."""
+    """Change what is kept of a table; tried again when another request was faster.
+
+    Nothing is, of one that is as the VPC has brought it along.
+    """
     place = (ctx.owner_id, TABLE, of.key)
+    brought = {"vpc": of.vpc["id"], "routes": _implied_routes(ctx, of.vpc)} if of.implied else None
     while True:
         entry = await ctx.store.entry(*place)
         held = entry.value if entry else {"vpc": of.vpc["id"], "routes": of.routes}
         value = {**held, "routes": dict(held["routes"])}
         alter(value)
+        if value == brought and (entry is None or await ctx.store.delete(*place, entry.version)):
+            return
         if entry is None and await ctx.store.put_new(*place, value):
             return
-        if entry is not None and await ctx.store.replace(*place, value, entry.version):
+        if entry is not None and value != brought and await ctx.store.replace(*place, value, entry.version):
             return
 
 
