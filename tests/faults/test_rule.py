@@ -16,7 +16,8 @@ SHARED = ("acls {of the tier}",)
 
 def stage(name: str = "RunInstances") -> Stage:
     found = Stage(load()[name], lab=None)  # type: ignore[arg-type]
-    found.norm = Norm(Inventory([]), Counter(BEFORE), Counter((*BEFORE, *ONE, *TWO, *SHARED)), [])
+    nothing, after = Inventory([]), Counter((*BEFORE, *ONE, *TWO, *SHARED))
+    found.norm = Norm(nothing, [], Counter(BEFORE), nothing, after, [])
     return found
 
 
