@@ -45,6 +45,8 @@ class Stall(NamedTuple):
     what: str
 
 
+IDLE = 10.0
+"""Seconds after which a connection is not used again: CloudStack's server closes its own after thirty."""
 TIMEOUT = 600.0
 """Seconds that an answer may take: that to a large launch comes late."""
 
@@ -125,6 +127,7 @@ class Target:
         self.path = parts.path or path
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         self.connection = kind(parts.hostname or "", parts.port, timeout=TIMEOUT)
+        self.used = time.monotonic()
 
     def send(self, body: bytes, headers: dict[str, str]) -> bytes:
         return self._answer("POST", body, headers)
@@ -150,9 +153,14 @@ class Target:
     def _exchanged(
         self, method: str, body: bytes | None, headers: Mapping[str, str] | None
     ) -> tuple[int, bytes]:
+        if self.connection.sock is not None and time.monotonic() - self.used > IDLE:
+            # Servers close a connection that rests; what was sent on it then might have been done or not.
+            self.connection.close()
         self.connection.request(method, self.path, body, headers or {})
         response = self.connection.getresponse()
-        return response.status, response.read()
+        answer = response.read()
+        self.used = time.monotonic()
+        return response.status, answer
 
 
 @dataclass(slots=True)
