@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from ec2bridge.store import Store, StoreError
 from ec2bridge.store_tables import SCHEMA
 from tests import postgresql
 from tests.conftest import Place
+from tests.faulty import eventually
 from tests.launching import described
 from tests.test_store_away import told
 from tests.test_store_tables import ALICE, OLDEST
@@ -90,6 +92,10 @@ class Client:
                 assert names <= {template["LaunchTemplateName"] for template in found["LaunchTemplates"]}
 
 
+def all_have_looked(clients: list[Client], before: list[int]) -> bool:
+    return all(client.described > looks for client, looks in zip(clients, before, strict=True))
+
+
 def test_postgresql_stopped_and_started_under_eight_clients(
     database: postgresql.Server, make_place: Callable[..., Place], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -108,7 +114,7 @@ def test_postgresql_stopped_and_started_under_eight_clients(
             looks = [client.described for client in clients]
             time.sleep(3)
             # Each goes on looking while there is no database.
-            assert all(client.described > before for client, before in zip(clients, looks, strict=True))
+            eventually(partial(all_have_looked, clients, looks))
             database.start()
             time.sleep(2)
         done.set()

@@ -26,8 +26,10 @@ async def sim():
 async def opened(sim):
     client = CloudStack(sim.url, attempts=1)
     await client.start()
-    yield client
-    await client.close()
+    try:
+        yield client
+    finally:
+        await client.close()
 
 
 @pytest.fixture
@@ -63,12 +65,22 @@ async def test_it_cannot_read_the_secret_of_who_may_do_more(sim, cloud, caplog, 
     assert "has rights that the look-up account lacks" in caplog.text
 
 
-@pytest.mark.parametrize("release", ["4.19", "4.22"])
+@pytest.mark.parametrize("release", ["4.18", "4.19", "4.22"])
 @pytest.mark.parametrize(("owner", "asker"), [("admin", "keylookup"), ("alice", "keylookup-too-narrow")])
-async def test_who_may_do_more_is_refused_before_4_23_too(release, owner, asker, caplog):
+async def test_until_4_23_it_reads_the_secret_of_who_may_do_more(release, owner, asker):
+    """Recorded on a real 4.20.3: a role of type Admin is enough."""
     seed = replace(DEFAULT_SEED, accounts=(*ACCOUNTS, NARROW))
     async with Simulator(seed=seed, version=release) as sim, opened(sim) as cloud:
-        provider = CloudStackSecrets(service(sim, cloud, asker))
+        found = await CloudStackSecrets(service(sim, cloud, asker)).lookup(sim.accounts[owner].api_key)
+        assert found.secret_key == sim.accounts[owner].secret_key
+
+
+async def test_until_4_23_a_role_of_another_type_is_told_so(caplog):
+    async with Simulator(version="4.22") as sim, opened(sim) as cloud:
+        asker = sim.cloud.tables["accounts"].first(name="keylookup")
+        sim.cloud.tables["roles"].get(asker["roleid"])["type"] = "DomainAdmin"
+        owner = "alice"
+        provider = CloudStackSecrets(service(sim, cloud))
         with pytest.raises(Ec2Error) as caught:
             await provider.lookup(sim.accounts[owner].api_key)
         assert caught.value.code == "AuthFailure"

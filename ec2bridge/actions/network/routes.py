@@ -221,6 +221,9 @@ async def _to_machine(ctx: Context, request: Request, table: Table) -> Row:
         sentence = "Routes to instances hold for a whole VPC: they can be in its main table alone."
         raise Ec2Error("UnsupportedOperation", sentence)
     wanted = request.get("NetworkInterfaceId") or request["InstanceId"]
+    kind = KINDS["network-interface" if request.get("NetworkInterfaceId") else "instance"]
+    if not kind.is_id(wanted):
+        raise kind.refused(wanted)
     held = network_interfaces.by_nic(await network_interfaces.records(ctx))
     for row in await machine_lookup.list_rows(ctx):
         for ident, nic in network_interfaces.nics_of(row, held).items():
@@ -233,7 +236,6 @@ async def _to_machine(ctx: Context, request: Request, table: Table) -> Row:
                     "owner": owner_of(row),
                     "hop": nic["ipaddress"],
                 }
-    kind = KINDS["network-interface" if request.get("NetworkInterfaceId") else "instance"]
     raise kind.missing(wanted)
 
 
