@@ -11,7 +11,8 @@ from tests.faults.cells import Cell, Outcome
 
 COUNT = 12
 ONE_IN = 8
-TWO_BRIDGES = ("CreateVolume", "RunInstances")
+ALL_OF_IT = "RunInstances (two, with a volume, a public address, a key and tags)"
+TWO_BRIDGES = ("CreateVolume", "RunInstances", ALL_OF_IT)
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +28,9 @@ def failures(outcomes: list[Outcome]) -> list[str]:
 
 def some(cell: Cell) -> bool:
     """Whether a cell is of the sample; the same cells each time."""
+    if cell.scenario == ALL_OF_IT:
+        # The heir goes on with the launch at once, before a sweep could have taken back what was acquired.
+        return cell.call.startswith("associateIpAddress") and cell.mode == "killed-after"
     return int(hashlib.sha256(str(cell).encode()).hexdigest(), 16) % ONE_IN == 0
 
 

@@ -253,15 +253,30 @@ async def take_back(ctx: Context, key: str, given: Row, since: float) -> None:
     """Destroy the machines of a launch that fails as a whole, and release what it acquired for them."""
     rows = await ctx.account.list("listVirtualMachines", keyword=given["stem"], details=DETAILS)
     gone = await machine_records.records(ctx)
-    held = set()
     for row in rows:
-        address = (row.get("details") or {}).get(ADDRESS)
-        held.add(address)
+        address = _address(row)
         if gone.get(row["id"], {}).get("phase") != machine_records.UNDONE:
             job = row.get("jobid") if row.get("jobstatus") == 0 else None
             todo = {"vpcs": given["vpcs"], "address": bool(address)}
             await undo(ctx, row, {"job": job, "address": address, "todo": todo})
+    await _let_go(ctx, key, given, since, rows)
+
+
+async def let_go(ctx: Context, key: str, given: Row, since: float) -> None:
+    """Release what the bearer of a launch that died has acquired for machines that it did not come to deploy."""
     if given["acquires"]:
-        for row in await strays(ctx, key, given["acquires"], since):
-            if row["id"] not in held:
-                await release(ctx, row["id"])
+        rows = await ctx.account.list("listVirtualMachines", keyword=given["stem"], details=DETAILS)
+        await _let_go(ctx, key, given, since, rows)
+
+
+async def _let_go(ctx: Context, key: str, given: Row, since: float, machines: list[Row]) -> None:
+    held = set(map(_address, machines))
+    for row in await strays(ctx, key, given["acquires"], since) if given["acquires"] else ():
+        if row["id"] not in held:
+            await release(ctx, row["id"])
+
+
+def _address(machine: Row) -> str | None:
+    """The public address that a machine was deployed for."""
+    found: str | None = (machine.get("details") or {}).get(ADDRESS)
+    return found

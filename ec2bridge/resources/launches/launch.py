@@ -18,7 +18,7 @@ from ec2bridge.resources.instances.cache import instances
 from ec2bridge.resources.instances.facts import gather_facts
 from ec2bridge.resources.interfaces import network_interfaces
 from ec2bridge.resources.launches import completion, launch_templates
-from ec2bridge.resources.launches.deploy import deploy_all, equip, look, scope, take_back
+from ec2bridge.resources.launches.deploy import deploy_all, equip, let_go, look, scope, take_back
 from ec2bridge.resources.launches.leases import lease
 from ec2bridge.resources.launches.network import secondary_addresses
 from ec2bridge.resources.launches.plan import Launch, plan
@@ -69,6 +69,8 @@ async def _launch(work: Work) -> Made:
     """Have CloudStack accept the machines, and write down for each what is left to do."""
     ctx = work.ctx
     launch, answer, along = work.live
+    if work.again:
+        await let_go(ctx, work.lease.key, work.given, work.began)
     async with tiers.joining(ctx, launch.nics.rows, launch.groups):
         accepted = await deploy_all(ctx, launch, Addresses(work, launch.nics))
         await equip(ctx, launch, accepted)
