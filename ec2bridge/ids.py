@@ -242,8 +242,6 @@ KINDS = MappingProxyType(
                 "dopt",
                 "InvalidDhcpOptionID.NotFound",
                 "The dhcpOption ID '{id}' does not exist",
-                "InvalidDhcpOptionsId.Malformed",
-                "The dhcp-options ID '{id}' is malformed",
             ),
             Kind(
                 "vpc-endpoint",
