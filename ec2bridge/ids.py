@@ -201,7 +201,6 @@ KINDS = MappingProxyType(
                 "rtb",
                 "InvalidRouteTableID.NotFound",
                 "The routeTable ID '{id}' does not exist",
-                "InvalidRouteTableId.Malformed",
             ),
             Kind(
                 "nat-gateway",
