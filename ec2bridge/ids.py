@@ -201,7 +201,6 @@ KINDS = MappingProxyType(
                 "rtb",
                 "InvalidRouteTableID.NotFound",
                 "The routeTable ID '{id}' does not exist",
-                "InvalidRouteTableId.Malformed",
             ),
             Kind(
                 "nat-gateway",
@@ -242,8 +241,6 @@ KINDS = MappingProxyType(
                 "dopt",
                 "InvalidDhcpOptionID.NotFound",
                 "The dhcpOption ID '{id}' does not exist",
-                "InvalidDhcpOptionsId.Malformed",
-                "The dhcp-options ID '{id}' is malformed",
             ),
             Kind(
                 "vpc-endpoint",

@@ -327,8 +327,8 @@ VPC = Noun(
     told={
         "CidrBlock": "the VPC's; the default one's is a setting",
         "CidrBlockAssociationSet": "the one range",
-        "DhcpOptionsId": "the set that is associated, else the account's default one, or one of its own where"
-        " CloudStack was told a domain name or name servers",
+        "DhcpOptionsId": "the set that is associated, or `default` once that was, else the account's default one,"
+        " or one of its own where CloudStack was told a domain name or name servers",
         "IsDefault": "true for the one that holds the networks outside any VPC",
         "OwnerId": _OWNER,
         "State": "CloudStack's state",

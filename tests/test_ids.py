@@ -80,6 +80,8 @@ def test_several_that_are_missing_are_named_together() -> None:
 def test_what_is_malformed_is_named() -> None:
     assert KINDS["instance"].refused("web").code == "InvalidInstanceID.Malformed"
     assert KINDS["instance"].refused("i-0").code == "InvalidInstanceID.NotFound"
+    assert KINDS["route-table"].refused("vpc-00000000").code == "InvalidRouteTableID.NotFound"
+    assert KINDS["dhcp-options"].refused("example").code == "InvalidDhcpOptionID.NotFound"
     assert KINDS["subnet"].refused("example").message == "The subnet ID 'example' does not exist"
     assert KINDS["security-group"].refused("web").message == 'Invalid id: "web" (expecting "sg-...")'
     assert KINDS["volume"].refused("web").message == (

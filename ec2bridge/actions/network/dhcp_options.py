@@ -19,7 +19,8 @@ from ec2bridge.ids import KINDS, own_uuid
 from ec2bridge.resources.places.networks import resolve_vpc, vpc_rows
 from ec2bridge.resources.tags import resource_tags
 from ec2bridge.resources.vpcs import dhcp_options
-from ec2bridge.resources.vpcs.dhcp_options import DEFAULT, DOMAIN, KIND, ROUTER, SERVERS, OptionsSet
+from ec2bridge.resources.vpcs.dhcp_options import DOMAIN, KIND, ROUTER, SERVERS, OptionsSet
+from ec2bridge.resources.vpcs.items import NO_OPTIONS
 
 _NODE_TYPE, _LEASE = "netbios-node-type", "ipv6-address-preferred-lease-time"
 _ADDRESSES = MappingProxyType({SERVERS: (4, 4), "ntp-servers": (4, 4), "netbios-name-servers": (4, 0)})
@@ -175,7 +176,5 @@ async def associate_dhcp_options(ctx: Context, request: Request) -> None:
     """Have a VPC's subnets do what a set says, or refuse what they cannot do."""
     row = await resolve_vpc(ctx, request.get("VpcId") or "")
     ident = request.get("DhcpOptionsId") or ""
-    wanted = None if ident == DEFAULT else await dhcp_options.named(ctx, ident)
-    if wanted and wanted.key == dhcp_options.implied_key(ctx, row):
-        wanted = None
+    wanted = None if ident == NO_OPTIONS else await dhcp_options.named(ctx, ident)
     await dhcp_options.associate(ctx, row, wanted)

@@ -23,15 +23,13 @@ from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id
 from ec2bridge.resources.places.networks import networks, vpc_rows
 from ec2bridge.resources.tags import resource_tags
-from ec2bridge.resources.vpcs.items import vpc_owner
+from ec2bridge.resources.vpcs.items import NO_OPTIONS, vpc_owner
 
 Row = dict[str, Any]
 Options = Mapping[str, list[str]]
 
 KIND, OF_VPC = "dhcp-options", "vpc-dhcp-options"
-"""Store kinds: a set's options; VPC's native id → {the key of the set that was associated with it}."""
-DEFAULT = "default"
-"""AWS's word for having no set of one's own."""
+"""Store kinds: a set's options; VPC's native id → {the key of the set that was associated, or AWS's "default"}."""
 DOMAIN, SERVERS = "domain-name", "domain-name-servers"
 ROUTER = "AmazonProvidedDNS"
 """AWS's word for a VPC's own name server: CloudStack's router, which the machines are told of in any case."""
@@ -88,7 +86,7 @@ def implied_key(ctx: Context, vpc: Row) -> str:
 
 
 async def chosen(ctx: Context, vpcs: Iterable[Row]) -> dict[str, str]:
-    """Return VPC's native id → key of its set."""
+    """Return VPC's native id → key of its set, or AWS's word for none."""
     held = {entry.key: entry.value["set"] for entry in await ctx.store.list(ctx.owner_id, OF_VPC)}
     return {vpc["id"]: held.get(vpc["id"]) or implied_key(ctx, vpc) for vpc in vpcs}
 
@@ -161,7 +159,7 @@ def check(ctx: Context, vpc: Row, wanted: OptionsSet) -> None:
         raise Ec2Error(
             "UnsupportedOperation",
             f"{wanted.id} says what CloudStack does by itself in other VPCs, and cannot be associated with {vpc_id}:"
-            f" associate '{DEFAULT}' for what it does there, or create a set with these options.",
+            f" associate '{NO_OPTIONS}' for what it does there, or create a set with these options.",
         )
     if vpc.get("default"):
         raise Ec2Error(
@@ -222,13 +220,16 @@ PLAN = "AssociateDhcpOptions"
 
 
 async def associate(ctx: Context, vpc: Row, wanted: OptionsSet | None) -> None:
-    """Make a set that of a VPC; None is what it has by itself."""
-    if wanted is not None:
+    """Make a set that of a VPC, or give it back what it has by itself, for the set that says that, or for None."""
+    key: str | None = wanted.key if wanted else NO_OPTIONS
+    if key == implied_key(ctx, vpc):
+        key = None
+    elif wanted is not None:
         check(ctx, vpc, wanted)
     if vpc.get("default"):
+        await choose(ctx, vpc["id"], key)
         return
-    key = wanted.key if wanted else None
-    domain = (wanted and wanted.domain) or vpc["networkdomain"]
+    domain = (key and wanted and wanted.domain) or vpc["networkdomain"]
     tiers = await _tiers(ctx, vpc["id"])
     was = await _key_of(ctx, vpc["id"])
     if key == was and all(tier.get("networkdomain") == domain for tier in tiers):

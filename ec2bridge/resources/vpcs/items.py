@@ -10,6 +10,9 @@ from ec2bridge.resources.tags import resource_tags
 
 Row = dict[str, Any]
 
+NO_OPTIONS = "default"
+"""AWS's word for no set of DHCP options of one's own, which stands where their id would, once it was associated."""
+
 
 def vpc_owner(ctx: Context, row: Row) -> str:
     """Return the account that a VPC is of."""
@@ -32,7 +35,7 @@ def vpc_item(ctx: Context, row: Row, tags: list[dict[str, str]], options: str) -
             }
         ],
         "Ipv6CidrBlockAssociationSet": [],
-        "DhcpOptionsId": ec2_id("dopt", options),
+        "DhcpOptionsId": options if options == NO_OPTIONS else ec2_id("dopt", options),
         "InstanceTenancy": "default",
         "IsDefault": default,
         "BlockPublicAccessStates": {"InternetGatewayBlockMode": "off"},

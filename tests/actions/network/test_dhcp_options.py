@@ -138,12 +138,13 @@ def test_ids_that_name_no_set(ec2: Any) -> None:
         f"The dhcpOptions ID '{MISSING}' does not exist",
     )
     assert refused(ec2.delete_dhcp_options, DhcpOptionsId="default") == (
-        "InvalidDhcpOptionsId.Malformed",
-        "The dhcp-options ID 'default' is malformed",
+        "InvalidDhcpOptionsID.NotFound",
+        "The dhcpOptions ID 'default' does not exist",
     )
 
 
 def test_the_default_set_says_what_cloudstack_does_by_itself(place: Place, ec2: Any) -> None:
+    implied_vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
     own = vpc(ec2)
     subnet(ec2, own)
     [default] = ec2.describe_dhcp_options()["DhcpOptions"]
@@ -154,8 +155,11 @@ def test_the_default_set_says_what_cloudstack_does_by_itself(place: Place, ec2: 
         "domain-name": [*domains(place), *dict.fromkeys(shared)],
         "domain-name-servers": ["AmazonProvidedDNS"],
     }
-    ec2.associate_dhcp_options(VpcId=own, DhcpOptionsId="default")
-    ec2.associate_dhcp_options(VpcId=own, DhcpOptionsId=default["DhcpOptionsId"])
+    for each in (own, implied_vpc):
+        ec2.associate_dhcp_options(VpcId=each, DhcpOptionsId="default")
+        assert chosen(ec2, each) == "default"
+        ec2.associate_dhcp_options(VpcId=each, DhcpOptionsId=default["DhcpOptionsId"])
+        assert chosen(ec2, each) == default["DhcpOptionsId"]
     assert (
         refused(ec2.delete_dhcp_options, DhcpOptionsId=default["DhcpOptionsId"])[0] == "DependencyViolation"
     )
@@ -199,7 +203,7 @@ def test_a_domain_name_goes_to_the_subnets_that_there_are_and_will_be(place: Pla
     assert "updateNetwork" not in again
 
     ec2.associate_dhcp_options(VpcId=own, DhcpOptionsId="default")
-    assert chosen(ec2, own) == chosen(ec2, other)
+    assert chosen(ec2, own) == "default"
     assert domains(place) == [before] * 3
     ec2.delete_dhcp_options(DhcpOptionsId=ident)
 
@@ -251,7 +255,12 @@ def test_a_tag_gives_a_new_vpc_name_servers_of_its_own(place: Place, ec2: Any) -
     ec2.associate_dhcp_options(VpcId=own, DhcpOptionsId=ident)
 
     ec2.associate_dhcp_options(VpcId=own, DhcpOptionsId="default")
-    by_itself = described(ec2, chosen(ec2, own))
+    assert chosen(ec2, own) == "default"
+    [by_itself] = (
+        each
+        for each in ec2.describe_dhcp_options()["DhcpOptions"]
+        if told(each).get("domain-name") == ["example.com"] and each["DhcpOptionsId"] != ident
+    )
     assert told(by_itself) == {
         "domain-name": ["example.com"],
         "domain-name-servers": ["10.0.0.2", "10.0.0.3"],
@@ -268,7 +277,7 @@ def test_a_tag_that_names_no_set_that_a_vpc_can_have_is_refused(ec2: Any) -> Non
     three = made(ec2, domain_name_servers=["10.0.0.2", "10.0.0.3", "10.0.0.4"])
     for ident, code in (
         (MISSING, "InvalidDhcpOptionID.NotFound"),
-        ("office", "InvalidDhcpOptionsId.Malformed"),
+        ("office", "InvalidDhcpOptionID.NotFound"),
         (default, "InvalidParameterValue"),
         (three, "UnsupportedOperation"),
         (made(ec2, ntp_servers=["10.0.0.2"]), "UnsupportedOperation"),
