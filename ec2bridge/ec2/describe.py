@@ -58,7 +58,7 @@ GONE = "_Gone"
 class Ids:
     """A request member that names items: `path` in the item, and the kind in `ids.KINDS` or a name's own error.
 
-    `keyword` is a word that may stand among the names and names nothing.
+    `keyword` is a word that may stand among the names and names nothing; `word` is one that is an id.
     """
 
     path: str
@@ -66,6 +66,7 @@ class Ids:
     code: str = ""
     sentence: str = ""
     keyword: str | None = None
+    word: str | None = None
 
     def check(self, value: str) -> str:
         """Return the id as items carry it (a CloudStack uuid becomes the id), or raise …Malformed."""
@@ -75,6 +76,8 @@ class Ids:
                 raise Ec2Error(
                     "InvalidParameterValue", "An empty name is not valid: leave the parameter out instead."
                 )
+            return value
+        if value == self.word:
             return value
         if is_uuid(value):
             return ec2_id(KINDS[self.kind].prefix, value)

@@ -22,7 +22,10 @@ GATEWAY = "InvalidGatewayID.NotFound"
 OTHER = {
     ("CreateRoute", "GatewayId"): (GATEWAY, GATEWAY),
     ("ReplaceRoute", "GatewayId"): (GATEWAY, GATEWAY),
-    ("DeleteDhcpOptions", "DhcpOptionsId"): ("InvalidDhcpOptionsID.NotFound", None),
+    ("DeleteDhcpOptions", "DhcpOptionsId"): (
+        "InvalidDhcpOptionsID.NotFound",
+        "InvalidDhcpOptionsID.NotFound",
+    ),
     # A tag's resource may be of any kind, so nonsense is of none.
     ("CreateTags", "Resources"): (None, "InvalidID"),
     ("DeleteTags", "Resources"): (None, "InvalidID"),

@@ -32,7 +32,7 @@ _LONGEST = 255
 @describe(
     "DescribeDhcpOptions",
     items="DhcpOptions",
-    ids={"DhcpOptionsIds": Ids("DhcpOptionsId", KIND)},
+    ids={"DhcpOptionsIds": Ids("DhcpOptionsId", KIND, word=NO_OPTIONS)},
     filters={
         **TAGS,
         "dhcp-options-id": "DhcpOptionsId",
@@ -46,7 +46,11 @@ async def describe_dhcp_options(ctx: Context, request: Request) -> list[Item]:
     """Return the account's default set, those of VPCs that were given something else, and those that were made."""
     found = await dhcp_options.sets(ctx)
     tags = await resource_tags.merged(ctx, KIND, [{"id": each.key} for each in found])
-    return [_found_item(ctx, each, tags[each.key]) for each in found]
+    items = [_found_item(ctx, each, tags[each.key]) for each in found]
+    if NO_OPTIONS in (request.get("DhcpOptionsIds") or ()):
+        # What a VPC tells after this was associated with it: the account's default set, by AWS's word.
+        items.append({**items[0], "DhcpOptionsId": NO_OPTIONS})
+    return items
 
 
 def _item(each: OptionsSet, tags: list[dict[str, str]]) -> Item:
