@@ -186,7 +186,6 @@ def test_another_table_becomes_the_main_one(ec2: Any, vpc: str) -> None:
     ec2.delete_vpc(VpcId=vpc)
 
 
-@pytest.mark.since("4.21")
 def test_the_vpcs_own_range_leads_nowhere_else(ec2: Any, vpc: str, gateway: str) -> None:
     local = {
         "RouteTableId": ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"],
@@ -206,6 +205,7 @@ def test_the_vpcs_own_range_leads_nowhere_else(ec2: Any, vpc: str, gateway: str)
         ec2.delete_route(**local)
 
 
+@pytest.mark.since("4.21")
 def test_a_route_to_a_machine_is_a_static_route_of_the_vpc(place: Place, ec2: Any, vpc: str) -> None:
     subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.42.1.0/24")["Subnet"]["SubnetId"]
     [machine] = started(ec2, SubnetId=subnet)
