@@ -26,6 +26,11 @@ class Way:
         self.plan: dict[str, list[str | dict[str, Any] | None]] = {}
         self.seen: Counter[str] = Counter()
         self.silent = asyncio.Event()
+        self.meeting: dict[str, asyncio.Barrier] = {}
+
+    def meet(self, command: str, count: int) -> None:
+        """Have no call of a command go on before so many of them have come."""
+        self.meeting[command] = asyncio.Barrier(count)
 
     def next(self, command: str, *modes: str | dict[str, Any] | None) -> None:
         """Have the next calls of a command go so, each: None for well, a dict for an error that it is refused with."""
@@ -42,6 +47,8 @@ class Way:
         body = await request.read()
         command = parse_qs(body.decode())["command"][0]
         self.seen[command] += 1
+        if command in self.meeting:
+            await asyncio.wait_for(self.meeting[command].wait(), 30)
         modes = self.plan.get(command)
         mode = modes.pop(0) if modes else None
         if isinstance(mode, dict):
@@ -91,7 +98,10 @@ def behind(
     return front, way
 
 
-KILLS = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+KILLS = [
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.usefixtures("buried"),
+]
 """For modules that kill bridges: what is killed may leave a connection that nobody closes, as a kill does."""
 
 

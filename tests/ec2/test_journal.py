@@ -70,7 +70,7 @@ def test_what_is_refused_is_taken_back(make_place: Callable[..., Place]) -> None
 def test_what_could_not_be_taken_back_is_by_the_sweep(
     make_place: Callable[..., Place], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal, "LEASE", 0.1)
+    monkeypatch.setattr(journal, "LEASE", 1.0)
     monkeypatch.setattr(journal, "LOOK_AGAIN", 0.1)
     front, way = behind(make_place, recovery_interval=0.2)
     ec2 = front.client()
@@ -96,8 +96,8 @@ def test_what_a_bridge_that_died_left_is_finished_or_taken_back(
     way.next(command, SILENCE)
     with pytest.raises(Exception, match=r"."):
         kill_during(front, way, lambda: volume(front.client()))
-    monkeypatch.setattr(journal, "LEASE", 0.1)
-    monkeypatch.setattr("ec2bridge.ec2.client_tokens.LEASE", 0.1)
+    monkeypatch.setattr(journal, "LEASE", 1.0)
+    monkeypatch.setattr("ec2bridge.ec2.client_tokens.LEASE", 1.0)
     heir, _ = behind(make_place, cloud, store=store, recovery_interval=600 if again else 0.2)
     ec2 = heir.client()
     if again:

@@ -29,7 +29,7 @@ def left(
             way,
             lambda: front.client().create_volume(AvailabilityZone=ADVANCED, Size=5, TagSpecifications=[tag]),
         )
-    monkeypatch.setattr(journal, "LEASE", 0.1)
+    monkeypatch.setattr(journal, "LEASE", 1.0)
 
     async def lose_the_key() -> None:
         kept = front.bridge.site.store

@@ -8,6 +8,9 @@ import pytest
 from tests import postgresql
 from tests.faults import kills, pairs
 from tests.faults.cells import Cell, Outcome
+from tests.faulty import KILLS
+
+pytestmark = KILLS
 
 COUNT = 12
 ONE_IN = 8

@@ -4,6 +4,9 @@ import pytest
 
 from tests.faults import cells, known, sample, scenarios
 from tests.faults.cells import Outcome
+from tests.faulty import KILLS
+
+pytestmark = KILLS
 
 
 @pytest.mark.parametrize("name", sample.names())

@@ -202,7 +202,8 @@ def _add_stop(item: Item, row: Row, state: str, stop: Mapping[str, Any]) -> None
     Of other stops CloudStack does not tell why a machine stopped.
     """
     under_way = is_under_way(stop)
-    if not under_way and stop["state"] != row.get("lastupdated"):
+    now = row.get("lastupdated"), row.get("state")
+    if not under_way and (stop["state"], stop.get("rests", now[1])) != now:
         return
     if failure := stop.get("reason"):
         item["StateReason"] = {"Code": failure[0], "Message": f"{failure[0]}: {failure[1]}"}

@@ -146,7 +146,8 @@ async def _row(ctx: Context, uuid: str) -> Row | None:
 
 
 def _over(row: Row) -> Row:
-    return {"at": timestamp(), "state": row.get("lastupdated")}
+    # CloudStack's times have whole seconds: a machine may come to two states in one.
+    return {"at": timestamp(), "state": row.get("lastupdated"), "rests": row.get("state")}
 
 
 async def _settle(ctx: Context, uuid: str, note: Lease | None, value: Row | None) -> None:

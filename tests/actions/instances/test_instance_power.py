@@ -1,15 +1,15 @@
 """Starting, stopping and rebooting."""
 
 import re
-import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from ec2bridge.cloudstack.calls import NativeCall
 from ec2bridge.ids import ec2_id
 from tests.conftest import Place
+from tests.faulty import behind
 from tests.launching import code_of, ids, started, until
 from tests.native import Native
 
@@ -103,19 +103,14 @@ def test_stopping_twice_and_starting_twice_change_nothing(ec2: Any) -> None:
     [("reboot_instances", "rebootVirtualMachine"), ("stop_instances", "stopVirtualMachine")],
 )
 def test_many_machines_are_not_asked_one_after_another(
-    place: Place, ec2: Any, action: str, command: str
+    make_place: Callable[..., Place], action: str, command: str
 ) -> None:
+    front, way = behind(make_place)
+    ec2 = front.client()
     machines = ids(started(ec2, 3))
-    spans: list[tuple[float, float]] = []
-
-    def note(call: NativeCall) -> None:
-        if call.command == command:
-            spans.append((time.monotonic() - call.seconds, time.monotonic()))
-
-    place.bridge.site.cloud.observers.append(note)
+    way.meet(command, 3)
     getattr(ec2, action)(InstanceIds=machines)
-    assert len(spans) == 3
-    assert max(begin for begin, _ in spans) < min(end for _, end in spans)
+    assert way.seen[command] == 3
 
 
 def test_a_reboot_needs_a_running_machine(ec2: Any) -> None:
@@ -193,6 +188,23 @@ def test_a_start_that_fails_tells_why(place: Place, ec2: Any) -> None:
     (running,) = until(ec2, "running", ident)
     assert "StateReason" not in running
     assert running["StateTransitionReason"] == ""
+
+
+def test_a_failed_start_is_told_no_more_when_one_succeeds_in_the_same_second(
+    place: Place, ec2: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("machine_start", "commands.machines"):
+        monkeypatch.setattr(f"ec2bridge.simulator.{module}.now", lambda: "2026-01-01T00:00:00+0000")
+    ident = ids(started(ec2))[0]
+    ec2.stop_instances(InstanceIds=[ident])
+    until(ec2, "stopped", ident)
+    place.sim.faults.add("job-fails", "startVirtualMachine")
+    ec2.start_instances(InstanceIds=[ident])
+    (failed,) = until(ec2, "stopped", ident)
+    assert failed["StateReason"]["Code"] == "Server.InternalError"
+    ec2.start_instances(InstanceIds=[ident])
+    (running,) = until(ec2, "running", ident)
+    assert "StateReason" not in running
 
 
 def test_a_machine_without_its_root_is_not_started(ec2: Any) -> None:

@@ -106,7 +106,7 @@ def test_a_volume_that_was_deleted_when_the_bridge_died_is_deleted_to_who_asks_a
     heir, _ = behind(make_place, cloud, store=store, recovery_interval=600)
     ec2 = heir.client()
     # Its first sweep has been by: nobody but who asks again takes the record up.
-    monkeypatch.setattr(journal, "LEASE", 0.1)
+    monkeypatch.setattr(journal, "LEASE", 1.0)
     ec2.delete_volume(VolumeId=data)
     held = heir.run(heir.bridge.site.store.everywhere("tags"))
     assert (ec2.describe_volumes()["Volumes"], list(held)) == ([], [])
@@ -138,7 +138,7 @@ def test_a_snapshot_that_nobody_was_told_of_is_the_one_of_who_asks_again(
     heir, _ = behind(make_place, cloud, store=store, recovery_interval=600)
     ec2 = heir.client()
     # Its first sweep has been by: nobody but who asks again takes the record up.
-    monkeypatch.setattr(journal, "LEASE", 0.1)
+    monkeypatch.setattr(journal, "LEASE", 1.0)
     ask(ec2, "nightly")
     count = 1 if action == "create_snapshot" else 2
     found = ec2.describe_snapshots()["Snapshots"]

@@ -81,7 +81,7 @@ def test_a_gateway_of_a_bridge_that_died(
     with pytest.raises(Exception, match=r"."):
         kill_during(front, way, lambda: scene.make(front.client()))
     if not again:
-        monkeypatch.setattr(journal, "LEASE", 0.1)
+        monkeypatch.setattr(journal, "LEASE", 1.0)
     heir, _ = behind(make_place, cloud, store=store, recovery_interval=0.2)
     ec2 = heir.client()
     if again:

@@ -101,7 +101,7 @@ def test_rules_of_a_bridge_that_died(
     with pytest.raises(Exception, match=r"."):
         kill_during(front, way, lambda: make_rules(front.client(), group))
     if not again:
-        monkeypatch.setattr(journal, "LEASE", 0.1)
+        monkeypatch.setattr(journal, "LEASE", 1.0)
     heir, _ = behind(make_place, cloud, store=store, recovery_interval=0.2)
     ec2 = heir.client()
     if again:
@@ -201,7 +201,7 @@ def test_an_address_of_a_bridge_that_died_is_given_back(
     with pytest.raises(Exception, match=r"."):
         kill_during(front, way, lambda: front.client().allocate_address())
     assert len(allocated(way)) == 2
-    monkeypatch.setattr(journal, "LEASE", 0.1)
+    monkeypatch.setattr(journal, "LEASE", 1.0)
     behind(make_place, cloud, store=store, recovery_interval=0.2)
     eventually(lambda: allocated(way) == before)
 

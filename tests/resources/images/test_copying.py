@@ -66,7 +66,7 @@ def test_a_copy_whose_bridge_died_is_gone_on_with_by_who_asks_again(
     heir, _ = behind(make_place, cloud, store=store, recovery_interval=600)
     ec2 = heir.client()
     # Its first sweep has been by: nobody but who asks again takes the record up.
-    monkeypatch.setattr(journal, "LEASE", 0.1)
+    monkeypatch.setattr(journal, "LEASE", 1.0)
     again = heir.commands(lambda: copy(ec2, source))
     assert "copyTemplate" not in again
     assert len(zones_of(cloud) - before) == 1

@@ -56,7 +56,7 @@ def test_what_fails_is_taken_back_and_the_machine_runs(
     make_place: Callable[..., Place], monkeypatch: pytest.MonkeyPatch, command: str, mode: Any
 ) -> None:
     monkeypatch.setattr(journal, "LOOK_AGAIN", 0.1)
-    monkeypatch.setattr(journal, "LEASE", 0.1)
+    monkeypatch.setattr(journal, "LEASE", 1.0)
     front, way = behind(make_place, recovery_interval=0.2)
     ec2 = front.client()
     ident = machine(ec2)
@@ -83,7 +83,7 @@ def test_what_a_bridge_that_died_left_is_finished_or_taken_back(
     with pytest.raises(Exception, match=r"."):
         kill_during(front, way, lambda: front.client().create_image(InstanceId=ident, Name="golden"))
     if not again:
-        monkeypatch.setattr(journal, "LEASE", 0.1)
+        monkeypatch.setattr(journal, "LEASE", 1.0)
     heir, _ = behind(make_place, cloud, store=store, recovery_interval=0.2)
     ec2 = heir.client()
     if again:
@@ -128,7 +128,7 @@ def test_a_machine_that_does_not_start_again_at_once_is_started_later(
     make_place: Callable[..., Place], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(journal, "LOOK_AGAIN", 0.1)
-    monkeypatch.setattr(journal, "LEASE", 0.1)
+    monkeypatch.setattr(journal, "LEASE", 1.0)
     front, _ = behind(make_place, recovery_interval=0.2)
     ec2 = front.client()
     ident = machine(ec2)
@@ -144,7 +144,7 @@ def test_a_machine_that_does_not_start_again_at_once_is_started_later(
 def test_a_machine_that_somebody_stopped_since_is_left_alone(
     make_place: Callable[..., Place], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal, "LEASE", 0.1)
+    monkeypatch.setattr(journal, "LEASE", 1.0)
     monkeypatch.setattr(journal, "LOOK_AGAIN", 600.0)
     front, _ = behind(make_place, recovery_interval=0.2)
     ec2 = front.client()

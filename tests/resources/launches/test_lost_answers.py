@@ -124,7 +124,7 @@ def test_what_a_launch_that_died_left_goes(
     tag = {"ResourceType": "instance", "Tags": [{"Key": "a", "Value": "b"}]}
     with pytest.raises(Exception, match=r"."):
         kill_during(front, way, lambda: with_address(front.client(), 2, TagSpecifications=[tag]))
-    monkeypatch.setattr(journal, "LEASE", 0.1)
+    monkeypatch.setattr(journal, "LEASE", 1.0)
     heir, _ = behind(make_place, cloud, store=store, recovery_interval=0.2)
     eventually(lambda: not machines(heir) and [row["id"] for row in public(heir)] == [kept["id"]])
     assert described(heir.client()) == []
@@ -138,7 +138,7 @@ def test_a_launch_that_is_sent_again_has_the_addresses_that_it_had(
     way.next("deployVirtualMachine", SILENCE, SILENCE)
     with pytest.raises(Exception, match=r"."):
         kill_during(front, way, lambda: launch(front.client(), 2, ClientToken="one", **placed(ADVANCED)))
-    monkeypatch.setattr(journal, "LEASE", 0.1)
+    monkeypatch.setattr(journal, "LEASE", 1.0)
     heir, _ = behind(make_place, cloud, store=store)
     machines = started(heir.client(), 2, ClientToken="one", **placed(ADVANCED))
     rows = {row["name"]: row["nic"][0]["ipaddress"] for row in Native(heir).list("listVirtualMachines")}

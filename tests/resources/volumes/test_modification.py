@@ -96,7 +96,7 @@ def test_a_change_whose_bridge_died_is_seen_to_its_end(
     way.next("changeOfferingForVolume", SILENCE)
     with pytest.raises(Exception, match=r"."):
         kill_during(front, way, lambda: front.client().modify_volume(VolumeId=volume, VolumeType="io1"))
-    monkeypatch.setattr(journal, "LEASE", 0.1)
+    monkeypatch.setattr(journal, "LEASE", 1.0)
     heir, _ = behind(make_place, cloud, store=store, recovery_interval=0.2)
     ec2 = heir.client()
     eventually(lambda: state(ec2) == "completed")
@@ -136,7 +136,7 @@ def test_a_change_that_was_joined_and_is_refused_then_is_shown_as_failed(
     [row] = list(volumes)
     eventually(lambda: row["size"] == 9 << 30)
     volumes.update(row, size=5 << 30)
-    monkeypatch.setattr(journal, "LEASE", 0.1)
+    monkeypatch.setattr(journal, "LEASE", 1.0)
     for number in range(1, 10):
         cloud.sim.faults.add("refused", "resizeVolume", number)
     heir, _ = behind(make_place, cloud, store=store, recovery_interval=0.2)
@@ -150,7 +150,7 @@ def test_a_change_that_was_joined_and_is_refused_then_is_shown_as_failed(
 def test_a_type_whose_tag_is_refused_is_shown_later(
     make_place: Callable[..., Place], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(journal, "LEASE", 0.1)
+    monkeypatch.setattr(journal, "LEASE", 1.0)
     monkeypatch.setattr(journal, "LOOK_AGAIN", 0.1)
     front, way = behind(make_place, recovery_interval=0.2)
     ec2 = front.client()
