@@ -169,11 +169,11 @@ def _mapped_to(row: Row, told: str) -> list[str]:
 
 
 async def associations(ctx: Context, machines: Iterable[Row]) -> dict[str, str]:
-    """Return uuid → association's id of the addresses that machines have; asked for only if they have any."""
+    """Return uuid → association's id of the Elastic IPs that machines have; asked for only if they have an address."""
     holders = [holder for row in machines for holder in (row, *(row.get("nic") or ()))]
     if not any(holder.get("publicipid") for holder in holders):
         return {}
-    return {row["id"]: association_id(row) for row in await held(ctx)}
+    return {row["id"]: association_id(row) for row in await held(ctx) if is_elastic(row)}
 
 
 def find(rows: Iterable[Row], request: dict[str, Any]) -> Row:

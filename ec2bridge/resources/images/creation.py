@@ -16,7 +16,7 @@ from ec2bridge.ec2.journal import Given, Made, Step, Work
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
 from ec2bridge.resources.images.lookup import SNAPSHOT, Root, image_rows, own_templates
-from ec2bridge.resources.images.records import keep
+from ec2bridge.resources.images.records import drop, keep
 from ec2bridge.resources.instance_types import TYPE_DETAIL
 from ec2bridge.resources.key_pairs.records import KEY_DETAIL
 from ec2bridge.resources.machines.records import timestamp
@@ -231,6 +231,7 @@ async def delete(ctx: Context, made: Made) -> None:
     if await image_rows(ctx, made["id"]):
         await ctx.account.job("deleteTemplate", id=made["id"])
     await resource_tags.forget(ctx, "image", made["id"])
+    await drop(ctx, made["id"])
 
 
 async def _undo_template(work: Work, made: Made) -> None:

@@ -1,10 +1,12 @@
 """The beginning of a machine's end: what CloudStack has to accept before a client is told that it goes."""
 
+from contextlib import suppress
 from typing import Any
 
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.ec2.batches import for_each
 from ec2bridge.ec2.context import Context
+from ec2bridge.ec2.leases import LostError
 from ec2bridge.errors import Ec2Error
 from ec2bridge.resources.machines.lookup import Machine, volumes_of
 from ec2bridge.resources.machines.records import ENDED, ENDING, Record, carry_on, supersede
@@ -54,8 +56,13 @@ async def _begin(ctx: Context, machine: Machine, volumes: list[Row]) -> None:
             # Whether it goes already or not yet: the record sees to its end.
             record.again = True
         except CloudStackError:
-            await record.close()
+            with suppress(LostError):
+                await record.close()
             raise
-        await record.save()
+        try:
+            await record.save()
+        except LostError:
+            # Somebody ends it at the same time, and their record has taken this one's place: they go on with it.
+            return
     moving(ctx).pop(machine.uuid, None)
     carry_on(record, end)

@@ -17,6 +17,7 @@ from ec2bridge.resources.machines.states import ADDRESS, LAUNCH_KIND, STOP_KIND
 from ec2bridge.resources.machines.volumes import goes_with_machine
 from ec2bridge.resources.tags import resource_tags
 from ec2bridge.resources.termination.release import delete_leftovers, expunge, let_go
+from ec2bridge.resources.volumes.items import exists
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ async def ending(
         # The NICs of a launch that failed are not known any more.
         "vpcs": tiers.vpcs_of(row.get("nic", ())) or (launch or {}).get("todo", {}).get("vpcs", []),
         "volumes": [v["id"] for v in data if goes_with_machine(v)] + made,
+        "roots": [v["id"] for v in volumes if v.get("type") == "ROOT" and v["id"] not in kept_root],
         "detach": kept_root + kept,
         "nics": [nic["id"] for nic in row.get("nic", ())],
         "expunge": "owner" if by_owner else "service" if by_service else "nobody",
@@ -111,11 +113,21 @@ async def finish(record: Record) -> None:
     for kind in (LAUNCH_KIND, STOP_KIND):
         await ctx.store.delete(ctx.owner_id, kind, record.uuid)
     await network_interfaces.machine_gone(ctx, record.uuid, record.data.get("nics", ()))
+    await _forget_volumes(record)
     if record.data["phase"] == UNDONE:
         await record.close()
     else:
         await record.bury(tuple(record.data["reason"] or BY_USER))
     await resource_tags.forget(ctx, "instance", record.uuid)
+
+
+async def _forget_volumes(record: Record) -> None:
+    """Drop what the store has as tags of the volumes that went with the machine; CloudStack drops its own."""
+    ctx, data = record.ctx, record.data
+    tagged = {*data.get("roots", ()), *data["volumes"]} & (await resource_tags.stored(ctx, "volume")).keys()
+    if tagged:
+        there = {row["id"] for row in await ctx.account.list("listVolumes") if exists(row)}
+        await resource_tags.forget(ctx, "volume", *tagged - there)
 
 
 async def _succeeded(ctx: Context, jobid: str) -> bool:

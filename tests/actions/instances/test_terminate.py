@@ -1,6 +1,8 @@
 """TerminateInstances releases what a machine held, whoever may expunge."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from botocore.exceptions import ClientError
 from ec2bridge.ec2 import background
 from ec2bridge.resources.machines.records import KIND
 from tests.conftest import Place
+from tests.faulty import behind
 from tests.launching import (
     ADVANCED,
     BASIC,
@@ -93,13 +96,15 @@ def test_data_volumes_go_or_stay_as_they_were_told(any_place: Place) -> None:
 
 def test_tags_of_what_went_with_a_machine_are_gone(any_place: Place) -> None:
     ec2 = any_place.client()
-    machine = started(
-        ec2, TagSpecifications=[tags("volume", app="shop"), tags("network-interface", app="net")]
-    )[0]
-    assert len(ec2.describe_tags()["Tags"]) == 2
+    # CloudStack holds no empty value: that tag is in the store.
+    wanted = [tags("volume", app="shop", empty=""), tags("network-interface", app="net")]
+    data = [{"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 4, "DeleteOnTermination": True}}]
+    machine = started(ec2, TagSpecifications=wanted, BlockDeviceMappings=data)[0]
+    assert len(ec2.describe_tags()["Tags"]) == 5
     ec2.terminate_instances(InstanceIds=[machine["InstanceId"]])
     until(ec2, "terminated", machine["InstanceId"])
     assert ec2.describe_tags()["Tags"] == []
+    assert any_place.run(any_place.bridge.site.store.list(any_place.store_owner(), "tags")) == []
 
 
 def test_a_root_volume_may_be_kept(any_place: Place) -> None:
@@ -125,6 +130,22 @@ def test_terminating_twice_works_and_tells_so(any_place: Place) -> None:
     until(ec2, "terminated", ident)
     last = ec2.terminate_instances(InstanceIds=[ident])["TerminatingInstances"][0]
     assert last["PreviousState"]["Name"] == last["CurrentState"]["Name"] == "terminated"
+
+
+def test_two_bridges_that_are_told_at_once_to_terminate_one_machine_both_do(
+    make_place: Callable[..., Place], tmp_path: Path
+) -> None:
+    front, way = behind(make_place, store=str(tmp_path / "store.sqlite"))
+    clients = [front.client(), front.client(endpoint_url=front.another_bridge()[0])]
+    ident = ids(started(clients[0], **placed(GROUPED)))[0]
+    # Both have seen it run, and both have written down that they end it, before CloudStack hears of it.
+    for command in ("listVolumes", "destroyVirtualMachine"):
+        way.meet(command, 2)
+    with ThreadPoolExecutor(2) as both:
+        told = list(both.map(lambda client: client.terminate_instances(InstanceIds=[ident]), clients))
+    way.meeting.clear()
+    assert [one["TerminatingInstances"][0]["CurrentState"]["Name"] for one in told] == ["shutting-down"] * 2
+    until(clients[0], "terminated", ident)
 
 
 def test_it_never_runs_again_on_the_way(any_place: Place) -> None:

@@ -181,13 +181,23 @@ def test_an_association_made_before_ids_changed_keeps_its_own_until_it_ends(plac
     refused("InvalidAssociationID.NotFound", ec2.disassociate_address, AssociationId=old)
 
 
+def association(ec2: Any) -> dict[str, str]:
+    """What the one interface that there is tells of its public address."""
+    [interface] = ec2.describe_network_interfaces()["NetworkInterfaces"]
+    return dict(interface["Association"])
+
+
 def test_the_address_of_a_launch_is_none_of_the_clients_and_makes_way(place: Place) -> None:
     ec2 = place.client()
     nics = [{"DeviceIndex": 0, "AssociatePublicIpAddress": True}]
     machine = started(ec2, NetworkInterfaces=nics, **placed(ADVANCED))[0]
     assert addresses(ec2) == []
+    # As on AWS its interface tells the address and no ids, which could not be looked up.
+    ids = {"AllocationId", "AssociationId"}
+    assert ids.isdisjoint(association(ec2))
     made = ec2.allocate_address()
     ec2.associate_address(AllocationId=made["AllocationId"], InstanceId=machine["InstanceId"])
+    assert ids <= association(ec2).keys()
     assert described(ec2)[0]["PublicIpAddress"] == made["PublicIp"]
     held = [r["ipaddress"] for r in Native(place).list("listPublicIpAddresses", issourcenat=False)]
     assert held == [made["PublicIp"]]

@@ -614,3 +614,13 @@ def test_an_image_made_outside_ec2_lends_its_key_pair_to_no_launch(place: Place,
     image = "ami-" + template["id"].replace("-", "")[:17]
     assert "KeyName" not in launched_from(ec2, image)
     assert launched_from(ec2, image, KeyName="old")["KeyName"] == "old"
+
+
+def test_an_image_that_is_taken_back_is_not_shown_any_more(place: Place, ec2: Any, machine: str) -> None:
+    place.sim.faults.add("refused", "createTags", 2, errorcode=430)
+
+    def make() -> None:
+        refusal(lambda: ec2.create_image(InstanceId=machine, Name="golden"))
+
+    assert "deleteTemplate" in place.commands(make)
+    assert ec2.describe_images(Owners=["self"])["Images"] == []
