@@ -24,6 +24,7 @@ Network = IPv4Network | IPv6Network
 _OTHERS = re.compile(
     r"config|admin_(api|secret)_key|(demo|test|compat)_.*|(.*_)?(service_host|service_port(_.*)?|port(_\d+_(tcp|udp)(_(proto|port|addr))?)?)"
 )
+_REGION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _PATHS = ("credentials_file", "tls_certificate", "tls_key", "mappings", "cloudstack_ca")
 
 
@@ -34,7 +35,7 @@ class SettingsError(Exception):
 class Settings(BaseSettings):
     """One frozen object with every setting. Field descriptions are the documentation of the settings."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", allow_inf_nan=False)
     _file: ClassVar[Mapping[str, Any]] = {}
 
     cloudstack_url: str = Field(description="CloudStack's API, such as https://cloud.example/client/api")
@@ -168,6 +169,21 @@ class Settings(BaseSettings):
                     " https://ec2.west.example"
                 )
         return {name: url.rstrip("/") for name, url in value.items()}
+
+    @field_validator("region")
+    @classmethod
+    def _is_region(cls, value: str) -> str:
+        if not _REGION.fullmatch(value):
+            raise ValueError(f"{value!r} is no region's name, such as us-east-1")
+        return value
+
+    @field_validator("default_vpc_cidr")
+    @classmethod
+    def _is_range(cls, value: str) -> str:
+        try:
+            return str(IPv4Network(value))
+        except ValueError as error:
+            raise ValueError(f"{error}; write a network such as 10.0.0.0/8") from None
 
     @field_validator("traces")
     @classmethod

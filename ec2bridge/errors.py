@@ -9,6 +9,9 @@ to answer otherwise (a wrong key is 401 there, a dry run that would have worked 
 
 from types import MappingProxyType
 
+LONGEST, END = 25_000, 500
+"""Characters of a sentence, which may name a thousand ids, and of its end where more are left out."""
+
 CLIENT_ERROR = 400
 SERVER_ERROR = 500
 
@@ -48,6 +51,9 @@ class Ec2Error(Exception):
     """An answer to the client: a code as on AWS and a sentence that names the parameter and its value."""
 
     def __init__(self, code: str, message: str) -> None:
+        if len(message) > LONGEST:
+            # A value that the sentence repeats may have two megabytes; the reason stands before or behind it.
+            message = f"{message[: LONGEST - END]} … {message[-END:]}"
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message

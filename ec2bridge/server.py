@@ -123,21 +123,23 @@ async def bridge(
         machine_volumes.watch_changes(site)
         ignored = (lambda action, path: metrics.ignored.labels(action, path).inc()) if metrics else None
         stopping = asyncio.Event()
-        purging = asyncio.create_task(purge(store, stopping), name="purge")
-        tidying = asyncio.create_task(tidy(stopping), name="tidy")
+        directories = Directories(cloud, kept=KeptIds(store))
+        served = Bridge(site, provider(settings, cloud), directories, on_ignored=ignored)
+        if settings.throttle:
+            served.throttle = Throttle(mappings.throttling, settings.throttle).take
+        served.recovery = Recovery(site, served.secrets, served.directories, settings.recovery_interval)
+        tasks = [
+            asyncio.create_task(purge(store, stopping), name="purge"),
+            asyncio.create_task(tidy(stopping), name="tidy"),
+            asyncio.create_task(served.recovery.run(stopping), name="recovery"),
+        ]
         try:
-            directories = Directories(cloud, kept=KeptIds(store))
-            served = Bridge(site, provider(settings, cloud), directories, on_ignored=ignored)
-            if settings.throttle:
-                served.throttle = Throttle(mappings.throttling, settings.throttle).take
-            served.recovery = Recovery(site, served.secrets, served.directories, settings.recovery_interval)
-            recovering = asyncio.create_task(served.recovery.run(stopping), name="recovery")
             yield served
         finally:
             # Never cancelled: a statement cut off in SQLite leaves a connection that cannot be closed.
             stopping.set()
             await background.stop(site)
-            await asyncio.gather(purging, recovering, tidying, directories.close())
+            await asyncio.gather(*tasks, directories.close())
     finally:
         await cloud.close()
         await store.close()

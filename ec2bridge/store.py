@@ -431,7 +431,13 @@ def _url(location: str | None) -> URL:
         "postgres": "postgresql+asyncpg",
         "sqlite+aiosqlite": "sqlite",
     }
-    return url.set(drivername=drivers.get(url.drivername, url.drivername))
+    url = url.set(drivername=drivers.get(url.drivername, url.drivername))
+    if url.drivername not in drivers.values():
+        raise StoreError(
+            f"The store can be a file or a PostgreSQL (postgresql+asyncpg://user:password@host/database), and no"
+            f" {url.drivername}."
+        )
+    return url
 
 
 def _insert_of(connection: Connection) -> Any:

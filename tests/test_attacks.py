@@ -180,6 +180,30 @@ def test_marks_of_anothers_public_image_spoil_no_listing(place: Place, mark: str
         bobs.do("deleteTags", **tag, tags=[{"key": f"ec2bridge:{mark}"}])
 
 
+def test_what_stands_on_machines_and_rules_natively_spoils_no_listing(place: Place) -> None:
+    """An image of anybody's hands its details on; tags can be written by all users of an account."""
+    ec2, native = place.client(), Native(place)
+    machine = native.machine("odd", details={"ec2bridge.index": "first", "ec2bridge.reservation": "<r>"})
+    group = ec2.create_security_group(GroupName="odd", Description="odd")["GroupId"]
+    ping = {"IpProtocol": "icmp", "FromPort": 8, "ToPort": -1, "IpRanges": [{"CidrIp": "192.0.2.0/24"}]}
+    ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[ping])
+    [rule] = [rule for row in native.list("listSecurityGroups") for rule in row["ingressrule"]]
+    code = {"resourceids": [rule["ruleid"]], "resourcetype": "SecurityGroupRule"}
+    native.do("deleteTags", **code, tags=[{"key": "ec2bridge:icmp-code"}])
+    for kind, uuid in (("UserVm", machine["id"]), ("SecurityGroupRule", rule["ruleid"])):
+        for value in ("rubbish", "9" * 255, "2026-01-01", "-1 x", "a HttpPutResponseHopLimit=99999999999"):
+            tag = {"resourceids": [uuid], "resourcetype": kind}
+            marks = ("icmp-code", "instance-profile", "metadata", "shutdown", "groups", "volume-type")
+            native.do("createTags", **tag, tags=[{"key": f"ec2bridge:{m}", "value": value} for m in marks])
+            [found] = ec2.describe_instances()["Reservations"]
+            [rules] = ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"]
+            ec2.describe_iam_instance_profile_associations()
+            assert found["Instances"][0]["AmiLaunchIndex"] == 0
+            assert found["Instances"][0]["MetadataOptions"]["HttpPutResponseHopLimit"] < 65
+            assert rules["IpPermissions"][0]["FromPort"] == 8
+            native.do("deleteTags", **tag, tags=[{"key": f"ec2bridge:{mark}"} for mark in marks])
+
+
 # --- time and memory -----------------------------------------------------------------------------------------------
 
 

@@ -37,3 +37,12 @@ def test_an_error_says_what_it_is() -> None:
     error = Ec2Error("InvalidKeyPair.NotFound", "The key pair 'k' does not exist")
     assert (error.code, error.message) == ("InvalidKeyPair.NotFound", "The key pair 'k' does not exist")
     assert str(error) == "InvalidKeyPair.NotFound: The key pair 'k' does not exist"
+
+
+def test_a_sentence_repeats_no_value_of_megabytes() -> None:
+    ids = ", ".join(f"i-{number:017x}" for number in range(1000))
+    assert Ec2Error("InvalidInstanceID.NotFound", ids).message == ids
+    told = Ec2Error("InvalidParameterValue", f"Value ({'x' * 2_000_000}) is invalid: no such size.").message
+    assert len(told) < 26_000
+    assert told.startswith("Value (xxx")
+    assert told.endswith("xxx) is invalid: no such size.")

@@ -244,6 +244,11 @@ async def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
     await store.close()
 
 
+def test_another_database_is_refused_before_its_driver_is_missed() -> None:
+    with pytest.raises(StoreError, match=r"can be a file or a PostgreSQL .*, and no mysql"):
+        Store("mysql://u:geheim@db.example/ec2bridge")
+
+
 def test_a_urls_password_is_not_shown() -> None:
     assert "hunter2" not in repr(Store("postgresql://bridge:hunter2@db/ec2").url)
     with pytest.raises(StoreError, match="cannot be read"):

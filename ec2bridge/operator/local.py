@@ -12,7 +12,6 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import closing
 from importlib.util import find_spec
-from ipaddress import ip_network
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -34,6 +33,7 @@ from ec2bridge.wire.model import aws_regions
 
 NO_LOOK = {
     "require_region": "a switch",
+    "default_vpc_cidr": "held to be a network when it is read",
     "lenient": "a switch",
     "iam_instance_profiles": "held to its two values when it is read",
     "enforce_groups_in_vpcs": "a switch; what follows from it is told zone by zone",
@@ -368,14 +368,6 @@ async def _other(name: str, url: str) -> Finding:
         return note(f"{name}: {url} does not answer: {reason(error)}", fix)
 
 
-async def ranges(settings: Settings) -> Finding:
-    """Look at the CIDR that the default VPC tells."""
-    try:
-        return ok(f"default_vpc_cidr = {ip_network(settings.default_vpc_cidr)}")
-    except ValueError as error:
-        return bad(f"default_vpc_cidr: {error}", "write a network such as 10.0.0.0/8")
-
-
 async def around(settings: Settings) -> list[Finding]:
     """Look at what goes to other programs: traces, and proxies whose word is taken."""
     found = []
@@ -403,7 +395,6 @@ LOOKS: tuple[tuple[str, Look, tuple[str, ...]], ...] = (
     ("the TLS certificate", tls, ("tls_certificate", "tls_key")),
     ("CloudStack's CA", ca, ("cloudstack_ca",)),
     ("the mappings", mappings, ("mappings",)),
-    ("the default VPC", ranges, ("default_vpc_cidr",)),
     ("traces and proxies", around, ("traces", "trusted_proxies")),
 )
 """Title, look, and the settings that it is about."""

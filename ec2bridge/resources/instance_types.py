@@ -246,7 +246,8 @@ async def resolve_type(ctx: Context, text: str, zone: str | None = None) -> tupl
     if text not in table.aws and not any(text in (row["name"], row["id"]) for row in table.offerings):
         raise Ec2Error(
             "InvalidParameterValue",
-            f"Invalid value '{text}' for InstanceType: no offering has that name or size.",
+            f"Invalid value '{text}' for InstanceType: no offering has that name or size. DescribeInstanceTypes lists"
+            " those that there are.",
         )
     place = " in the requested Availability Zone" if zone else ""
     raise Ec2Error(

@@ -101,6 +101,9 @@ def test_a_credentials_file_wins_and_is_told_of(
     profiles.write_text("[alice]\n")
     found = operator.findings(code=1, EC2BRIDGE_CREDENTIALS_FILE=str(profiles))
     assert any("has no section" in finding["text"] or "missing" in finding["text"] for finding in found)
+    served = operator.run("serve", "--config", str(operator.file), EC2BRIDGE_CREDENTIALS_FILE=str(profiles))
+    assert served.exit_code == 1
+    assert "has no section with a key and a secret" in served.output
 
 
 def test_default_networks_that_are_not_there(operator: Operator) -> None:
@@ -135,15 +138,13 @@ def test_two_listeners_on_one_address_and_a_foreign_one(operator: Operator) -> N
     assert "name an address of this machine" in only(foreign, "the addresses")["fix"]
 
 
-def test_ranges_regions_and_proxies_that_will_not_do(operator: Operator) -> None:
+def test_regions_and_proxies_that_will_not_do(operator: Operator) -> None:
     operator.init()
     found = operator.findings(
         code=1,
-        EC2BRIDGE_DEFAULT_VPC_CIDR="ten",
         EC2BRIDGE_TRUSTED_PROXIES="0.0.0.0/0",
         EC2BRIDGE_REGIONS="a=http://192.0.2.1,b=http://192.0.2.1",
     )
-    assert "default_vpc_cidr" in only(found, "the default VPC")["text"]
     assert "any client may write" in only(found, "traces and proxies", "note")["text"]
     assert "have one endpoint" in only(found, "the region")["text"]
     named = operator.findings(

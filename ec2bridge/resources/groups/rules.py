@@ -114,7 +114,8 @@ def from_native(row: Row, egress: bool, marks: Mapping[str, str], group: str | N
     if protocol in _PORTED:
         first, last = row.get("startport"), row.get("endport")
     elif protocol == "icmp":
-        first, last = row.get("icmptype", -1), int(marks.get("icmp-code", row.get("icmpcode", -1)))
+        # The one code that CloudStack does not keep, whatever stands in the mark by now.
+        first, last = row.get("icmptype", -1), -1 if "icmp-code" in marks else int(row.get("icmpcode", -1))
     elif protocol == "icmpv6":
         first = last = -1
     cidr = _canonical(row["cidr"]) if row.get("cidr") else None

@@ -71,15 +71,24 @@ def association(row: Row, instance: str, state: str = "associated") -> Item | No
     mark = resource_tags.marked(row, MARK)
     if not mark:
         return None
-    since = mark.partition(" ")[2] or row["created"]
+    since = mark.partition(" ")[2]
     digits = hashlib.sha256(f"{row['id']}/{mark}".encode()).hexdigest()[:17]
     return {
         "AssociationId": f"iip-assoc-{digits}",
         "InstanceId": instance,
         "IamInstanceProfile": told(row),
         "State": state,
-        "Timestamp": datetime.fromisoformat(since),
+        "Timestamp": _moment(since) or datetime.fromisoformat(row["created"]),
     }
+
+
+def _moment(text: str) -> datetime | None:
+    """Read the time in a mark, which the machine's owner can write over in CloudStack."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
 
 
 def names(item: Item) -> list[str]:

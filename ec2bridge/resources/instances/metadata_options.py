@@ -5,6 +5,7 @@ AWS lets a client choose is kept in a reserved tag and told again, as EbsOptimiz
 ever. What would be missed is refused: an endpoint that is off, and one by IPv6.
 """
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -35,6 +36,7 @@ _VALUES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "InstanceMetadataTags": _SWITCHES,
     }
 )
+_HOPS = re.compile(r"[0-9]{1,2}")
 _REFUSED = MappingProxyType(
     {
         "HttpEndpoint": "CloudStack serves every machine its metadata, and cannot be told not to",
@@ -48,7 +50,7 @@ def chosen(row: Mapping[str, Any]) -> Options:
     found: Options = dict(DEFAULTS)
     for entry in resource_tags.marked(row, MARK).split():
         name, _, value = entry.partition("=")
-        if name == "HttpPutResponseHopLimit" and value.isascii() and value.isdigit():
+        if name == "HttpPutResponseHopLimit" and _HOPS.fullmatch(value):
             found[name] = int(value)
         elif value in _VALUES.get(name, ()):
             found[name] = value

@@ -5,6 +5,7 @@ architecture) is listed once for all machines or remembered, so that a listing o
 one of ten. What CloudStack does not know is left out.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -44,6 +45,8 @@ from ec2bridge.resources.machines.volumes import goes_with_machine
 from ec2bridge.resources.places.zones import Zone
 from ec2bridge.resources.tags import resource_tags
 
+_NUMBER = re.compile(r"[0-9]{1,9}")
+
 Row = dict[str, Any]
 Item = dict[str, Any]
 
@@ -66,7 +69,7 @@ def instance(facts: Facts, row: Row) -> Item:
         # Of a machine that has a public address `add_network` says more.
         "PublicDnsName": "",
         "StateTransitionReason": "",
-        "AmiLaunchIndex": int(details.get(INDEX) or 0),
+        "AmiLaunchIndex": _index(details),
         "ProductCodes": [],
         "InstanceType": type_of(facts.types, row),
         "LaunchTime": launched,
@@ -143,6 +146,12 @@ def _add_optional(item: Item, facts: Facts, row: Row) -> None:
     if windows:
         item["Platform"] = "windows"
     item["PlatformDetails"], item["UsageOperation"] = platform(windows=windows)
+
+
+def _index(details: Mapping[str, Any]) -> int:
+    """The place in the launch; an image's owner, and the machine's, can write anything there in CloudStack."""
+    told = str(details.get(INDEX) or "")
+    return int(told) if _NUMBER.fullmatch(told) else 0
 
 
 def _owner(facts: Facts, row: Row) -> str:

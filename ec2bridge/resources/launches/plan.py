@@ -141,6 +141,12 @@ async def image_rows(ctx: Context, ident: str | None) -> list[Row]:
     """Return the image's rows, one for each zone that has it."""
     if not ident:
         raise Ec2Error("MissingParameter", "The request must contain the parameter ImageId")
+    if ident.startswith("resolve:ssm:"):
+        raise Ec2Error(
+            "UnsupportedOperation",
+            f"The value '{ident}' for ImageId is not supported: no parameters of Systems Manager are here; give the"
+            " image's own id, which DescribeImages tells.",
+        )
     uuid = await ctx.directory.resolve("image", ident)
     try:
         rows: list[Row] = await ctx.account.list("listTemplates", templatefilter="executable", id=uuid)
