@@ -22,6 +22,8 @@ ALIASES = {
         "group-name",
         "iam-instance-profile.name",
     },
+    # Terraform's provider finds lists by tags, and its tests do so on AWS.
+    "DescribeManagedPrefixLists": {"tag:*"},
     "DescribeNetworkInterfaces": {"group-name"},
     "DescribeSubnets": {
         "availabilityZone",

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.describe import Ids, Item, describe
+from ec2bridge.ec2.filters import TAGS
 from ec2bridge.ec2.registry import Answer, Request, action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
@@ -75,6 +76,7 @@ async def create_managed_prefix_list(ctx: Context, request: Request) -> Answer:
         "owner-id": "OwnerId",
         "prefix-list-id": "PrefixListId",
         "prefix-list-name": "PrefixListName",
+        **TAGS,
     },
     least=1,
     most=_MOST_PAGE,

@@ -115,6 +115,12 @@ async def _ends_of(ctx: Context, request: Request) -> tuple[Thing, Thing]:
     if transit:
         sentence = f"The transitGateway ID '{transit}' does not exist"
         raise Ec2Error("InvalidTransitGatewayID.NotFound", sentence)
+    if not request.get("VpnGatewayId"):
+        # AWS makes it all the same, for ModifyVpnConnection to give it one.
+        sentence = (
+            "A connection without a gateway is not supported: CloudStack's begin at one. Name a VpnGatewayId."
+        )
+        raise Ec2Error("UnsupportedOperation", sentence)
     return customer, vpn.named(await vpn.gateways(ctx), GATEWAY, request.get("VpnGatewayId"))
 
 

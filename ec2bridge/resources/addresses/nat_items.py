@@ -63,6 +63,7 @@ def _common(key: str, record: Row, state: str) -> Item:
         State=state,
         CreateTime=_time(record["created"]),
         ConnectivityType="public",
+        AvailabilityMode="zonal",
         FailureCode="InternalError" if failure else None,
         FailureMessage=failure,
     )

@@ -4,6 +4,7 @@ BlockDeviceMappings describe the root volume and further ones by device name. Cl
 deploy; every further volume is created and attached once the machine runs.
 """
 
+import logging
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,15 +23,19 @@ from ec2bridge.resources.volumes.types import (
     performance,
 )
 
+log = logging.getLogger(__name__)
+
 Row = dict[str, Any]
 
 
 @dataclass(slots=True)
 class Disks:
-    """The root disk's size (GiB, None for the image's) and type (as asked), and what is to be attached beside it."""
+    """The root disk's size (GiB, None for the image's), its type and encryption, as asked, and what is to be attached
+    beside it."""
 
     root_size: int | None = None
     root_type: str | None = None
+    root_encrypted: bool = False
     keep_root: bool = False
     extra: list[Row] = field(default_factory=list)
     """For each further volume: params of createVolume, its snapshot, device name, number, type, whether it goes with
@@ -46,10 +51,19 @@ class Disks:
                 f" expect size >= {least}GB",
             )
 
-    def check_root_type(self, ctx: Context, offering: Row) -> None:
-        """Refuse a type of root disk that the machine's offering does not promise."""
+    def check_root_kind(self, ctx: Context, offering: Row) -> None:
+        """Refuse a type of root disk, or an encryption, that the machine's offering does not promise."""
         if self.root_type is not None:
             check_root_type(ctx, self.root_type, offering)
+        if self.root_encrypted and not offering.get("encryptroot"):
+            if not ctx.settings.lenient:
+                raise Ec2Error(
+                    "UnsupportedOperation",
+                    "The parameter Encrypted with the value 'True' is not supported for a root volume of this instance"
+                    " type: its offering does not encrypt it. Use a type whose offering does, or further volumes. A"
+                    " bridge with the setting lenient ignores it.",
+                )
+            _note(ctx)
 
     def params(self) -> Row:
         """The parameters of deployVirtualMachine."""
@@ -69,6 +83,7 @@ async def disks(ctx: Context, request: dict[str, Any], zone: Zone) -> Disks:
             performance(ebs.get("VolumeType") or "", None, ebs.get("Iops"))
             if ebs.get("VolumeType"):
                 found.root_type = check_type(ctx, ebs["VolumeType"])
+            found.root_encrypted = bool(ebs.get("Encrypted"))
             found.root_size = ebs.get("VolumeSize")
             found.keep_root = ebs.get("DeleteOnTermination") is False
         else:
@@ -104,6 +119,7 @@ def _flat(mapping: Row) -> Row:
 
 async def _extra(ctx: Context, name: str, ebs: dict[str, Any], zone: Zone) -> Row:
     number = device_number(name)
+    ebs = await _with_encryption(ctx, ebs)
     entry: Row = {
         "device": name if number is None or number_name(number) != name else None,
         "number": number,
@@ -121,6 +137,22 @@ async def _extra(ctx: Context, name: str, ebs: dict[str, Any], zone: Zone) -> Ro
     await _check_size(ctx, ebs["VolumeSize"])
     entry["params"] = empty_volume(ctx, ebs, ebs["VolumeSize"], zone, await disk_offerings(ctx))
     return entry
+
+
+async def _with_encryption(ctx: Context, ebs: dict[str, Any]) -> dict[str, Any]:
+    """Return what is asked of a volume; a lenient bridge leaves out an encryption that no disk offering has."""
+    if not ebs.get("Encrypted") or not ctx.settings.lenient:
+        return ebs
+    if any(row.get("encrypt") for row in await disk_offerings(ctx)) and not ebs.get("SnapshotId"):
+        return ebs
+    _note(ctx)
+    return {**ebs, "Encrypted": False}
+
+
+def _note(ctx: Context) -> None:
+    log.warning(
+        "%s: the parameter BlockDeviceMappings.Ebs.Encrypted cannot be had and was ignored", ctx.operation
+    )
 
 
 async def _check_size(ctx: Context, size: int) -> None:

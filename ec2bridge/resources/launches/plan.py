@@ -76,7 +76,7 @@ async def plan(ctx: Context, request: dict[str, Any]) -> Launch:
     groups = await launch_groups(ctx, request, placed)
     hard = await disks(ctx, request, placed.zone)
     hard.check_root(image)
-    hard.check_root_type(ctx, offering)
+    hard.check_root_kind(ctx, offering)
     token = request.get("ClientToken") or ""
     launch = Launch(
         least,

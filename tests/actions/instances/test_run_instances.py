@@ -269,6 +269,37 @@ def test_a_root_volume_has_the_type_that_it_was_asked_for(ec2: Any, kind: str) -
     assert volume.get("Tags", []) == []
 
 
+def test_volumes_are_encrypted_where_offerings_do_that(
+    place: Place, make_place: Callable[..., Place]
+) -> None:
+    sealed = {"VolumeSize": 5, "Encrypted": True}
+    root, further = ({"DeviceName": f"/dev/{name}", "Ebs": sealed} for name in ("sda1", "sdf"))
+
+    def refused(ec2: Any, *disks: Any) -> str:
+        with pytest.raises(ClientError) as error:
+            launch(ec2, BlockDeviceMappings=list(disks))
+        return code_of(error)
+
+    ec2 = place.client()
+    assert refused(ec2, root) == refused(ec2, further) == "UnsupportedOperation"
+    tables = place.sim.cloud.tables
+    model = tables["diskofferings"].first(name="gp2")
+    assert model is not None
+    kept = {key: value for key, value in model.items() if key not in ("id", "_number")}
+    tables["diskofferings"].add({**kept, "name": "sealed", "displaytext": "sealed", "encrypt": True})
+    for offering in list(tables["serviceofferings"]):
+        tables["serviceofferings"].update(offering, encryptroot=True)
+    bob = place.client("bob")  # whose offerings have not been listed yet
+    machine = started(bob, BlockDeviceMappings=[root, further])[0]
+    ident = next(m for m in machine["BlockDeviceMappings"] if m["DeviceName"] == "/dev/sdf")["Ebs"][
+        "VolumeId"
+    ]
+    assert bob.describe_volumes(VolumeIds=[ident])["Volumes"][0]["Encrypted"] is True
+    lenient = make_place({"lenient": True}).client()
+    started(lenient, BlockDeviceMappings=[root, further])
+    assert [volume["Encrypted"] for volume in lenient.describe_volumes()["Volumes"]] == [False, False]
+
+
 def test_a_root_volume_of_a_type_that_nobody_knows_is_refused(ec2: Any) -> None:
     disk = {"DeviceName": "/dev/sda1", "Ebs": {"VolumeType": "gp9"}}
     with pytest.raises(ClientError) as error:

@@ -54,11 +54,13 @@ def test_create_describe_and_delete(ec2: Any) -> None:
     assert refusal(ec2.describe_managed_prefix_lists, PrefixListIds=[ident]) == "InvalidPrefixListID.NotFound"
 
 
-def test_lists_are_found_by_name_and_paged(ec2: Any) -> None:
+def test_lists_are_found_by_name_and_tags_and_paged(ec2: Any) -> None:
     made(ec2)
-    other = made(ec2, PrefixListName="them", Entries=[], AddressFamily="IPv6")
-    found = described(ec2, Filters=[{"Name": "prefix-list-name", "Values": ["th*"]}])
-    assert [one["PrefixListId"] for one in found] == [other["PrefixListId"]]
+    marked = [tags("prefix-list", app="shop")]
+    other = made(ec2, PrefixListName="them", Entries=[], AddressFamily="IPv6", TagSpecifications=marked)
+    for name, value in (("prefix-list-name", "th*"), ("tag:app", "shop"), ("tag-key", "app")):
+        found = described(ec2, Filters=[{"Name": name, "Values": [value]}])
+        assert [one["PrefixListId"] for one in found] == [other["PrefixListId"]]
     first = ec2.describe_managed_prefix_lists(MaxResults=1)
     second = ec2.describe_managed_prefix_lists(MaxResults=1, NextToken=first["NextToken"])
     assert {one["PrefixListName"] for one in first["PrefixLists"] + second["PrefixLists"]} == {"us", "them"}

@@ -376,6 +376,7 @@ def test_what_is_asked_of_the_tunnel(place: Place, ec2: Any, vpc: str, customer:
             "UnsupportedOperation",
         ),
         ({"TransitGatewayId": "tgw-00000000000000000"}, "InvalidParameterValue"),
+        ({"VpnGatewayId": ""}, "UnsupportedOperation"),
         ({"VpnGatewayId": "vgw-00000000000000000"}, "InvalidVpnGatewayID.NotFound"),
         ({"CustomerGatewayId": "cgw-00000000000000000"}, "InvalidCustomerGatewayID.NotFound"),
         ({"Type": ""}, "MissingParameter"),
