@@ -172,20 +172,21 @@ class Account:
 
     async def _end_of(self, jobid: str, limit: float) -> Row:
         deadline = time.monotonic() + limit
-        pause = 0.05
+        # Hardly a job is over when CloudStack has begun it: to ask at once is a call for nothing.
+        pause = 0.02
         while True:
+            await asyncio.sleep(pause)
             answer = await self._poll(jobid)
             if answer.get("jobstatus") != 0:
                 command = self.cloudstack.jobs.command(jobid, answer)
                 await self._changed(command, self.cloudstack.jobs.kind(jobid))
                 self.cloudstack.jobs.forget(jobid)
                 return job_result(command, answer)
+            pause = min(pause * 1.5, 2.0)
             if time.monotonic() + pause > deadline:
                 command = self.cloudstack.jobs.command(jobid, answer)
                 text = f"CloudStack's job for {command} is still running after {limit:g} seconds"
                 raise CloudStackUnavailable(command, text, retry=False)
-            await asyncio.sleep(pause)
-            pause = min(pause * 1.5, 2.0)
 
     async def _poll(self, jobid: str) -> Row:
         try:
