@@ -43,10 +43,6 @@ REASONS = (
         "CloudStack has no partitions; use a placement group of the strategy spread instead",
     ),
     (
-        r"\.Placement\.GroupId$",
-        f"{_YET}, though it knows a group by its name; use Placement.GroupName instead",
-    ),
-    (
         r"\.(?:SpreadLevel|SpreadDomain|LinkedGroupId|ParentGroupId)$",
         "CloudStack's affinity groups know hosts alone, and stand each for itself; leave it out",
     ),

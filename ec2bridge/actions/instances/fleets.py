@@ -43,6 +43,7 @@ _MOST_DELETED = 25
         f"{CONFIGS}.Overrides.AvailabilityZone",
         f"{CONFIGS}.Overrides.AvailabilityZoneId",
         f"{CONFIGS}.Overrides.Placement.AvailabilityZone",
+        f"{CONFIGS}.Overrides.Placement.GroupId",
         f"{CONFIGS}.Overrides.Placement.GroupName",
         *requirements.honours(f"{CONFIGS}.Overrides.{WANTED}"),
         f"{CONFIGS}.Overrides.Priority",

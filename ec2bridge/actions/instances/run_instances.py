@@ -34,6 +34,7 @@ Row = dict[str, Any]
         "PrivateIpAddress",
         "Placement.AvailabilityZone",
         "Placement.AvailabilityZoneId",
+        "Placement.GroupId",
         "Placement.GroupName",
         "NetworkInterfaces.DeviceIndex",
         "NetworkInterfaces.SubnetId",

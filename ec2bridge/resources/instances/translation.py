@@ -165,6 +165,8 @@ def _owner(facts: Facts, row: Row) -> str:
 def _placement(zone: Zone | None, row: Row) -> Item:
     groups = row.get("affinitygroup")
     placement: Item = {"GroupName": groups[0]["name"] if groups else "", "Tenancy": "default"}
+    if groups:
+        placement["GroupId"] = ec2_id("pg", groups[0]["id"])
     if zone is not None:
         placement["AvailabilityZone"] = zone.name
         placement["AvailabilityZoneId"] = zone.id

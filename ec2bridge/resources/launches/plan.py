@@ -14,6 +14,7 @@ from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2.context import Context
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS
+from ec2bridge.resources import placement_groups
 from ec2bridge.resources.groups.membership import membership
 from ec2bridge.resources.instance_types import TYPE_DETAIL, resolve_type
 from ec2bridge.resources.instances import (
@@ -176,7 +177,13 @@ async def _key(ctx: Context, request: dict[str, Any]) -> str | None:
 
 
 async def _placement_group(ctx: Context, request: dict[str, Any]) -> list[str] | None:
-    name = (request.get("Placement") or {}).get("GroupName")
+    placement = request.get("Placement") or {}
+    name, ident = placement.get("GroupName"), placement.get("GroupId")
+    if name and ident:
+        sentence = "The parameter GroupName may not be used in combination with GroupId"
+        raise Ec2Error("InvalidParameterCombination", sentence)
+    if ident:
+        return [(await placement_groups.find(ctx, ident))["name"]]
     if not name:
         return None
     rows = await ctx.account.list("listAffinityGroups", name=name)

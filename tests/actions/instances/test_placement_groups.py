@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.launching import code_of, described, started, tags, until
+from tests.launching import code_of, described, launch, started, tags, until
 
 
 def refused(code: str, call: Callable[..., Any], **request: Any) -> None:
@@ -32,7 +32,8 @@ def test_create_launch_into_move_and_delete(ec2: Any) -> None:
         found = ec2.describe_placement_groups(Filters=[{"Name": name, "Values": [value]}])["PlacementGroups"]
         assert [group["GroupName"] for group in found] == ["apart"], name
     machine = started(ec2, Placement={"GroupName": "apart"})[0]["InstanceId"]
-    assert described(ec2)[0]["Placement"]["GroupName"] == "apart"
+    placement = described(ec2)[0]["Placement"]
+    assert (placement["GroupName"], placement["GroupId"]) == ("apart", made["GroupId"])
     refused("InvalidPlacementGroup.InUse", ec2.delete_placement_group, GroupName="apart")
     refused("IncorrectInstanceState", ec2.modify_instance_placement, InstanceId=machine, GroupName="close")
     ec2.stop_instances(InstanceIds=[machine])
@@ -44,6 +45,16 @@ def test_create_launch_into_move_and_delete(ec2: Any) -> None:
     for name in ("apart", "close"):
         ec2.delete_placement_group(GroupName=name)
     assert ec2.describe_placement_groups()["PlacementGroups"] == []
+
+
+def test_a_launch_names_a_group_by_its_id(ec2: Any) -> None:
+    ident = ec2.create_placement_group(GroupName="apart", Strategy="spread")["PlacementGroup"]["GroupId"]
+    placement = started(ec2, Placement={"GroupId": ident})[0]["Placement"]
+    assert (placement["GroupName"], placement["GroupId"]) == ("apart", ident)
+    both = {"GroupName": "apart", "GroupId": ident}
+    refused("InvalidParameterCombination", launch, ec2=ec2, Placement=both)
+    none = {"GroupId": "pg-00000000000000000"}
+    refused("InvalidPlacementGroup.Unknown", launch, ec2=ec2, Placement=none)
 
 
 def test_misuse(ec2: Any) -> None:
