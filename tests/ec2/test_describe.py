@@ -60,7 +60,7 @@ def test_a_uuid_stands_for_an_id_as_a_parameter_and_as_a_filters_value(place: Pl
     ec2.create_tags(Resources=[uuid], Tags=[{"Key": "by", "Value": "uuid"}])
     [tag] = ec2.describe_tags(Filters=[{"Name": "resource-id", "Values": [uuid]}])["Tags"]
     assert (tag["ResourceId"], tag["Value"]) == (ident, "uuid")
-    ec2.delete_tags(Resources=[uuid])
+    ec2.delete_tags(Resources=[uuid.upper()])
     assert described(ec2)[0].get("Tags", []) == []
     with pytest.raises(ClientError) as error:
         ec2.create_tags(

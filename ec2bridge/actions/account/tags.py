@@ -175,7 +175,8 @@ async def _resources(ctx: Context, request: Request) -> dict[str, list[str]]:
     chosen: dict[str, list[str]] = {}
     for value in values:
         if is_uuid(value):
-            chosen.setdefault(await _kind_of_uuid(ctx, value), []).append(value)
+            uuid = value.lower()
+            chosen.setdefault(await _kind_of_uuid(ctx, uuid), []).append(uuid)
             continue
         kind = kind_of(value)
         if kind is None or kind.name in _TAGLESS:

@@ -89,7 +89,7 @@ class Groups:
 
     def _by_ident(self, ident: str) -> Group:
         kind = KINDS["security-group"]
-        wanted = ec2_id("sg", ident) if is_uuid(ident) else ident.lower()
+        wanted = ec2_id("sg", ident) if is_uuid(ident) else ident
         group = self.by_id.get(wanted)
         if group is None and not (is_uuid(ident) or kind.is_id(ident)):
             raise kind.refused(ident)
