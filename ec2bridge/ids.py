@@ -13,9 +13,9 @@ from uuid import uuid4
 
 from ec2bridge.errors import Ec2Error
 
-DIGITS, SHORT = 17, 8
+DIGITS = 17
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-# 17 digits today, 8 before 2016; old scripts and saved Terraform states still hold the short ones.
+# 17 digits today, 8 before 2016: one of those is well-formed, and names nothing here.
 _DIGITS = re.compile(r"[0-9a-f]{8}|[0-9a-f]{17}", re.IGNORECASE)
 # What AWS reads as an id of whatever length; only the two above were ever given out.
 _ANY_DIGITS = re.compile(r"[0-9a-f]{1,17}", re.IGNORECASE)

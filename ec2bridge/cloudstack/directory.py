@@ -145,8 +145,6 @@ class Known:
     """Those that are not kept in the store yet; None where none are to be kept under this kind."""
     is_large: bool = False
     """Whether there are so many that they are worth keeping."""
-    _by_start: dict[str, str | None] | None = None
-    """The ids by the digits of a short one, None where several have them; made when one is asked for."""
 
     def remember(self, native_ids: Iterable[str]) -> None:
         """Take note of objects; those seen before cost a look into a set."""
@@ -154,7 +152,6 @@ class Known:
             if native_id not in self.seen:
                 self._add(native_id)
         while len(self.by_digits) > self.most:
-            self._by_start = None
             oldest = self.by_digits.popitem(last=False)[1]
             self.seen.discard(oldest)
             if self.fresh:
@@ -162,7 +159,6 @@ class Known:
         self.is_large = self.is_large or len(self.by_digits) > MANY
 
     def _add(self, native_id: str) -> None:
-        self._by_start = None
         if self.fresh is not None:
             self.fresh.add(native_id)
         digits = ids.digits_of(self.kind, native_id)
@@ -187,23 +183,14 @@ class Known:
         """Know nothing any more of objects that are gone."""
         for native_id in native_ids:
             if native_id in self.seen:
-                self._by_start = None
                 self.seen.discard(native_id)
                 if self.fresh:
                     self.fresh.discard(native_id)
                 self.by_digits.pop(ids.digits_of(self.kind, native_id), None)
 
     def find(self, digits: str) -> str | None:
-        """The native id behind the digits of an id, long or short."""
-        if len(digits) == ids.DIGITS:
-            return self.by_digits.get(digits)
-        if self._by_start is None:
-            # Once, however many are asked for: a request may name a thousand.
-            self._by_start = {}
-            for known, native_id in self.by_digits.items():
-                start = known[: ids.SHORT]
-                self._by_start[start] = None if start in self._by_start else native_id
-        return self._by_start.get(digits)
+        """The native id behind the digits of an id."""
+        return self.by_digits.get(digits)
 
     def missed(self, digits: str) -> bool:
         """Whether a listing has just shown that there is no such object."""
@@ -254,7 +241,7 @@ class Memory:
             return value.lower()
         if not KINDS[kind].is_id(value):
             raise KINDS[kind].refused(value)
-        digits = value.rpartition("-")[2].lower()
+        digits = value.rpartition("-")[2]
         known = self.known(kind)
         native_id = known.find(digits)
         if native_id is None and not known.missed(digits):

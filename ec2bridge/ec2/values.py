@@ -1,14 +1,16 @@
-"""CloudStack's ways of writing values, as EC2 has them: times, sizes, and listings of named objects."""
+"""CloudStack's ways of writing values, as EC2 has them: times, sizes, and listings of named objects; and ranges."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from ipaddress import IPv4Network, IPv6Network
+from typing import Any, TypeVar
 
 from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2.context import Context
 from ec2bridge.errors import Ec2Error
 
 GIB = 2**30
+Net = TypeVar("Net", IPv4Network, IPv6Network)
 MOST_NARROWED = 100
 """More ids than this are looked for in the whole listing: each costs about 40 bytes of a query."""
 
@@ -37,6 +39,26 @@ def gib(size: Any) -> int:
 def known(**members: Any) -> dict[str, Any]:
     """Return the members that have a value: what CloudStack does not tell is left out of the answer."""
     return {name: value for name, value in members.items() if value is not None}
+
+
+def network(of: type[Net], text: str | None) -> Net | None:
+    """Return a range that a client names, without bits beyond its prefix, as AWS tells it; None for what is none."""
+    address, _, length = (text or "").partition("/")
+    if not (length.isascii() and length.isdecimal()):
+        return None
+    try:
+        return of(f"{address}/{length}", strict=False)
+    except ValueError:
+        return None
+
+
+def cidr_block(of: type[Net], text: str, parameter: str) -> Net:
+    """Return the range that a parameter names, or raise AWS's error for what is none of that family."""
+    found = network(of, text)
+    if found is None:
+        sentence = f"Value ({text}) for parameter {parameter} is invalid. This is not a valid CIDR block."
+        raise Ec2Error("InvalidParameterValue", sentence)
+    return found
 
 
 async def named(

@@ -5,20 +5,20 @@ the one that was read. What names a list follows it: `resources/vpcs/prefix_list
 """
 
 import copy
-import ipaddress
 import json
 import uuid
 from collections.abc import Callable, Iterable, Mapping
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
-from ec2bridge.ec2 import quotas
+from ec2bridge.ec2 import quotas, values
 from ec2bridge.ec2.context import Context
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id
 from ec2bridge.store import Entry
 
 KIND = "prefix-list"
-FAMILIES = {"IPv4": 4, "IPv6": 6}
+FAMILIES = ("IPv4", "IPv6")
 MOST_LISTS, MOST_ENTRIES, MOST_VERSIONS = 100, 1000, 1000
 """Lists of an account, entries of a list, and versions of one: AWS's quotas."""
 MOST_OLD = 256 * 1024
@@ -154,13 +154,10 @@ def ranges(entries: Iterable[Mapping[str, Any]] | None, family: str) -> list[Ran
 
 def cidr(text: Any, family: str) -> str:
     """Return a range of the list's family without bits beyond its prefix."""
-    try:
-        network = ipaddress.ip_network(str(text or ""), strict=False)
-    except ValueError:
-        network = None
-    if network is None or "/" not in str(text) or network.version != FAMILIES[family]:
+    found = values.network(IPv6Network, text) if family == "IPv6" else values.network(IPv4Network, text)
+    if found is None:
         raise _invalid("Cidr", text, f"It must be a range of {family}.")
-    return str(network)
+    return str(found)
 
 
 def _description(text: str | None) -> str:

@@ -117,26 +117,22 @@ async def test_a_rule_is_found_within_its_group(played: Played, directory: Direc
     assert await directory.resolve("security-group-rule", f"sgr-{ID[2:]}") == UUID
 
 
-async def test_uuids_short_ids_and_old_ids_are_taken(directory: Directory) -> None:
+async def test_uuids_and_old_ids_are_taken(directory: Directory) -> None:
     directory.remember("instance", [{"id": UUID}, {"id": "7"}])
     assert await directory.resolve("instance", UUID.upper()) == UUID
-    assert await directory.resolve("instance", "i-0357db1e") == UUID
-    assert await directory.resolve("instance", ID.replace("db", "DB")) == UUID
     assert await directory.resolve("instance", ec2_id("i", "7")) == "7"
     assert await directory.resolve_all("instance", [ID, UUID]) == [UUID, UUID]
 
 
-def test_a_short_id_that_two_have_names_neither() -> None:
-    known, twin = Known("instance"), UUID[:8] + "-0000-4000-8000-000000000000"
-    known.remember([UUID])
-    assert known.find(UUID[:8]) == UUID
-    known.remember([twin])
-    assert known.find(UUID[:8]) is None
-    known.forget([twin])
-    assert known.find(UUID[:8]) == UUID
-    known.most = 1
-    known.remember([twin])
-    assert known.find(UUID[:8]) == twin
+@pytest.mark.parametrize("value", ["i-0357db1e", ID.replace("db", "DB")])
+async def test_an_id_that_no_description_finds_is_no_ones(
+    played: Played, directory: Directory, value: str
+) -> None:
+    directory.remember("instance", [{"id": UUID}])
+    played.answers["listVirtualMachines"] = listing("virtualmachine", {"id": UUID})
+    with pytest.raises(Ec2Error, match=value) as error:
+        await directory.resolve("instance", value)
+    assert error.value.code == "InvalidInstanceID.NotFound"
 
 
 async def test_what_is_forgotten_is_looked_for_again(played: Played, directory: Directory) -> None:
@@ -221,10 +217,8 @@ async def test_a_new_process_finds_the_ids_of_a_large_account_in_the_store(
     found = await asyncio.gather(*(heir.resolve("instance", ec2_id("i", one)) for one in uuids))
     assert found == uuids
     assert len(played.asked) == listed
-    # Short ids as clients of old write them, and another user's eyes.
+    # And another user's eyes.
     another = Directories(cloudstack, kept=KeptIds(store))
-    assert await another.of(alice).resolve("instance", ec2_id("i", uuids[1])[:10]) == uuids[1]
-    assert len(played.asked) == listed
     bob = Account(cloudstack, Credentials("bob", "bob-key", SECRET))
     assert await another.of(bob).resolve("instance", ec2_id("i", uuids[0])) == uuids[0]
     assert len(played.asked) > listed

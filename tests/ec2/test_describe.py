@@ -1,5 +1,6 @@
 """What every Describe does alike: an empty id widens nothing, and a uuid stands for an id at each entrance."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from ec2bridge.ec2 import registry
 from ec2bridge.ec2.registry import Action
 from ec2bridge.wire.model import operation
 from tests.conftest import Place
-from tests.launching import code_of, described, started
+from tests.launching import code_of, described, launch, started
+from tests.native import Native
 
 
 def with_lists_of_ids() -> list[tuple[str, str]]:
@@ -60,13 +62,44 @@ def test_a_uuid_stands_for_an_id_as_a_parameter_and_as_a_filters_value(place: Pl
     ec2.create_tags(Resources=[uuid], Tags=[{"Key": "by", "Value": "uuid"}])
     [tag] = ec2.describe_tags(Filters=[{"Name": "resource-id", "Values": [uuid]}])["Tags"]
     assert (tag["ResourceId"], tag["Value"]) == (ident, "uuid")
-    ec2.delete_tags(Resources=[uuid])
+    ec2.delete_tags(Resources=[uuid.upper()])
     assert described(ec2)[0].get("Tags", []) == []
     with pytest.raises(ClientError) as error:
         ec2.create_tags(
             Resources=["00000000-0000-4000-8000-000000000000"], Tags=[{"Key": "by", "Value": "uuid"}]
         )
     assert code_of(error) == "InvalidID"
+
+
+@pytest.mark.parametrize(
+    ("command", "kind", "make"),
+    [
+        ("listSSHKeyPairs", "key-pair", lambda ec2: ec2.create_key_pair(KeyName="a")["KeyPairId"]),
+        (
+            "listAffinityGroups",
+            "placement-group",
+            lambda ec2: ec2.create_placement_group(GroupName="a", Strategy="spread")["PlacementGroup"][
+                "GroupId"
+            ],
+        ),
+    ],
+)
+def test_a_uuid_of_what_cloudstack_cannot_tag_is_taken_too(
+    place: Place, ec2: Any, command: str, kind: str, make: Callable[[Any], str]
+) -> None:
+    ident = make(ec2)
+    [row] = Native(place).list(command)
+    ec2.create_tags(Resources=[row["id"]], Tags=[{"Key": "by", "Value": "uuid"}])
+    [tag] = ec2.describe_tags(Filters=[{"Name": "resource-type", "Values": [kind]}])["Tags"]
+    assert (tag["ResourceId"], tag["Value"]) == (ident, "uuid")
+
+
+def test_an_empty_id_among_a_launchs_groups_is_malformed(ec2: Any) -> None:
+    for named in ({"SecurityGroupIds": [""]}, {"NetworkInterfaces": [{"DeviceIndex": 0, "Groups": [""]}]}):
+        with pytest.raises(ClientError) as error:
+            launch(ec2, **named)
+        assert code_of(error) == "InvalidGroupId.Malformed"
+    assert described(ec2) == []
 
 
 def test_a_tag_asked_for_twice_must_have_both_values(ec2: Any) -> None:

@@ -14,7 +14,7 @@ from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.describe import Ids, Item, describe
 from ec2bridge.ec2.registry import Answer, Request, action
 from ec2bridge.errors import Ec2Error
-from ec2bridge.ids import KINDS, ec2_id
+from ec2bridge.ids import KINDS, ec2_id, is_uuid
 from ec2bridge.resources.key_pairs import creation as key_creation
 from ec2bridge.resources.key_pairs import formats as key_formats
 from ec2bridge.resources.key_pairs import records as key_records
@@ -88,6 +88,8 @@ async def delete_key_pair(ctx: Context, request: Request) -> Answer:
     name, ident = request.get("KeyName"), request.get("KeyPairId")
     if not name and not ident:
         raise Ec2Error("MissingParameter", "The request must contain the parameter KeyName or KeyPairId")
+    if ident and is_uuid(ident):
+        ident = ec2_id("key", ident)
     if ident and not KINDS["key-pair"].is_id(ident):
         raise KINDS["key-pair"].refused(ident)
     if await removal.is_being_deleted(ctx, name, ident):

@@ -115,6 +115,11 @@ def _flat_permissions(request: Request) -> list[Request]:
     name = request.get("SourceSecurityGroupName")
     if not name:
         return [{**ports, "IpRanges": [{"CidrIp": request["CidrIp"]}] if request.get("CidrIp") else []}]
+    if request.get("CidrIp"):
+        sentence = (
+            "The parameters cidrIp and sourceSecurityGroupName cannot be used together: make a rule for each."
+        )
+        raise Ec2Error("InvalidParameterCombination", sentence)
     pairs = [{"GroupName": name, "UserId": request.get("SourceSecurityGroupOwnerId")}]
     # AWS: a source group without a protocol "grants full ICMP, UDP, and TCP access".
     chosen = [ports] if request.get("IpProtocol") else _EVERYTHING

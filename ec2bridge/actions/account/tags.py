@@ -39,6 +39,9 @@ _TAGLESS = frozenset(
     }
 )
 
+# Objects of CloudStack's whose tags are the store's, under the uuid that CloudStack has for them.
+_TAGGED_HERE = ("key-pair", "network-acl", "placement-group")
+
 # Where the store has objects of a kind that CloudStack has others of.
 _STORED = {"snapshot": empty_snapshots.KIND}
 
@@ -175,7 +178,8 @@ async def _resources(ctx: Context, request: Request) -> dict[str, list[str]]:
     chosen: dict[str, list[str]] = {}
     for value in values:
         if is_uuid(value):
-            chosen.setdefault(await _kind_of_uuid(ctx, value), []).append(value)
+            uuid = value.lower()
+            chosen.setdefault(await _kind_of_uuid(ctx, uuid), []).append(uuid)
             continue
         kind = kind_of(value)
         if kind is None or kind.name in _TAGLESS:
@@ -186,7 +190,7 @@ async def _resources(ctx: Context, request: Request) -> dict[str, list[str]]:
 
 async def _kind_of_uuid(ctx: Context, uuid: str) -> str:
     """Return the kind of the caller's object that CloudStack knows by a uuid, which does not tell it by itself."""
-    for kind in NATIVE:
+    for kind in (*NATIVE, *_TAGGED_HERE):
         for listing in LISTINGS[kind]:
             with suppress(CloudStackError):
                 # Another kind's uuid is refused, or finds nothing.

@@ -71,7 +71,7 @@ _EBS, _NET = "EbsInfo", "NetworkInfo"
         "instance-storage-info.nvme-support": None,
         "instance-storage-info.total-size-in-gb": None,
         "instance-storage-supported": "InstanceStorageSupported",
-        "instance-type": "InstanceType",
+        "instance-type": "_Names",
         "memory-info.size-in-mib": "MemoryInfo.SizeInMiB",
         "network-info.bandwidth-weightings": None,
         "network-info.efa-info.maximum-efa-interfaces": None,
@@ -148,7 +148,6 @@ def type_item(ctx: Context, table: TypeTable, entry: Entry, *, encrypts: bool | 
     family = ctx.mappings.instance_types.family(entry.name)
     offering, size = entry.offering, entry.size
     speed = offering.get("cpuspeed")
-    uuid = offering["id"] if offering.get("name") == entry.name else entry.name
     return known(
         InstanceType=entry.name,
         CurrentGeneration=entry.current and not (family and family.previous),
@@ -181,8 +180,14 @@ def type_item(ctx: Context, table: TypeTable, entry: Entry, *, encrypts: bool | 
         AutoRecoverySupported=bool(offering.get("offerha")),
         NitroEnclavesSupport="unsupported",
         NitroTpmSupport="unsupported",
-        _Names=[entry.name, uuid],
+        _Names=_names(entry),
     )
+
+
+def _names(entry: Entry) -> list[str]:
+    """What a launch may call a type: an offering's uuid stands for the type of its own name."""
+    offering = entry.offering
+    return [entry.name, offering["id"] if offering.get("name") == entry.name else entry.name]
 
 
 def _network(offering: Row) -> dict[str, Any]:
@@ -207,7 +212,7 @@ def _graphics(offering: Row) -> dict[str, Any] | None:
     "DescribeInstanceTypeOfferings",
     items="InstanceTypeOfferings",
     key="_Key",
-    filters={"instance-type": "InstanceType", "location": "_Locations"},
+    filters={"instance-type": "_Names", "location": "_Locations"},
     honours=("LocationType",),
     native=("listServiceOfferings", "listTemplates", "listZones"),
 )
@@ -235,6 +240,7 @@ def _offered(table: TypeTable, kind: str, zone: str | None, names: list[str]) ->
             "LocationType": kind,
             "Location": names[0],
             "_Locations": names,
+            "_Names": _names(entry),
             "_Key": f"{entry.name} {names[0]}",
         }
 

@@ -145,6 +145,9 @@ async def _check_free(ctx: Context, request: dict[str, Any], row: Row) -> None:
 async def disassociate_address(ctx: Context, request: dict[str, Any]) -> None:
     """Unmap an Elastic IP from its machine, or from an interface on none; it stays the account's."""
     ident, address = request.get("AssociationId"), request.get("PublicIp")
+    if ident and address:
+        sentence = "You may specify public IP or association id, but not both"
+        raise Ec2Error("InvalidParameterCombination", sentence)
     asked = str(ident or address or "")
     if asked and await association.is_being_ended(ctx, asked):
         await association.finish(ctx, asked)

@@ -12,7 +12,7 @@ from typing import Any
 from ec2bridge.ec2 import quotas
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.describe import Ids, Item, describe
-from ec2bridge.ec2.filters import TAGS
+from ec2bridge.ec2.filters import TAGS, wanted
 from ec2bridge.ec2.registry import Answer, Request, action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, own_uuid
@@ -47,7 +47,8 @@ async def describe_dhcp_options(ctx: Context, request: Request) -> list[Item]:
     found = await dhcp_options.sets(ctx)
     tags = await resource_tags.merged(ctx, KIND, [{"id": each.key} for each in found])
     items = [_found_item(ctx, each, tags[each.key]) for each in found]
-    if NO_OPTIONS in (request.get("DhcpOptionsIds") or ()):
+    by_filter = [value for name, values in wanted(request) if name == "dhcp-options-id" for value in values]
+    if NO_OPTIONS in (*(request.get("DhcpOptionsIds") or ()), *by_filter):
         # What a VPC tells after this was associated with it: the account's default set, by AWS's word.
         items.append({**items[0], "DhcpOptionsId": NO_OPTIONS})
     return items

@@ -8,7 +8,6 @@ from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
 from ec2bridge.resources.interfaces import addresses as interface_addresses
 from ec2bridge.resources.interfaces import attachment, network_interfaces
-from ec2bridge.resources.interfaces.addresses import check_address
 from ec2bridge.resources.machines.lookup import list_rows
 from ec2bridge.resources.places.networks import resolve_subnet
 
@@ -24,21 +23,15 @@ Row = dict[str, Any]
 async def assign_private_ip_addresses(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Give an interface more addresses: those named, or so many."""
     asked = request.get("PrivateIpAddresses") or []
-    count = request.get("SecondaryPrivateIpAddressCount") or 0
-    if asked and count:
-        raise Ec2Error(
-            "InvalidParameterCombination",
-            "The parameters privateIpAddresses and secondaryPrivateIpAddressCount may not be used together.",
-        )
-    if not asked and not count:
+    if not asked and not request.get("SecondaryPrivateIpAddressCount"):
         raise Ec2Error(
             "MissingParameter",
             "The request must contain the parameter privateIpAddresses or secondaryPrivateIpAddressCount",
         )
     record, nic, machine = await _interface(ctx, request)
     network = await resolve_subnet(ctx, nic["networkid"] if nic else record["subnet"])
-    for address in asked:
-        check_address(address, network)
+    count = interface_addresses.further(request, network, asked)
+    interface_addresses.checked(asked, network)
     if nic is None:
         added = await interface_addresses.with_secondary(ctx, record, network, asked, count)
     else:

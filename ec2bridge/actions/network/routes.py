@@ -14,6 +14,7 @@ from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2 import quotas, releases
 from ec2bridge.ec2.context import Context, owner_of
 from ec2bridge.ec2.registry import Answer, Request, action
+from ec2bridge.ec2.values import cidr_block
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id
 from ec2bridge.resources import prefix_lists
@@ -101,13 +102,7 @@ async def _place(ctx: Context, request: Request) -> tuple[Table, str, Ranges]:
         return await _place_of_list(ctx, request, ident)
     if not text:
         raise Ec2Error("MissingParameter", "The request must contain the parameter destinationCidrBlock")
-    try:
-        to = ipaddress.IPv4Network(text, strict=False)
-    except ValueError:
-        sentence = (
-            f"Value ({text}) for parameter destinationCidrBlock is invalid. This is not a valid CIDR block."
-        )
-        raise Ec2Error("InvalidParameterValue", sentence) from None
+    to = cidr_block(ipaddress.IPv4Network, text, "destinationCidrBlock")
     table = await route_tables.table(ctx, request.get("RouteTableId") or "")
     return table, str(to), Ranges(None, [to])
 

@@ -140,6 +140,12 @@ async def modify_image_attribute(ctx: Context, request: dict[str, Any]) -> None:
 def _changes(request: dict[str, Any]) -> tuple[set[str], set[str]]:
     """Return who gains and who loses the permission, from either of the two ways to say it; "all" is everybody."""
     change = request.get("LaunchPermission") or {}
+    entries = [*(change.get("Add") or ()), *(change.get("Remove") or ())]
+    groups = {*(entry.get("Group") for entry in entries), *(request.get("UserGroups") or ())}
+    for group in groups - {None, "", ALL}:
+        raise Ec2Error(
+            "InvalidAMIAttributeItemValue", f'Invalid attribute item value "{group}" for userGroup item type.'
+        )
     added, removed = (
         {entry.get("UserId") or entry.get("Group") or "" for entry in change.get(member) or ()}
         for member in ("Add", "Remove")

@@ -26,7 +26,7 @@ from ec2bridge.resources.images.lookup import (
     deprecated_at,
     root_of,
 )
-from ec2bridge.resources.images.permissions import executable_by
+from ec2bridge.resources.images.permissions import ALL, executable_by
 from ec2bridge.resources.images.records import buried, settled
 from ec2bridge.resources.instance_types import (
     architecture,
@@ -119,9 +119,10 @@ def aliases(item: Item) -> Iterable[str]:
 async def describe_images(ctx: Context, request: dict[str, Any]) -> list[Item]:
     """Return the images that the caller may launch or owns, narrowed to owners and launch permissions."""
     owners, users = request.get("Owners") or [], request.get("ExecutableUsers") or []
-    for owner in owners:
-        if owner not in ALIASES and not _ACCOUNT.fullmatch(owner):
-            raise Ec2Error("InvalidUserID.Malformed", f'Invalid user id: "{owner}"')
+    for named, aliases in ((owners, ALIASES), (users, ("self", ALL))):
+        for user in named:
+            if user not in aliases and not _ACCOUNT.fullmatch(user):
+                raise Ec2Error("InvalidUserID.Malformed", f'Invalid user id: "{user}"')
     rows = await _rows(ctx, request, owners)
     if users:
         rows = await executable_by(ctx, rows, users)

@@ -83,6 +83,9 @@ async def create_customer_gateway(ctx: Context, request: Request) -> dict[str, A
 
 def _address(request: Request) -> str:
     text = request.get("IpAddress") or request.get("PublicIp")
+    if request.get("PublicIp") not in (None, "", text):
+        sentence = f"The parameters ipAddress ({text}) and publicIp ({request['PublicIp']}) differ."
+        raise Ec2Error("InvalidParameterCombination", sentence)
     if not text:
         raise Ec2Error("MissingParameter", "The request must contain the parameter ipAddress")
     try:
@@ -101,6 +104,9 @@ def _device(request: Request) -> str | None:
 
 
 def _asn(request: Request) -> int:
+    if request.get("BgpAsn") is not None and request.get("BgpAsnExtended") is not None:
+        sentence = "The parameters bgpAsn and bgpAsnExtended cannot be used together."
+        raise Ec2Error("InvalidParameterCombination", sentence)
     for member, name, least, most in (
         ("BgpAsnExtended", "bgpAsnExtended", _SHORT + 1, 2**32 - 1),
         ("BgpAsn", "bgpAsn", 1, _SHORT),

@@ -4,6 +4,7 @@ import ipaddress
 
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import Request, action
+from ec2bridge.ec2.values import cidr_block
 from ec2bridge.errors import Ec2Error
 from ec2bridge.resources.places.networks import vpc_rows
 from ec2bridge.resources.vpn import destinations
@@ -60,10 +61,4 @@ def _destination(request: Request) -> str:
     text = request.get("DestinationCidrBlock") or ""
     if not text:
         raise Ec2Error("MissingParameter", "The request must contain the parameter destinationCidrBlock")
-    try:
-        return str(ipaddress.IPv4Network(text, strict=False))
-    except ValueError:
-        sentence = (
-            f"Value ({text}) for parameter destinationCidrBlock is invalid. This is not a valid CIDR block."
-        )
-        raise Ec2Error("InvalidParameterValue", sentence) from None
+    return str(cidr_block(ipaddress.IPv4Network, text, "destinationCidrBlock"))

@@ -9,8 +9,10 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
+from ec2bridge.ec2 import values
 from ec2bridge.errors import Ec2Error
 
 Row = Mapping[str, Any]
@@ -144,8 +146,8 @@ def wanted(
 def _flat(permission: Permission, egress: bool, find_group: FindPeer, find_list: FindPeer) -> Iterator[Rule]:
     span = protocol_and_ports(permission)
     peers: list[tuple[str, str, Permission]] = []
-    peers += [("cidr", _cidr(entry, "CidrIp", 4), entry) for entry in permission.get("IpRanges") or ()]
-    peers += [("cidr", _cidr(entry, "CidrIpv6", 6), entry) for entry in permission.get("Ipv6Ranges") or ()]
+    peers += [("cidr", _cidr(entry, "CidrIp"), entry) for entry in permission.get("IpRanges") or ()]
+    peers += [("cidr", _cidr(entry, "CidrIpv6"), entry) for entry in permission.get("Ipv6Ranges") or ()]
     peers += [("prefix_list", find_list(entry), entry) for entry in permission.get("PrefixListIds") or ()]
     peers += [("group", find_group(entry), entry) for entry in permission.get("UserIdGroupPairs") or ()]
     if not peers:
@@ -156,22 +158,19 @@ def _flat(permission: Permission, egress: bool, find_group: FindPeer, find_list:
         yield Rule(egress, *span, **told)
 
 
-def _cidr(entry: Permission, member: str, version: int) -> str:
+def _cidr(entry: Permission, member: str) -> str:
     text = str(entry.get(member) or "")
-    try:
-        network = ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        network = None
-    if network is None or network.version != version or "/" not in text:
+    found = values.network(IPv6Network, text) if "v6" in member else values.network(IPv4Network, text)
+    if found is None:
         raise Ec2Error("InvalidParameterValue", f"CIDR block {text} is malformed")
-    return str(network)
+    return str(found)
 
 
 def cidr_of(request: Permission) -> str | None:
     """The range of a single rule in a request (CidrIpv4 or CidrIpv6), checked."""
     if request.get("CidrIpv4"):
-        return _cidr(request, "CidrIpv4", 4)
-    return _cidr(request, "CidrIpv6", 6) if request.get("CidrIpv6") else None
+        return _cidr(request, "CidrIpv4")
+    return _cidr(request, "CidrIpv6") if request.get("CidrIpv6") else None
 
 
 def description(text: str | None) -> str:

@@ -77,19 +77,26 @@ class Groups:
     def find(self, ident: str | None, name: str | None = None, vpc_id: str | None = None) -> Group:
         """The group of an id, a uuid or a name (by default in the default VPC), or InvalidGroup.NotFound."""
         if ident:
-            return self._by_ident(ident)
+            group = self.by_ident(ident)
+            if name and name != group.name:
+                sentence = (
+                    f"The parameters groupId ({ident}) and groupName ({name}) name two security groups."
+                )
+                raise Ec2Error("InvalidParameterCombination", sentence)
+            return group
         if not name:
             raise Ec2Error("MissingParameter", "The request must contain the parameter GroupName or GroupId")
         vpc = vpc_id or self.default_vpc
-        group = self.named(vpc, name)
-        if group is None:
+        found = self.named(vpc, name)
+        if found is None:
             sentence = f"The security group '{name}' does not exist in VPC '{vpc}'"
             raise Ec2Error("InvalidGroup.NotFound", sentence)
-        return group
+        return found
 
-    def _by_ident(self, ident: str) -> Group:
+    def by_ident(self, ident: str) -> Group:
+        """The group of an id or a uuid; an empty one is malformed, as in lists of ids everywhere."""
         kind = KINDS["security-group"]
-        wanted = ec2_id("sg", ident) if is_uuid(ident) else ident.lower()
+        wanted = ec2_id("sg", ident) if is_uuid(ident) else ident
         group = self.by_id.get(wanted)
         if group is None and not (is_uuid(ident) or kind.is_id(ident)):
             raise kind.refused(ident)
@@ -180,7 +187,7 @@ async def chosen(
 ) -> list[Group]:
     """The groups of a launch in a VPC, by ids and names; its default group when none is named."""
     known = await groups(ctx)
-    found = [known.find(ident) for ident in idents]
+    found = [known.by_ident(ident) for ident in idents]
     found += [known.find(None, name, vpc_id) for name in names]
     for group in found:
         if group.vpc_id != vpc_id:

@@ -3,9 +3,11 @@
 Filters on data that CloudStack lacks are None: they are known, and match nothing.
 """
 
+from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
-from ec2bridge.ec2.filters import TAGS, Filters
+from ec2bridge.ec2.filters import TAGS, Filters, walk
 from ec2bridge.ids import ec2_id
 from ec2bridge.resources.instances import instance_profiles
 from ec2bridge.resources.machines.states import host_name_filters
@@ -18,6 +20,11 @@ _BLOCK = "BlockDeviceMappings"
 def _allocations(item: dict[str, Any]) -> list[str]:
     """The ids of a machine's public addresses."""
     return [ec2_id("eipalloc", uuid) for uuid in item.get("_AddressUuids", ())]
+
+
+def _types(item: dict[str, Any]) -> Iterator[Any]:
+    """What a launch may call a machine's type: its name, and its offering's uuid."""
+    return chain(walk(item, ["InstanceType"]), walk(item, ["_Offering"]))
 
 
 ASSOCIATIONS = "_Associations"
@@ -64,7 +71,7 @@ FILTERS: Filters = {
     "instance-lifecycle": "InstanceLifecycle",
     "instance-state-code": "State.Code",
     "instance-state-name": "State.Name",
-    "instance-type": "InstanceType",
+    "instance-type": _types,
     "instance.group-id": "SecurityGroups.GroupId",
     "instance.group-name": "SecurityGroups.GroupName",
     "group-id": "SecurityGroups.GroupId",

@@ -98,6 +98,7 @@ def instance(facts: Facts, row: Row) -> Item:
         "NetworkInterfaces": [],
         "Tags": tags_of(facts, row),
         "_Zone": zone,
+        "_Offering": row.get("serviceofferingid"),
     }
     _add_optional(item, facts, row)
     owner = _owner(facts, row)

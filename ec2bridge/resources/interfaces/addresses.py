@@ -8,7 +8,7 @@ stays open until CloudStack chooses.
 import asyncio
 import ipaddress
 import random
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -24,6 +24,8 @@ Row = dict[str, Any]
 SHARED = "Shared"
 RESERVED = 4
 """The first addresses of a subnet, which AWS gives to nobody."""
+MOST = 2**16
+"""The addresses of the largest subnet on AWS: no more are in one whose range CloudStack does not tell."""
 PROMISED = "addresses"
 """The member of a launch's journal record that has the addresses of its machines, by network."""
 
@@ -31,12 +33,7 @@ PROMISED = "addresses"
 async def chosen(ctx: Context, network: Row, request: Mapping[str, Any]) -> tuple[str | None, list[str]]:
     """Return the primary address and the secondary ones that a request for a new interface means."""
     primary, secondary = named(request, network)
-    count = request.get("SecondaryPrivateIpAddressCount") or 0
-    if count and secondary:
-        raise Ec2Error(
-            "InvalidParameterCombination",
-            "The parameters privateIpAddresses and secondaryPrivateIpAddressCount may not be used together.",
-        )
+    count = further(request, network, secondary)
     taken = await addresses_taken(ctx, network["id"])
     for address in filter(None, (primary, *secondary)):
         refuse_taken(address, taken)
@@ -49,13 +46,49 @@ async def chosen(ctx: Context, network: Row, request: Mapping[str, Any]) -> tupl
 
 def named(request: Mapping[str, Any], network: Row) -> tuple[str | None, list[str]]:
     """Return the primary and the secondary addresses that a request names, checked against the subnet."""
-    primary, secondary = request.get("PrivateIpAddress"), []
-    for entry in request.get("PrivateIpAddresses") or ():
-        if entry.get("Primary"):
-            primary = primary or entry.get("PrivateIpAddress")
-        else:
-            secondary.append(check_address(entry.get("PrivateIpAddress") or "", network))
-    return check_address(primary, network) if primary else None, secondary
+    entries = request.get("PrivateIpAddresses") or ()
+    marked = [entry.get("PrivateIpAddress") for entry in entries if entry.get("Primary")]
+    primaries = set(filter(None, (request.get("PrivateIpAddress"), *marked)))
+    if len(marked) > 1 or len(primaries) > 1:
+        raise Ec2Error(
+            "InvalidParameterCombination",
+            f"Only one private address can be the primary one, not {' and '.join(sorted(primaries))}.",
+        )
+    secondary = [entry.get("PrivateIpAddress") or "" for entry in entries if not entry.get("Primary")]
+    checked(secondary, network, primaries)
+    for address in primaries:
+        check_address(address, network)
+    return next(iter(primaries), None), secondary
+
+
+def checked(addresses: Sequence[str], network: Row, others: Iterable[str] = ()) -> None:
+    """Refuse further addresses that are not the subnet's, or are named twice."""
+    for place, address in enumerate(addresses):
+        check_address(address, network)
+        if address in addresses[:place] or address in others:
+            sentence = (
+                f"Value ({address}) for parameter privateIpAddresses is invalid. It is named more than once."
+            )
+            raise Ec2Error("InvalidParameterValue", sentence)
+
+
+def further(request: Mapping[str, Any], network: Row, named_ones: Sequence[str]) -> int:
+    """Return how many further addresses a request wants without naming them."""
+    count = int(request.get("SecondaryPrivateIpAddressCount") or 0)
+    if count < 0:
+        sentence = (
+            f"Value ({count}) for parameter secondaryPrivateIpAddressCount is invalid. It must be at least 1."
+        )
+        raise Ec2Error("InvalidParameterValue", sentence)
+    if count and named_ones:
+        raise Ec2Error(
+            "InvalidParameterCombination",
+            "The parameters privateIpAddresses and secondaryPrivateIpAddressCount may not be used together.",
+        )
+    # Before a place is made for each: the number may be any.
+    if count > (sum(block.num_addresses for block in blocks(network)) or MOST):
+        raise _too_few()
+    return count
 
 
 async def addresses_taken(ctx: Context, network: str) -> set[str]:
@@ -101,7 +134,11 @@ def free(network: Row, taken: Iterable[str], count: int) -> list[str]:
     found = list(islice((address for address in usable if address not in barred), count))
     if len(found) == count:
         return found
-    raise Ec2Error(
+    raise _too_few()
+
+
+def _too_few() -> Ec2Error:
+    return Ec2Error(
         "InsufficientFreeAddressesInSubnet",
         "The specified subnet does not have enough free addresses to satisfy the request.",
     )

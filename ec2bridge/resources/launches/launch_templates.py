@@ -17,6 +17,7 @@ from ec2bridge.ec2.context import Context
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id, is_uuid
 from ec2bridge.resources.instances import user_data
+from ec2bridge.resources.tags import resource_tags
 from ec2bridge.store import Entry
 
 log = logging.getLogger(__name__)
@@ -116,6 +117,8 @@ def check_data(data: Data) -> None:
     if not data:
         raise Ec2Error("MissingParameter", "The request must contain the parameter LaunchTemplateData")
     user_data.checked(data.get("UserData"))
+    for entry in data.get("TagSpecifications") or ():
+        resource_tags.requested(entry.get("Tags"))
     if all(data.get(name) for name in _TYPES):
         raise Ec2Error(
             "InvalidParameterCombination",

@@ -13,7 +13,7 @@ from ec2bridge.ec2.values import known
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id
 from ec2bridge.resources.interfaces import network_interfaces
-from ec2bridge.resources.interfaces.addresses import check_address
+from ec2bridge.resources.interfaces.addresses import further, named
 from ec2bridge.resources.places.networks import default_network, has_static_nat, subnet_id
 from ec2bridge.resources.places.ranges import blocks
 from ec2bridge.resources.places.zones import Zone, asked_zone, resolve_zone, zones
@@ -73,6 +73,13 @@ class Nics:
         return any("Record" in nic for nic in self.wanted)
 
 
+_OF_A_NEW_ONE = (
+    *("SubnetId", "Groups", "PrivateIpAddress", "PrivateIpAddresses", "SecondaryPrivateIpAddressCount"),
+    "Description",
+)
+"""What cannot be said of an interface that exists."""
+
+
 async def nics(ctx: Context, request: dict[str, Any], image: list[Row], found: list[Row]) -> Nics:
     """Decide zone and networks, of those that there are, from SubnetId, NetworkInterfaces, Placement, or defaults."""
     wanted = [await _existing(ctx, nic) for nic in _wanted(request)]
@@ -94,7 +101,7 @@ async def _existing(ctx: Context, nic: dict[str, Any]) -> dict[str, Any]:
     ident = nic.get("NetworkInterfaceId")
     if not ident:
         return nic
-    for member in ("SubnetId", "Groups", "PrivateIpAddress", "PrivateIpAddresses", "Description"):
+    for member in _OF_A_NEW_ONE:
         if nic.get(member):
             raise Ec2Error(
                 "InvalidParameterCombination",
@@ -184,23 +191,16 @@ async def _default_zone(ctx: Context, image: list[Row], found: list[Row]) -> Zon
 
 def _address(nic: dict[str, Any], row: Row) -> str | None:
     """Return the private address asked for on a NIC, checked against its subnet."""
-    named = nic.get("PrivateIpAddress")
-    for entry in nic.get("PrivateIpAddresses") or ():
-        if entry.get("Primary"):
-            named = named or entry.get("PrivateIpAddress")
-        else:
-            check_address(entry.get("PrivateIpAddress") or "", row)
-    return check_address(named, row) if named else None
+    primary, secondary = named(nic, row)
+    further(nic, row, secondary)
+    return primary
 
 
 def secondary_addresses(nic: dict[str, Any]) -> list[str | None]:
     """Return the further addresses that an interface is to have: those named, or so many that CloudStack chooses."""
-    named = [
-        entry.get("PrivateIpAddress")
-        for entry in nic.get("PrivateIpAddresses") or ()
-        if not entry.get("Primary")
-    ]
-    return named or [None] * (nic.get("SecondaryPrivateIpAddressCount") or 0)
+    entries = nic.get("PrivateIpAddresses") or ()
+    told = [entry.get("PrivateIpAddress") for entry in entries if not entry.get("Primary")]
+    return told or [None] * (nic.get("SecondaryPrivateIpAddressCount") or 0)
 
 
 def _wants_address(nic: dict[str, Any], network: Row) -> bool:

@@ -10,9 +10,11 @@ A list that the bridge has written for a tier with machines is no ACL: it names 
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 from ec2bridge.ec2.context import Context
+from ec2bridge.ec2.values import cidr_block
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id
 from ec2bridge.resources.network_acls import tier_lists
@@ -193,6 +195,20 @@ def _entry(acl: Acl, rule: Row, cidr: str) -> Item:
     return item
 
 
+def _range(request: dict[str, Any]) -> str:
+    """Return the range of an entry as AWS tells it, without bits beyond its prefix; empty where it names none."""
+    if request.get("CidrBlock"):
+        return str(cidr_block(IPv4Network, request["CidrBlock"], "cidrBlock"))
+    named = request.get("Ipv6CidrBlock")
+    return str(cidr_block(IPv6Network, named, "ipv6CidrBlock")) if named else ""
+
+
+def _invalid(parameter: str, value: str, expected: str) -> Ec2Error:
+    return Ec2Error(
+        "InvalidParameterValue", f"Value ({value}) for parameter {parameter} is invalid. {expected}"
+    )
+
+
 def rule_params(request: dict[str, Any]) -> Row:
     """Return the parameters of createNetworkACL for an entry of a request."""
     protocol = str(request.get("Protocol") or "")
@@ -202,16 +218,24 @@ def rule_params(request: dict[str, Any]) -> Row:
             "The parameters cidrBlock and ipv6CidrBlock cannot be used together: make an entry for each."
         )
         raise Ec2Error("InvalidParameterCombination", sentence)
-    cidr = request.get("CidrBlock") or request.get("Ipv6CidrBlock")
     action = str(request.get("RuleAction") or "").lower()
-    if not name or not cidr or action not in ("allow", "deny"):
+    cidr = _range(request)
+    if not name or not cidr or not action:
         sentence = "The request must contain the parameters protocol, ruleAction and cidrBlock"
         raise Ec2Error("MissingParameter", sentence)
+    if action not in ("allow", "deny"):
+        raise _invalid("ruleAction", action, "Expected allow or deny.")
+    if name not in _NAMES.values() and not (name.isascii() and name.isdecimal() and int(name) < 256):
+        raise _invalid("protocol", protocol, "Expected a protocol's number, or -1 for all.")
     params: Row = {"protocol": name, "cidrlist": cidr, "action": action.capitalize()}
     ports, icmp = request.get("PortRange") or {}, request.get("IcmpTypeCode") or {}
     if name in ("tcp", "udp"):
         if "From" not in ports or "To" not in ports:
             raise Ec2Error("MissingParameter", "The request must contain the parameter portRange")
+        if not 0 <= ports["From"] <= ports["To"] <= 65535:
+            raise _invalid(
+                "portRange", f"{ports['From']}-{ports['To']}", "Expected ports between 0 and 65535."
+            )
         return {**params, "startport": ports["From"], "endport": ports["To"]}
     if name == "icmp":
         if "Type" not in icmp or "Code" not in icmp:

@@ -3,6 +3,7 @@
 import ipaddress
 from typing import Any
 
+from ec2bridge.ec2 import values
 from ec2bridge.errors import Ec2Error
 
 Row = dict[str, Any]
@@ -16,13 +17,7 @@ def cidr_block(text: str, code: str) -> ipaddress.IPv4Network:
     """Return a CidrBlock in canonical form, as AWS does with 10.1.2.3/16; `code` is for a size that AWS has not."""
     if not text:
         raise Ec2Error("MissingParameter", "The request must contain the parameter cidrBlock")
-    try:
-        network = ipaddress.IPv4Network(text, strict=False)
-    except ValueError:
-        network = None
-    if network is None or "/" not in text:
-        sentence = f"Value ({text}) for parameter cidrBlock is invalid. This is not a valid CIDR block."
-        raise Ec2Error("InvalidParameterValue", sentence)
+    network = values.cidr_block(ipaddress.IPv4Network, text, "cidrBlock")
     if not LARGEST <= network.prefixlen <= SMALLEST:
         raise Ec2Error(code, f"The CIDR '{text}' is invalid.")
     return network

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from ec2bridge.cloudstack.account import Account
 from ec2bridge.cloudstack.credentials import Credentials
 from ec2bridge.resources.key_pairs import formats as key_formats
+from tests.native import Native
 
 
 def refused(call: Any, **params: Any) -> str:
@@ -175,11 +176,13 @@ def test_docker_machine_learns_that_its_key_is_not_there_yet(ec2):
     assert refused(ec2.describe_key_pairs, KeyNames=["machine"]) == "InvalidKeyPair.NotFound"
 
 
-def test_deleting_by_name_or_id_and_what_does_not_exist(ec2):
+def test_deleting_by_name_or_id_and_what_does_not_exist(place, ec2):
     first = ec2.create_key_pair(KeyName="a")["KeyPairId"]
     second = ec2.create_key_pair(KeyName="b")["KeyPairId"]
     assert ec2.delete_key_pair(KeyName="a")["KeyPairId"] == first
-    assert ec2.delete_key_pair(KeyPairId=second)["Return"] is True
+    assert ec2.delete_key_pair(KeyName="a", KeyPairId=second)["Return"] is True
+    [row] = Native(place).list("listSSHKeyPairs")
+    assert ec2.delete_key_pair(KeyPairId=row["id"])["KeyPairId"] == second
     assert ec2.delete_key_pair(KeyName="a")["Return"] is True
     assert ec2.describe_key_pairs()["KeyPairs"] == []
     assert refused(ec2.delete_key_pair) == "MissingParameter"

@@ -221,6 +221,21 @@ def test_the_members_of_ec2s_first_years(ec2, web):
     assert found == {("tcp", 22, 22), ("tcp", 0, 65535), ("udp", 0, 65535), ("icmp", -1, -1)}
     ec2.revoke_security_group_ingress(GroupName="web", SourceSecurityGroupName="web")
     assert len(rules(ec2, web)) == 1
+    both = {"GroupName": "web", "SourceSecurityGroupName": "web", "CidrIp": EVERYWHERE}
+    assert refused(authorize, **both) == "InvalidParameterCombination"
+    assert len(rules(ec2, web)) == 1
+
+
+def test_a_groups_id_and_a_name_that_is_not_its_own_are_refused(ec2, web):
+    differ = "InvalidParameterCombination"
+    named = {"GroupId": web, "GroupName": "default"}
+    assert refused(ec2.delete_security_group, **named) == differ
+    permissions = [tcp(22, None, EVERYWHERE)]
+    assert refused(ec2.authorize_security_group_ingress, **named, IpPermissions=permissions) == differ
+    pair = [tcp(22, UserIdGroupPairs=[named])]
+    assert refused(ec2.authorize_security_group_ingress, GroupId=web, IpPermissions=pair) == differ
+    assert rules(ec2, web) == []
+    ec2.delete_security_group(GroupId=web, GroupName="web")
 
 
 @pytest.mark.parametrize(

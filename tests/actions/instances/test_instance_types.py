@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 from ec2bridge.mapping import Size
 from ec2bridge.resources.instance_types import TYPE_DETAIL, TypeTable, type_of
 from tests.conftest import REGION, Place
+from tests.launching import described, launch
 from tests.native import Native
 
 
@@ -92,6 +93,12 @@ def test_an_offering_answers_to_its_uuid(place: Place, ec2: Any) -> None:
     uuid = Native(place).offering("listServiceOfferings", "Medium Instance")
 
     assert names(ec2, InstanceTypes=[uuid]) == {"Medium Instance"}
+    by_filter = [{"Name": "instance-type", "Values": [uuid]}]
+    assert names(ec2, Filters=by_filter) == {"Medium Instance"}
+    [offered] = ec2.describe_instance_type_offerings(Filters=by_filter)["InstanceTypeOfferings"]
+    assert offered["InstanceType"] == "Medium Instance"
+    [launched] = launch(ec2, InstanceType=uuid)
+    assert [one["InstanceId"] for one in described(ec2, Filters=by_filter)] == [launched["InstanceId"]]
 
 
 def test_a_customised_offering_goes_by_its_name_with_its_smallest_size(ec2: Any) -> None:

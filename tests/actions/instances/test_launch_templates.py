@@ -291,6 +291,17 @@ def test_user_data_that_is_no_base64_is_refused_at_once(ec2: Any) -> None:
     )
 
 
+def test_a_tag_without_a_value_is_refused_at_once(ec2: Any) -> None:
+    data = {"TagSpecifications": [{"ResourceType": "instance", "Tags": [{"Key": "app"}]}]}
+    refused(
+        "InvalidParameterValue",
+        ec2.create_launch_template,
+        LaunchTemplateName="garbage",
+        LaunchTemplateData=data,
+    )
+    assert ec2.describe_launch_templates()["LaunchTemplates"] == []
+
+
 def test_a_template_may_ask_for_monitoring(ec2: Any) -> None:
     template(ec2, Monitoring={"Enabled": True})
     launched = ec2.run_instances(LaunchTemplate={"LaunchTemplateName": "web"}, MinCount=1, MaxCount=1)

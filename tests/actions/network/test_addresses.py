@@ -72,6 +72,8 @@ def test_allocate_associate_describe_and_release(ec2: Any) -> None:
         for spelling in (name, f"network-interface.{name}"):
             assert described(ec2, Filters=[{"Name": spelling, "Values": [value]}]), spelling
             assert not described(ec2, Filters=[{"Name": spelling, "Values": ["nothing"]}]), spelling
+    both = {"AssociationId": association, "PublicIp": "192.0.2.1"}
+    refused("InvalidParameterCombination", ec2.disassociate_address, **both)
     ec2.disassociate_address(AssociationId=association)
     refused("InvalidAssociationID.NotFound", ec2.disassociate_address, AssociationId=association)
     assert "PublicIpAddress" not in described(ec2)[0]

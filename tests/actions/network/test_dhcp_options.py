@@ -159,6 +159,8 @@ def test_the_default_set_says_what_cloudstack_does_by_itself(place: Place, ec2: 
         ec2.associate_dhcp_options(VpcId=each, DhcpOptionsId="default")
         assert chosen(ec2, each) == "default"
         [found] = ec2.describe_dhcp_options(DhcpOptionsIds=["default"])["DhcpOptions"]
+        by_filter = [{"Name": "dhcp-options-id", "Values": ["default"]}]
+        assert ec2.describe_dhcp_options(Filters=by_filter)["DhcpOptions"] == [found]
         assert found == {**default, "DhcpOptionsId": "default"}
         ec2.associate_dhcp_options(VpcId=each, DhcpOptionsId=default["DhcpOptionsId"])
         assert chosen(ec2, each) == default["DhcpOptionsId"]

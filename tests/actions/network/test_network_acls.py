@@ -270,6 +270,21 @@ def test_the_default_vpc_has_no_acls_of_ones_own(ec2: Any) -> None:
         ),
         ({"CidrBlock": "0.0.0.0/0", "Protocol": "1"}, "MissingParameter"),
         ({"CidrBlock": "0.0.0.0/0", "Protocol": "1", "IcmpTypeCode": {"Type": 8}}, "MissingParameter"),
+        ({"Protocol": "-1"}, "MissingParameter"),
+        ({"CidrBlock": "::/0", "Protocol": "-1"}, "InvalidParameterValue"),
+        ({"Ipv6CidrBlock": "10.0.0.0/8", "Protocol": "-1"}, "InvalidParameterValue"),
+        ({"CidrBlock": "10.0.0.1", "Protocol": "-1"}, "InvalidParameterValue"),
+        ({"CidrBlock": "0.0.0.0/0", "Protocol": "256"}, "InvalidParameterValue"),
+        ({"CidrBlock": "0.0.0.0/0", "Protocol": "tea"}, "InvalidParameterValue"),
+        ({"CidrBlock": "0.0.0.0/0", "Protocol": "-1", "RuleAction": "maybe"}, "InvalidParameterValue"),
+        (
+            {"CidrBlock": "0.0.0.0/0", "Protocol": "6", "PortRange": {"From": 9, "To": 8}},
+            "InvalidParameterValue",
+        ),
+        (
+            {"CidrBlock": "0.0.0.0/0", "Protocol": "17", "PortRange": {"From": 1, "To": 65536}},
+            "InvalidParameterValue",
+        ),
     ],
 )
 def test_an_entry_that_says_too_much_or_too_little(
@@ -278,4 +293,24 @@ def test_an_entry_that_says_too_much_or_too_little(
     acl = ec2.create_network_acl(VpcId=vpc)["NetworkAcl"]["NetworkAclId"]
     entry = {"NetworkAclId": acl, "RuleNumber": 100, "RuleAction": "allow", "Egress": False, **changed}
     assert refusal(lambda: ec2.create_network_acl_entry(**entry)) == code
+    assert refusal(lambda: ec2.create_network_acl_entry(**entry, DryRun=True)) == code
     assert shown(ec2, acl) == LAST
+
+
+def test_an_entrys_range_is_told_without_what_is_beyond_its_prefix(ec2: Any, vpc: str) -> None:
+    acl = ec2.create_network_acl(VpcId=vpc)["NetworkAcl"]["NetworkAclId"]
+    for number, name, sent in (
+        (1, "CidrBlock", "100.68.0.18/18"),
+        (2, "Ipv6CidrBlock", "2001:DB8::1/32"),
+    ):
+        ec2.create_network_acl_entry(
+            NetworkAclId=acl,
+            RuleNumber=number,
+            RuleAction="allow",
+            Egress=False,
+            Protocol="-1",
+            **{name: sent},
+        )
+    [listed] = ec2.describe_network_acls(NetworkAclIds=[acl])["NetworkAcls"]
+    told = {e["RuleNumber"]: e.get("CidrBlock") or e["Ipv6CidrBlock"] for e in listed["Entries"]}
+    assert (told[1], told[2]) == ("100.68.0.0/18", "2001:db8::/32")

@@ -459,6 +459,13 @@ def test_attributes_that_cannot_be(ec2: Any, image: str) -> None:
 
     stranger = {"Add": [{"UserId": "123456789012"}]}
     assert refusal(lambda: modify(LaunchPermission=stranger)) == "InvalidAMIAttributeItemValue"
+    for some in (
+        {"LaunchPermission": {"Add": [{"Group": "some"}]}},
+        {"Attribute": "launchPermission", "OperationType": "add", "UserGroups": ["some"]},
+    ):
+        with pytest.raises(ClientError, match='"some" for userGroup') as error:
+            modify(**some)
+        assert error.value.response["Error"]["Code"] == "InvalidAMIAttributeItemValue"
     assert refusal(modify) == "InvalidParameterCombination"
     assert refusal(lambda: modify(Description={"Value": "x"}, LaunchPermission=stranger)) == (
         "InvalidParameterCombination"

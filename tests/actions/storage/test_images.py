@@ -76,9 +76,12 @@ def test_owners_tell_ones_own_from_the_operators(ec2: Any, own: dict[str, Any]) 
     assert owned_by("000000000000") == set()
 
 
-def test_an_owner_is_an_account_or_an_alias(ec2: Any) -> None:
+@pytest.mark.parametrize(
+    "named", [{"Owners": ["canonical"]}, {"ExecutableUsers": ["amazon"]}, {"ExecutableUsers": [""]}]
+)
+def test_an_owner_and_a_user_are_an_account_or_an_alias(ec2: Any, named: dict[str, list[str]]) -> None:
     with pytest.raises(ClientError) as refused:
-        ec2.describe_images(Owners=["canonical"])
+        ec2.describe_images(**named)
 
     assert refused.value.response["Error"]["Code"] == "InvalidUserID.Malformed"
 

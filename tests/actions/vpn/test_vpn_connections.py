@@ -77,6 +77,8 @@ def test_a_customer_gateway(ec2: Any) -> None:
     [
         ({"IpAddress": "office.example"}, "InvalidParameterValue"),
         ({"IpAddress": ""}, "MissingParameter"),
+        ({"PublicIp": "198.51.100.1"}, "InvalidParameterCombination"),
+        ({"BgpAsn": 65010, "BgpAsnExtended": 4200000000}, "InvalidParameterCombination"),
         ({"BgpAsn": 0}, "InvalidParameterValue"),
         ({"BgpAsnExtended": 5}, "InvalidParameterValue"),
         ({"Type": "ipsec.2"}, "InvalidParameterValue"),

@@ -119,6 +119,55 @@ def test_what_is_wrong_is_refused(ec2: Any, subnets: list[str], changed: dict[st
     assert ec2.describe_network_interfaces()["NetworkInterfaces"] == []
 
 
+def address(text: str, *, primary: bool) -> dict[str, Any]:
+    return {"PrivateIpAddress": text, "Primary": primary}
+
+
+@pytest.mark.parametrize(
+    ("changed", "code"),
+    [
+        (
+            {
+                "PrivateIpAddress": "10.42.1.50",
+                "PrivateIpAddresses": [address("10.42.1.51", primary=True)],
+            },
+            "InvalidParameterCombination",
+        ),
+        (
+            {"PrivateIpAddresses": [address(f"10.42.1.5{n}", primary=True) for n in (1, 2)]},
+            "InvalidParameterCombination",
+        ),
+        (
+            {"PrivateIpAddresses": [address("10.42.1.51", primary=first) for first in (True, False)]},
+            "InvalidParameterValue",
+        ),
+        (
+            {
+                "PrivateIpAddresses": [address("10.42.1.51", primary=False)],
+                "SecondaryPrivateIpAddressCount": 1,
+            },
+            "InvalidParameterCombination",
+        ),
+        ({"SecondaryPrivateIpAddressCount": -1}, "InvalidParameterValue"),
+        # Whatever the number is, nothing is made for each before it is known to fit.
+        ({"SecondaryPrivateIpAddressCount": 2**31 - 1}, "InsufficientFreeAddressesInSubnet"),
+    ],
+)
+def test_of_addresses_that_cannot_all_be_none_is_dropped(
+    ec2: Any, subnets: list[str], changed: dict[str, Any], code: str
+) -> None:
+    assert refusal(lambda: create(ec2, subnets[0], **changed)) == code
+    nic = {"DeviceIndex": 0, "SubnetId": subnets[0], **changed}
+    assert refusal(lambda: launch(ec2, NetworkInterfaces=[nic])) == code
+    assert ec2.describe_network_interfaces()["NetworkInterfaces"] == []
+
+
+def test_a_primary_address_may_be_said_twice(ec2: Any, subnets: list[str]) -> None:
+    both = [address("10.42.1.50", primary=True), address("10.42.1.51", primary=False)]
+    made = create(ec2, subnets[0], PrivateIpAddress="10.42.1.50", PrivateIpAddresses=both)
+    assert addresses(made) == ["10.42.1.50", "10.42.1.51"]
+
+
 def test_its_attributes(ec2: Any, vpc: str, subnets: list[str]) -> None:
     ident = create(ec2, subnets[0])["NetworkInterfaceId"]
     group = ec2.create_security_group(GroupName="web", Description="web", VpcId=vpc)["GroupId"]
@@ -319,6 +368,13 @@ def test_addresses_are_assigned_and_taken_back(ec2: Any, subnets: list[str]) -> 
         assert refusal(lambda p=primary, u=unassign: u(p)) == "InvalidParameterValue"
         assert refusal(lambda u=unassign: u("10.42.1.250")) == "InvalidParameterValue"
         assert refusal(lambda a=assign: a()) == "MissingParameter"
+        assert refusal(lambda a=assign: a(SecondaryPrivateIpAddressCount=-1)) == "InvalidParameterValue"
+        many = 2**31 - 1
+        assert refusal(lambda a=assign, m=many: a(SecondaryPrivateIpAddressCount=m)) == (
+            "InsufficientFreeAddressesInSubnet"
+        )
+        twice = ["10.42.1.230"] * 2
+        assert refusal(lambda a=assign, t=twice: a(PrivateIpAddresses=t)) == "InvalidParameterValue"
         unassign(*secondary)
         assert addresses(show(ec2, ident)) == [primary]
 
