@@ -97,6 +97,22 @@ REFUSED = [
         "IncorrectInstanceState",
     ),
     ("resizeVolume", "The KVM host where vm is running is not Up", "Unavailable"),
+    ("deployVirtualMachine", "Found unsupported root disk controller [ide].", "Unsupported"),
+    (
+        "deployVirtualMachine",
+        "Unsupported: rootdisksize override (4 GB) is smaller than template size 8.00 GB",
+        "InvalidBlockDeviceMapping",
+    ),
+    (
+        "deployVirtualMachine",
+        "Only support one network per VM if security group enabled",
+        "Unsupported",
+    ),
+    (
+        "deployVirtualMachine",
+        "Security group feature is not supported for vmWare hypervisor",
+        "Unsupported",
+    ),
 ]
 
 
