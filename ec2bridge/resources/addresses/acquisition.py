@@ -10,12 +10,12 @@ from typing import Any
 from ec2bridge.ec2 import journal
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.journal import Given, Made, Step, Work
-from ec2bridge.resources.addresses.listing import KIND, acquire, addresses, release, strays
+from ec2bridge.resources.addresses.listing import KIND, MOVE, acquire, addresses, release, strays
 from ec2bridge.resources.tags import resource_tags, tagging
 
 Row = dict[str, Any]
 
-ALLOCATE, MOVE, RELEASE = "AllocateAddress", "MoveAddress", "ReleaseAddress"
+ALLOCATE, RELEASE = "AllocateAddress", "ReleaseAddress"
 ALLOCATED_MARK = "allocated"
 """Reserved tag on an address that was allocated: the stem of the request."""
 

@@ -443,6 +443,6 @@ async def move(ctx: Context, row: Row, network: Row) -> None:
             raise
         raise Ec2Error(
             "InvalidAddress.NotFound",
-            f"The address {row['ipaddress']} had to move to another subnet, and another account acquired it"
+            f"The address {row['ipaddress']} had to move to another subnet, and somebody else acquired it"
             " meanwhile.",
         ) from error

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 Row = dict[str, Any]
 
 KIND, NATIVE = "allocation", "PublicIpAddress"
+MOVE = "MoveAddress"
+"""The plan by which an address leaves one network for another, and is nobody's in between."""
 _NOT_FREE = 533
 RIVALS_PAUSE, RIVALS_LOOKS = 0.5, 60
 """Seconds between looks whether others of the account still acquire addresses, and how often it is looked."""
@@ -45,8 +47,25 @@ def _believed(row: Row, own: set[tuple[str, str, str]]) -> Row:
     return {**row, "tags": [tag for tag in tags if (row["id"], tag["key"], tag.get("value") or "") in own]}
 
 
+async def others_have_moved(ctx: Context) -> None:
+    """Wait while an address of the account is on its way: CloudStack would give it to whoever acquires any."""
+    for _ in range(RIVALS_LOOKS):
+        entries = await ctx.store.list(ctx.owner_id, journal.KIND)
+        if not any(_is_on_its_way(entry.value) for entry in entries):
+            return
+        await asyncio.sleep(RIVALS_PAUSE)
+
+
+def _is_on_its_way(record: Mapping[str, Any]) -> bool:
+    # That of a bearer that died is taken up soon, and has its address then.
+    silent = leases.is_free(record, 2 * journal.LEASE)
+    return bool(record["plan"] == MOVE) and not record["made"].get("address") and not silent
+
+
 async def acquire(ctx: Context, number: str | None, place: dict[str, str]) -> Row:
     """Acquire a public address for a network or VPC, a certain one if its number is given; it comes without tags."""
+    if not number:
+        await others_have_moved(ctx)
     row: Row = await ctx.account.job("associateIpAddress", ipaddress=number, **place)
     if row.get("tags"):
         log.info("the address %s still has tags of an earlier life; it is acquired anew", row["ipaddress"])

@@ -17,7 +17,7 @@ from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.journal import PAUSES
 from ec2bridge.ec2.locks import account_lock
 from ec2bridge.errors import Ec2Error
-from ec2bridge.resources.addresses.listing import release, strays
+from ec2bridge.resources.addresses.listing import others_have_moved, release, strays
 from ec2bridge.resources.launches.plan import Launch
 from ec2bridge.resources.launches.private_addresses import Addresses
 from ec2bridge.resources.machines import records as machine_records
@@ -150,6 +150,7 @@ async def _acquire(ctx: Context, launch: Launch) -> Row:
     """Acquire the public address of a machine, so that a lack of addresses refuses the launch."""
     if not launch.nics.public:
         return {}
+    await others_have_moved(ctx)
     answer = await ctx.account.submit("associateIpAddress", **scope(launch))
     return {"address": answer["id"], "address_job": answer["jobid"]}
 
