@@ -294,7 +294,7 @@ def test_block_devices_are_there_when_the_machine_runs(place: Place) -> None:
     assert {name: ebs["DeleteOnTermination"] for name, ebs in shown.items()} == {
         "/dev/sda1": True,
         "/dev/sdf": True,
-        "/dev/xvdg": False,
+        "/dev/xvdg": True,
     }
     volumes = {v["VolumeId"]: v for v in ec2.describe_volumes()["Volumes"]}
     sizes = {name: volumes[ebs["VolumeId"]]["Size"] for name, ebs in shown.items()}
