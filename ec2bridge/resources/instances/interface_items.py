@@ -41,8 +41,13 @@ async def every(ctx: Context) -> list[Item]:
     found += await free_items(ctx, free, await elastic_ips.held(ctx) if free else ())
     found += await nat_items.interfaces(ctx)
     tags = await resource_tags.stored(ctx, network_interfaces.KIND)
-    for item in found:
-        item["TagSet"] = resource_tags.as_list(tags.get(item["_Uuid"], {}))
+    return [with_tags(item, tags.get(item["_Uuid"], {})) for item in found]
+
+
+def with_tags(item: Item, tags: Mapping[str, str]) -> Item:
+    """The interface with its tags, in AWS's order: fog reads nothing that stands behind the addresses."""
+    found = {**item, "TagSet": resource_tags.as_list(tags)}
+    found["PrivateIpAddresses"] = found.pop("PrivateIpAddresses")
     return found
 
 
