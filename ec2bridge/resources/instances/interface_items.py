@@ -12,6 +12,7 @@ from ec2bridge.resources.addresses import elastic_ips, nat_items
 from ec2bridge.resources.groups import security_groups
 from ec2bridge.resources.instances import facts as instance_facts
 from ec2bridge.resources.instances import translation
+from ec2bridge.resources.instances.network import addresses_last
 from ec2bridge.resources.interfaces import network_interfaces
 from ec2bridge.resources.interfaces.network_interfaces import Record
 from ec2bridge.resources.machines import lookup as machine_lookup
@@ -45,10 +46,8 @@ async def every(ctx: Context) -> list[Item]:
 
 
 def with_tags(item: Item, tags: Mapping[str, str]) -> Item:
-    """The interface with its tags, in AWS's order: fog reads nothing that stands behind the addresses."""
-    found = {**item, "TagSet": resource_tags.as_list(tags)}
-    found["PrivateIpAddresses"] = found.pop("PrivateIpAddresses")
-    return found
+    """The interface with its tags."""
+    return addresses_last({**item, "TagSet": resource_tags.as_list(tags)})
 
 
 async def free_items(ctx: Context, records: list[Record], public: Iterable[Row] = ()) -> list[Item]:
