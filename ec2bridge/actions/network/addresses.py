@@ -30,9 +30,10 @@ from ec2bridge.resources.vpcs.default_subnets import make_network
     native=("associateIpAddress", "listNetworks"),
 )
 async def allocate_address(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    """Acquire a public address; `Address` asks for a certain one."""
-    if request.get("Domain") not in (None, "", "vpc"):
-        raise Ec2Error("InvalidParameterValue", f"Invalid value '{request['Domain']}' for domain.")
+    """Acquire a public address; `Address` asks for a certain one.
+
+    Whatever Domain says, the address is a VPC's, as on AWS since EC2-Classic ended; fog sends `standard` unasked.
+    """
     tags = resource_tags.specified(request, "allocation")
     zone, named = await _zone(ctx, request.get("NetworkBorderGroup"))
     place = await _place(ctx, zone)

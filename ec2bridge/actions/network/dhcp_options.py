@@ -103,6 +103,8 @@ def _options(request: Request) -> dict[str, list[str]]:
         values = list(_words(key, entry.get("Values") or ()))
         if values:
             found[key] = _checked(key, values)
+    if request.get("DhcpConfigurations") and not found:
+        raise _invalid("", "dhcpConfiguration", "None of its options has a value.")
     if not found:
         raise Ec2Error("MissingParameter", "The request must contain the parameter dhcpConfiguration")
     return found
@@ -118,15 +120,22 @@ def _words(key: str, values: Any) -> Iterator[str]:
 def _checked(key: str, values: list[str]) -> list[str]:
     if key in _ADDRESSES:
         return _addresses(key, values)
+    if key == DOMAIN:
+        return _domains(values)
     if len(values) > 1:
         raise _invalid(", ".join(values), key, "It has one value.")
     [value] = values
-    if key == DOMAIN and len(value) > _LONGEST:
-        raise _invalid(value, key, f"It is longer than {_LONGEST} characters.")
     if key == _NODE_TYPE and value not in ("1", "2", "4", "8"):
         raise _invalid(value, key, "Expected 1, 2, 4 or 8.")
     if key == _LEASE and not (value.isdecimal() and 140 <= int(value) <= 2**31 - 1):
         raise _invalid(value, key, f"Expected seconds between 140 and {2**31 - 1}.")
+    return values
+
+
+def _domains(values: list[str]) -> list[str]:
+    for value in values:
+        if len(value) > _LONGEST:
+            raise _invalid(value, DOMAIN, f"It is longer than {_LONGEST} characters.")
     return values
 
 

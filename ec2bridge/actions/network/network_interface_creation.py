@@ -7,7 +7,7 @@ from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.resources.groups import security_groups
-from ec2bridge.resources.instances.interface_items import free_items
+from ec2bridge.resources.instances.interface_items import free_items, with_tags
 from ec2bridge.resources.interfaces import addresses as interface_addresses
 from ec2bridge.resources.interfaces import network_interfaces
 from ec2bridge.resources.places.networks import resolve_subnet, subnet_id, vpc_id_of_network
@@ -70,8 +70,8 @@ async def create_network_interface(ctx: Context, request: dict[str, Any]) -> dic
     await network_interfaces.put(ctx, record)
     await resource_tags.attach(ctx, network_interfaces.KIND, record["id"], tags)
     [item] = await free_items(ctx, [record])
-    made = {name: value for name, value in item.items() if name[0] != "_"}
-    return {"NetworkInterface": {**made, "Status": "pending", "TagSet": resource_tags.as_list(tags)}}
+    made = {name: value for name, value in with_tags(item, tags).items() if name[0] != "_"}
+    return {"NetworkInterface": {**made, "Status": "pending"}}
 
 
 @action("DeleteNetworkInterface", honours=("NetworkInterfaceId",), native=("listVirtualMachines",))

@@ -189,10 +189,10 @@ async def _mappings(ctx: Context, found: Machine, value: Any) -> None:
                 f"The volume '{named}' is not the one at {mapping.get('DeviceName')}:"
                 f" that is '{ec2_id('vol', volume['id'])}'.",
             )
-        wanted.append((volume, (mapping.get("Ebs") or {}).get("DeleteOnTermination")))
+        # AWS takes a mapping that does not say it as one that has the volume go.
+        wanted.append((volume, (mapping.get("Ebs") or {}).get("DeleteOnTermination") is not False))
     for volume, goes in wanted:
-        if goes is not None:
-            await resource_tags.mark(ctx, "volume", volume, {KEEP_MARK: "true" if goes else "false"})
+        await resource_tags.mark(ctx, "volume", volume, {KEEP_MARK: "true" if goes else "false"})
 
 
 def _refusal(member: str, why: str, *harmless: Any) -> Writer:

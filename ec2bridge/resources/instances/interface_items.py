@@ -12,6 +12,7 @@ from ec2bridge.resources.addresses import elastic_ips, nat_items
 from ec2bridge.resources.groups import security_groups
 from ec2bridge.resources.instances import facts as instance_facts
 from ec2bridge.resources.instances import translation
+from ec2bridge.resources.instances.network import addresses_last
 from ec2bridge.resources.interfaces import network_interfaces
 from ec2bridge.resources.interfaces.network_interfaces import Record
 from ec2bridge.resources.machines import lookup as machine_lookup
@@ -41,9 +42,12 @@ async def every(ctx: Context) -> list[Item]:
     found += await free_items(ctx, free, await elastic_ips.held(ctx) if free else ())
     found += await nat_items.interfaces(ctx)
     tags = await resource_tags.stored(ctx, network_interfaces.KIND)
-    for item in found:
-        item["TagSet"] = resource_tags.as_list(tags.get(item["_Uuid"], {}))
-    return found
+    return [with_tags(item, tags.get(item["_Uuid"], {})) for item in found]
+
+
+def with_tags(item: Item, tags: Mapping[str, str]) -> Item:
+    """The interface with its tags."""
+    return addresses_last({**item, "TagSet": resource_tags.as_list(tags)})
 
 
 async def free_items(ctx: Context, records: list[Record], public: Iterable[Row] = ()) -> list[Item]:

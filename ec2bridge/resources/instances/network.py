@@ -38,15 +38,23 @@ def add_network(item: Item, facts: Facts, row: Row, owner: str, launched: dateti
     if "ip6address" in first:
         item["Ipv6Address"] = first["ip6address"]
     item["NetworkInterfaces"] = [
-        {
-            **_nic(nic, record, owner, row["name"], named=_vpc(facts, nic) in facts.named_vpcs),
-            "VpcId": _vpc(facts, nic),
-            "Groups": groups,
-            "SourceDestCheck": checked,
-            "Attachment": _attachment(nic, record, place, launched),
-        }
+        addresses_last(
+            {
+                **_nic(nic, record, owner, row["name"], named=_vpc(facts, nic) in facts.named_vpcs),
+                "VpcId": _vpc(facts, nic),
+                "Groups": groups,
+                "SourceDestCheck": checked,
+                "Attachment": _attachment(nic, record, place, launched),
+            }
+        )
         for place, (nic, record) in enumerate(zip(nics, held, strict=True))
     ]
+
+
+def addresses_last(item: Item) -> Item:
+    """The interface in AWS's order: fog's parsers read nothing that stands behind the addresses."""
+    item["PrivateIpAddresses"] = item.pop("PrivateIpAddresses")
+    return item
 
 
 def has_mark(row: Row, name: str, value: str) -> bool:

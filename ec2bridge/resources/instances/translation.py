@@ -95,12 +95,12 @@ def instance(facts: Facts, row: Row) -> Item:
         "RootDeviceType": "ebs",
         "BlockDeviceMappings": [],
         "SecurityGroups": [],
-        "NetworkInterfaces": [],
-        "Tags": tags_of(facts, row),
         "_Zone": zone,
         "_Offering": row.get("serviceofferingid"),
     }
     _add_optional(item, facts, row)
+    # Behind the machine's own members, as on AWS: fog's parser of RunInstances ends a machine with the first tag.
+    item["Tags"], item["NetworkInterfaces"] = tags_of(facts, row), []
     owner = _owner(facts, row)
     item["_Reservation"] = details.get(RESERVATION) or ec2_id("r", uuid)
     item["_Owner"] = owner

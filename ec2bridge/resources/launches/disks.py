@@ -124,8 +124,8 @@ async def _extra(ctx: Context, name: str, ebs: dict[str, Any], zone: Zone) -> Ro
         "device": name if number is None or number_name(number) != name else None,
         "number": number,
         "type": ebs.get("VolumeType"),
-        # AWS: the root volume is deleted by default, all others are kept.
-        "goes": bool(ebs.get("DeleteOnTermination")),
+        # AWS: what a launch makes goes with the machine unless told otherwise; what is attached later stays.
+        "goes": ebs.get("DeleteOnTermination") is not False,
     }
     if ebs.get("SnapshotId"):
         entry["params"], entry["source"] = await _from_snapshot(ctx, ebs, zone)

@@ -62,8 +62,8 @@ class OptionsSet:
 
     @property
     def domain(self) -> str | None:
-        """The domain name, if the set has one."""
-        return next(iter(self.options.get(DOMAIN, ())), None)
+        """The domain name, if the set has one; several stand side by side, as in one value on AWS."""
+        return " ".join(self.options.get(DOMAIN, ())) or None
 
     @property
     def servers(self) -> list[str]:

@@ -174,8 +174,12 @@ def test_the_source_check_goes_only_where_nothing_enforces_it(ec2: Any) -> None:
 
 
 def test_a_volume_is_told_to_go_with_its_machine(ec2: Any) -> None:
-    ident = ids(started(ec2, BlockDeviceMappings=[{"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 5}}]))[0]
-    change = {"DeviceName": "/dev/sdf", "Ebs": {"DeleteOnTermination": True}}
+    disk = {"VolumeSize": 5, "DeleteOnTermination": False}
+    ident = ids(started(ec2, BlockDeviceMappings=[{"DeviceName": "/dev/sdf", "Ebs": disk}]))[0]
+    volume = attribute(ec2, ident, "blockDeviceMapping")[1]["Ebs"]
+    assert volume["DeleteOnTermination"] is False
+    # AWS: without a word of it the volume goes.
+    change = {"DeviceName": "/dev/sdf", "Ebs": {"VolumeId": volume["VolumeId"]}}
     ec2.modify_instance_attribute(InstanceId=ident, BlockDeviceMappings=[change])
     assert attribute(ec2, ident, "blockDeviceMapping")[1]["Ebs"]["DeleteOnTermination"] is True
     ec2.terminate_instances(InstanceIds=[ident])

@@ -86,8 +86,14 @@ def test_data_volumes_go_or_stay_as_they_were_told(any_place: Place) -> None:
         BlockDeviceMappings=[
             {"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 5, "DeleteOnTermination": True}},
             {"DeviceName": "/dev/sdg", "Ebs": {"VolumeSize": 6, "DeleteOnTermination": False}},
+            {
+                "DeviceName": "/dev/sdh",
+                "Ebs": {"VolumeSize": 7},
+            },  # AWS: what a launch makes goes unless it is told to stay
         ],
     )[0]
+    shown = {m["DeviceName"]: m["Ebs"]["DeleteOnTermination"] for m in machine["BlockDeviceMappings"]}
+    assert shown == {"/dev/sda1": True, "/dev/sdf": True, "/dev/sdg": False, "/dev/sdh": True}
     ec2.terminate_instances(InstanceIds=[machine["InstanceId"]])
     until(ec2, "terminated", machine["InstanceId"])
     left = ec2.describe_volumes()["Volumes"]

@@ -274,8 +274,14 @@ def test_misuse(ec2: Any) -> None:
     refused("MissingParameter", ec2.release_address)
     refused("InvalidAllocationID.NotFound", ec2.release_address, AllocationId="vol-1")
     refused("InvalidAssociationID.NotFound", ec2.disassociate_address, AssociationId="bogus")
-    refused("InvalidParameterValue", ec2.allocate_address, Domain="standard")
     refused("InvalidParameterValue", ec2.describe_addresses, PublicIps=["bogus"])
+
+
+@pytest.mark.parametrize("domain", ["standard", "bogus", ""])
+def test_an_address_is_a_vpcs_whatever_domain_is_asked_for(ec2: Any, domain: str) -> None:
+    made = ec2.allocate_address(Domain=domain)
+    assert made["Domain"] == "vpc"
+    assert addresses(ec2, AllocationIds=[made["AllocationId"]])[0]["Domain"] == "vpc"
 
 
 def test_addresses_by_number_and_by_id_add_up(ec2: Any) -> None:

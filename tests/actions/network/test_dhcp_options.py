@@ -102,9 +102,9 @@ def test_addresses_may_stand_in_one_value_and_what_is_empty_is_left_out(ec2: Any
     ("options", "code"),
     [
         ({}, "MissingParameter"),
-        ({"domain_name": [""]}, "MissingParameter"),
+        ({"domain_name": [""]}, "InvalidParameterValue"),
         ({"router": ["10.0.0.1"]}, "InvalidParameterValue"),
-        ({"domain_name": ["a.example", "b.example"]}, "InvalidParameterValue"),
+        ({"domain_name": ["a.example", "b" * 256]}, "InvalidParameterValue"),
         ({"domain_name_servers": ["f"]}, "InvalidParameterValue"),
         ({"domain_name_servers": ["10.0.0.1"] * 5}, "InvalidParameterValue"),
         ({"ntp_servers": ["AmazonProvidedDNS"]}, "InvalidParameterValue"),
@@ -226,6 +226,7 @@ def test_a_vpc_that_is_deleted_lets_go_of_its_set(ec2: Any) -> None:
         ({"ntp_servers": ["10.0.0.2"]}, "ntp-servers"),
         ({"netbios_node_type": ["2"]}, "netbios-node-type"),
         ({"domain_name": ["a.example b.example"]}, "a.example b.example"),
+        ({"domain_name": ["a.example", "b.example"]}, "a.example b.example"),
     ],
 )
 def test_what_cannot_become_true_of_a_vpc_is_refused(

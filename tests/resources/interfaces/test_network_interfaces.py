@@ -197,6 +197,19 @@ def test_its_attributes(ec2: Any, vpc: str, subnets: list[str]) -> None:
     assert refusal(lambda: modify(Attachment=gone)) == "InvalidAttachmentID.NotFound"
 
 
+def test_the_addresses_come_last_as_fog_expects(ec2: Any, subnets: list[str]) -> None:
+    """fog's parser stays with the addresses once it has come to them."""
+    seen: list[bytes] = []
+    ec2.meta.events.register("before-parse", lambda response_dict, **_: seen.append(response_dict["body"]))
+    made = ec2.create_network_interface(
+        SubnetId=subnets[0], TagSpecifications=[tags("network-interface", app="shop")]
+    )
+    ec2.describe_network_interfaces(NetworkInterfaceIds=[made["NetworkInterface"]["NetworkInterfaceId"]])
+    for answer in seen:
+        assert answer.index(b"<tagSet>") < answer.index(b"<privateIpAddressesSet>")
+        assert answer.index(b"<sourceDestCheck>") < answer.index(b"<privateIpAddressesSet>")
+
+
 @pytest.mark.parametrize("last", [0, 1, 255])
 def test_a_subnets_own_addresses_are_nobodys(ec2: Any, subnets: list[str], last: int) -> None:
     address = f"10.42.1.{last}"
