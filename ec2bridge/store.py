@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+from uuid import uuid4
 
 from sqlalchemy import (
     Connection,
@@ -42,6 +43,7 @@ from ec2bridge.store_tables import entries as _entries
 R = TypeVar("R")
 Rows = list[Mapping[Any, Any]]
 
+_READINESS = "readiness"
 MOST_LISTS = 4096
 """Listings kept in memory."""
 AGE = 600.0
@@ -244,18 +246,29 @@ class Store:
         except NotOpenError:
             raise StoreError("The store has not been opened.") from None
         except UnansweredError as error:
-            self.outage.failed(_line(error), time.monotonic() - begun)
+            self.outage.failed(_line(error), time.monotonic() - begun, reads=reads)
             raise StoreUnavailable(f"The store {self.url!r} does not answer: {_line(error)}") from error
         except BaseException:
             self.outage.broken_off()
             raise
-        self.outage.answered()
+        self.outage.answered(reads=reads)
         return done
 
+    async def ready(self) -> None:
+        """Ask whether the store answers and, as far as is known, takes what is written; raise StoreUnavailable."""
+        await self.entry("", _READINESS, "")
+        await self.answer()
+
     async def answer(self) -> None:
-        """Return at once if the store was there when it was last asked; else ask, and raise StoreUnavailable."""
-        if self.outage.since is not None:
-            await self.entry("", "readiness", "")
+        """Return at once if the store was there when it was last asked; else ask, and raise StoreUnavailable.
+
+        One that could not be written is asked by a write: of a row that is gone again when it ends.
+        """
+        if self.outage.unwritable:
+            key = uuid4().hex
+            await self.together("", Change(_READINESS, key, {}), Change(_READINESS, key))
+        elif self.outage.since is not None:
+            await self.entry("", _READINESS, "")
 
     def last_known(self, account: str, kind: str) -> Sequence[Entry] | None:
         """What the last listing of a kind found; None if it was not listed within AGE of now, or of the outage."""

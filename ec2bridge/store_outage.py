@@ -25,29 +25,36 @@ class Outage:
     """Whether one at a time asks while it is away; a locked file may still be read, so there everybody does."""
     since: float | None = None
     """When it was found to be away, on the monotonic clock; None while it answers."""
+    unwritable: bool = False
+    """Whether nothing could be written when that was last tried, on a full disk say: reading alone does not end it."""
+    readable: bool = True
     reason: str = ""
     _silent_until: float = 0.0
     _asking: bool = False
 
     def may_ask(self) -> bool:
         """Whether it is worth asking now; the answer goes to `answered` or `failed`."""
-        if self.since is None or not self.alone:
+        if self.since is None or self.readable or not self.alone:
             return True
         if self._asking or time.monotonic() < self._silent_until:
             return False
         self._asking = True
         return True
 
-    def answered(self) -> None:
-        """Note that it answers."""
+    def answered(self, *, reads: bool) -> None:
+        """Note that it answers what reads, or what writes."""
         self._asking = False
-        if self.since is not None:
+        self.readable = True
+        self.unwritable = self.unwritable and reads
+        if self.since is not None and not self.unwritable:
             log.info("the store answers again after %.0f s", time.monotonic() - self.since)
             self.since = None
 
-    def failed(self, reason: str, seconds: float) -> None:
-        """Note that it did not answer, after so many seconds."""
+    def failed(self, reason: str, seconds: float, *, reads: bool) -> None:
+        """Note that it did not answer what reads, or what writes, after so many seconds."""
         self._asking = False
+        self.readable = False
+        self.unwritable = self.unwritable or not reads
         self.reason = reason
         now = time.monotonic()
         if seconds > SLOW:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from ec2bridge import database
 from ec2bridge.auth.secrets import Identity
 from ec2bridge.ec2.own_store import OwnStore, PatientStore
 from ec2bridge.store import Change, Store, StoreError, StoreUnavailable
@@ -195,6 +196,32 @@ def test_a_locked_store_is_read(make_place: Callable[..., Place], tmp_path: Path
         for work in writing:
             work.result()
     assert len(ec2.describe_launch_templates()["LaunchTemplates"]) == 6
+
+
+async def test_a_store_that_cannot_be_written_is_away_until_it_can(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Reading goes on, and does not pass for the end: a full disk was told as ready, and told of with each write."""
+    monkeypatch.setattr(database, "LOCKED", 0.05)
+    store = Store(str(tmp_path / "store.sqlite"))
+    await store.start()
+    with caplog.at_level(logging.INFO), closing(sqlite3.connect(tmp_path / "store.sqlite")) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        await store.ready()  # nobody has tried to write
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable, match="locked"):
+                await store.put("owner", "kind", "key", 1)
+            assert await store.get("owner", "kind", "key") is None
+            for asked in (store.ready, store.answer):
+                with pytest.raises(StoreUnavailable, match="locked"):
+                    await asked()
+        connection.execute("ROLLBACK")
+        await store.ready()
+    assert not store.outage.unwritable
+    assert await store.everywhere("readiness") == []
+    told = [record.getMessage() for record in caplog.records]
+    assert ["locked" in told[0], "answers again" in told[1], len(told)] == [True, True, 2]
+    await store.close()
 
 
 async def test_a_write_whose_answer_was_lost_is_seen_to_be_done() -> None:

@@ -67,7 +67,7 @@ class Health:
         return found
 
     async def _store(self) -> None:
-        await self.bridge.site.store.get("", "readiness", "")
+        await self.bridge.site.store.ready()
 
     async def _cloudstack(self) -> None:
         await self.bridge.site.cloud.send("listCapabilities", {}, self._credentials())
