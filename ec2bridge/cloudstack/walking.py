@@ -13,7 +13,7 @@ from typing import Any
 
 from ec2bridge.cloudstack.pages import Asker, Page, Pages, Rows
 
-NEAR = (1, 2, 3, 4, 8, 16, 32, 64, 128, 256, 512)
+NEAR = (1, 2, 3, 4, 5, 6, 8, 16, 32, 64, 128, 256, 512)
 """How far before a place the rows are whose ids tell it."""
 DIGITS = 12
 """As much of an id as tells it from the others of its page."""

@@ -170,7 +170,9 @@ def test_a_fleet_is_checked_like_a_launch(place: Place, ec2: Any) -> None:
     placed = {"AvailabilityZone": ADVANCED, "GroupName": "apart", "Tenancy": "default"}
     [made] = fleet(Placement=placed)["Instances"]
     assert made["LaunchTemplateAndOverrides"]["Overrides"]["Placement"] == {"GroupName": "apart"}
-    assert described(ec2)[0]["Placement"] == {**placed, "AvailabilityZoneId": f"{REGION}-az1"}
+    [group] = ec2.describe_placement_groups(GroupNames=["apart"])["PlacementGroups"]
+    named = {"AvailabilityZoneId": f"{REGION}-az1", "GroupId": group["GroupId"]}
+    assert described(ec2)[0]["Placement"] == {**placed, **named}
 
 
 @pytest.mark.parametrize("of_root", [True, False], ids=["root", "data"])

@@ -104,6 +104,15 @@ def test_a_page_all_of_whose_rows_are_gone_does_not_end_the_walk() -> None:
     assert [row for page in paged(cloud, 10, between=remove) for row in page] == names(*range(50))
 
 
+def test_the_five_nearest_rows_may_go_before_the_next_page() -> None:
+    cloud = Cloud(names(*range(8)))
+
+    def remove(page: list[str]) -> None:
+        cloud.rows = [row for row in cloud.rows if row not in page[2:]]
+
+    assert [row for page in paged(cloud, 7, between=remove) for row in page] == names(*range(8))
+
+
 def test_a_page_costs_its_share_and_a_look_at_one_row() -> None:
     cloud = Cloud(names(*range(35)))
     paged(cloud, 14)

@@ -74,7 +74,8 @@ async def gather_facts(
         tags=await resource_tags.stored(ctx, "instance"),
         volumes=volumes or {},
         records=records,
-        moving=moving(ctx),
+        # As it is before the notes are read, which are written before a machine moves no more.
+        moving=dict(moving(ctx)),
         stops={entry.key: entry.value for entry in await ctx.store.list(ctx.owner_id, STOP_KIND)},
         interfaces=network_interfaces.by_nic(await network_interfaces.records(ctx)),
         owners={},
