@@ -1,8 +1,8 @@
 """Objects that are gone and whose tags CloudStack has all the same.
 
-Of a snapshot that was deleted, of a volume that was destroyed and not yet expunged, of a rule whose group went, and of
-a public address that went with its network or VPC, CloudStack keeps the tags and lists them (`docs/cloudstack.md` has
-the table). On AWS an object's tags end with it.
+Of a snapshot that was deleted, of a volume that was destroyed and not yet expunged, of a template that could not be
+made, of a rule whose group went, and of a public address that went with its network or VPC, CloudStack keeps the tags
+and lists them (`docs/cloudstack.md` has the table). On AWS an object's tags end with it.
 """
 
 import asyncio
@@ -12,6 +12,8 @@ from types import MappingProxyType
 from ec2bridge.cloudstack.errors import FORBIDDEN, CloudStackError
 from ec2bridge.ec2.context import Context
 from ec2bridge.resources.groups.listed import listed
+from ec2bridge.resources.images import records as image_records
+from ec2bridge.resources.images.lookup import SORTS
 from ec2bridge.resources.snapshots import empty as empty_snapshots
 from ec2bridge.resources.snapshots.lookup import GONE
 from ec2bridge.resources.volumes.items import exists
@@ -63,6 +65,17 @@ async def _snapshots(ctx: Context, narrowed: dict[str, str]) -> set[str]:
     return {row["id"] for row in rows if row["state"] not in GONE}.union(empty)
 
 
+async def _images(ctx: Context, narrowed: dict[str, str]) -> set[str]:
+    """All that the caller may see, and those that could not be made as long as EC2 shows them as failed."""
+    begun = set(await image_records.records(ctx))
+    if narrowed.get("id") in begun:
+        return begun
+    found = await asyncio.gather(
+        *(ctx.account.list("listTemplates", templatefilter=sort, **narrowed) for sort in SORTS)
+    )
+    return begun | {row["id"] for rows in found for row in rows}
+
+
 async def _addresses(ctx: Context, narrowed: dict[str, str]) -> set[str]:
     return {row["id"] for row in await ctx.account.list("listPublicIpAddresses", **narrowed)}
 
@@ -78,6 +91,7 @@ _FINDERS: Mapping[str, Finder] = MappingProxyType(
     {
         "volume": _volumes,
         "snapshot": _snapshots,
+        "image": _images,
         "allocation": _addresses,
         "security-group-rule": _rules,
     }

@@ -28,6 +28,7 @@ from tests.simulator.replay import Comparison, Pairs, account_of, inner, unsubmi
 HERE = Path(__file__).parent
 PASSING = ("Starting", "Stopping", "Expunging")
 OPERATOR_SETTINGS = ("allow.user.view.destroyed.vm", "allow.user.expunge.recover.vm")
+NO_ENDPOINT = "No remote endpoint to send command, check if host or ssvm is down?"
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class Recording:
     """Whether a recorded call has its key; else `as` tells whose it was."""
     fresh_install: int = 0
     """From here on the server had a fresh install's settings for destroyed machines."""
+    no_images: range = range(0)
+    """Calls during which the secondary storage VM was away, so that no template could be made."""
     watched: tuple[range, ...] = ()
     """Calls that watch jobs run, which must not be over before the calls are."""
 
@@ -62,6 +65,15 @@ RECORDINGS = (
             f"recordings-{name}", "4.20.3.0", replay.recorded_seed_named, f"not_yet-{name}.txt", keys=False
         )
         for name in ("4.20.3-tags", "4.20.3-image", "4.20.3-keys")
+    ),
+    Recording(
+        "recordings-4.20.3-template",
+        "4.20.3.0",
+        replay.recorded_seed_named,
+        "not_yet-4.20.3-template.txt",
+        keys=False,
+        no_images=range(12, 16),
+        watched=(range(12, 14),),
     ),
 )
 
@@ -89,6 +101,8 @@ class Replay:
         if seq == self.recording.fresh_install:
             for name in OPERATOR_SETTINGS:
                 self.sim.cloud.settings[name] = False
+        settings = self.sim.cloud.settings
+        settings["template.creation.fails"] = NO_ENDPOINT if seq in self.recording.no_images else ""
         watched = any(seq in span for span in self.recording.watched)
         self.sim.cloud.job_time = 0.8 if watched else 0.02
 

@@ -78,6 +78,22 @@ async def test_a_template_that_cannot_be_made_is_removed(clients: Clients) -> No
     assert "entity does not exist" in text
 
 
+async def test_a_template_that_cannot_be_made_leaves_its_tags(clients: Clients) -> None:
+    snapshot = await _snapshot(clients)
+    clients.sim.cloud.settings["template.creation.fails"] = "No remote endpoint to send command"
+    ends = clients.sim.cloud.jobs.held["createTemplate"] = asyncio.Event()
+    made = await _template(clients, snapshotid=snapshot["id"])
+    tag = {"resourcetype": "Template", "resourceids": made["id"]}
+    await clients.alice.job("createTags", **tag, **{"tags[0].key": "Name", "tags[0].value": "kept"})
+    ends.set()
+    await refusal(clients.alice.wait(made["jobid"]))
+
+    [left] = await clients.alice.list("listTags", resourcetype="Template")
+    assert (left["resourceid"], left["value"]) == (made["id"], "kept")
+    await clients.alice.job("deleteTags", **tag)
+    assert await clients.alice.list("listTags", resourcetype="Template") == []
+
+
 async def test_a_running_machines_root_gives_no_template(clients: Clients) -> None:
     await clients.machine(clients.alice, "host")
     [root] = await clients.alice.list("listVolumes")

@@ -103,7 +103,14 @@ def _flat(items: list[Item]) -> Answer:
         "tag:*": None,
         "value": "Value",
     },
-    native=("listTags", "listSnapshots", "listVolumes", "listPublicIpAddresses", "listSecurityGroups"),
+    native=(
+        "listTags",
+        "listSnapshots",
+        "listVolumes",
+        "listTemplates",
+        "listPublicIpAddresses",
+        "listSecurityGroups",
+    ),
     wrap=_flat,
 )
 async def describe_tags(ctx: Context, request: Request) -> list[Request]:

@@ -46,6 +46,7 @@ async def deregister_image(ctx: Context, request: dict[str, Any]) -> dict[str, A
         if uuid is None or error.code != "InvalidAMIID.NotFound":
             raise
         # One that came to nothing is there to be looked at, and goes from the record.
+        await resource_tags.forget(ctx, "image", uuid)
         await image_records.bury(ctx, uuid)
         return {"Return": True}
     _refuse_protected(row)

@@ -31,6 +31,9 @@ ENA, SRIOV = "ena-support", "sriov-net-support"
 UNPROTECTED, GUARDED, COOLING = "disabled", "enabled-without-cooldown", "enabled-with-cooldown"
 """What EC2 says of an image's protection from deregistration."""
 
+SORTS = ("self", "executable", "sharedexecutable")
+"""Who may see a template, as CloudStack sorts them: a listing of one sort does not have those of another."""
+
 _NAME = re.compile(r"[A-Za-z0-9()\[\] ./\-'@_]{3,128}")
 # Reserved tags as they are written here. The owner of an image that all may see can write anything there, and what
 # cannot be read must not spoil the others' listings.
@@ -121,8 +124,8 @@ async def resolve_image(ctx: Context, image: str | None) -> Row:
 
 
 async def image_rows(ctx: Context, uuid: str) -> list[Row]:
-    """Return a template's rows, one a zone; a listing of one sort does not have those of another."""
-    for sort in ("self", "executable", "sharedexecutable"):
+    """Return a template's rows, one a zone."""
+    for sort in SORTS:
         try:
             rows = list(await ctx.account.list("listTemplates", templatefilter=sort, id=uuid))
         except CloudStackError as error:

@@ -169,6 +169,26 @@ def test_an_image_that_could_not_be_made_is_failed_with_the_reason(
     assert ec2.describe_images(ImageIds=[image])["Images"] == []
 
 
+def test_the_tags_of_an_image_that_could_not_be_made_end_with_it(
+    place: Place, ec2: Any, machine: str
+) -> None:
+    place.sim.cloud.settings["template.creation.fails"] = "No remote endpoint to send command"
+    tagged = [tags("image", team="red", Empty="")]
+    with place.holding("createTemplate"):
+        image = ec2.create_image(InstanceId=machine, Name="never", NoReboot=True, TagSpecifications=tagged)
+    ident = image["ImageId"]
+    assert settled(ec2, ident)["State"] == "failed"
+    of_images = {"Filters": [{"Name": "resource-type", "Values": ["image"]}]}
+    assert {tag["Key"] for tag in ec2.describe_tags(**of_images)["Tags"]} == {"team", "Empty"}
+
+    ec2.deregister_image(ImageId=ident)
+
+    assert [tag["value"] for tag in Native(place).list("listTags", key="team")] == ["red"]
+    assert ec2.describe_tags(**of_images)["Tags"] == []
+    assert ec2.describe_tags(Filters=[{"Name": "resource-id", "Values": [ident]}])["Tags"] == []
+    assert list(place.run(place.bridge.site.store.everywhere("tags"))) == []
+
+
 def test_an_image_of_a_snapshot(ec2: Any, machine: str) -> None:
     root = ec2.describe_volumes()["Volumes"][0]["VolumeId"]
     snapshot = ec2.create_snapshot(VolumeId=root)["SnapshotId"]

@@ -151,6 +151,11 @@ def test_a_volume_grows(cloud: Cloud) -> None:
     until(lambda: cloud.volumes([volume], "in-use")[0]["Size"], lambda size: size == 3)
     (change,) = cloud.ec2.describe_volumes_modifications(VolumeIds=[volume])["VolumesModifications"]
     assert (change["OriginalSize"], change["TargetSize"]) == (1, 3)
+    changes = cloud.ec2.describe_volumes_modifications
+    until(
+        lambda: changes(VolumeIds=[volume])["VolumesModifications"][0]["ModificationState"],
+        lambda state: state in ("optimizing", "completed"),
+    )
     assert refused(cloud.ec2.modify_volume, VolumeId=volume, Size=2) == "InvalidParameterValue"
     cloud.detached(volume)
 
