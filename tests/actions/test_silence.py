@@ -219,6 +219,9 @@ def test_a_launchs_volume_out_of_range_is_refused_at_once(ec2: Any, size: int) -
         launch(ec2, BlockDeviceMappings=[{"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": size}}])
     assert error.value.response["Error"]["Code"] == "InvalidParameterValue"
     assert described(ec2) == []
+    for way in ({}, {"DryRun": True}):
+        with pytest.raises(ClientError, match=f"Volume of {size}GiB is out of range"):
+            ec2.create_volume(AvailabilityZone=ADVANCED, Size=size, **way)
 
 
 @pytest.mark.parametrize("member", ["AvailabilityZone", "AvailabilityZoneId"])

@@ -134,6 +134,12 @@ def _check(request: dict[str, Any]) -> float:
         raise Ec2Error("MissingParameter", f"The request must contain the parameter {CONFIGS}")
     for config in request[CONFIGS]:
         for override in config.get("Overrides") or ():
+            weight = override.get("WeightedCapacity", 1)
+            if weight <= 0:
+                sentence = (
+                    f"Value ({weight:g}) for parameter weightedCapacity is invalid. It must be more than 0."
+                )
+                raise Ec2Error("InvalidParameterValue", sentence)
             if override.get("InstanceType") and override.get(WANTED):
                 raise Ec2Error(
                     "InvalidParameterCombination",

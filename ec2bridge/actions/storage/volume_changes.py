@@ -18,6 +18,7 @@ from ec2bridge.resources.volumes.items import require_state, resolve_volume, set
 from ec2bridge.resources.volumes.modification import COMPLETED, KIND, MODIFYING
 from ec2bridge.resources.volumes.types import (
     PLAIN_SPEED,
+    check_size,
     check_type,
     choose_offering,
     disk_offerings,
@@ -119,6 +120,8 @@ async def modify_volume(ctx: Context, request: dict[str, Any]) -> dict[str, Any]
         after["iops"] = request["Iops"]
     command, params = steps or (None, {})
     present = offering_of(row, offerings)
+    if command == "changeOfferingForVolume" or (present and present.get("iscustomized")):
+        await check_size(ctx, params)
     record: Record = {"state": MODIFYING, "start": modification.now(), "original": before, "target": after}
     if command is None:
         record |= {"state": COMPLETED, "end": record["start"]}

@@ -20,6 +20,7 @@ from ec2bridge.resources.volumes.types import (
     PLAIN_SPEED,
     SNAPSHOT_MARK,
     TYPE_MARK,
+    check_size,
     disk_offerings,
 )
 
@@ -64,6 +65,7 @@ async def create_volume(ctx: Context, request: dict[str, Any]) -> dict[str, Any]
     else:
         size = request["Size"]
         params = empty_volume(ctx, request, size, zone, offerings)
+        await check_size(ctx, params)
     marks = known(**{TYPE_MARK: request.get("VolumeType"), SNAPSHOT_MARK: source})
     given = {
         "name": tags.get("Name") or "ec2-volume",

@@ -18,6 +18,7 @@ from ec2bridge.resources.snapshots.lookup import resolve_snapshot
 from ec2bridge.resources.snapshots.volumes import empty_volume, size_of, volume_of
 from ec2bridge.resources.volumes.types import (
     check_root_type,
+    check_size,
     check_type,
     disk_offerings,
     performance,
@@ -134,8 +135,8 @@ async def _extra(ctx: Context, name: str, ebs: dict[str, Any], zone: Zone) -> Ro
         raise Ec2Error(
             "MissingParameter", f"The request must contain the parameter size or snapshotId for '{name}'"
         )
-    await _check_size(ctx, ebs["VolumeSize"])
     entry["params"] = empty_volume(ctx, ebs, ebs["VolumeSize"], zone, await disk_offerings(ctx))
+    await check_size(ctx, entry["params"])
     return entry
 
 
@@ -153,17 +154,6 @@ def _note(ctx: Context) -> None:
     log.warning(
         "%s: the parameter BlockDeviceMappings.Ebs.Encrypted cannot be had and was ignored", ctx.operation
     )
-
-
-async def _check_size(ctx: Context, size: int) -> None:
-    """Refuse at once what CloudStack would refuse when the machine is there: its own limits, as it tells them."""
-    limits = await ctx.account.capabilities()
-    least, most = (limits.get(f"customdiskoffering{end}size") for end in ("min", "max"))
-    if size < int(least or 1) or (most and size > int(most)):
-        raise Ec2Error(
-            "InvalidParameterValue",
-            f"Volume of {size}GiB is out of range: the size must be between {least or 1} and {most or '…'} GiB.",
-        )
 
 
 async def _from_snapshot(ctx: Context, ebs: dict[str, Any], zone: Zone) -> tuple[Row, str]:

@@ -179,3 +179,17 @@ def _age(row: Row) -> tuple[str, str]:
 
 def _is_in(row: Row, zone: str) -> bool:
     return not row.get("zoneid") or zone in str(row["zoneid"]).split(",")
+
+
+async def check_size(ctx: Context, params: Row) -> None:
+    """Refuse at once a size beyond the limits that CloudStack has for customised offerings, as it tells them."""
+    size = params.get("size")
+    if size is None:
+        return
+    limits = await ctx.account.capabilities()
+    least, most = (limits.get(f"customdiskoffering{end}size") for end in ("min", "max"))
+    if size < int(least or 1) or (most and size > int(most)):
+        raise Ec2Error(
+            "InvalidParameterValue",
+            f"Volume of {size}GiB is out of range: the size must be between {least or 1} and {most or '…'} GiB.",
+        )

@@ -139,6 +139,12 @@ def test_what_is_asked_of_fleets_wrongly(place: Place, ec2: Any, configs: list[d
     assert refusal(ec2.describe_fleet_instances, FleetId=UNKNOWN) == "InvalidFleetId.NotFound"
     assert refusal(ec2.describe_fleet_instances, FleetId=made["FleetId"]) == "Unsupported"
     assert refusal(ec2.delete_fleets, FleetIds=[], TerminateInstances=True) == "MissingParameter"
+    template = configs[0]["LaunchTemplateSpecification"]
+    for weight in (0, -1):
+        weighed = [
+            {"LaunchTemplateSpecification": template, "Overrides": [{"WeightedCapacity": float(weight)}]}
+        ]
+        assert refusal(lambda w=weighed: fleet(ec2, w)) == "InvalidParameterValue"
     many = [UNKNOWN.replace("0000-0000", f"{number:04}-0000", 1) for number in range(26)]
     assert refusal(ec2.delete_fleets, FleetIds=many, TerminateInstances=True) == "InvalidParameterValue"
     bob = place.client("bob")

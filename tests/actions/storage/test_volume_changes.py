@@ -102,8 +102,10 @@ def test_a_volume_changes_its_type(place: Place, ec2: Any) -> None:
 
 def test_a_change_that_fails_says_why(place: Place, ec2: Any) -> None:
     volume = create(ec2)
+    # Another limit than the one that CloudStack tells.
+    place.sim.cloud.settings["custom.diskoffering.size.max"] = 20
 
-    item = change(ec2, volume, Size=5000)
+    item = change(ec2, volume, Size=50)
 
     assert item["ModificationState"] == "failed"
     assert "out of allowed range" in item["StatusMessage"]
@@ -118,6 +120,8 @@ def test_changes_that_cannot_be(place: Place, ec2: Any) -> None:
         return ec2.modify_volume(**{"VolumeId": volume, **changed})
 
     assert refusal(lambda: modify(Size=4)) == "InvalidParameterValue"
+    with pytest.raises(ClientError, match="Volume of 5000GiB is out of range"):
+        modify(Size=5000)
     assert refusal(modify) == "MissingParameter"
     assert refusal(lambda: modify(VolumeType="floppy")) == "InvalidParameterValue"
     assert refusal(lambda: modify(VolumeType="io2")) == "InvalidParameterValue"
