@@ -39,7 +39,8 @@ TAIL = """
 ## What needs a younger release
 
 CloudStack ignores a parameter that it does not know, so each of these is looked up in the caller's own `listApis`
-first, and refused where it is missing: "A spot instance needs CloudStack 4.21; this is 4.18.2."
+first (name servers, which nothing there announces, by the release), and refused where it is missing: "A spot instance
+needs CloudStack 4.21; this is 4.18.2."
 
 {needs}
 

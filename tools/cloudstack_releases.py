@@ -3,7 +3,8 @@
     python -m tools.cloudstack_releases CHECKOUT
 
 CHECKOUT is a git directory with the release commits in its history. For every release the annotations of its command
-and response classes are read (`@APICommand`, `@Parameter`, `@SerializedName`), superclasses and constants resolved.
+and response classes are read (`@APICommand`, `@Parameter`, `@SerializedName`), superclasses and constants resolved,
+with what a boolean that is not given stands for, and the kinds of roles that may call a command from the start.
 What every release read has is left out: a line stands for what came, went, or is missing in between.
 """
 
@@ -24,10 +25,16 @@ FACTS = ROOT / "ec2bridge" / "simulator" / "releases" / "facts.tsv"
 # The commits "Updating pom.xml version numbers for release …"; 4.23 is in development.
 RELEASES = {
     "4.18.0.0": "0574087284",
+    "4.18.1.0": "4bdff06acd",
+    "4.18.2.0": "154566f914",
     "4.18.2.5": "84538da27c",
     "4.19.0.0": "2746225b99",
+    "4.19.1.0": "9f4c895974",
+    "4.19.2.0": "4e321d4356",
     "4.19.3.0": "0c7d47138d",
     "4.20.0.0": "2fe3fcef7c",
+    "4.20.1.0": "c61a5eb430",
+    "4.20.2.0": "4dc3931233",
     "4.20.3.0": "c8599040b4",
     "4.21.0.0": "f9513b47bf",
     "4.22.0.0": "71f47d6130",
@@ -46,6 +53,16 @@ CONSTANT = re.compile(r"\bString\s+(\w+)\s*=\s*([^;]+);")
 ANNOTATION = re.compile(r"@(APICommand|Parameter|SerializedName|Param)\s*\(")
 # A field that holds answers of another class: `Set<NicResponse> nics`.
 FIELD = re.compile(r"[\s\w.<>,]*?(?:(\w+Response)\b[>\s]*)?\s\w+\s*[;=]")
+# A boolean parameter's variable, with the value that it starts with; and how a getter puts a value that is not given.
+BOOLEAN = re.compile(r"\s*(?:\w+\s+)?[bB]oolean\s+(\w+)\s*(?:=\s*(?:Boolean\.)?(\w+)\s*)?;")
+GETTER = re.compile(r"\b[bB]oolean\s+\w+\(\)\s*\{")
+TRUE = re.compile(
+    r"==null\)?(?:\?|\{?return)true|null==\w+\?true|!=null\)?\?\w+:true|IfNull\(\w+,true\)|isNotFalse"
+)
+FALSE = re.compile(
+    r"==null\)?(?:\?|\{?return)false|null==\w+\?false|!=null(?:\)?\?\w+:false|&&)|IfNull\(\w+,false\)|isTrue|"
+    r"toBoolean\(|true\.equals"
+)
 
 
 @dataclass
@@ -57,6 +74,9 @@ class JavaClass:
     answers: str = ""
     parameters: dict[str, bool] = field(default_factory=dict)
     """Name → whether it is required."""
+    defaults: dict[str, str] = field(default_factory=dict)
+    """Name → what a boolean stands for that is not given."""
+    roles: str = ""
     fields: dict[str, str] = field(default_factory=dict)
     """Name → the class of the answers in it, "" for a plain value."""
 
@@ -105,9 +125,11 @@ class Source:
             if kind == "APICommand":
                 java.command = self.value(_argument(body, "name"), java.name)
                 java.answers = _argument(body, "responseObject").removesuffix(".class")
+                java.roles = " ".join(sorted(re.findall(r"RoleType\.(\w+)", body)))
             elif kind == "Parameter":
                 called = self.value(_argument(body, "name"), java.name)
                 java.parameters[called] = _argument(body, "required") == "true"
+                java.defaults[called] = _default(java.text, rest)
             elif kind == "SerializedName":
                 name = self.value(_argument(body, "value"), java.name)
                 declared = FIELD.match(rest)
@@ -125,6 +147,8 @@ class Source:
             if not java.command:
                 continue
             yield java.command, "command", ""
+            if java.roles:
+                yield java.command, "roles", java.roles
             line = list(self.line(java.name))
             if any(ancestor.parent == "BaseAsyncCmd" for ancestor in line):
                 yield java.command, "job", ""
@@ -133,6 +157,8 @@ class Source:
                     yield java.command, "parameter", name.lower()
                     if required:
                         yield java.command, "required", name.lower()
+                    if ancestor.defaults[name]:
+                        yield java.command, "default", f"{name.lower()}={ancestor.defaults[name]}"
             for name in self.fields(java.answers):
                 yield java.command, "field", name
 
@@ -152,6 +178,19 @@ def _annotations(text: str) -> Iterator[tuple[str, str, str]]:
         rest = text[end + 1 : end + 3000]
         following = re.match(r"(?:\s*@\w+\s*(?:\((?:[^()\"]|\"(?:[^\"\\]|\\.)*\"|\([^()]*\))*\))?)*", rest)
         yield match[1], text[match.end() : end], rest[following.end() if following else 0 :]
+
+
+def _default(text: str, declared: str) -> str:
+    """What the getter of a boolean makes of one that is not given: `true`, `false`, or "" where nobody decides."""
+    variable = BOOLEAN.match(declared)
+    if variable is None:
+        return ""
+    bodies = (text[match.end() : text.find("\n    }", match.end())] for match in GETTER.finditer(text))
+    getter = next((body for body in bodies if re.search(rf"\b{variable[1]}\b", body)), "")
+    said = (
+        re.sub(r"\s+|Boolean\.(?=FALSE|TRUE)", "", getter).replace("FALSE", "false").replace("TRUE", "true")
+    )
+    return "true" if TRUE.search(said) else "false" if FALSE.search(said) else variable[2] or ""
 
 
 def _closing(text: str, start: int) -> int:
@@ -206,10 +245,11 @@ def compact(rows: Iterator[tuple[str, str, str, str, str, str]], ours: set[str])
     lines: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
     found = {(command, kind, name): times for command, kind, name, *times in rows if command in ours}
     for (command, kind, name), times in found.items():
-        # A new command's parameters, and the fields inside a new field, came with it.
+        # A new command's parameters, the fields inside a new field, and a parameter's default came with it.
         parent = name.rpartition(".")[0]
         around = found.get((command, "field", parent)) if parent else found.get((command, "command", ""))
-        if kind == "command" or times != around:
+        own = found.get((command, "parameter", name.partition("=")[0])) if kind == "default" else None
+        if kind == "command" or times not in (around, own):
             lines[(kind, name, *times)].append(command)
     return ["\t".join((*fact, " ".join(commands))) for fact, commands in sorted(lines.items())]
 

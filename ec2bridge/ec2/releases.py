@@ -13,7 +13,10 @@ from ec2bridge.errors import Ec2Error
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a client asks for, and the native command, with its parameter if that came later, which serves it."""
+    """What a client asks for, and the native command, with its parameter if that came later, which serves it.
+
+    Without a command nothing announces it, and the release itself has to tell.
+    """
 
     what: str
     """As the refusal names it."""
@@ -74,8 +77,16 @@ ROUTE = Need(
         "ReplaceRoute": ("InstanceId", "NetworkInterfaceId"),
     },
 )
+# Tiers have their VPC's name servers for sure from then on; before they had the zone's (pull request 8621).
+NAME_SERVERS = Need(
+    "A VPC with name servers of its own (the tag dhcp-options-id)",
+    "4.19.1",
+    "",
+    "",
+    {"CreateVpc": ("TagSpecifications",)},
+)
 
-NEEDS = (COPY, NAT_GATEWAY, PROTECTION, ARM_IMAGE, ARM_SNAPSHOT, LEASE, ROUTE)
+NEEDS = (COPY, NAT_GATEWAY, NAME_SERVERS, PROTECTION, ARM_IMAGE, ARM_SNAPSHOT, LEASE, ROUTE)
 
 
 def missing(version: str) -> list[Need]:
@@ -90,6 +101,8 @@ def needed_by(action: str) -> tuple[Need, ...]:
 
 async def has(ctx: Context, need: Need) -> bool:
     """Whether the cloud has what is needed, and the caller may use it."""
+    if not need.command:
+        return not await is_before(ctx, need.since)
     if need.parameter:
         return bool(await ctx.account.takes(need.command, need.parameter))
     return bool(await ctx.account.may_call(need.command))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Iterable
 
+from ec2bridge.simulator import releases
 from ec2bridge.simulator.apis import Api
 from ec2bridge.simulator.caller import Caller
 from ec2bridge.simulator.cloud import Cloud
@@ -99,7 +100,9 @@ class Call:
 
     def flag(self, name: str, default: bool = False) -> bool:
         value = self.params.get(name)
-        return default if value is None else value.lower() == "true"
+        if value is None:
+            return releases.default(self.api.name, name, self.cloud.release, default)
+        return value.lower() == "true"
 
     def number(self, name: str) -> int | None:
         value = self.params.get(name)

@@ -36,7 +36,7 @@ async def test_each_release_says_which_it_is_and_runs_a_machine(release: str) ->
     [machine] = ask(cloud, "listVirtualMachines", "admin", listall="true")["virtualmachine"]
     assert ("deleteprotection" in machine, "arch" in machine, "isos" in machine) == (
         cloud.since("4.20"),
-        cloud.since("4.20.3"),
+        cloud.since("4.20.1"),
         cloud.since("4.23"),
     )
     await cloud.close()
@@ -144,4 +144,20 @@ def test_releases_between_have_what_their_line_had_by_then() -> None:
 def test_since_when_there_is_what() -> None:
     assert releases.since("listUserKeys") == "4.23"
     assert releases.since("updateVirtualMachine", "deleteprotection") == "4.20"
+    assert releases.since("createTemplate", "arch") == "4.20.2"
     assert releases.since("listZones") == releases.since("listZones", "name") == ""
+
+
+async def test_a_template_in_use_goes_unasked_on_the_oldest() -> None:
+    gone = {}
+    for release in ("4.18.0.0", "4.18", "4.23"):
+        cloud = Cloud(version=release, job_time=0.01)
+        deploy(cloud)
+        await cloud.jobs.settle()
+        [machine] = ask(cloud, "listVirtualMachines")["virtualmachine"]
+        answer = ask(cloud, "deleteTemplate", "admin", id=machine["templateid"])
+        job = await settled(cloud, answer, "admin")
+        gone[release] = job["jobstatus"] == 1
+        await cloud.close()
+    # deleteTemplate's `forced` was true where it was not given; since 4.18.2 it is false.
+    assert gone == {"4.18.0.0": True, "4.18": False, "4.23": False}

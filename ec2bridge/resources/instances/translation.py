@@ -124,7 +124,7 @@ def _add_optional(item: Item, facts: Facts, row: Row) -> None:
         key = row.get("keypairs") or row.get("keypair") or details.get(KEY_NAMES)
     if key:
         item["KeyName"] = str(key).partition(",")[0]
-    # The image's, as DescribeImages tells it; CloudStack tells a machine's own to administrators, from 4.20.3 on.
+    # The image's, as DescribeImages tells it; CloudStack tells a machine's own to administrators, from 4.20.1 on.
     image = facts.images.get(row.get("templateid", ""))
     architecture = image.architecture if image else ARCHITECTURES.get(row.get("arch", ""))
     if architecture:

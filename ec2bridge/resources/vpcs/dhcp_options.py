@@ -35,8 +35,6 @@ ROUTER = "AmazonProvidedDNS"
 """AWS's word for a VPC's own name server: CloudStack's router, which the machines are told of in any case."""
 OPTIONS_TAG = "dhcp-options-id"
 """A tag of this key, given to CreateVpc, chooses the VPC's set: CloudStack takes name servers then and never again."""
-_OWN_SERVERS_SINCE = "4.19.1"
-"""The release in which tiers have their VPC's name servers for sure; before they had the zone's (pull request 8621)."""
 _MOST_SERVERS = 2
 
 # VpcManagerImpl.createVpc: "cs", the account's number in hex, the zone's or the cloud's suffix.
@@ -190,12 +188,7 @@ async def native_params(ctx: Context, wanted: OptionsSet) -> Row:
             f"The domain-name-servers of {wanted.id} cannot be those of a VPC: CloudStack takes"
             f" {_MOST_SERVERS} IPv4 addresses, beside its router's.",
         )
-    if await releases.is_before(ctx, _OWN_SERVERS_SINCE):
-        raise Ec2Error(
-            "UnsupportedOperation",
-            f"The domain-name-servers of {wanted.id} cannot be those of a VPC: subnets have the zone's name servers"
-            f" before CloudStack {_OWN_SERVERS_SINCE}.",
-        )
+    await releases.require(ctx, releases.NAME_SERVERS)
     domain = {"networkdomain": wanted.domain} if wanted.domain else {}
     return {**domain, **dict(zip(("dns1", "dns2"), servers, strict=False))}
 

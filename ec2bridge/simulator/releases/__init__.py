@@ -1,9 +1,10 @@
 """Which commands, parameters and fields of answers each release of CloudStack has.
 
 `facts.tsv` says what not every release has: the first and the last release that has it, and those between that lack
-it. `tools/cloudstack_releases.py` reads it from CloudStack's public source, of the ten releases named there: "first" is
-the first of those ten, and a field that stands in it is one that the release declares, filled or not. `texts.tsv` has
-error texts that were worded otherwise before a release, found by looking the newest texts up in the older sources.
+it. `tools/cloudstack_releases.py` reads it from CloudStack's public source, of the releases named there: a field that
+stands in it is one that the release declares, filled or not; a `default` is what a boolean not given stands for;
+`roles` are the kinds of roles that may call a command from the start (of ours none has changed). `texts.tsv` has error
+texts that were worded otherwise before a release, found by looking the newest texts up in the older sources.
 """
 
 from __future__ import annotations
@@ -106,6 +107,13 @@ def requires(command: str, name: str, version: Version, newest: bool) -> bool:
     return newest if life is None else life.has(version)
 
 
+def default(command: str, name: str, version: Version, newest: bool) -> bool:
+    """What a boolean stands for that is not given; `newest` is what it does in the newest release."""
+    lives = _facts().get((command, "default"), {})
+    told = (life.has(version) for life in [lives.get(f"{name}={str(not newest).lower()}")] if life)
+    return newest ^ any(told)
+
+
 def is_job(command: str, version: Version) -> bool:
     """Whether a command that the newest release works off in a job is one here, too."""
     return _facts().get((command, "job"), {}).get("", ALWAYS).has(version)
@@ -117,7 +125,11 @@ def untold(command: str, version: Version) -> Iterator[str]:
 
 
 def since(command: str, parameter: str = "") -> str:
-    """The first release line that has the command, or the parameter: `4.20`; "" where all have it."""
+    """The first release that has the command, or the parameter: `4.20`, `4.20.2`; "" where all have it."""
     kind = "parameter" if parameter else "command"
     life = _facts().get((command, kind), {}).get(parameter)
-    return "" if life is None else ".".join(str(part) for part in life.first[:2])
+    return (
+        ""
+        if life is None
+        else ".".join(str(part) for part in life.first).removesuffix(".0").removesuffix(".0")
+    )

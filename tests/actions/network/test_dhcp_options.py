@@ -300,5 +300,7 @@ def test_before_subnets_have_their_vpcs_name_servers_the_tag_is_refused(
     wish = {"CidrBlock": "10.43.0.0/16", "TagSpecifications": [tags("vpc", **{"dhcp-options-id": servers})]}
     code, sentence = refused(ec2.create_vpc, **wish)
     assert code == "UnsupportedOperation"
-    assert "4.19.1" in sentence
+    assert sentence == (
+        "A VPC with name servers of its own (the tag dhcp-options-id) needs CloudStack 4.19.1; this is 4.18.2."
+    )
     assert chosen(ec2, vpc(ec2, **{"dhcp-options-id": domain})) == domain
