@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-releases release-table lint format bench compat faults kills docs walk drawings deploy-test image-test replicas-test terraform-table release lock clean
+.PHONY: help demo test test-releases release-table lint format bench compat faults kills search docs walk drawings deploy-test image-test replicas-test terraform-table release lock clean
 
 help:  ## say what can be made
 	@sed -n 's/^\([a-z-]*\):.*  ## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -57,6 +57,9 @@ faults: $(VENV)/.installed  ## every action with every native call going wrong i
 
 kills: $(VENV)/.installed  ## bridges that die at random moments, on SQLite and PostgreSQL, and two asked at once (Debian: postgresql)
 	$(BIN)/python -m tests.faults.kills $(ARGS)
+
+search: $(VENV)/.installed  ## random stories of several clients and bridges, with faults and deaths, held to what must always be so
+	$(BIN)/python -m tests.faults.search $(ARGS)
 
 docs: $(VENV)/.installed  ## write the generated pages again, and build all of them as a site into build/site
 	$(BIN)/python -m tests.test_docs

@@ -19,7 +19,9 @@ async def remove(ctx: Context, known: Groups, group: Group) -> bool:
     """Delete a group that CloudStack has, and what is kept of it and of its rules; False when something uses it."""
     if not await _delete(ctx, group) and not await _delete_with_own_rules(ctx, known, group):
         return False
-    await resource_tags.forget(ctx, "security-group", group.uuid)
+    # A VPC's default group goes by the VPC's id, and is tagged by its own.
+    own = {group.uuid, group.row["id"] if group.row else group.uuid}
+    await resource_tags.forget(ctx, "security-group", *own)
     rules = list(native_rules.all_of(known, group).values())
     named = known.listed.get(group.uuid, NONE).rules
     await resource_tags.forget(ctx, native_rules.KIND, *(str(rule.uuid) for rule in (*rules, *named)))

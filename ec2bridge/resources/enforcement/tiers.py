@@ -161,7 +161,12 @@ def _leave(pairs: Iterable[tuple[Flight, tuple[str, str]]]) -> None:
 async def forget(ctx: Context, network: Row) -> None:
     """Remove the list of a tier that has been deleted."""
     if str(network.get("aclname", "")).startswith(tier_lists.NAME):
-        rows = await ctx.account.list("listNetworkACLLists", id=network["aclid"])
+        try:
+            rows = await ctx.account.list("listNetworkACLLists", id=network["aclid"])
+        except CloudStackError as error:
+            if not error.is_unknown_id:
+                raise
+            return  # what a machine's end had settled about the tier was quicker
         for written in filter(None, map(tier_lists.read, rows)):
             await tier_lists.discard(ctx, written.uuid)
 

@@ -139,3 +139,12 @@ def test_no_vpc_is_linked_to_ec2_classic(ec2: Any) -> None:
 
     assert linked["ClassicLinkEnabled"] is False
     assert named == {"VpcId": vpc, "ClassicLinkDnsSupported": False}
+
+
+def test_a_tag_in_the_store_of_a_default_group_goes_with_its_vpc(place: Place) -> None:
+    ec2 = place.client()
+    vpc = ec2.create_vpc(CidrBlock="10.50.0.0/16")["Vpc"]["VpcId"]
+    [group] = ec2.describe_security_groups(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["SecurityGroups"]
+    ec2.create_tags(Resources=[group["GroupId"]], Tags=[{"Key": "Name", "Value": ""}])
+    ec2.delete_vpc(VpcId=vpc)
+    assert place.run(place.bridge.site.store.list(place.store_owner(), "tags")) == []
