@@ -100,6 +100,9 @@ def _flat(items: list[Item]) -> Answer:
         "key": "Key",
         "resource-id": "ResourceId",
         "resource-type": "ResourceType",
+        # What every other listing calls them; scripts, and the tests of OpenStack's bridge, ask so here too.
+        "tag-key": "Key",
+        "tag-value": "Value",
         "tag:*": None,
         "value": "Value",
     },

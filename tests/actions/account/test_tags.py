@@ -116,6 +116,7 @@ def test_describe_tags_filters_and_pages(ec2):
     assert ids(resource_type=["key-pair"]) == {key}
     assert ids(resource_type=["security-group"], key=["env"]) == {web, db}
     assert ids(resource_type=["security-group"], value=["te*"]) == {db}
+    assert ids(tag_key=["env"], tag_value=["te*"]) == {db}
     assert ids(**{"tag:env": ["prod"]}) == {web, key}
     assert ids(resource_id=["sg-00000000000000000"]) == set()
     pages = list(ec2.get_paginator("describe_tags").paginate(PaginationConfig={"PageSize": 5}))
