@@ -12,8 +12,8 @@ import re
 import time
 import uuid
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -59,6 +59,12 @@ PASSING = frozenset(
 BODY_TIMEOUT = 60.0
 """Seconds that a request may take to arrive: each one on its way holds memory, and nobody knows yet who sends it."""
 
+LARGE_BODY, LARGE_BODIES = 2**16, 32
+"""Bytes of a body from which on it has to wait for its turn, and how many are read at a time.
+
+What waits stays with its sender, whom nobody knows yet: a thousand of two megabytes would be all the memory there is.
+"""
+
 LARGE, AT_ONCE = 2**20, 2**18
 """Bytes from which on an answer is sent in parts, and bytes of a part."""
 
@@ -83,6 +89,7 @@ class Bridge:
     """What takes up records whose keys were gone, with those of their account's next request."""
     closing: bool = False
     """Whether connections end with the answer, since this process stops and another one goes on."""
+    large_bodies: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LARGE_BODIES))
     trace: Callable[[Exchange, float, list[NativeCall]], None] | None = None
     """Called after each answer with the request, the seconds and the native calls that it took: the demo shows them."""
 
@@ -113,7 +120,7 @@ class Bridge:
     async def answer(self, http: web.Request, exchange: Exchange) -> tuple[int, list[bytes]]:
         """Return HTTP status and the parts of the XML: the one exit for success and failure."""
         try:
-            raw = await read_raw(http)
+            raw = await read_raw(http, self.large_bodies)
             read_claims(raw, exchange)
             if other := _of_another_service(http, raw, exchange):
                 exchange.service, exchange.code = other.service, other.code
@@ -255,10 +262,12 @@ async def _sent_in_parts(
     return response
 
 
-async def read_raw(http: web.Request) -> RawRequest:
+async def read_raw(http: web.Request, large_bodies: asyncio.Semaphore) -> RawRequest:
     """Take the request as it came off the wire: the signature covers those bytes, not what a library made of them."""
+    length = http.content_length
+    is_large = http.body_exists and (length is None or length > LARGE_BODY)
     try:
-        async with asyncio.timeout(BODY_TIMEOUT):
+        async with asyncio.timeout(BODY_TIMEOUT), large_bodies if is_large else nullcontext():
             body = await http.read()
     except TimeoutError:
         raise Ec2Error("RequestTimeout", "The body of the request did not arrive in time.") from None

@@ -6,6 +6,7 @@ import logging
 import socket
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -21,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from ec2bridge import demo, server
 from ec2bridge.actions.network import route_tables, routes
+from ec2bridge.app import LARGE_BODIES, LARGE_BODY
 from ec2bridge.auth import query
 from ec2bridge.cloudstack.directory import MOST_MISSES, Known
 from ec2bridge.cloudstack.errors import CloudStackError
@@ -406,6 +408,32 @@ def test_a_body_that_does_not_come_is_given_up(place: Place, monkeypatch: pytest
     with socket.create_connection((host, int(port)), 5) as connection:
         connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nAction")
         assert b"RequestTimeout" in connection.recv(4096)
+
+
+def test_large_bodies_of_strangers_take_turns(place: Place) -> None:
+    """A thousand of two megabytes, signed by nobody, were in memory together for as long as they were on their way."""
+    host, port = place.url.removeprefix("http://").split(":")
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    turns = place.bridge.large_bodies
+    body = b"Action=".ljust(LARGE_BODY + 1, b"x")
+    with ExitStack() as others, socket.create_connection((host, int(port))) as last:
+        for _ in range(LARGE_BODIES):
+            connection = others.enter_context(socket.create_connection((host, int(port))))
+            connection.sendall(head + f"Content-Length: {len(body)}\r\n\r\nAction=".encode())
+        until_true(turns.locked)
+        last.sendall(head + f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        assert place.client().describe_regions()["Regions"]  # whose request is small
+        assert turns.locked()
+        others.close()
+        assert b"MissingAuthenticationToken" in last.recv(4096)
+    until_true(lambda: not turns.locked())
+
+
+def until_true(holds: Callable[[], bool]) -> None:
+    ends = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < ends
+        time.sleep(0.02)
 
 
 def test_a_packed_body_is_not_unpacked(place: Place, caplog: pytest.LogCaptureFixture) -> None:

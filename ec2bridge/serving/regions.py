@@ -72,7 +72,7 @@ class OtherRegions:
         if any("ec2bridge" in value for value in http.headers.getall("Via", ())):
             return await self.bridge.handle(http)
         try:
-            raw = await read_raw(http)
+            raw = await read_raw(http, self.bridge.large_bodies)
         except Ec2Error:
             return await self.bridge.handle(http)  # which refuses it in the client's own shape
         region, _ = signed_for(raw)

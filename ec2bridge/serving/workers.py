@@ -133,13 +133,14 @@ class Workers:
                 *self.command, "--worker", place, pass_fds=descriptors, start_new_session=True
             )
         worker = Worker(number, metrics, process, control, asyncio.get_running_loop().time())
-        if not await _says_ready(control):
-            worker.send(signal.SIGTERM)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), 5)
-            if process.returncode is None:
-                process.kill()
-            control.close()
+        try:
+            ready = await _says_ready(control)
+        except asyncio.CancelledError:
+            # All stop meanwhile: it must not go on alone, in a folder that is gone.
+            await _ended(worker)
+            raise
+        if not ready:
+            await _ended(worker)
             raise SettingsError(f"Worker {number} did not start; what it said about that stands above.")
         self.running[number] = worker
         return worker
@@ -194,6 +195,7 @@ class Workers:
         for keeper in self._keepers:
             keeper.cancel()
         await asyncio.gather(*(worker.process.wait() for worker in self.running.values()))
+        await asyncio.gather(*self._keepers, return_exceptions=True)
 
     async def metrics_page(self, _: web.Request) -> web.Response:
         """Serve the metrics of all workers in one page, each with the label `worker`."""
@@ -236,6 +238,16 @@ async def _page_of(path: Path) -> str:
         return ""
 
 
+async def _ended(worker: Worker) -> None:
+    """Have a process end that does not serve yet."""
+    worker.send(signal.SIGTERM)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(worker.process.wait(), 5)
+    if worker.process.returncode is None:
+        worker.process.kill()
+    worker.control.close()
+
+
 async def _says_ready(control: socket.socket) -> bool:
     """Whether a worker says that it serves; one that ends without having says nothing."""
     try:
@@ -269,6 +281,7 @@ async def workers(
             for task in replacing:
                 task.cancel()
             await served.stop(stop_delay)
+            await asyncio.gather(*replacing, return_exceptions=True)
 
 
 def command_line() -> list[str]:

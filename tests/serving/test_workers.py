@@ -156,6 +156,17 @@ def test_workers_end_with_the_process_that_started_them(place: Place, tmp_path: 
         until(lambda: not any(map(alive, children)))
 
 
+def test_a_stop_while_workers_are_replaced_leaves_none_behind(place: Place, tmp_path: Path) -> None:
+    with serving(place, tmp_path) as served:
+        served.process.send_signal(signal.SIGHUP)
+        until(lambda: len(served.children()) == 3)
+        children = served.children()
+        served.process.send_signal(signal.SIGTERM)
+        assert served.process.wait(LONG) == 0
+        assert not any(map(alive, children))
+    assert "Traceback" not in (tmp_path / "log").read_text()
+
+
 def test_a_worker_that_cannot_start_ends_the_start(place: Place, tmp_path: Path) -> None:
     with (
         pytest.raises(AssertionError, match="did not start"),
