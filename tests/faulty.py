@@ -40,7 +40,9 @@ class Way:
         app = web.Application(client_max_size=4 * 1024 * 1024)
         app.router.add_post("/client/api", self._forward)
         self.server = TestServer(app)
-        await self.server.start_server()
+        # What is silent is cut off in the end, and not waited for.
+        await self.server.start_server(shutdown_timeout=0)
+        self.cloud.stack.push_async_callback(self.server.close)
         return str(self.server.make_url("/client/api"))
 
     async def _forward(self, request: web.Request) -> web.Response:
