@@ -30,7 +30,9 @@ async def endpoint(aiohttp_server):
 
     async def handle(http: web.Request) -> web.Response:
         try:
-            seen.append(await verify(await read_raw(http), Keys(), now=datetime.now(UTC)))
+            seen.append(
+                await verify(await read_raw(http, asyncio.Semaphore()), Keys(), now=datetime.now(UTC))
+            )
         except Ec2Error as error:
             text = f"<Response><Errors><Error><Code>{error.code}</Code><Message>{error.message}</Message>"
             return web.Response(text=text + "</Error></Errors></Response>", status=error.status)
