@@ -12,7 +12,7 @@ from ec2bridge.resources.tags import resource_tags
 
 Row = dict[str, Any]
 
-PLAN = "CreatePlacementGroup"
+PLAN, REMOVE = "CreatePlacementGroup", "DeletePlacementGroup"
 
 STRATEGIES = MappingProxyType(
     {
@@ -72,4 +72,36 @@ async def _tag(work: Work) -> Made:
     await resource_tags.attach(
         work.ctx, "placement-group", work.made["group"]["row"]["id"], work.given["tags"]
     )
+    return {}
+
+
+async def is_being_deleted(ctx: Context, name: str) -> bool:
+    """Whether this very request was sent before, and its bearer died over it: `delete` goes on with it then."""
+    return await journal.claim(ctx, REMOVE, name) is True
+
+
+async def delete(ctx: Context, name: str, row: Row | None = None) -> None:
+    """Delete the group that a request names so; without a row, one whose deletion was begun before."""
+    await journal.perform(ctx, REMOVE, {"id": row["id"]} if row else {}, place=name)
+
+
+@journal.plan(REMOVE, forward=True)
+def _steps_of_removal(given: Given) -> list[Step]:
+    return [
+        Step("deleted", _is_gone, _remove, journal.nothing),
+        Step("forgotten", journal.unseen, _forget, journal.nothing),
+    ]
+
+
+async def _is_gone(work: Work) -> Made | None:
+    return None if work.given["id"] in {row["id"] for row in await rows(work.ctx)} else {}
+
+
+async def _remove(work: Work) -> Made:
+    await work.ctx.account.job("deleteAffinityGroup", id=work.given["id"])
+    return {}
+
+
+async def _forget(work: Work) -> Made:
+    await resource_tags.forget(work.ctx, "placement-group", work.given["id"])
     return {}

@@ -28,6 +28,9 @@ ONE_IN = 3
 CELLS = frozenset(
     {
         "AllocateAddress (the first of an account) · associateIpAddress#2 · refused",
+        "AssociateDhcpOptions (the default) · queryAsyncJobResult#1 · killed-before",
+        "AssociateDhcpOptions · queryAsyncJobResult#2 · killed-before",
+        "AssociateIamInstanceProfile · queryAsyncJobResult#1 · killed-before",
         "AttachNetworkInterface · addNicToVirtualMachine#1 · job-hangs",
         "AttachVolume · attachVolume#1 · job-hangs",
         "AuthorizeSecurityGroupEgress · authorizeSecurityGroupEgress#2 · job-hangs",
@@ -40,9 +43,12 @@ CELLS = frozenset(
         "CreateVolume (of a snapshot) · createVolume#1 · job-fails",
         "CreateVpnConnectionRoute · createVpnConnection#1 · killed-before",
         "DeleteKeyPair · deleteSSHKeyPair#1 · killed-after",
+        "DeletePlacementGroup · queryAsyncJobResult#1 · killed-before",
         "DeleteVolume · deleteVolume#1 · killed-after",
+        "DeleteVpnConnection · queryAsyncJobResult#1 · killed-before",
         "DeleteVpnConnectionRoute · updateVpnCustomerGateway#1 · refused",
         "DeregisterImage · deleteTemplate#1 · job-hangs",
+        "DetachVpnGateway · queryAsyncJobResult#1 · killed-before",
         "ModifyInstanceAttribute (type) · scaleVirtualMachine#1 · lost",
         "ModifyVolume (type and size) · deleteTags#1 · refused",
         "ModifyVolume · resizeVolume#1 · killed-after",

@@ -23,7 +23,7 @@ from ec2bridge.resources.machines.lookup import Machine, list_rows, listed_with_
 from ec2bridge.resources.tags import resource_tags
 
 KIND = "iam-instance-profile-association"
-REPLACE = "ReplaceIamInstanceProfileAssociation"
+ASSOCIATE, REPLACE = "AssociateIamInstanceProfile", "ReplaceIamInstanceProfileAssociation"
 _KEY = resource_tags.RESERVED + instance_profiles.MARK
 
 
@@ -61,11 +61,20 @@ async def associate_iam_instance_profile(ctx: Context, request: dict[str, Any]) 
     """Keep a profile with a machine that has none."""
     arn = _wanted(ctx, request)
     found = await changeable(ctx, request.get("InstanceId") or "")
-    if instance_profiles.told(found.row):
+    place = f"{found.uuid}/{arn}"
+    if await journal.claim(ctx, ASSOCIATE, place):
+        given = ctx.claims[journal.key_of(ctx, ASSOCIATE, place)].value["given"]
+    elif instance_profiles.told(found.row):
         raise Ec2Error("IncorrectState", f"There is an existing association for instance {found.id}")
-    mark = _mark(arn)
-    await _keep(ctx, found.uuid, mark)
-    return _associating(found, mark)
+    else:
+        given = {"machine": found.uuid, "new": _mark(arn)}
+    await journal.perform(ctx, ASSOCIATE, given, place=place)
+    return _associating(found, given["new"])
+
+
+@journal.plan(ASSOCIATE)
+def _steps_of_association(given: Given) -> list[Step]:
+    return [Step("new on", _new_is_on, _new_on, _new_off)]
 
 
 @action(

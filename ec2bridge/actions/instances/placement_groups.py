@@ -15,7 +15,15 @@ from ec2bridge.ec2.filters import TAGS
 from ec2bridge.ec2.registry import action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
-from ec2bridge.resources.placement_groups import STRATEGIES, being_made, find, make, rows
+from ec2bridge.resources.placement_groups import (
+    STRATEGIES,
+    being_made,
+    delete,
+    find,
+    is_being_deleted,
+    make,
+    rows,
+)
 from ec2bridge.resources.tags import resource_tags
 
 Row = dict[str, Any]
@@ -113,10 +121,12 @@ async def describe_placement_groups(ctx: Context, request: dict[str, Any]) -> li
 async def delete_placement_group(ctx: Context, request: dict[str, Any]) -> None:
     """Delete a group that no machine is in."""
     name = request.get("GroupName") or ""
+    if await is_being_deleted(ctx, name):
+        await delete(ctx, name)
+        return
     row = await find(ctx, name)
     if row.get("virtualmachineIds"):
         raise Ec2Error(
             "InvalidPlacementGroup.InUse", f"The placement group '{name}' is in use and may not be deleted."
         )
-    await ctx.account.job("deleteAffinityGroup", id=row["id"])
-    await resource_tags.forget(ctx, "placement-group", row["id"])
+    await delete(ctx, name, row)

@@ -5,14 +5,14 @@ CloudStack speaks no BGP to the far end, and routes to it from all of a VPC's ti
 
 from typing import Any
 
-from ec2bridge.ec2 import quotas, tombstones
+from ec2bridge.ec2 import quotas
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.describe import Ids, Item, describe
 from ec2bridge.ec2.filters import TAGS
 from ec2bridge.ec2.registry import Request, action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.resources.tags import resource_tags
-from ec2bridge.resources.vpn import creation
+from ec2bridge.resources.vpn import creation, removal
 from ec2bridge.resources.vpn import objects as vpn
 from ec2bridge.resources.vpn import tunnels as vpn_tunnels
 from ec2bridge.resources.vpn.items import ANYWHERE, item, past
@@ -131,14 +131,11 @@ async def _ends_of(ctx: Context, request: Request) -> tuple[Thing, Thing]:
 )
 async def delete_vpn_connection(ctx: Context, request: Request) -> None:
     """Take down a connection, and CloudStack's customer gateway if it is its alone."""
-    connection = await vpn.connection(ctx, request.get("VpnConnectionId"))
-    if connection.link:
-        await ctx.account.job("deleteVpnConnection", id=connection.link["id"])
-    if connection.own:
-        await ctx.account.job("deleteVpnCustomerGateway", id=connection.row["id"])
-    ends = {"customer": connection.customer, "gateway": connection.gateway}
-    await tombstones.keep(ctx, CONNECTION, connection.key, ends)
-    await resource_tags.forget(ctx, CONNECTION, connection.key)
+    ident = request.get("VpnConnectionId") or ""
+    if await removal.is_being_deleted(ctx, ident):
+        await removal.delete(ctx, ident)
+    else:
+        await removal.delete(ctx, ident, await vpn.connection(ctx, ident))
 
 
 @action(

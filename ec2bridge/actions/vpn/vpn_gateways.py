@@ -17,7 +17,8 @@ from ec2bridge.resources.places.zones import resolve_zone
 from ec2bridge.resources.tags import resource_tags
 from ec2bridge.resources.vpcs import source_nat
 from ec2bridge.resources.vpn import objects as vpn
-from ec2bridge.resources.vpn.objects import AMAZON_ASN, GATEWAY, Connection, Thing
+from ec2bridge.resources.vpn import removal
+from ec2bridge.resources.vpn.objects import AMAZON_ASN, GATEWAY, Thing
 
 _NATIVE = ("listVpnGateways", "listVpnCustomerGateways", "listVpnConnections", "listVPCs")
 
@@ -120,27 +121,15 @@ async def attach_vpn_gateway(ctx: Context, request: Request) -> dict[str, Any]:
     return {"VpcAttachment": {"State": "attaching", "VpcId": vpc_id}}
 
 
-async def _connections(ctx: Context, gateway: Thing) -> list[Connection]:
-    return [connection for connection in await vpn.connections(ctx) if connection.gateway == gateway.id]
-
-
 async def _put_up(ctx: Context, gateway: Thing, vpc: str) -> None:
     """Have CloudStack have the gateway and its connections, or neither."""
     gateway.row = await ctx.account.job("createVpnGateway", vpcid=vpc)
     try:
-        for connection in await _connections(ctx, gateway):
+        for connection in await removal.connections_of(ctx, gateway):
             await vpn.settle(ctx, gateway, connection)
     except (CloudStackError, Ec2Error):
-        await _take_down(ctx, gateway)
+        await removal.take_down(ctx, gateway)
         raise
-
-
-async def _take_down(ctx: Context, gateway: Thing) -> None:
-    """Have CloudStack have neither the gateway nor its connections."""
-    native, gateway.row = gateway.row, {}
-    for connection in await _connections(ctx, gateway):
-        await vpn.settle(ctx, gateway, connection)
-    await ctx.account.job("deleteVpnGateway", id=native["id"])
 
 
 @action(
@@ -152,18 +141,19 @@ async def detach_vpn_gateway(ctx: Context, request: Request) -> None:
     """Take the gateway from its VPC; its connections are there again when it is attached to one."""
     gateway = vpn.named(await vpn.gateways(ctx), GATEWAY, request.get("VpnGatewayId"))
     vpc = await resolve_vpc(ctx, request.get("VpcId") or "")
+    if await removal.is_being_detached(ctx, gateway, vpc["id"]):
+        await removal.detach(ctx, gateway, vpc["id"])
+        return
     if gateway.vpc != vpc["id"]:
         sentence = (
             f"The attachment with vpn gateway ID '{gateway.id}' and vpc ID '{ec2_id('vpc', vpc['id'])}'"
         )
         raise Ec2Error("InvalidVpnGatewayAttachment.NotFound", f"{sentence} does not exist")
-    foreign = next((c.id for c in await _connections(ctx, gateway) if not c.own), None)
+    foreign = next((c.id for c in await removal.connections_of(ctx, gateway) if not c.own), None)
     if foreign:
         sentence = f"The virtual private gateway has the connection {foreign}, which was made in CloudStack."
         raise Ec2Error("IncorrectState", sentence)
-    await _take_down(ctx, gateway)
-    left = {"vpc": "", "left": {"vpc": vpc["id"], "at": time.time()}}
-    await ctx.store.put(ctx.owner_id, GATEWAY, gateway.key, {**gateway.record, **left})
+    await removal.detach(ctx, gateway, vpc["id"])
 
 
 @action("DeleteVpnGateway", honours=("VpnGatewayId",), native=_NATIVE)

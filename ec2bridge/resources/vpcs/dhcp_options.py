@@ -223,9 +223,13 @@ async def associate(ctx: Context, vpc: Row, wanted: OptionsSet | None) -> None:
         await choose(ctx, vpc["id"], key)
         return
     domain = (key and wanted and wanted.domain) or vpc["networkdomain"]
-    tiers = await _tiers(ctx, vpc["id"])
-    was = await _key_of(ctx, vpc["id"])
-    if key == was and all(tier.get("networkdomain") == domain for tier in tiers):
+    place, begun = f"{vpc['id']} {key}", None
+    while begun is None:
+        # One that was sent before, and whose bearer died, would be taken back later.
+        begun = await journal.claim(ctx, PLAN, place)
+        tiers = await _tiers(ctx, vpc["id"])
+        was = await _key_of(ctx, vpc["id"])
+    if not begun and key == was and all(tier.get("networkdomain") == domain for tier in tiers):
         return
     given = {
         "vpc": vpc["id"],
@@ -235,7 +239,7 @@ async def associate(ctx: Context, vpc: Row, wanted: OptionsSet | None) -> None:
         "domains": {tier["id"]: tier.get("networkdomain") for tier in tiers},
         "by_itself": vpc["networkdomain"],
     }
-    await journal.perform(ctx, PLAN, given, place=f"{vpc['id']} {key}")
+    await journal.perform(ctx, PLAN, given, place=place)
 
 
 async def _key_of(ctx: Context, vpc: str) -> str | None:
