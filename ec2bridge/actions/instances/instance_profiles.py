@@ -60,21 +60,20 @@ async def describe_iam_instance_profile_associations(ctx: Context, request: dict
 async def associate_iam_instance_profile(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Keep a profile with a machine that has none."""
     arn = _wanted(ctx, request)
+    place = f"{request.get('InstanceId')}/{arn}"
+    # One that was sent before, by a bearer that died over it, may have it on already.
+    begun = await journal.claim(ctx, ASSOCIATE, place)
     found = await changeable(ctx, request.get("InstanceId") or "")
-    place = f"{found.uuid}/{arn}"
-    if await journal.claim(ctx, ASSOCIATE, place):
-        given = ctx.claims[journal.key_of(ctx, ASSOCIATE, place)].value["given"]
-    elif instance_profiles.told(found.row):
+    if not begun and instance_profiles.told(found.row):
         raise Ec2Error("IncorrectState", f"There is an existing association for instance {found.id}")
-    else:
-        given = {"machine": found.uuid, "new": _mark(arn)}
-    await journal.perform(ctx, ASSOCIATE, given, place=place)
-    return _associating(found, given["new"])
+    given = {"machine": found.uuid, "new": _mark(arn)}
+    made = await journal.perform(ctx, ASSOCIATE, given, place=place)
+    return _associating(found, made[NEW.name]["new"])
 
 
 @journal.plan(ASSOCIATE)
 def _steps_of_association(given: Given) -> list[Step]:
-    return [Step("new on", _new_is_on, _new_on, _new_off)]
+    return [NEW]
 
 
 @action(
@@ -88,20 +87,20 @@ async def replace_iam_instance_profile_association(ctx: Context, request: dict[s
     place = f"{ident}/{arn}"
     if await journal.claim(ctx, REPLACE, place):
         # Sent before, by a bearer that died over it: the association may be gone already.
-        given = ctx.claims[journal.key_of(ctx, REPLACE, place)].value["given"]
+        given = {}
     else:
         found, _ = await _associated(ctx, ident)
         old = resource_tags.native(found.row)[_KEY]
         given = {"machine": found.uuid, "old": old, "new": _mark(arn)}
-    await journal.perform(ctx, REPLACE, given, place=place)
-    return _associating(await changeable(ctx, given["machine"]), given["new"])
+    made = (await journal.perform(ctx, REPLACE, given, place=place))[NEW.name]
+    return _associating(await changeable(ctx, made["machine"]), made["new"])
 
 
 @journal.plan(REPLACE)
 def _steps(given: Given) -> list[Step]:
     return [
         Step("old off", _old_is_off, _old_off, _old_on),
-        Step("new on", _new_is_on, _new_on, _new_off),
+        NEW,
     ]
 
 
@@ -127,16 +126,24 @@ async def _old_on(work: Work, made: Made) -> None:
 
 
 async def _new_is_on(work: Work) -> Made | None:
-    return {} if (await _kept(work)).get(_KEY) == work.given["new"] else None
+    return _made(work) if (await _kept(work)).get(_KEY) == work.given["new"] else None
 
 
 async def _new_on(work: Work) -> Made:
     await _keep(work.ctx, work.given["machine"], work.given["new"])
-    return {}
+    return _made(work)
+
+
+def _made(work: Work) -> Made:
+    return {name: work.given[name] for name in ("machine", "new")}
 
 
 async def _new_off(work: Work, made: Made) -> None:
     await _drop(work.ctx, work.given["machine"], work.given["new"])
+
+
+NEW = Step("new on", _new_is_on, _new_on, _new_off)
+"""What associating and replacing end with."""
 
 
 @action(

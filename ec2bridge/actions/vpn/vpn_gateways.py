@@ -125,7 +125,7 @@ async def _put_up(ctx: Context, gateway: Thing, vpc: str) -> None:
     """Have CloudStack have the gateway and its connections, or neither."""
     gateway.row = await ctx.account.job("createVpnGateway", vpcid=vpc)
     try:
-        for connection in await removal.connections_of(ctx, gateway):
+        for connection in await vpn.connections_of(ctx, gateway):
             await vpn.settle(ctx, gateway, connection)
     except (CloudStackError, Ec2Error):
         await removal.take_down(ctx, gateway)
@@ -149,7 +149,7 @@ async def detach_vpn_gateway(ctx: Context, request: Request) -> None:
             f"The attachment with vpn gateway ID '{gateway.id}' and vpc ID '{ec2_id('vpc', vpc['id'])}'"
         )
         raise Ec2Error("InvalidVpnGatewayAttachment.NotFound", f"{sentence} does not exist")
-    foreign = next((c.id for c in await removal.connections_of(ctx, gateway) if not c.own), None)
+    foreign = next((c.id for c in await vpn.connections_of(ctx, gateway) if not c.own), None)
     if foreign:
         sentence = f"The virtual private gateway has the connection {foreign}, which was made in CloudStack."
         raise Ec2Error("IncorrectState", sentence)
@@ -160,8 +160,7 @@ async def detach_vpn_gateway(ctx: Context, request: Request) -> None:
 async def delete_vpn_gateway(ctx: Context, request: Request) -> None:
     """Forget a gateway that is attached to no VPC and has no connections."""
     gateway = vpn.named(await vpn.gateways(ctx), GATEWAY, request.get("VpnGatewayId"))
-    used = any(connection.gateway == gateway.id for connection in await vpn.connections(ctx))
-    if gateway.vpc or used:
+    if gateway.vpc or await vpn.connections_of(ctx, gateway):
         raise Ec2Error("IncorrectState", f"The virtual private gateway {gateway.id} is in use.")
     await tombstones.keep(ctx, GATEWAY, gateway.key, gateway.record)
     await resource_tags.forget(ctx, GATEWAY, gateway.key)

@@ -134,6 +134,11 @@ async def connections(ctx: Context) -> list[Connection]:
     return found
 
 
+async def connections_of(ctx: Context, gateway: Thing) -> list[Connection]:
+    """Return the connections that end at a gateway."""
+    return [connection for connection in await connections(ctx) if connection.gateway == gateway.id]
+
+
 async def tidy(ctx: Context) -> None:
     """Forget what was asked for connections that CloudStack's own interface took away."""
     # The records first: each is younger than its row.

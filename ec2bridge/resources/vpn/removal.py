@@ -122,11 +122,6 @@ async def _leave(work: Work) -> Made:
 async def take_down(ctx: Context, gateway: Thing) -> None:
     """Have CloudStack have neither a gateway nor its connections."""
     native, gateway.row = gateway.row, {}
-    for connection in await connections_of(ctx, gateway):
+    for connection in await vpn.connections_of(ctx, gateway):
         await vpn.settle(ctx, gateway, connection)
     await ctx.account.job("deleteVpnGateway", id=native["id"])
-
-
-async def connections_of(ctx: Context, gateway: Thing) -> list[Connection]:
-    """Return the connections that end at a gateway."""
-    return [connection for connection in await vpn.connections(ctx) if connection.gateway == gateway.id]
