@@ -83,7 +83,7 @@ async def modify_network_interface_attribute(ctx: Context, request: Request) -> 
     elif "Attachment" in item:
         await _change_machine(ctx, item, named[0], request[named[0]])
     elif named == ["Groups"]:
-        groups = await security_groups.chosen(ctx, item["VpcId"], request["Groups"])
+        groups = (await security_groups.groups(ctx)).chosen(item["VpcId"], request["Groups"])
         await _keep(ctx, item, groups=[group.id for group in groups])
     else:
         await _set_check(ctx, item, request["SourceDestCheck"])

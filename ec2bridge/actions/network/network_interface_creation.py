@@ -50,7 +50,8 @@ async def create_network_interface(ctx: Context, request: dict[str, Any]) -> dic
             f"No interfaces can be created in {subnet_id(network)}: a machine of a basic zone has one and keeps it.",
         )
     tags = resource_tags.specified(request, network_interfaces.KIND)
-    groups = await security_groups.chosen(ctx, vpc_id_of_network(ctx, network), request.get("Groups") or ())
+    known = await security_groups.groups(ctx)
+    groups = known.chosen(vpc_id_of_network(ctx, network), request.get("Groups") or ())
     description = network_interfaces.description(request.get("Description"))
     await quotas.check(
         ctx,

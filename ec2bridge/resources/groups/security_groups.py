@@ -104,6 +104,16 @@ class Groups:
             raise kind.missing(ident)
         return group
 
+    def chosen(self, vpc_id: str, idents: Iterable[str] = (), names: Iterable[str] = ()) -> list[Group]:
+        """The groups of a machine or an interface in a VPC, by ids and names; its default one when none is named."""
+        found = [self.by_ident(ident) for ident in idents]
+        found += [self.find(None, name, vpc_id) for name in names]
+        for group in found:
+            if group.vpc_id != vpc_id:
+                sentence = f"Security group {group.id} and the subnet belong to different networks."
+                raise Ec2Error("InvalidParameter", sentence)
+        return list(dict.fromkeys(found)) or [self.find(None, DEFAULT, vpc_id)]
+
     def rules(self, group: Group) -> list[Rule]:
         """The rules that clients see, ingress first."""
         listed = self.listed.get(group.uuid, NONE)
@@ -180,20 +190,6 @@ def _group(ctx: Context, row: Row) -> Group:
         return Group(marks[DEFAULT_OF], DEFAULT, ec2_id("vpc", marks[DEFAULT_OF]), owner, row)
     vpc_id = marks.get(VPC) or ec2_id("vpc", owner)
     return Group(row["id"], marks.get(NAME) or row["name"], vpc_id, owner, row)
-
-
-async def chosen(
-    ctx: Context, vpc_id: str, idents: Iterable[str] = (), names: Iterable[str] = ()
-) -> list[Group]:
-    """The groups of a launch in a VPC, by ids and names; its default group when none is named."""
-    known = await groups(ctx)
-    found = [known.by_ident(ident) for ident in idents]
-    found += [known.find(None, name, vpc_id) for name in names]
-    for group in found:
-        if group.vpc_id != vpc_id:
-            sentence = f"Security group {group.id} and the subnet belong to different networks."
-            raise Ec2Error("InvalidParameter", sentence)
-    return list(dict.fromkeys(found)) or [known.find(None, DEFAULT, vpc_id)]
 
 
 async def names(ctx: Context) -> dict[str, str]:

@@ -150,7 +150,7 @@ async def _group_set(ctx: Context, found: Machine, value: Any) -> None:
     ids = [value] if isinstance(value, str) else list(value)
     networks = [nic["networkid"] for nic in found.row.get("nic", ()) if nic.get("isdefault")][:1]
     vpcs = await vpc_ids(ctx, networks)
-    chosen = await security_groups.chosen(ctx, next(iter(vpcs.values())), ids)
+    chosen = (await security_groups.groups(ctx)).chosen(next(iter(vpcs.values())), ids)
     uuids = native_uuids(chosen) if zone.security_groups else [group.uuid for group in chosen]
     if set(uuids) == set(group_uuids(found.row)):
         return

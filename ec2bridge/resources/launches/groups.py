@@ -10,13 +10,27 @@ from ec2bridge.ec2.context import Context
 from ec2bridge.errors import Ec2Error
 from ec2bridge.resources.groups import security_groups
 from ec2bridge.resources.groups.membership import native_uuids
+from ec2bridge.resources.groups.security_groups import Groups
 from ec2bridge.resources.launches.network import Nics
 from ec2bridge.resources.places.networks import default_vpc_id, vpc_id_of_network
+from ec2bridge.resources.places.zones import zones
 
 Row = dict[str, Any]
 
 
-async def launch_groups(ctx: Context, request: dict[str, Any], placed: Nics) -> list[str]:
+async def early_groups(ctx: Context, request: dict[str, Any]) -> Groups | None:
+    """Return the caller's groups for `launch_groups` where a launch is seen to need them before its place is known."""
+    zone = (request.get("Placement") or {}).get("AvailabilityZone")
+    named = request.get("SecurityGroupIds") or request.get("SecurityGroups")
+    may_need_none = (
+        known.security_groups for known in await zones(ctx) if not zone or known.answers_to(zone)
+    )
+    return await security_groups.groups(ctx) if named or not any(may_need_none) else None
+
+
+async def launch_groups(
+    ctx: Context, request: dict[str, Any], placed: Nics, known: Groups | None
+) -> list[str]:
     """Return the uuids of the groups that a launch's machines are in; the VPC's default one when none is named."""
     ids = placed.groups or request.get("SecurityGroupIds") or []
     names = request.get("SecurityGroups") or []
@@ -26,6 +40,8 @@ async def launch_groups(ctx: Context, request: dict[str, Any], placed: Nics) -> 
         )
     if not ids and not names and placed.zone.security_groups:
         return []
-    vpc = vpc_id_of_network(ctx, placed.rows[0]) if placed.rows else default_vpc_id(ctx)
-    found = await security_groups.chosen(ctx, vpc, ids, names)
+    known = known or await security_groups.groups(ctx)
+    found = known.chosen(
+        vpc_id_of_network(ctx, placed.rows[0]) if placed.rows else default_vpc_id(ctx), ids, names
+    )
     return native_uuids(found) if placed.zone.security_groups else [group.uuid for group in found]

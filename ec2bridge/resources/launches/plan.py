@@ -27,7 +27,7 @@ from ec2bridge.resources.instances import (
 from ec2bridge.resources.instances.protection import require_protection, shutdown_behaviour
 from ec2bridge.resources.key_pairs import records as key_records
 from ec2bridge.resources.launches.disks import Disks, disks
-from ec2bridge.resources.launches.groups import launch_groups
+from ec2bridge.resources.launches.groups import early_groups, launch_groups
 from ec2bridge.resources.launches.network import Nics, nics
 from ec2bridge.resources.machines import states as machine_states
 from ec2bridge.resources.places.networks import networks
@@ -71,10 +71,12 @@ async def plan(ctx: Context, request: dict[str, Any]) -> Launch:
     """Resolve a RunInstances request, with nothing but reads; raises what AWS raises for what is wrong."""
     least, most = _counts(request)
     tags = resource_tags.specifications(request, *KINDS_TAGGED)
-    image, found = await asyncio.gather(image_rows(ctx, request.get("ImageId")), networks(ctx))
+    image, found, known = await asyncio.gather(
+        image_rows(ctx, request.get("ImageId")), networks(ctx), early_groups(ctx, request)
+    )
     placed = await nics(ctx, request, image, found)
     offering, custom = await resolve_type(ctx, request.get("InstanceType") or DEFAULT_TYPE, placed.zone.uuid)
-    groups = await launch_groups(ctx, request, placed)
+    groups = await launch_groups(ctx, request, placed, known)
     hard = await disks(ctx, request, placed.zone)
     hard.check_root(image)
     hard.check_root_kind(ctx, offering)
