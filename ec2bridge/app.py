@@ -2,6 +2,8 @@
 
     bytes → raw form → auth.verify → wire.parse → {EC2 members} → action → {EC2 members} → wire.render → XML
 
+SSM's few requests go the same way, with JSON (`wire.aws_json`) at both ends.
+
 `Bridge.answer` is that line. It renders success and failure at one exit, so an action returns data or raises an error
 and knows neither XML nor HTTP.
 """
@@ -39,7 +41,7 @@ from ec2bridge.ec2.registry import Action, Request
 from ec2bridge.errors import Ec2Error
 from ec2bridge.exchange import STS_VERSION, VERSION, Exchange, harmless, read_claims, signed_for
 from ec2bridge.store import StoreUnavailable
-from ec2bridge.wire import foreign, parse, render
+from ec2bridge.wire import aws_json, foreign, parse, render
 from ec2bridge.wire.model import Operation, operation
 
 log = logging.getLogger("ec2bridge")
@@ -122,19 +124,24 @@ class Bridge:
         try:
             raw = await read_raw(http, self.large_bodies)
             read_claims(raw, exchange)
+            if exchange.service == "ssm":
+                exchange.headers = {"Content-Type": aws_json.CONTENT_TYPE}
             if other := _of_another_service(http, raw, exchange):
                 exchange.service, exchange.code = other.service, other.code
                 exchange.headers = {"Content-Type": other.content_type, **other.headers}
                 return other.status, [other.body]
             verified = await verify(raw, self.secrets, now=datetime.now(UTC), regions=self.regions())
             op = identify_operation(verified, exchange)
-            request = parse.parse(op, verified.form)
+            in_json = op.service == "ssm"
+            request = aws_json.parse(op, raw.body) if in_json else parse.parse(op, verified.form)
             if self.throttle:
                 self.throttle(exchange.access_key, op.name, request)
             exchange.asked(op, request)
             endpoint = self.site.settings.public_endpoint or f"{http.scheme}://{http.host}"
             result = await self.perform(op, request, verified, exchange, endpoint)
             exchange.answered(op, result)
+            if in_json:
+                return 200, [aws_json.render(op, result)]
             parts = await render.render_in_turns(
                 op, result, version=exchange.version, request_id=exchange.request_id
             )
@@ -221,6 +228,10 @@ class Bridge:
 
     def refuse(self, error: Ec2Error, exchange: Exchange) -> tuple[int, list[bytes]]:
         """Render an error in the service's own shape."""
+        if exchange.service == "ssm":
+            exchange.code = aws_json.error_code(error.code)
+            status, body = aws_json.render_error(error.code, error.message)
+            return status, [body]
         exchange.code = error.code
         body = render.render_error(
             error.code,
@@ -233,7 +244,9 @@ class Bridge:
 
 
 def _of_another_service(http: web.Request, raw: RawRequest, exchange: Exchange) -> foreign.Refusal | None:
-    """Return the refusal of a request that is neither EC2's nor STS's, in its own protocol."""
+    """Return the refusal of a request that is none of those that are served, in its own protocol."""
+    if exchange.service == "ssm" and registry.find(exchange.action, "ssm"):
+        return None
     return foreign.refusal(
         harmless(signed_for(raw)[1]),
         "" if exchange.action == "-" else exchange.action,
@@ -288,13 +301,15 @@ async def read_raw(http: web.Request, large_bodies: asyncio.Semaphore) -> RawReq
 
 
 def identify_operation(verified: Verified, exchange: Exchange) -> Operation:
-    """Find the operation that Action and Version name; EC2 and STS share the endpoint."""
+    """Find the operation that Action and Version name, or a header of SSM's: all three share the endpoint."""
+    exchange.access_key = verified.credentials.access_key
+    if exchange.service == "ssm" and (asked := operation(exchange.action, "ssm")):
+        return asked
     form = dict(verified.form)
     for name in ("Action", "Version"):
         if sum(given == name for given, _ in verified.form) > 1:
             raise Ec2Error("MalformedQueryString", f"The parameter {name} must not be given more than once.")
     name, version = form.get("Action", ""), form.get("Version", "")
-    exchange.access_key = verified.credentials.access_key
     if verified.service == "sts" or version == STS_VERSION:
         exchange.service, exchange.version = "sts", STS_VERSION
     elif version:

@@ -36,9 +36,10 @@ class Row:
 
 
 def rows() -> list[Row]:
-    """Return a row for every EC2 and STS action of the installed model."""
+    """Return a row for every EC2 and STS action of the installed model, and for what is served of SSM."""
     registry.load()
     names = [(service, name) for service in ("ec2", "sts") for name in operation_names(service)]
+    names += [("ssm", entry.name) for entry in registry.served() if entry.service == "ssm"]
     return [_row(service, name) for service, name in sorted(names, key=lambda pair: pair[1])]
 
 
@@ -128,7 +129,7 @@ def markdown(table: list[Row]) -> str:
 
 
 def _service(row: Row) -> str:
-    return " (STS)" if row.service == "sts" else ""
+    return f" ({row.service.upper()})" if row.service != "ec2" else ""
 
 
 def _section(row: Row) -> list[str]:

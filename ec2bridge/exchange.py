@@ -16,6 +16,8 @@ from ec2bridge.wire.model import Operation, redact
 
 DEFAULT_VERSION = "2016-11-15"
 STS_VERSION = "2011-06-15"
+SSM_TARGET = "AmazonSSM."
+"""How the header X-Amz-Target begins by which a client of SSM names its operation."""
 MOST_IDS = 50
 VERSION = re.compile(r"20\d\d-\d\d-\d\d\Z")
 
@@ -69,6 +71,9 @@ def read_claims(raw: RawRequest, exchange: Exchange) -> None:
     elif VERSION.match(version):
         exchange.version = version
     exchange.action = harmless(_parameter(sent, b"Action")) or "-"
+    target = header(raw, "x-amz-target")
+    if target.startswith(SSM_TARGET):
+        exchange.service, exchange.action = "ssm", harmless(target.removeprefix(SSM_TARGET)) or "-"
     key = _credential(raw, sent).partition("/")[0] or _parameter(sent, b"AWSAccessKeyId")
     exchange.access_key = harmless(key) or "-"
 
@@ -79,11 +84,15 @@ def signed_for(raw: RawRequest) -> tuple[str, str]:
     return (parts[2], parts[3]) if len(parts) == 5 else ("", "")
 
 
+def header(raw: RawRequest, wanted: str) -> str:
+    """Return a header by its name in lower case; empty where it is not there."""
+    return next((value for name, value in raw.headers if name.lower() == wanted), "")
+
+
 def _credential(raw: RawRequest, sent: bytes) -> str:
     """What version 4 names the key by: key, date, region, service, terminator, between slashes."""
-    for name, value in raw.headers:
-        if name.lower() == "authorization" and (found := _CREDENTIAL.search(value)):
-            return found[1]
+    if found := _CREDENTIAL.search(header(raw, "authorization")):
+        return found[1]
     return _parameter(sent, b"X-Amz-Credential")
 
 

@@ -1,15 +1,16 @@
 """The tables in `mappings/`: what EC2 and CloudStack call the same thing, and which error means which.
 
 Both sides have names that no rule derives from one another (instance types and offerings, volume types and disk
-offerings, error texts and error codes), so they stand in YAML tables that an operator may replace file by file.
-Tables only: what needs a condition is a function somewhere else. All are read and checked at the start, and what is
-wrong is told in a sentence that names file and row.
+offerings, error texts and error codes, parameters and templates), so they stand in YAML tables that an operator may
+replace file by file. Tables only: what needs a condition is a function somewhere else. All are read and checked at the
+start, and what is wrong is told in a sentence that names file and row.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import product
 from pathlib import Path
 from string import Formatter
 from typing import Annotated, Any, TypeVar
@@ -127,7 +128,7 @@ class VolumeTypes(Table):
         return next((name for name, rule in self.types.items() if rule.matches(row)), self.other)
 
 
-# --- errors ----------------------------------------------------------------------------------------------------
+# --- parameters ------------------------------------------------------------------------------------------------
 
 
 def _pattern(value: Any) -> Any:
@@ -137,6 +138,82 @@ def _pattern(value: Any) -> Any:
         return re.compile(value, re.DOTALL | re.IGNORECASE)
     except (re.error, TypeError) as error:
         raise ValueError(f"the text {value!r} is no regular expression: {error}") from None
+
+
+Pattern = Annotated[re.Pattern[str], BeforeValidator(_pattern)]
+
+
+class ParameterRow(Table):
+    """Parameters by their names, in which {a,b} are alternatives, and the templates that stand for them."""
+
+    names: tuple[str, ...]
+    templates: tuple[Pattern, ...]
+
+    def spelt_out(self) -> list[str]:
+        """The names, one for each choice of alternatives."""
+        return [name for names in self.names for name in _spelt_out(names)]
+
+
+def _spelt_out(names: str) -> list[str]:
+    parts = re.split(r"\{([^{}]*)\}", names)
+    choices = [part.split(",") if place % 2 else [part] for place, part in enumerate(parts)]
+    return ["".join(chosen) for chosen in product(*choices)]
+
+
+_PARAMETER = re.compile(r"(/[A-Za-z0-9_.-]+)+")
+
+
+class Parameters(Table):
+    """AWS's public parameters that stand for an image."""
+
+    architectures: dict[str, str]
+    plain: tuple[Pattern, ...] = ()
+    parameters: tuple[ParameterRow, ...] = ()
+
+    @model_validator(mode="after")
+    def _each_once(self) -> "Parameters":
+        rows: dict[str, int] = {}
+        for place, row in enumerate(self.parameters, 1):
+            for name in row.spelt_out():
+                if not _PARAMETER.fullmatch(name):
+                    raise ValueError(f"row {place}: {name!r} is no name of a parameter")
+                if name in rows:
+                    raise ValueError(f"row {place} has the name {name} again, which row {rows[name]} has")
+                rows[name] = place
+        return self
+
+    def model_post_init(self, _: Any) -> None:
+        """Spell the names out once."""
+        self.__dict__["by_name"] = {name: row for row in self.parameters for name in row.spelt_out()}
+
+    @property
+    def by_name(self) -> Mapping[str, ParameterRow]:
+        """Name → its row."""
+        rows: Mapping[str, ParameterRow] = self.__dict__["by_name"]
+        return rows
+
+    def architecture(self, name: str) -> str | None:
+        """The architecture that a parameter's name asks for; None where it asks for none."""
+        words = (
+            found
+            for word, found in self.architectures.items()
+            if re.search(rf"\b{re.escape(word)}(?![\w])", name)
+        )
+        return next(words, None)
+
+    def bare(self, template: str) -> str:
+        """A template's name without the words that make no other system of it."""
+        words = re.sub(r"[^a-z0-9.]+", " ", template.lower()).split()
+        kept = (word.strip(".") for word in words if not any(plain.fullmatch(word) for plain in self.plain))
+        return " ".join(word for word in kept if word)
+
+    def stands_for(self, row: ParameterRow, template: str) -> bool:
+        """Whether a template of that name stands for the parameters of a row."""
+        forms = (template, self.bare(template))
+        return any(pattern.fullmatch(form) for pattern in row.templates for form in forms)
+
+
+# --- errors ----------------------------------------------------------------------------------------------------
 
 
 def _several(value: Any) -> Any:
@@ -249,13 +326,15 @@ class Mappings:
     volume_types: VolumeTypes
     errors: ErrorTable
     throttling: Throttling
+    parameters: Parameters
 
 
 T = TypeVar("T", bound=Table)
 
 # The loader in C reads the tables in a tenth of the time, where PyYAML has it.
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_FILES = ("instance-types.yaml", "volume-types.yaml", "errors.yaml", "throttling.yaml")
+TABLES = ("instance-types.yaml", "volume-types.yaml", "errors.yaml", "throttling.yaml", "parameters.yaml")
+"""The files, which a folder of the operator's may replace one by one."""
 
 
 def load_mappings(directory: Path | str | None = None) -> Mappings:
@@ -266,10 +345,11 @@ def load_mappings(directory: Path | str | None = None) -> Mappings:
         _check_names(own)
         places.insert(0, own)
     return Mappings(
-        instance_types=_read(places, _FILES[0], InstanceTypes),
-        volume_types=_read(places, _FILES[1], VolumeTypes),
-        errors=_read(places, _FILES[2], ErrorTable),
-        throttling=_read(places, _FILES[3], Throttling),
+        instance_types=_read(places, TABLES[0], InstanceTypes),
+        volume_types=_read(places, TABLES[1], VolumeTypes),
+        errors=_read(places, TABLES[2], ErrorTable),
+        throttling=_read(places, TABLES[3], Throttling),
+        parameters=_read(places, TABLES[4], Parameters),
     )
 
 
@@ -283,8 +363,8 @@ def _check_names(directory: Path) -> None:
     if not directory.is_dir():
         raise MappingError(f"The mappings' directory {directory} does not exist.")
     for path in sorted(directory.glob("*.y*ml")):
-        if path.name not in _FILES:
-            raise MappingError(f"{path} is no mapping; the mappings are {', '.join(_FILES)}.")
+        if path.name not in TABLES:
+            raise MappingError(f"{path} is no mapping; the mappings are {', '.join(TABLES)}.")
 
 
 def _read(places: list[Path], name: str, model: type[T]) -> T:

@@ -70,6 +70,14 @@ def _mappings() -> Iterator[str]:
         yield f"| `{name}` | {cells(limit)} |"
     for name, limit in limits["machines"].items():
         yield f"| machines in `{name}` | {cells(limit)} |"
+    yield f"\n## Parameters\n\n{head('parameters.yaml')}\n"
+    yield "| parameters | names of templates, as regular expressions |\n| --- | --- |"
+    for parameter in tables.parameters.parameters:
+        patterns = (cell(pattern.pattern) for pattern in parameter.templates)
+        yield f"| {names(parameter.names)} | {names(patterns)} |"
+    plain = (cell(pattern.pattern) for pattern in tables.parameters.plain)
+    yield f"\nWords that make no other system of a template: {names(plain)}. A name with one of the words"
+    yield f"{names(tables.parameters.architectures)} takes templates of that architecture alone."
     yield "\n## Errors\n\nCloudStack's errors as EC2's. The first row that matches decides; what no row matches is"
     yield "`InternalError`. *(text)* stands for CloudStack's own sentence.\n"
     yield "| CloudStack's command | its error | its sentence, as a regular expression | becomes |"

@@ -122,6 +122,7 @@ def test_the_tables_lie_where_the_package_finds_them() -> None:
     assert sorted(path.name for path in packaged().glob("*.yaml")) == [
         "errors.yaml",
         "instance-types.yaml",
+        "parameters.yaml",
         "throttling.yaml",
         "volume-types.yaml",
     ]

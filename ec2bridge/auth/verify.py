@@ -17,7 +17,7 @@ give the statuses), and with the words of AWS where they are known:
 | Host not signed; a signed header that is absent or named twice    | SignatureDoesNotMatch       | 403    |
 | unknown or disabled key, any session token                        | AuthFailure                 | 401    |
 | the same on STS                                                   | InvalidClientTokenId        | 403    |
-| body or signature differ                                          | SignatureDoesNotMatch       | 403    |
+| body or signature differ; X-Amz-Target not signed                 | SignatureDoesNotMatch       | 403    |
 | parameters that are no UTF-8 or have broken escapes               | MalformedQueryString        | 404    |
 | a body that is no form (multipart, JSON)                          | InvalidQueryParameter       | 400    |
 
@@ -56,6 +56,9 @@ LARGE = 64 * 1024
 LONGEST_PRESIGNED = 7 * 24 * 3600
 STS_VERSION = "2011-06-15"
 FORM = "application/x-www-form-urlencoded"
+JSON = "application/x-amz-json-1.1"
+TARGET = "x-amz-target"
+"""The header by which a client that sends JSON names its operation."""
 
 _BASIC_DATE = re.compile(r"\d{8}T\d{6}Z", re.ASCII)
 _DEFAULT_PORT = re.compile(r":(?:80|443)\Z")
@@ -153,6 +156,8 @@ def _body_pairs(body: bytes, headers: Headers) -> Pairs:
     if not body:
         return []
     kind = headers.get("content-type", [FORM])[0].partition(";")[0].strip().lower()
+    if kind == JSON and TARGET in headers:
+        return []  # it has no parameters to sign: version 4 covers it by its hash
     if kind != FORM:
         raise Ec2Error(
             "InvalidQueryParameter", f"A request body must be {FORM}; the Content-Type is {kind!r}."
@@ -342,12 +347,15 @@ def check_scope(claim: Claim, regions: frozenset[str] | None) -> None:
 
 
 def check_signed_headers(claim: Claim, headers: Headers) -> None:
-    """Refuse a signature that does not cover the host, or covers what did not arrive."""
+    """Refuse a signature that does not cover the host and the operation, or covers what did not arrive."""
     if claim.scope is None:
+        if TARGET in headers:
+            _mismatch("A signature of version 2 does not cover the header X-Amz-Target: sign with version 4.")
         return
     names = claim.signed_headers.split(";")
-    if "host" not in names:
-        _mismatch("'Host' must be a 'SignedHeader' in the AWS Authorization.")
+    for name in ("Host", *(("X-Amz-Target",) if TARGET in headers else ())):
+        if name.lower() not in names:
+            _mismatch(f"'{name}' must be a 'SignedHeader' in the AWS Authorization.")
     if len(set(names)) < len(names):
         # The few bytes of a name again and again would each time stand for all of the header.
         _mismatch("A header is named twice among the 'SignedHeaders'.")

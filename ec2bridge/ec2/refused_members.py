@@ -243,6 +243,11 @@ REASONS = (
         r"\.VpcEncryptionControl",
         "CloudStack does not encrypt what machines send each other; leave it out, and use TLS between them",
     ),
+    # parameters
+    (
+        r"\.ParameterFilters\.",
+        "all parameters here are of the type String and have neither keys nor labels; leave it out",
+    ),
     # VPN
     (
         r"\.CertificateArn$|\.PreSharedKeyStorage$",

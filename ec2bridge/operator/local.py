@@ -24,7 +24,7 @@ from ec2bridge.auth.profiles import FileSecrets
 from ec2bridge.cloudstack.reaching import reason
 from ec2bridge.config import Settings, SettingsError, host_and_port
 from ec2bridge.database import Database, UnansweredError
-from ec2bridge.mapping import MappingError, load_mappings
+from ec2bridge.mapping import TABLES, MappingError, load_mappings
 from ec2bridge.operator.findings import Finding, bad, note, ok
 from ec2bridge.serving.certificates import cloudstack_trust, server_certificate
 from ec2bridge.store import Store, StoreError
@@ -243,8 +243,7 @@ async def mappings(settings: Settings) -> Finding:
     if not own:
         return bad(
             f"the folder {settings.mappings} has no tables: the package's are used, all of them",
-            "copy the table that you change there (instance-types.yaml, volume-types.yaml, errors.yaml,"
-            " throttling.yaml), or leave the setting out",
+            f"copy the table that you change there ({', '.join(TABLES)}), or leave the setting out",
         )
     return ok(f"{', '.join(own)} of {settings.mappings}, the rest of the package")
 

@@ -24,6 +24,7 @@ from ec2bridge.cloudstack.calls import NativeCall
 from ec2bridge.ec2 import background, registry
 from ec2bridge.serving.certificates import Certificate
 from ec2bridge.serving.health import OK, Health
+from ec2bridge.wire.model import SERVICES
 
 # Up to ten minutes: an image of a large volume takes as long, and what stands in +Inf cannot be told apart.
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
@@ -72,7 +73,7 @@ class Metrics:
 
     def saw_request(self, action: str, code: str, seconds: float) -> None:
         """Count one answer; a name that is no served action is counted as "other", so labels stay bounded."""
-        label = action if registry.find(action) or registry.find(action, "sts") else "other"
+        label = action if any(registry.find(action, service) for service in SERVICES) else "other"
         self.requests.labels(label, code).inc()
         self.seconds.labels(label).observe(seconds)
 

@@ -15,6 +15,11 @@ OURS = frozenset({"ec2", "sts"})
 REST_XML = frozenset({"route53", "cloudfront", "s3-control"})
 """Services whose errors are XML though they name no action; S3's are of their own form."""
 
+_OF_SSM = (
+    "of SSM only GetParameter, GetParameters and GetParametersByPath, by AmazonSSM's JSON, for parameters that stand"
+    " for an image"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -38,8 +43,9 @@ def refusal(
     if not target and (not service or service in OURS or _is_ours(service, action)):
         return None
     name = service if service and service not in OURS else target.partition(".")[0][:60]
+    limits = _OF_SSM if target.startswith("AmazonSSM.") or name == "ssm" else f"no {name or 'other service'}"
     sentence = (
-        f"This endpoint serves Amazon EC2 and STS for a CloudStack cloud, and no {name or 'other service'}. Set"
+        f"This endpoint serves Amazon EC2 and STS for a CloudStack cloud, and {limits}. Set"
         " AWS_ENDPOINT_URL_EC2 and AWS_ENDPOINT_URL_STS to it instead of AWS_ENDPOINT_URL, which sends every"
         " service here."
     )

@@ -1,4 +1,4 @@
-"""botocore's own models of EC2 and STS, read as data: which operations there are and what they take and give.
+"""botocore's own models of EC2, STS and SSM, read as data: which operations there are and what they take and give.
 
 Every AWS client in Python ships this schema of the EC2 query API, and it is kept current. Whatever the bridge
 knows about names, types and documentation of the wire comes from there through this module, so that no action
@@ -17,7 +17,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-SERVICES = ("ec2", "sts")
+SERVICES = ("ec2", "sts", "ssm")
 SCALARS = frozenset({"string", "integer", "long", "boolean", "float", "double", "timestamp", "blob"})
 
 
@@ -221,7 +221,7 @@ class Service:
         self.name = name
         self.protocol: str = metadata["protocol"]
         self.api_version: str = metadata["apiVersion"]
-        self.xml_namespace: str = metadata["xmlNamespace"]
+        self.xml_namespace: str = metadata.get("xmlNamespace", "")
         self._shapes: Mapping[str, Any] = definition["shapes"]
         self._operations: Mapping[str, Any] = definition["operations"]
         self._made_shapes: dict[str, Shape] = {}
@@ -285,7 +285,7 @@ def aws_services() -> frozenset[str]:
 
 @cache
 def service_model(name: str) -> Service:
-    """The newest model of `ec2` or `sts`, loaded on first use."""
+    """The newest model of `ec2`, `sts` or `ssm`, loaded on first use."""
     return Service(name, _directories(name)[-1])
 
 

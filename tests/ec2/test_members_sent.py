@@ -22,7 +22,7 @@ from ec2bridge.errors import Ec2Error
 
 MODELS = {
     service: boto3.session.Session().client(service, region_name="us-east-1").meta.service_model
-    for service in ("ec2", "sts")
+    for service in ("ec2", "sts", "ssm")
 }
 
 

@@ -11,7 +11,7 @@ def op(name: str, service: str = "ec2") -> Operation:
 
 
 def test_the_wire_knows_every_kind_of_shape() -> None:
-    for service in model.SERVICES:
+    for service in ("ec2", "sts"):
         kinds = {shape["type"] for shape in model.service_model(service)._shapes.values()}
         used = kinds - {"structure", "list"}
         assert used <= model.SCALARS

@@ -16,6 +16,7 @@ from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS
 from ec2bridge.resources import placement_groups
 from ec2bridge.resources.groups.membership import membership
+from ec2bridge.resources.images import parameters
 from ec2bridge.resources.instance_types import TYPE_DETAIL, resolve_type
 from ec2bridge.resources.instances import (
     cpu_credits,
@@ -144,12 +145,7 @@ async def image_rows(ctx: Context, ident: str | None) -> list[Row]:
     """Return the image's rows, one for each zone that has it."""
     if not ident:
         raise Ec2Error("MissingParameter", "The request must contain the parameter ImageId")
-    if ident.startswith("resolve:ssm:"):
-        raise Ec2Error(
-            "UnsupportedOperation",
-            f"The value '{ident}' for ImageId is not supported: no parameters of Systems Manager are here; give the"
-            " image's own id, which DescribeImages tells.",
-        )
+    ident = await parameters.resolved(ctx, ident)
     uuid = await ctx.directory.resolve("image", ident)
     try:
         rows: list[Row] = await ctx.account.list("listTemplates", templatefilter="executable", id=uuid)
