@@ -140,3 +140,65 @@ def test_rows_that_differ_in_one_condition_are_both_reached() -> None:
         }
     )
     assert len(table.errors) == 4
+
+
+@pytest.mark.parametrize(
+    ("template", "parameter"),
+    [
+        ("Ubuntu 24.04", "ubuntu/server/24.04"),
+        ("Linux Ubuntu 24.04 LTS 64-bit", "ubuntu/server/24.04"),
+        ("ubuntu-24.04-server-cloudimg-amd64.img", "ubuntu/server/24.04"),
+        ("ubuntu24.04", "ubuntu/server/24.04"),
+        ("Ubuntu 24.04.1 LTS (Noble Numbat)", "ubuntu/server/noble"),
+        ("noble-server-cloudimg-amd64", "ubuntu/server/noble"),
+        ("Ubuntu 22.04 LTS", "ubuntu/server/jammy"),
+        ("Debian GNU/Linux 12 (bookworm)", "debian/release/12"),
+        ("debian-12-genericcloud-amd64-20240211-1654", "debian/release/bookworm"),
+        ("Windows Server 2022", "Windows_Server-2022"),
+        ("Windows 2022 Datacenter Evaluation", "Windows_Server-2022"),
+        ("Ubuntu 24.04 WordPress", None),
+        ("Ubuntu 24.10", None),
+        ("Debian 11.12", "debian/release/11"),
+        ("Debian 12 testing", None),
+        ("My Ubuntu 24.04", None),
+        ("Windows 11", None),
+        ("Amazon Linux 2023", None),
+    ],
+)
+def test_a_template_stands_for_the_parameters_of_its_system(template: str, parameter: str | None) -> None:
+    table = load_mappings().parameters
+    found = {name for name, row in table.by_name.items() if table.stands_for(row, template)}
+    assert any(parameter in name for name in found) if parameter else not found
+    assert len({table.by_name[name].names for name in found}) <= 1
+
+
+def test_a_parameters_name_tells_the_architecture() -> None:
+    table = load_mappings().parameters
+    assert table.architecture("/aws/service/debian/release/12/latest/amd64") == "x86_64"
+    assert table.architecture("/aws/service/debian/release/12/latest/arm64") == "arm64"
+    assert table.architecture("/x/al2023-ami-kernel-default-x86_64") == "x86_64"
+    assert table.architecture("/x/Windows_Server-2022-English-Full-Base") is None
+
+
+ROW = "architectures: {}\nparameters:\n- {names: [%s], templates: [x]}\n- {names: ['/b/{c,d}'], templates: [y]}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (ROW % "'/a/{b,b}'", "parameters.yaml: row 1 has the name /a/b again, which row 1 has."),
+        (ROW % "/b/d", "parameters.yaml: row 2 has the name /b/d again, which row 1 has."),
+        (ROW % "a", "parameters.yaml: row 1: 'a' is no name of a parameter."),
+        (
+            ROW % "/a, '/a/{b'",
+            "parameters.yaml: row 1: '/a/{b' is no name of a parameter.",
+        ),
+        (
+            "architectures: {}\nparameters: [{names: [/a], templates: ['(']}]",
+            "parameters.yaml: parameters → row 1 → templates → row 1 → the text '(' is no regular expression: "
+            "missing ), unterminated subpattern at position 0.",
+        ),
+    ],
+)
+def test_a_mistake_among_parameters_is_told(tmp_path: Path, text: str, sentence: str) -> None:
+    assert refused(tmp_path, "parameters.yaml", text) == sentence

@@ -477,3 +477,28 @@ async def test_others_are_served_while_a_large_request_is_checked():
     assert await refused(request) == ("SignatureDoesNotMatch", 403)
     task.cancel()
     assert turns > 10
+
+
+class TestJson:
+    """A body of JSON, whose operation stands in a header: both are what was signed, or nothing is done."""
+
+    TARGET = ("X-Amz-Target", "AmazonSSM.GetParameter")
+    HEADERS = (("Content-Type", "application/x-amz-json-1.1"), TARGET)
+
+    async def test_it_is_verified_and_has_no_parameters(self):
+        verified = await check(signed_v4(headers=self.HEADERS, service="ssm"))
+        assert (verified.form, verified.service) == ([], "ssm")
+
+    async def test_another_body_or_another_operation_was_not_signed(self):
+        request = signed_v4(headers=self.HEADERS, service="ssm")
+        assert await refused(replace(request, body=b"{}")) == ("SignatureDoesNotMatch", 403)
+        other = with_header(request, "X-Amz-Target", "AmazonSSM.GetParameters")
+        assert await refused(other) == ("SignatureDoesNotMatch", 403)
+
+    @all_signers
+    async def test_an_operation_that_is_not_signed_is_refused(self, sign):
+        assert await refused(with_header(sign(), *self.TARGET)) == ("SignatureDoesNotMatch", 403)
+
+    async def test_json_without_an_operation_is_no_form(self):
+        request = signed_v4(headers=self.HEADERS[:1])
+        assert await refused(request) == ("InvalidQueryParameter", 400)

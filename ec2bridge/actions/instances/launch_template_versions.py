@@ -12,6 +12,7 @@ from ec2bridge.ec2.describe import Item, describe
 from ec2bridge.ec2.registry import action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
+from ec2bridge.resources.images import parameters
 from ec2bridge.resources.launches import launch_templates
 from ec2bridge.resources.launches.launch_templates import DEFAULT, LATEST, NAMED, Template
 
@@ -44,13 +45,12 @@ def _public(shown: Item) -> Item:
 
 @action(
     "CreateLaunchTemplateVersion",
-    honours=(*NAMED, "SourceVersion", "VersionDescription", _DATA, "ClientToken"),
-    ignores={"ResolveAlias": "image ids are never aliases here"},
+    honours=(*NAMED, "SourceVersion", "VersionDescription", _DATA, "ClientToken", "ResolveAlias"),
 )
 async def create_launch_template_version(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Add a version; with SourceVersion it has what that one says and the request does not."""
     data = request.get(_DATA) or {}
-    launch_templates.check_data(data)
+    await launch_templates.check_data(ctx, data)
     made: list[str] = []
 
     def alter(template: Template) -> None:
@@ -66,18 +66,16 @@ async def create_launch_template_version(ctx: Context, request: dict[str, Any]) 
         made[:] = [number]
 
     template = await launch_templates.change(ctx, request, alter, grows=True)
-    return {"LaunchTemplateVersion": _public(item(template, made[0]))}
+    shown = [item(template, made[0])]
+    return {"LaunchTemplateVersion": _public((await _resolved(ctx, request, shown))[0])}
 
 
 @describe(
     "DescribeLaunchTemplateVersions",
     items="LaunchTemplateVersions",
     key="_Place",
-    honours=(*NAMED, "Versions", "MinVersion", "MaxVersion"),
-    ignores={
-        "ResolveAlias": "image ids are never aliases here",
-        "IncludeManagedResources": "no service manages templates of its own here",
-    },
+    honours=(*NAMED, "Versions", "MinVersion", "MaxVersion", "ResolveAlias"),
+    ignores={"IncludeManagedResources": "no service manages templates of its own here"},
     filters={
         "create-time": "CreateTime",
         "ebs-optimized": f"{_DATA}.EbsOptimized",
@@ -101,14 +99,31 @@ async def describe_launch_template_versions(ctx: Context, request: dict[str, Any
     """Return versions of one template, or the latest or default ones of all."""
     if request.get("LaunchTemplateId") or request.get("LaunchTemplateName"):
         template = await launch_templates.find(ctx, request)
-        return [item(template, number) for number in _chosen(template, request)]
+        return await _resolved(
+            ctx, request, [item(template, number) for number in _chosen(template, request)]
+        )
     asked = request.get("Versions") or []
     if not asked or any(version not in (LATEST, DEFAULT) for version in asked):
         raise Ec2Error("InvalidParameterValue" if asked else "MissingParameter", _OF_ALL)
-    return [
+    found = [
         item(template, number)
         for template in await launch_templates.templates(ctx)
         for number in _chosen(template, {"Versions": asked})
+    ]
+    return await _resolved(ctx, request, found)
+
+
+async def _resolved(ctx: Context, request: dict[str, Any], items: list[Item]) -> list[Item]:
+    """Return the versions with the ids that parameters stand for at the moment, where ResolveAlias asks for these."""
+    if not request.get("ResolveAlias"):
+        return items
+    images = {shown[_DATA]["ImageId"] for shown in items if shown[_DATA].get("ImageId")}
+    ids = {image: await parameters.resolved(ctx, image) for image in images}
+    return [
+        {**shown, _DATA: {**shown[_DATA], "ImageId": ids[image]}}
+        if (image := shown[_DATA].get("ImageId"))
+        else shown
+        for shown in items
     ]
 
 

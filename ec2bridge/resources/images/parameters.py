@@ -72,12 +72,12 @@ def parameter_of(ctx: Context, rows: Iterable[Row], text: str) -> Item:
     return item(ctx, asked.name, found, asked.selector)
 
 
-async def resolved(ctx: Context, image: str) -> str:
+async def resolved(ctx: Context, image: str | None) -> str | None:
     """Return the id behind `resolve:ssm:NAME`, and any other id as it is."""
-    if not image.startswith(RESOLVE):
+    if not image or not image.startswith(RESOLVE):
         return image
     try:
-        value: str = (await parameter(ctx, image.removeprefix(RESOLVE)))["Value"]
+        value: str | None = (await parameter(ctx, image.removeprefix(RESOLVE)))["Value"]
     except Ec2Error as error:
         if not error.code.startswith("Parameter"):
             raise

@@ -16,6 +16,7 @@ from ec2bridge.ec2 import registry
 from ec2bridge.ec2.context import Context
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id, is_uuid
+from ec2bridge.resources.images import parameters
 from ec2bridge.resources.instances import user_data
 from ec2bridge.resources.tags import resource_tags
 from ec2bridge.store import Entry
@@ -93,7 +94,7 @@ async def create(ctx: Context, name: str | None, description: str | None, data: 
             "A launch template name must be between 3 and 128 characters, and may contain letters, numbers, and"
             f" the following characters: - ( ) . / _. '{name or ''}' is not.",
         )
-    check_data(data)
+    await check_data(ctx, data)
     await _check_room(ctx, {"id": "", "data": data}, "MaxTemplateLimitExceeded")
     key = str(uuid.uuid4())
     if not await ctx.store.put_new(ctx.owner_id, NAMES, name, key):
@@ -112,8 +113,8 @@ def now() -> str:
     return datetime.now(UTC).replace(microsecond=0).isoformat()
 
 
-def check_data(data: Data) -> None:
-    """Refuse what a template could not give back."""
+async def check_data(ctx: Context, data: Data) -> None:
+    """Refuse what a template could not give back, and an image's parameter that stands for none, as AWS does."""
     if not data:
         raise Ec2Error("MissingParameter", "The request must contain the parameter LaunchTemplateData")
     user_data.checked(data.get("UserData"))
@@ -130,6 +131,7 @@ def check_data(data: Data) -> None:
             "The parameter LaunchTemplateData.InstanceMarketOptions.SpotOptions.ValidUntil is not supported: a template"
             " serves launches of any day. Send it with the launch instead.",
         )
+    await parameters.resolved(ctx, data.get("ImageId"))
 
 
 async def _check_room(ctx: Context, template: Template, code: str) -> None:

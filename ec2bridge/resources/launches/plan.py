@@ -143,9 +143,9 @@ def _stem(ctx: Context, token: str) -> str:
 
 async def image_rows(ctx: Context, ident: str | None) -> list[Row]:
     """Return the image's rows, one for each zone that has it."""
+    ident = await parameters.resolved(ctx, ident)
     if not ident:
         raise Ec2Error("MissingParameter", "The request must contain the parameter ImageId")
-    ident = await parameters.resolved(ctx, ident)
     uuid = await ctx.directory.resolve("image", ident)
     try:
         rows: list[Row] = await ctx.account.list("listTemplates", templatefilter="executable", id=uuid)

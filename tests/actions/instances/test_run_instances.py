@@ -176,7 +176,7 @@ def test_user_data_arrives_unchanged_even_compressed(place: Place) -> None:
     [
         ({"ImageId": "ami-0123456789abcdef0"}, "InvalidAMIID.NotFound"),
         ({"ImageId": "image"}, "InvalidAMIID.Malformed"),
-        ({"ImageId": "resolve:ssm:/aws/service/ami"}, "UnsupportedOperation"),
+        ({"ImageId": "resolve:ssm:/aws/service/ami"}, "SsmInvalidParameter"),
         ({"KeyName": "nokey"}, "InvalidKeyPair.NotFound"),
         ({"SecurityGroupIds": ["sg-0123456789abcdef0"]}, "InvalidGroup.NotFound"),
         ({"SecurityGroups": ["nogroup"]}, "InvalidGroup.NotFound"),

@@ -20,8 +20,8 @@ def own(place: Place) -> dict[str, Any]:
     return register(place, "my-image")
 
 
-def register(place: Place, name: str) -> dict[str, Any]:
-    native = Native(place)
+def register(place: Place, name: str, account: str = "alice", **changed: Any) -> dict[str, Any]:
+    native = Native(place, account)
     [row] = native.list("listOsTypes", description="CentOS 7")[:1]
     made = native.do(
         "registerTemplate",
@@ -33,6 +33,7 @@ def register(place: Place, name: str) -> dict[str, Any]:
         ostypeid=row["id"],
         zoneid=native.zone("sim-adv"),
         requireshvm=True,
+        **changed,
     )
     rows = made.get("template") or [made]
     return dict(rows[0] if isinstance(rows, list) else rows)
