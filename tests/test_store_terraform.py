@@ -33,11 +33,11 @@ pytestmark = [
 class Terraform:
     """One folder with its state."""
 
-    def __init__(self, folder: Path, place: Place, configuration: str) -> None:
+    def __init__(self, folder: Path, place: Place, configuration: str, plugins: Path = PLUGINS) -> None:
         self.folder = folder
         folder.mkdir()
         (folder / "main.tf").write_text(configuration, encoding="utf-8")
-        mirror = f'provider_installation {{\n  filesystem_mirror {{\n    path = "{PLUGINS}"\n  }}\n}}\n'
+        mirror = f'provider_installation {{\n  filesystem_mirror {{\n    path = "{plugins}"\n  }}\n}}\n'
         (folder / "rc").write_text(mirror, encoding="utf-8")
         keys = place.sim.accounts["alice"]
         image = place.client().describe_images()["Images"][0]["ImageId"]

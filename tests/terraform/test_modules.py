@@ -1,7 +1,8 @@
 """docs/terraform-modules.md: its example is applied with the real modules, and each sentence is what the bridge says.
 
 Nothing of the modules is kept here, and the tests reach no host that has them: the example is applied where
-`TF_MODULES` names a folder with `vpc`, `ec2-instance` and `security-group`, each at the version that the page names.
+`TF_MODULES` names a folder with `vpc`, `ec2-instance` and `security-group`, each in the newest version that the page
+names, and `TF_PLUGINS` one with a provider that they take, as `terraform providers mirror` leaves it.
 """
 
 import os
@@ -16,11 +17,11 @@ from botocore.exceptions import ClientError
 
 from tests.conftest import Place
 from tests.launching import tags
-from tests.test_store_terraform import AWS_REGION, EMPTY, PLUGINS, Terraform
+from tests.test_store_terraform import AWS_REGION, EMPTY, Terraform
 from tests.walk.blocks import marked
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "terraform-modules.md"
-MODULES = os.environ.get("TF_MODULES", "")
+MODULES, PLUGINS = os.environ.get("TF_MODULES", ""), os.environ.get("TF_PLUGINS", "")
 SOURCE = re.compile(r'source  = "terraform-aws-modules/([\w-]+)/aws"\n  version = "[\d.]+"')
 ROW = re.compile(r"^\| .* \| .* \| ([\w.]+): (.*) \|$", re.MULTILINE)
 ID = re.compile(r"\b(vpc|nat|pl|dopt)-[0-9a-f]{17}\b")
@@ -31,6 +32,7 @@ provider "aws" {
   endpoints {
     ec2 = var.endpoint
     sts = var.endpoint
+    ssm = var.endpoint
   }
 }
 """
@@ -105,7 +107,7 @@ def test_the_sentences_of_the_page_are_those_of_the_bridge(make_place: Callable[
 
 
 @pytest.mark.skipif(
-    not (MODULES and shutil.which("terraform") and PLUGINS.exists()),
+    not (MODULES and PLUGINS and shutil.which("terraform")),
     reason="needs terraform, its provider for AWS, and the modules",
 )
 @pytest.mark.timeout(900)
@@ -114,7 +116,9 @@ def test_the_example_is_applied_and_destroyed(make_place: Callable[..., Place], 
     local, count = SOURCE.subn(lambda found: f'source = "{Path(MODULES).resolve()}/{found[1]}"', example)
     assert count == 3
     place = make_place({"region": AWS_REGION})
-    terraform = Terraform(tmp_path / "terraform", place, local + PROVIDER)
+    terraform = Terraform(tmp_path / "terraform", place, local + PROVIDER, Path(PLUGINS))
+    parameters = place.client(service="ssm").get_parameters_by_path(Path="/ec2bridge/image")["Parameters"]
+    terraform.environment["TF_VAR_image"] = parameters[0]["Name"].rpartition("/")[2]
     terraform.run(place.url, "apply", [EMPTY], "-auto-approve")
     terraform.plan(place.url, EMPTY)
     terraform.run(place.url, "destroy", [EMPTY], "-auto-approve")

@@ -79,14 +79,12 @@ resource "aws_instance" "web" {
 }
 
 resource "aws_eip" "web" {
-  vpc        = true
   instance   = aws_instance.web.id
   depends_on = [aws_internet_gateway.out]
 }
 
 # The other subnet is private: its machines reach the internet under the NAT gateway's address.
 resource "aws_eip" "nat" {
-  vpc        = true
   depends_on = [aws_internet_gateway.out]
 }
 
