@@ -17,6 +17,7 @@ from ec2bridge.ec2.filters import wanted
 from ec2bridge.ec2.registry import Answer, Request, action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, Kind, ec2_id, is_uuid, kind_of
+from ec2bridge.resources.addresses import listing as address_listing
 from ec2bridge.resources.groups import security_groups
 from ec2bridge.resources.groups.listed import listed
 from ec2bridge.resources.leftovers import left_behind
@@ -118,7 +119,10 @@ def _flat(items: list[Item]) -> Answer:
 )
 async def describe_tags(ctx: Context, request: Request) -> list[Request]:
     """List the tags of everything the caller has."""
+    # Of an address on its way from one network to another CloudStack has no tags: a look before, and one after.
+    moving = await address_listing.moving(ctx)
     rows = await ctx.account.list("listTags", **await _narrowed(ctx, dict(wanted(request))))
+    moving |= await address_listing.moving(ctx)
     shown = _shown_ids(rows)
     shown |= {str(rule.uuid): rule.id for of in (await listed(ctx)).values() for rule in of.rules}
     told = []
@@ -129,12 +133,15 @@ async def describe_tags(ctx: Context, request: Request) -> list[Request]:
     for place, tags in (await resource_tags.stored(ctx)).items():
         kind, _, ident = place.partition("/")
         told += [(kind, ident, key, value) for key, value in tags.items()]
-    gone = await left_behind(ctx, {(kind, ident) for kind, ident, _, _ in told})
-    return [
-        _item(shown, KINDS[kind], ident, key, value)
-        for kind, ident, key, value in told
-        if (kind, ident) not in gone
-    ]
+    gone = await left_behind(ctx, {(kind, ident) for kind, ident, _, _ in told}) | {
+        (address_listing.KIND, ident) for ident in moving
+    }
+    told = [one for one in told if one[:2] not in gone]
+    for ident, row in moving.items():
+        told += [
+            (address_listing.KIND, ident, tag["Key"], tag["Value"]) for tag in resource_tags.visible(row)
+        ]
+    return [_item(shown, KINDS[kind], ident, key, value) for kind, ident, key, value in told]
 
 
 def _shown_ids(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
@@ -185,6 +192,8 @@ async def _resources(ctx: Context, request: Request) -> dict[str, list[str]]:
         raise Ec2Error("MissingParameter", "The request must contain the parameter Resources")
     if len(values) > MOST_RESOURCES:
         raise Ec2Error("InvalidParameterValue", f"At most {MOST_RESOURCES} resources can be tagged at once.")
+    if any((kind := kind_of(value)) and kind.name == address_listing.KIND for value in values):
+        await address_listing.arrived(ctx)
     chosen: dict[str, list[str]] = {}
     for value in values:
         if is_uuid(value):

@@ -110,7 +110,7 @@ async def associate_address(ctx: Context, request: dict[str, Any]) -> dict[str, 
 
     An interface on no machine keeps it until it is attached, and it is mapped then.
     """
-    rows = await elastic_ips.held(ctx)
+    rows = await elastic_ips.at_rest(ctx)
     row = elastic_ips.find(rows, request)
     target = await elastic_ips.target(ctx, request)
     begun = await association.claim(ctx, row, target)
@@ -153,7 +153,7 @@ async def disassociate_address(ctx: Context, request: dict[str, Any]) -> None:
     if asked and await association.is_being_ended(ctx, asked):
         await association.finish(ctx, asked)
         return
-    rows = [row for row in await elastic_ips.held(ctx) if elastic_ips.is_elastic(row)]
+    rows = [row for row in await elastic_ips.at_rest(ctx) if elastic_ips.is_elastic(row)]
     waiting = await elastic_ips.who_waits(ctx, rows)
     if ident:
         mapped = [
@@ -184,7 +184,7 @@ async def disassociate_address(ctx: Context, request: dict[str, Any]) -> None:
 )
 async def release_address(ctx: Context, request: dict[str, Any]) -> None:
     """Give an Elastic IP back to the cloud; in the default VPC it may be associated."""
-    row = elastic_ips.find(await elastic_ips.held(ctx), request)
+    row = elastic_ips.find(await elastic_ips.at_rest(ctx), request)
     if request.get("PublicIp"):
         # Every address here is one of a VPC's, which AWS releases by its allocation alone.
         sentence = "You must specify an allocation id when releasing a VPC elastic IP address"

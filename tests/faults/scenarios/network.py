@@ -278,6 +278,16 @@ async def create_nat(lab: Lab) -> Request:
     return {"SubnetId": made, "AllocationId": await address(lab), **tags("natgateway")}
 
 
+@scenario(
+    "CreateNatGateway", "with an address of another network", describe="DescribeNatGateways", anywhere=True
+)
+async def create_nat_elsewhere(lab: Lab) -> Request:
+    made = await address(lab)
+    _, of = await tier(lab)
+    await machine(lab, SubnetId=of)
+    return {"SubnetId": of, "AllocationId": made}
+
+
 @scenario("DeleteNatGateway", describe="DescribeNatGateways")
 async def delete_nat(lab: Lab) -> Request:
     answer = await lab.do("CreateNatGateway", **await create_nat(lab))
