@@ -21,6 +21,7 @@ from ec2bridge.resources.addresses import listing as address_listing
 from ec2bridge.resources.groups import security_groups
 from ec2bridge.resources.groups.listed import listed
 from ec2bridge.resources.leftovers import left_behind
+from ec2bridge.resources.places import deletion
 from ec2bridge.resources.snapshots import empty as empty_snapshots
 from ec2bridge.resources.tags import resource_tags
 from ec2bridge.resources.tags.tagging import NATIVE
@@ -64,6 +65,7 @@ async def create_tags(ctx: Context, request: Request) -> None:
         for kind, held in current.items():
             await resource_tags.assign(ctx, kind, held, tags)
             done.append(kind)
+        await _check_there(ctx, chosen)
     except (CloudStackError, Ec2Error):
         for kind in done:
             await _take_back(ctx, kind, before[kind], tags)
@@ -240,6 +242,25 @@ async def _native_id(ctx: Context, kind: Kind, value: str) -> str:
         return str(
             (await security_groups.native_row(ctx, (await security_groups.groups(ctx)).find(value)))["id"]
         )
+
+
+async def _check_there(ctx: Context, chosen: Mapping[str, list[str]]) -> None:
+    """Drop the tags in the store of what went while it got them, and raise that it is not there."""
+    held = await resource_tags.stored(ctx)
+    for kind, idents in chosen.items():
+        for ident in idents:
+            if f"{kind}/{ident}" in held and not await _is_there(ctx, kind, ident):
+                await resource_tags.forget(ctx, kind, ident)
+                raise KINDS[kind].missing(ec2_id(KINDS[kind].prefix, ident))
+
+
+async def _is_there(ctx: Context, kind: str, ident: str) -> bool:
+    if kind in ("subnet", "vpc"):
+        return await deletion.stays(ctx, ident)
+    try:
+        return kind in NATIVE or bool(await _native_id(ctx, KINDS[kind], ident))
+    except Ec2Error:
+        return False
 
 
 async def _with_stored(ctx: Context, current: Mapping[str, Current]) -> dict[str, Current]:

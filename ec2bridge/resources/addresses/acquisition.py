@@ -6,6 +6,7 @@ soon as it is there, and one that is not marked, and younger than the request, i
 
 import logging
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable, to_ec2
@@ -16,6 +17,7 @@ from ec2bridge.ec2.unknown import found_out, surely
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id
 from ec2bridge.resources.addresses.listing import KIND, MOVE, NOT_FREE, acquire, addresses, release, strays
+from ec2bridge.resources.places import deletion
 from ec2bridge.resources.tags import resource_tags, tagging
 
 log = logging.getLogger(__name__)
@@ -23,6 +25,8 @@ log = logging.getLogger(__name__)
 Row = dict[str, Any]
 
 ALLOCATE, RELEASE = "AllocateAddress", "ReleaseAddress"
+_PLACES = MappingProxyType({"vpcid": "vpc", "networkid": "subnet"})
+"""What an address is acquired for, by associateIpAddress's parameter."""
 ALLOCATED_MARK = "allocated"
 """Reserved tag on an address that was allocated: the stem of the request."""
 
@@ -35,7 +39,11 @@ async def allocate(ctx: Context, number: str | None, place: dict[str, str], tags
 
 @journal.plan(ALLOCATE)
 def _allocation(given: Given) -> list[Step]:
-    return [Step("address", _find, _acquire, _release), Step("tags", journal.unseen, _tag, journal.nothing)]
+    return [
+        Step("address", _find, _acquire, _release),
+        Step("place", journal.unseen, _check_place, journal.nothing),
+        Step("tags", journal.unseen, _tag, journal.nothing),
+    ]
 
 
 async def _find(work: Work) -> Made | None:
@@ -54,7 +62,16 @@ def _made(row: Row) -> Made:
 
 
 async def _acquire(work: Work) -> Made:
-    return _made(await acquire(work.ctx, work.given["number"], work.given["acquires"]))
+    [(name, uuid)] = work.given["acquires"].items()
+    async with deletion.within(work.ctx, _PLACES[name], uuid):
+        return _made(await acquire(work.ctx, work.given["number"], work.given["acquires"]))
+
+
+async def _check_place(work: Work) -> Made:
+    # CloudStack releases the address with its VPC or network, unasked.
+    [(name, uuid)] = work.given["acquires"].items()
+    await deletion.check(work.ctx, _PLACES[name], uuid)
+    return {}
 
 
 async def _release(work: Work, made: Made) -> None:
@@ -158,6 +175,8 @@ async def _arrive(work: Work) -> Made:
 async def _acquired(work: Work, place: dict[str, str]) -> Made:
     async def do() -> Made:
         await acquire(work.ctx, work.given["number"], place)
+        if not all([await deletion.stays(work.ctx, uuid) for uuid in place.values()]):
+            raise CloudStackError("associateIpAddress", 431, errortext="Its network is being deleted")
         return {**_made(work.made["kept"]["row"]), "place": place}
 
     async def look() -> Made | None:

@@ -62,6 +62,8 @@ def create_list(call: Call) -> Answer:
     vpc = call.entity("vpcid")
     if vpc is None:
         raise invalid("Unable to find VPC by id null")
+    if vpc.get("_removed"):
+        raise invalid(f"Unable to find VPC with ID [{vpc['_number']}].")
     described = {"description": call.params["description"]} if "description" in call.params else {}
     acl = call.cloud.tables["acls"].add({"name": call.need("name"), **described, "vpcid": vpc["id"]})
     return call.submit(

@@ -167,6 +167,10 @@ def _machine_fields(cloud: Cloud, address: Row) -> Row:
 def associate(call: Call) -> Answer:
     network, vpc = call.entity("networkid"), call.entity("vpcid")
     zone = _zone(call, network, vpc)
+    if vpc is not None and vpc.get("_removed"):
+        raise invalid("Can't find enabled VPC by ID specified")
+    if network is not None and network.get("_removed"):
+        raise invalid("Unable to find Network by network id specified")
     if network is None and vpc is None:
         network = _only_network(call, zone)
     call.limit("public_ip")

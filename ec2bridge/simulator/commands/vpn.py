@@ -41,6 +41,8 @@ def _owner(row: Row) -> Row:
 @command("createVpnGateway")
 def create_gateway(call: Call) -> Answer:
     vpc = call.needed("vpcid")
+    if vpc.get("_removed"):
+        raise invalid(f"Invalid VPC {vpc['_number']} for site to site vpn gateway creation!")
     if call.cloud.tables["vpngateways"].where(vpcid=vpc["id"]):
         raise invalid(f"The VPN gateway of VPC {vpc_text(vpc)} already exists!")
     source = call.cloud.tables["addresses"].first(vpcid=vpc["id"], issourcenat=True)
