@@ -185,6 +185,12 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             "what was under way stays half done",
             passes=True,
         ),
+        "deletion": Kind(
+            "that a subnet or VPC is being deleted, or was within the hour",
+            "DeleteSubnet, DeleteVpc",
+            "what is made in it at the same moment may be made in a place that is gone",
+            passes=True,
+        ),
         "leaving": Kind(
             "a deleted subnet or VPC that CloudStack still holds",
             "DeleteSubnet, DeleteVpc",

@@ -218,6 +218,18 @@ async def claim(ctx: Context, name: str, token: str) -> bool | None:
     return None if seen else False
 
 
+async def over(ctx: Context, name: str, token: str) -> bool:
+    """Wait a moment for a plan that is under way at a place, or take it up if its bearer died; False: there is none."""
+    entry = await ctx.store.entry(ctx.owner_id, KIND, key_of(ctx, name, token))
+    if entry is None:
+        return False
+    if leases.is_free(entry.value, LEASE):
+        await resume(ctx, entry)
+    else:
+        await asyncio.sleep(POLL)
+    return True
+
+
 async def is_borne(ctx: Context, key: str) -> bool:
     """Whether the bearer of a record lives: it is heard of within a few seconds."""
     first: Entry | None = await ctx.store.entry(ctx.owner_id, KIND, key)

@@ -6,7 +6,10 @@ import json
 from typing import Any
 
 from ec2bridge.simulator.cloud import Cloud
-from ec2bridge.simulator.tables import Row
+from ec2bridge.simulator.tables import Row, Table
+
+OWNER = ("account", "projectid", "project", "domainid", "domain", "domainpath")
+MAPPED = ("virtualmachineid", "vmipaddress", "_nic")
 
 
 def _compact(**fields: Any) -> str:
@@ -84,3 +87,10 @@ def snapshot_text(cloud: Cloud, snapshot: Row) -> str:
         volumeId=_number(cloud, "volumes", snapshot["volumeid"]),
     )
     return f"Snapshot {fields}"
+
+
+def free_address(table: Table, address: Row) -> None:
+    """A public address is nobody's; its row and its uuid stay."""
+    for field in (*OWNER, *MAPPED, "allocated", "associatednetworkid", "vpcid"):
+        address.pop(field, None)
+    table.update(address, state="Free", issourcenat=False, isstaticnat=False)

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ec2bridge.simulator.entities import free_address
 from ec2bridge.simulator.errors import INTERNAL, ApiError, no_permission
 from ec2bridge.simulator.jobs import Jobs
 from ec2bridge.simulator.tables import Row, Tables
@@ -136,6 +137,7 @@ class Plan:
     def _take_back(self, made: str, command: str) -> None:
         """Leave what CloudStack leaves of an object whose making failed: a machine or snapshot in Error, else nothing.
 
+        An address is released (IpAddressManagerImpl.associateIPToGuestNetwork, with releaseOnFailure).
         A snapshot stays until its clean-up thread has been by, a day later by default (SnapshotServiceImpl,
         StorageManagerImpl.removeSnapshotsInErrorStatus).
         """
@@ -150,7 +152,9 @@ class Plan:
                 self.tables["volumes"].remove(volume)
         elif command == "createSnapshot":
             self.tables[kind].update(row, state="Error")
-        elif command.startswith(("create", "associateIpAddress")):
+        elif command == "associateIpAddress":
+            free_address(self.tables[kind], row)
+        elif command.startswith("create"):
             self.tables[kind].remove(row)
 
 

@@ -187,7 +187,8 @@ class Stage:
             await self.lab.running.answer(self.scenario.describe, {})
             await self.lab.running.idle()
             await self.lab.sim.settle()
-        return await self.lab.inventory()
+        found = await self.lab.inventory()
+        return found.wherever_addresses_lie() if self.scenario.anywhere else found
 
     async def run(self, cell: Cell) -> Outcome:
         """Play a cell and hold it to the rule."""

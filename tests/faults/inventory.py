@@ -46,6 +46,7 @@ DEFAULT_LIST = "Made through EC2 as the default"
 """The description of an ACL list that a VPC's default ACL has for its own."""
 OWN_WAY_OUT = "ec2bridge:own-source-nat"
 """The tag of an address that is its VPC's source NAT address when it is nobody's NAT gateway: until then it tells."""
+PLACES = ("associatednetworkid", "vpcid")
 SECRETS = frozenset(
     {"password", "privatekey", "fingerprint", "ipsecpsk", "macaddress", "mac", "line", "_publickey"}
 )
@@ -115,6 +116,20 @@ class Inventory:
             ]
         )
 
+    def wherever_addresses_lie(self) -> "Inventory":
+        """The same without the networks of addresses that serve nothing: nobody who asks EC2 sees where they lie."""
+        return Inventory(
+            [
+                (
+                    kind,
+                    {name: value for name, value in row.items() if name not in PLACES}
+                    if _rests(kind, row)
+                    else row,
+                )
+                for kind, row in self.rows
+            ]
+        )
+
     def ways_out(self) -> list[Any]:
         return [row for kind, row in self.rows if kind == "addresses" and row.get("issourcenat")]
 
@@ -148,6 +163,10 @@ def _tags(rows: Rows) -> Rows:
     }
     kept = [(kind, row) for kind, row in rows if kind == "tag"]
     return kept + [("tag", {"of": ident, "key": key, "value": value}) for ident, key, value in sorted(found)]
+
+
+def _rests(kind: str, row: Any) -> bool:
+    return kind == "addresses" and not (row.get("issourcenat") or row.get("isstaticnat"))
 
 
 def _thing(row: Any) -> str:

@@ -58,6 +58,17 @@ class Kill:
         return f"{self.story} · seed {self.seed}"
 
 
+@dataclass(frozen=True)
+class Death(Kill):
+    """One death at a certain moment, its number in the seed's place."""
+
+    def deaths(self, moments: int) -> list[int]:
+        return [self.seed]
+
+    def __str__(self) -> str:
+        return self.story
+
+
 class Mourner(Client):
     """A client whose bridges die one after the other."""
 
@@ -123,8 +134,11 @@ class Graves(Stage):
         return outcome
 
 
-def play(story: str, seeds: list[int], database: str | None = None) -> list[Outcome]:
-    """Play the kills of one story, on a file or on a PostgreSQL that has no other user."""
+def play(story: str, seeds: list[int] | None = None, database: str | None = None) -> list[Outcome]:
+    """Play the kills of one story, on a file or on a PostgreSQL that has no other user.
+
+    Without seeds it is one death at each of its moments.
+    """
 
     async def work() -> list[Outcome]:
         with tempfile.TemporaryDirectory(dir=FAST) as directory:
@@ -132,7 +146,9 @@ def play(story: str, seeds: list[int], database: str | None = None) -> list[Outc
             stage = Graves(scenarios.load()[story], lab)
             await stage.set_up()
             await stage.count()
-            found = [await stage.kill(Kill(story, seed)) for seed in seeds]
+            each = (Death(story, moment) for moment in range(1, stage.moments + 1))
+            chosen = each if seeds is None else (Kill(story, seed) for seed in seeds)
+            found = [await stage.kill(kill) for kill in chosen]
             await lab.close()
             return found
 

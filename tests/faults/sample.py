@@ -28,6 +28,10 @@ ONE_IN = 3
 CELLS = frozenset(
     {
         "AllocateAddress (the first of an account) · associateIpAddress#2 · refused",
+        "AssociateAddress (moved to another network) · associateIpAddress#1 · job-fails",
+        "AssociateAddress (moved to another network) · associateIpAddress#1 · killed-before",
+        "AssociateAddress (moved to another network) · createTags#1 · job-fails",
+        "AssociateAddress (taken from a machine in another network) · enableStaticNat#1 · refused",
         "AssociateDhcpOptions (the default) · queryAsyncJobResult#1 · killed-before",
         "AssociateDhcpOptions · queryAsyncJobResult#2 · killed-before",
         "AssociateIamInstanceProfile · queryAsyncJobResult#1 · killed-before",

@@ -47,6 +47,15 @@ def test_what_a_bridge_leaves_that_dies_at_any_moment_is_finished_or_taken_back(
     assert failures(kills.play(story, seeds)) == []
 
 
+@pytest.mark.parametrize(
+    "story", ["DeleteSubnet (with all that is kept of it)", "DeleteVpc (with all that is kept of it)"]
+)
+def test_a_place_whose_deletion_dies_at_whatever_moment_is_gone_with_all_that_was_kept_of_it(
+    story: str,
+) -> None:
+    assert failures(kills.play(story)) == []
+
+
 @postgresql.needed
 @pytest.mark.xdist_group("postgresql")
 @pytest.mark.parametrize(("story", "seeds"), STORIES)

@@ -131,7 +131,7 @@ async def create_security_group(ctx: Context, request: Request) -> Answer:
     known = await security_groups.groups(ctx)
     if known.named(vpc_id, name) and not begun:
         raise _duplicate(name, vpc_id)
-    group = await _create(ctx, known, name, description, vpc_id, tags)
+    group = await _create(ctx, known, name, description, vpc["id"], tags)
     return {"GroupId": group.id, "SecurityGroupArn": arn(ctx, group), "Tags": resource_tags.as_list(tags)}
 
 
@@ -157,8 +157,9 @@ def _duplicate(name: str, vpc_id: str) -> Ec2Error:
 
 
 async def _create(
-    ctx: Context, known: Groups, name: str, description: str, vpc_id: str, tags: dict[str, str]
+    ctx: Context, known: Groups, name: str, description: str, vpc: str, tags: dict[str, str]
 ) -> Group:
+    vpc_id = ec2_id("vpc", vpc)
     taken = {native for _, native in known.by_native}
     native = f"{name[:240]}~{uuid.uuid4().hex[:8]}" if name.lower() in taken else name
     marks = {
@@ -166,7 +167,7 @@ async def _create(
         security_groups.VPC: vpc_id if vpc_id != known.default_vpc else "",
     }
     reserved = {resource_tags.RESERVED + mark: value for mark, value in marks.items() if value}
-    given = {"name": native, "description": description, "tags": {**tags, **reserved}}
+    given = {"name": native, "description": description, "tags": {**tags, **reserved}, "vpc": vpc}
     try:
         row = await creation.make(ctx, given, _place(name, vpc_id))
     except CloudStackError as error:

@@ -17,9 +17,11 @@ from ec2bridge.ec2.filters import wanted
 from ec2bridge.ec2.registry import Answer, Request, action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, Kind, ec2_id, is_uuid, kind_of
+from ec2bridge.resources.addresses import listing as address_listing
 from ec2bridge.resources.groups import security_groups
 from ec2bridge.resources.groups.listed import listed
 from ec2bridge.resources.leftovers import left_behind
+from ec2bridge.resources.places import deletion
 from ec2bridge.resources.snapshots import empty as empty_snapshots
 from ec2bridge.resources.tags import resource_tags
 from ec2bridge.resources.tags.tagging import NATIVE
@@ -63,6 +65,7 @@ async def create_tags(ctx: Context, request: Request) -> None:
         for kind, held in current.items():
             await resource_tags.assign(ctx, kind, held, tags)
             done.append(kind)
+        await _check_there(ctx, chosen)
     except (CloudStackError, Ec2Error):
         for kind in done:
             await _take_back(ctx, kind, before[kind], tags)
@@ -118,7 +121,10 @@ def _flat(items: list[Item]) -> Answer:
 )
 async def describe_tags(ctx: Context, request: Request) -> list[Request]:
     """List the tags of everything the caller has."""
+    # Of an address on its way from one network to another CloudStack has no tags: a look before, and one after.
+    moving = await address_listing.moving(ctx)
     rows = await ctx.account.list("listTags", **await _narrowed(ctx, dict(wanted(request))))
+    moving |= await address_listing.moving(ctx)
     shown = _shown_ids(rows)
     shown |= {str(rule.uuid): rule.id for of in (await listed(ctx)).values() for rule in of.rules}
     told = []
@@ -129,12 +135,15 @@ async def describe_tags(ctx: Context, request: Request) -> list[Request]:
     for place, tags in (await resource_tags.stored(ctx)).items():
         kind, _, ident = place.partition("/")
         told += [(kind, ident, key, value) for key, value in tags.items()]
-    gone = await left_behind(ctx, {(kind, ident) for kind, ident, _, _ in told})
-    return [
-        _item(shown, KINDS[kind], ident, key, value)
-        for kind, ident, key, value in told
-        if (kind, ident) not in gone
-    ]
+    gone = await left_behind(ctx, {(kind, ident) for kind, ident, _, _ in told}) | {
+        (address_listing.KIND, ident) for ident in moving
+    }
+    told = [one for one in told if one[:2] not in gone]
+    for ident, row in moving.items():
+        told += [
+            (address_listing.KIND, ident, tag["Key"], tag["Value"]) for tag in resource_tags.visible(row)
+        ]
+    return [_item(shown, KINDS[kind], ident, key, value) for kind, ident, key, value in told]
 
 
 def _shown_ids(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
@@ -185,6 +194,8 @@ async def _resources(ctx: Context, request: Request) -> dict[str, list[str]]:
         raise Ec2Error("MissingParameter", "The request must contain the parameter Resources")
     if len(values) > MOST_RESOURCES:
         raise Ec2Error("InvalidParameterValue", f"At most {MOST_RESOURCES} resources can be tagged at once.")
+    if any((kind := kind_of(value)) and kind.name == address_listing.KIND for value in values):
+        await address_listing.arrived(ctx)
     chosen: dict[str, list[str]] = {}
     for value in values:
         if is_uuid(value):
@@ -231,6 +242,25 @@ async def _native_id(ctx: Context, kind: Kind, value: str) -> str:
         return str(
             (await security_groups.native_row(ctx, (await security_groups.groups(ctx)).find(value)))["id"]
         )
+
+
+async def _check_there(ctx: Context, chosen: Mapping[str, list[str]]) -> None:
+    """Drop the tags in the store of what went while it got them, and raise that it is not there."""
+    held = await resource_tags.stored(ctx)
+    for kind, idents in chosen.items():
+        for ident in idents:
+            if f"{kind}/{ident}" in held and not await _is_there(ctx, kind, ident):
+                await resource_tags.forget(ctx, kind, ident)
+                raise KINDS[kind].missing(ec2_id(KINDS[kind].prefix, ident))
+
+
+async def _is_there(ctx: Context, kind: str, ident: str) -> bool:
+    if kind in ("subnet", "vpc"):
+        return await deletion.stays(ctx, ident)
+    try:
+        return kind in NATIVE or bool(await _native_id(ctx, KINDS[kind], ident))
+    except Ec2Error:
+        return False
 
 
 async def _with_stored(ctx: Context, current: Mapping[str, Current]) -> dict[str, Current]:

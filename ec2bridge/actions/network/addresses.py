@@ -16,6 +16,7 @@ from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id
 from ec2bridge.resources.addresses import acquisition, association, elastic_ips, nat_gateways, nat_items
 from ec2bridge.resources.addresses.elastic_ips import Row
+from ec2bridge.resources.places import deletion
 from ec2bridge.resources.places.networks import default_network, has_static_nat, networks, vpc_rows
 from ec2bridge.resources.places.zones import Zone, resolve_zone, zones
 from ec2bridge.resources.tags import resource_tags
@@ -36,13 +37,11 @@ async def allocate_address(ctx: Context, request: dict[str, Any]) -> dict[str, A
     """
     tags = resource_tags.specified(request, "allocation")
     zone, named = await _zone(ctx, request.get("NetworkBorderGroup"))
-    place = await _place(ctx, zone)
     wanted = request.get("Address")
     if named:
         tags[resource_tags.RESERVED + elastic_ips.BORDER_MARK] = zone.name
     try:
-        await source_nat.ensure(ctx, place)
-        row = await acquisition.allocate(ctx, wanted, place, tags)
+        row = await _allocated(ctx, zone, wanted, tags)
     except CloudStackError as error:
         if error.errorcode == 533 and wanted:
             raise Ec2Error(
@@ -56,6 +55,19 @@ async def allocate_address(ctx: Context, request: dict[str, Any]) -> dict[str, A
         "PublicIpv4Pool": "amazon",
         "NetworkBorderGroup": zone.name if named else ctx.settings.region,
     }
+
+
+async def _allocated(ctx: Context, zone: Zone, wanted: str | None, tags: dict[str, str]) -> Row:
+    """Acquire an address in a zone; where its network goes at the same moment, in another one."""
+    while True:
+        place = await _place(ctx, zone)
+        [uuid] = place.values()
+        try:
+            await source_nat.ensure(ctx, place)
+            return await acquisition.allocate(ctx, wanted, place, tags)
+        except (CloudStackError, Ec2Error):
+            if await deletion.stays(ctx, uuid):
+                raise
 
 
 async def _zone(ctx: Context, group: str | None) -> tuple[Zone, bool]:
@@ -110,7 +122,7 @@ async def associate_address(ctx: Context, request: dict[str, Any]) -> dict[str, 
 
     An interface on no machine keeps it until it is attached, and it is mapped then.
     """
-    rows = await elastic_ips.held(ctx)
+    rows = await elastic_ips.at_rest(ctx)
     row = elastic_ips.find(rows, request)
     target = await elastic_ips.target(ctx, request)
     begun = await association.claim(ctx, row, target)
@@ -153,7 +165,7 @@ async def disassociate_address(ctx: Context, request: dict[str, Any]) -> None:
     if asked and await association.is_being_ended(ctx, asked):
         await association.finish(ctx, asked)
         return
-    rows = [row for row in await elastic_ips.held(ctx) if elastic_ips.is_elastic(row)]
+    rows = [row for row in await elastic_ips.at_rest(ctx) if elastic_ips.is_elastic(row)]
     waiting = await elastic_ips.who_waits(ctx, rows)
     if ident:
         mapped = [
@@ -184,7 +196,7 @@ async def disassociate_address(ctx: Context, request: dict[str, Any]) -> None:
 )
 async def release_address(ctx: Context, request: dict[str, Any]) -> None:
     """Give an Elastic IP back to the cloud; in the default VPC it may be associated."""
-    row = elastic_ips.find(await elastic_ips.held(ctx), request)
+    row = elastic_ips.find(await elastic_ips.at_rest(ctx), request)
     if request.get("PublicIp"):
         # Every address here is one of a VPC's, which AWS releases by its allocation alone.
         sentence = "You must specify an allocation id when releasing a VPC elastic IP address"

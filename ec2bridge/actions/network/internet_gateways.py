@@ -15,6 +15,7 @@ from ec2bridge.ec2.registry import Request, action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
 from ec2bridge.resources.addresses import nat_gateways
+from ec2bridge.resources.places import deletion
 from ec2bridge.resources.places.networks import resolve_vpc
 from ec2bridge.resources.tags import resource_tags
 from ec2bridge.resources.vpcs import route_tables
@@ -79,6 +80,9 @@ async def attach_internet_gateway(ctx: Context, request: Request) -> None:
             raise Ec2Error("Resource.AlreadyAssociated", sentence)
         raise Ec2Error("InvalidParameterValue", sentence)
     await ctx.store.put(ctx.owner_id, GATEWAY, gateway.key, {"vpc": vpc["id"]})
+    if not await deletion.stays(ctx, vpc["id"]):
+        await ctx.store.put(ctx.owner_id, GATEWAY, gateway.key, {"vpc": None})
+        raise deletion.missing("vpc", vpc["id"])
 
 
 @action(

@@ -60,7 +60,7 @@ async def create_nat_gateway(ctx: Context, request: Request) -> dict[str, Any]:
     tags = resource_tags.specified(request, KIND)
     subnet = await resolve_subnet(ctx, _needed(request, "SubnetId"))
     await _check_subnet(ctx, subnet, request.get("PrivateIpAddress"))
-    held = [row for row in await elastic_ips.held(ctx) if elastic_ips.is_elastic(row)]
+    held = [row for row in await elastic_ips.at_rest(ctx) if elastic_ips.is_elastic(row)]
     row = elastic_ips.by_id(held, "allocation", _needed(request, "AllocationId"))
     if begun:
         made = await nat_gateways.make(ctx, subnet, row, tags, sent)

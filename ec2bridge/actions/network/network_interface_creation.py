@@ -10,6 +10,7 @@ from ec2bridge.resources.groups import security_groups
 from ec2bridge.resources.instances.interface_items import free_items, with_tags
 from ec2bridge.resources.interfaces import addresses as interface_addresses
 from ec2bridge.resources.interfaces import network_interfaces
+from ec2bridge.resources.places import deletion
 from ec2bridge.resources.places.networks import resolve_subnet, subnet_id, vpc_id_of_network
 from ec2bridge.resources.places.zones import resolve_zone
 from ec2bridge.resources.tags import resource_tags
@@ -69,6 +70,9 @@ async def create_network_interface(ctx: Context, request: dict[str, Any]) -> dic
         groups=[group.id for group in groups],
     )
     await network_interfaces.put(ctx, record)
+    if not await deletion.stays(ctx, network["id"]):
+        await network_interfaces.drop(ctx, record)
+        raise deletion.missing("subnet", network["id"])
     await resource_tags.attach(ctx, network_interfaces.KIND, record["id"], tags)
     [item] = await free_items(ctx, [record])
     made = {name: value for name, value in with_tags(item, tags).items() if name[0] != "_"}

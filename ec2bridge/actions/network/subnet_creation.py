@@ -1,25 +1,17 @@
-"""Subnets made, changed and deleted: tiers of VPCs, and isolated networks in the default VPC.
+"""Subnets made and changed: tiers of VPCs, and isolated networks in the default VPC.
 
 AWS's subnet lies in any zone of its VPC's region; a tier lies in its VPC's one zone. AWS lets everything pass between
-subnets by default, CloudStack nothing, so a tier gets the list that allows all. CloudStack keeps a network as long as
-a machine in it is not expunged.
+subnets by default, CloudStack nothing, so a tier gets the list that allows all.
 """
 
 import asyncio
 import ipaddress
 from typing import Any
 
-from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import Answer, Request, action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
-from ec2bridge.resources.addresses import nat_gateways
-from ec2bridge.resources.enforcement import tiers
-from ec2bridge.resources.interfaces import network_interfaces
-from ec2bridge.resources.machines import lookup as machine_lookup
-from ec2bridge.resources.machines import records as machine_records
-from ec2bridge.resources.places import pending_deletion
 from ec2bridge.resources.places.networks import (
     default_network,
     has_static_nat,
@@ -29,16 +21,13 @@ from ec2bridge.resources.places.networks import (
 )
 from ec2bridge.resources.places.zones import Zone, asked_zone, zones
 from ec2bridge.resources.tags import resource_tags
-from ec2bridge.resources.vpcs import default_subnets, route_tables, subnet_creation
+from ec2bridge.resources.vpcs import default_subnets, subnet_creation
 from ec2bridge.resources.vpcs.default_subnets import network_offering
 from ec2bridge.resources.vpcs.offerings import ZONE_TAG, default_list, has_vpcs, tier_offering
 from ec2bridge.resources.vpcs.ranges import cidr_block
 from ec2bridge.resources.vpcs.subnet_items import subnet_item
 
 Row = dict[str, Any]
-
-_IN_USE = 530
-_DESTROYED = ("Destroyed", "Expunging")
 
 
 @action(
@@ -142,64 +131,10 @@ async def create_default_subnet(ctx: Context, request: Request) -> Answer:
     return {"Subnet": _item(ctx, row, zone, {}, default=True)}
 
 
-@action("DeleteSubnet", honours=("SubnetId",), native=("deleteNetwork", "listVirtualMachines"))
-async def delete_subnet(ctx: Context, request: Request) -> None:
-    """Delete a network in which no machine is left."""
-    row = await resolve_subnet(ctx, _required(request))
-    uuid = row["id"]
-    known = await network_interfaces.records(ctx)
-    machines, addresses = await asyncio.gather(
-        machine_lookup.list_rows(ctx), ctx.account.list("listPublicIpAddresses")
-    )
-    interfaces = (await network_interfaces.settled(ctx, known, machines)).values()
-    waiting = any(record["subnet"] == uuid and not record["nic"] for record in interfaces)
-    waiting |= any(gateway.subnet == uuid for gateway in await nat_gateways.known(ctx))
-    if waiting or _is_used(uuid, machines) or any(_is_lost(address, uuid) for address in addresses):
-        raise _in_use(row)
-    try:
-        await ctx.account.job("deleteNetwork", id=uuid)
-    except CloudStackError as error:
-        if error.errorcode != _IN_USE or await _is_ending(ctx):
-            raise
-        await pending_deletion.hide(ctx, "subnet", uuid, row.get("vpcid"))
-    else:
-        await resource_tags.forget(ctx, "subnet", uuid)
-        await tiers.forget(ctx, row)
-    await route_tables.leave_subnet(ctx, uuid)
-
-
 def _required(request: Request) -> str:
     if not request.get("SubnetId"):
         raise Ec2Error("MissingParameter", "The request must contain the parameter subnetId")
     return str(request["SubnetId"])
-
-
-def _in_use(row: Row) -> Ec2Error:
-    sentence = f"The subnet '{subnet_id(row)}' has dependencies and cannot be deleted."
-    return Ec2Error("DependencyViolation", sentence)
-
-
-def _is_used(network: str, machines: list[Row]) -> bool:
-    return any(
-        nic["networkid"] == network
-        for row in machines
-        if row.get("state") not in _DESTROYED
-        for nic in row.get("nic") or ()
-    )
-
-
-def _is_lost(address: Row, network: str) -> bool:
-    """Whether CloudStack would release an address with the network, where AWS's outlives the subnet."""
-    return address.get("associatednetworkid") == network and not (
-        address.get("issourcenat") or address.get("vpcid")
-    )
-
-
-async def _is_ending(ctx: Context) -> bool:
-    """Whether a machine is being terminated just now: it may be the one that holds the network."""
-    return any(
-        data["phase"] == machine_records.ENDING for data in (await machine_records.records(ctx)).values()
-    )
 
 
 @action(

@@ -1,25 +1,18 @@
-"""VPCs made, changed and deleted.
+"""VPCs made and changed.
 
 A CloudStack VPC lies in one zone, AWS's in all of a region's, and AWS's CreateVpc names no zone. So a VPC is made in
 the zone that a tag `availability-zone` of the request names, else in the first that can have one, and its subnets
 can be there only (docs/adr/0005). Its router starts with its first machine.
 """
 
-import asyncio
-import itertools
 from typing import Any
 
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import Answer, Request, action
 from ec2bridge.errors import Ec2Error
-from ec2bridge.ids import ec2_id
-from ec2bridge.resources.enforcement import group_removal
-from ec2bridge.resources.network_acls import tier_lists
-from ec2bridge.resources.network_acls.lists import MADE_DEFAULT
-from ec2bridge.resources.places import pending_deletion
-from ec2bridge.resources.places.networks import networks, resolve_vpc
+from ec2bridge.resources.places.networks import resolve_vpc
 from ec2bridge.resources.tags import resource_tags
-from ec2bridge.resources.vpcs import creation, dhcp_options, host_names, route_tables
+from ec2bridge.resources.vpcs import creation, dhcp_options, host_names
 from ec2bridge.resources.vpcs.items import ATTRIBUTES, FIXED, attribute_value, vpc_item
 from ec2bridge.resources.vpcs.offerings import vpc_offering, vpc_zone
 from ec2bridge.resources.vpcs.ranges import cidr_block
@@ -58,46 +51,6 @@ async def create_vpc(ctx: Context, request: Request) -> Answer:
 async def create_default_vpc(ctx: Context, request: Request) -> Answer:
     """Refuse, since every account has its default VPC from the start."""
     raise Ec2Error("DefaultVpcAlreadyExists", "A Default VPC already exists for this account in this region.")
-
-
-@action("DeleteVpc", honours=("VpcId",), native=("deleteVPC", "listNetworks"))
-async def delete_vpc(ctx: Context, request: Request) -> None:
-    """Delete a VPC in which nothing is left."""
-    vpc = await resolve_vpc(ctx, _required(request))
-    vpc_id = ec2_id("vpc", vpc["id"])
-    if vpc.get("default"):
-        sentence = (
-            f"The vpc '{vpc_id}' is the default VPC: it holds what lies in no VPC, and cannot be deleted."
-        )
-        raise Ec2Error("OperationNotPermitted", sentence)
-    uuid = vpc["id"]
-    rows, addresses, *others = await asyncio.gather(
-        networks(ctx),
-        ctx.account.list("listPublicIpAddresses", vpcid=uuid),
-        ctx.account.list("listVpnGateways", vpcid=uuid),
-        ctx.account.list("listNetworkACLLists", vpcid=uuid),
-    )
-    # CloudStack would release the addresses with the VPC, where AWS's outlive it.
-    held = any(
-        row.get("vpcid") == uuid and not _goes_along(row) for row in itertools.chain(rows, *others)
-    ) or await route_tables.holds(ctx, uuid)
-    if held or any(not row.get("issourcenat") for row in addresses):
-        sentence = f"The vpc '{vpc_id}' has dependencies and cannot be deleted."
-        raise Ec2Error("DependencyViolation", sentence)
-    gone = await pending_deletion.hidden(ctx)
-    await group_removal.leave_vpc(ctx, vpc_id)
-    if any(tier["id"] in gone for tier in vpc.get("network") or ()):
-        await pending_deletion.hide(ctx, "vpc", uuid)
-    else:
-        await ctx.account.job("deleteVPC", id=uuid)
-        await resource_tags.forget(ctx, "vpc", uuid)
-    await route_tables.leave_vpc(ctx, uuid)
-    await dhcp_options.leave_vpc(ctx, uuid)
-
-
-def _goes_along(row: Row) -> bool:
-    """Whether CloudStack deletes with the VPC what on AWS is a part of it: the default ACL, and lists of tiers."""
-    return bool(tier_lists.read(row)) or row.get("description") == MADE_DEFAULT
 
 
 def _required(request: Request) -> str:

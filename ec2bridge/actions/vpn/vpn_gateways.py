@@ -12,6 +12,7 @@ from ec2bridge.ec2.registry import Request, action
 from ec2bridge.ec2.values import known
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
+from ec2bridge.resources.places import deletion
 from ec2bridge.resources.places.networks import resolve_vpc
 from ec2bridge.resources.places.zones import resolve_zone
 from ec2bridge.resources.tags import resource_tags
@@ -110,10 +111,12 @@ async def attach_vpn_gateway(ctx: Context, request: Request) -> dict[str, Any]:
     if vpc.get("default"):
         sentence = f"A virtual private gateway cannot be attached to {vpc_id}: CloudStack has no such VPC."
         raise Ec2Error("UnsupportedOperation", sentence)
-    await source_nat.ensure(ctx, {"vpcid": vpc["id"]})
+    async with deletion.within(ctx, "vpc", vpc["id"]):
+        await source_nat.ensure(ctx, {"vpcid": vpc["id"]})
     # First the record: CloudStack's gateway would be another one, should this end in between.
     await ctx.store.put(ctx.owner_id, GATEWAY, gateway.key, {**gateway.record, "vpc": vpc["id"]})
     try:
+        await deletion.check(ctx, "vpc", vpc["id"])
         await _put_up(ctx, gateway, vpc["id"])
     except (CloudStackError, Ec2Error):
         await ctx.store.put(ctx.owner_id, GATEWAY, gateway.key, gateway.record)

@@ -10,8 +10,9 @@ from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.ec2 import journal
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.journal import Given, Made, Step, Work
-from ec2bridge.resources.addresses import elastic_ips
+from ec2bridge.resources.addresses import acquisition, elastic_ips
 from ec2bridge.resources.addresses.elastic_ips import Target
+from ec2bridge.resources.addresses.listing import addresses
 from ec2bridge.resources.enforcement import firewall
 from ec2bridge.resources.tags import resource_tags
 
@@ -42,6 +43,8 @@ async def associate(ctx: Context, rows: list[Row], row: Row, target: Target) -> 
     place = target.interface, target.address
     given = {
         "address": row["id"],
+        "number": row["ipaddress"],
+        "from": acquisition.place_of(row),
         "was": _mapping(row) if row.get("isstaticnat") else None,
         "others": [
             _mapping(one) for one in rows if one is not row and target.machine and target.is_served_by(one)
@@ -79,7 +82,7 @@ def _steps(given: Given) -> list[Step]:
     steps = [
         *(_ending(number, one) for number, one in enumerate([*was, *given["others"]])),
         *(_forgetting(number, one) for number, one in enumerate(given.get("forgotten", ()))),
-        Step("moved", journal.unseen, _move, journal.nothing),
+        Step("moved", _may_be_moved, _move, _move_back),
         Step("mark", journal.unseen, _mark, _unmark),
     ]
     if given["target"]:
@@ -119,7 +122,7 @@ def _end_steps(given: Given) -> list[Step]:
 
 
 async def _row(work: Work, ident: str) -> Row | None:
-    return next((row for row in await elastic_ips.held(work.ctx) if row["id"] == ident), None)
+    return next((row for row in await addresses(work.ctx) if row["id"] == ident), None)
 
 
 def _ending(number: int, mapping: dict[str, Any]) -> Step:
@@ -174,11 +177,23 @@ def _told(row: Row) -> dict[str, str]:
     return {"id": row["id"], "mark": resource_tags.hidden(row).get(elastic_ips.ASSOCIATION_MARK, "")}
 
 
+async def _may_be_moved(work: Work) -> Made | None:
+    return {} if work.is_undone else None
+
+
 async def _move(work: Work) -> Made:
     row = await _row(work, work.given["address"])
     if row is not None and not elastic_ips.serves(row, work.given["network"]):
         await elastic_ips.move(work.ctx, row, work.given["network"])
     return {}
+
+
+async def _move_back(work: Work, made: Made) -> None:
+    given = work.given
+    row = await _row(work, given["address"])
+    begun = await acquisition.is_on_its_way(work.ctx, given["address"])
+    if begun or (row is not None and acquisition.place_of(row) != given["from"]):
+        await acquisition.move(work.ctx, given["address"], given["number"], given["from"])
 
 
 async def _mark(work: Work) -> Made:

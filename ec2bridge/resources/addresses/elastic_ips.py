@@ -18,12 +18,11 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2.context import Context, owner_of
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id, is_uuid
 from ec2bridge.resources.addresses import acquisition
-from ec2bridge.resources.addresses.listing import addresses
+from ec2bridge.resources.addresses.listing import arrived, known
 from ec2bridge.resources.interfaces import network_interfaces
 from ec2bridge.resources.interfaces.network_interfaces import Record
 from ec2bridge.resources.machines import lookup as machine_lookup
@@ -57,8 +56,14 @@ OWN_MARK = "own-source-nat"
 
 
 async def held(ctx: Context) -> list[Row]:
-    """Return every public address of the caller, with those that are no Elastic IPs."""
-    return await addresses(ctx)
+    """Return every public address of the caller, with those that are no Elastic IPs, or on their way."""
+    return await known(ctx)
+
+
+async def at_rest(ctx: Context) -> list[Row]:
+    """`held`, for who is to change one of them: those that are on their way have arrived."""
+    await arrived(ctx)
+    return await held(ctx)
 
 
 def is_elastic(row: Row) -> bool:
@@ -434,15 +439,5 @@ def associated(row: Row, target: Target) -> Row:
 
 async def move(ctx: Context, row: Row, network: Row) -> None:
     """Have an address serve another network of its zone: given back, and acquired there under the same number."""
-    tags = {**resource_tags.native(row), **(await resource_tags.stored(ctx, "allocation")).get(row["id"], {})}
     await source_nat.ensure(ctx, scope(network))
-    try:
-        await acquisition.move(ctx, row, scope(network), tags)
-    except CloudStackError as error:
-        if error.errorcode != 533:
-            raise
-        raise Ec2Error(
-            "InvalidAddress.NotFound",
-            f"The address {row['ipaddress']} had to move to another subnet, and somebody else acquired it"
-            " meanwhile.",
-        ) from error
+    await acquisition.move(ctx, row["id"], row["ipaddress"], scope(network))

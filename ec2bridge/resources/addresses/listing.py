@@ -26,7 +26,7 @@ Row = dict[str, Any]
 KIND, NATIVE = "allocation", "PublicIpAddress"
 MOVE = "MoveAddress"
 """The plan by which an address leaves one network for another, and is nobody's in between."""
-_NOT_FREE = 533
+NOT_FREE = 533
 RIVALS_PAUSE, RIVALS_LOOKS = 0.5, 60
 """Seconds between looks whether others of the account still acquire addresses, and how often it is looked."""
 
@@ -47,19 +47,56 @@ def _believed(row: Row, own: set[tuple[str, str, str]]) -> Row:
     return {**row, "tags": [tag for tag in tags if (row["id"], tag["key"], tag.get("value") or "") in own]}
 
 
+async def moving(ctx: Context) -> dict[str, Row]:
+    """Return uuid → row, as it was before, of the addresses that are on their way from one network to another.
+
+    All its tags are on the row: CloudStack, and the store, forget them while it is nobody's.
+    """
+    entries = await ctx.store.list(ctx.owner_id, journal.KIND)
+    found = {}
+    for entry in entries:
+        if entry.value["plan"] == MOVE and (kept := entry.value["made"].get("kept")):
+            tags = [{"key": key, "value": value} for key, value in kept["tags"].items()]
+            found[kept["row"]["id"]] = {**kept["row"], "tags": tags}
+    return found
+
+
+async def known(ctx: Context) -> list[Row]:
+    """Return the caller's public addresses, those that are on their way with what they had before."""
+    # One that leaves while CloudStack lists is in the second look, one that arrives in the first.
+    before, rows, after = await moving(ctx), await addresses(ctx), await moving(ctx)
+    there = {row["id"]: row for row in rows}
+    there |= {ident: row for ident, row in before.items() if ident not in there}
+    # Where one is again, its tags may not be as yet.
+    there |= {ident: {**there.get(ident, row), "tags": row["tags"]} for ident, row in after.items()}
+    return list(there.values())
+
+
+async def arrived(ctx: Context) -> None:
+    """Have the account's addresses that are on their way arrive, where nobody is at it any more; else wait for them.
+
+    Raises what CloudStack has against it, and CloudStackUnavailable if it takes too long. A dry run changes nothing.
+    """
+    for _ in range(0 if ctx.dry_run else RIVALS_LOOKS):
+        entries = await ctx.store.list(ctx.owner_id, journal.KIND)
+        moves = [entry for entry in entries if entry.value["plan"] == MOVE]
+        if not moves:
+            return
+        left = [entry for entry in moves if leases.is_free(entry.value, journal.LEASE)]
+        for entry in left:
+            await journal.resume(ctx, entry)
+        if not left:
+            await asyncio.sleep(RIVALS_PAUSE)
+    if not ctx.dry_run:
+        raise CloudStackUnavailable("listPublicIpAddresses", "An address is on its way to another subnet")
+
+
 async def others_have_moved(ctx: Context) -> None:
     """Wait while an address of the account is on its way: CloudStack would give it to whoever acquires any."""
-    for _ in range(RIVALS_LOOKS):
-        entries = await ctx.store.list(ctx.owner_id, journal.KIND)
-        if not any(_is_on_its_way(entry.value) for entry in entries):
-            return
-        await asyncio.sleep(RIVALS_PAUSE)
-
-
-def _is_on_its_way(record: Mapping[str, Any]) -> bool:
-    # That of a bearer that died is taken up soon, and has its address then.
-    silent = leases.is_free(record, 2 * journal.LEASE)
-    return bool(record["plan"] == MOVE) and not record["made"].get("address") and not silent
+    try:
+        await arrived(ctx)
+    except CloudStackError as error:
+        log.warning("an address that is on its way may go to who acquires any: %s", error)
 
 
 async def acquire(ctx: Context, number: str | None, place: dict[str, str]) -> Row:
@@ -73,7 +110,7 @@ async def acquire(ctx: Context, number: str | None, place: dict[str, str]) -> Ro
         try:
             row = await ctx.account.job("associateIpAddress", ipaddress=row["ipaddress"], **place)
         except CloudStackError as error:
-            if error.errorcode != _NOT_FREE or number:
+            if error.errorcode != NOT_FREE or number:
                 raise
             row = await ctx.account.job("associateIpAddress", **place)
     # What CloudStack cannot hold lies in the store, where nobody hears of an address that was released natively.

@@ -24,6 +24,7 @@ from ec2bridge.ids import KINDS, ec2_id, own_uuid
 from ec2bridge.resources.addresses import acquisition, elastic_ips
 from ec2bridge.resources.addresses.elastic_ips import NAT_MARK, OWN_MARK
 from ec2bridge.resources.addresses.listing import addresses
+from ec2bridge.resources.places import deletion
 from ec2bridge.resources.tags import resource_tags
 from ec2bridge.resources.vpcs import source_nat
 
@@ -243,6 +244,7 @@ async def make(
 def _steps(given: Given) -> list[Step]:
     return [
         Step("record", _unseen, _write, _forget),
+        Step("subnet", journal.unseen, _check_subnet, journal.nothing),
         Step("own", _unseen, _mark_own, _unmark_own),
         Step("mark", _unseen, _mark, _unmark_address),
         Step("source nat", _is_source_nat, _take_over, _hand_back),
@@ -264,6 +266,12 @@ async def _write(work: Work) -> Made:
     await ctx.store.put(ctx.owner_id, KIND, given["key"], given["record"])
     await resource_tags.attach(ctx, KIND, given["key"], given["tags"])
     return {"key": given["key"]}
+
+
+async def _check_subnet(work: Work) -> Made:
+    # DeleteSubnet sees the record, or is seen here.
+    await deletion.check(work.ctx, "subnet", work.given["record"]["subnet"])
+    return {}
 
 
 async def _forget(work: Work, made: Made) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from ec2bridge.ec2 import journal
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.journal import Given, Made, Step, Work
+from ec2bridge.resources.places import deletion
 from ec2bridge.resources.tags import resource_tags
 
 Row = dict[str, Any]
@@ -16,14 +17,21 @@ PLAN = "CreateSecurityGroup"
 
 
 async def make(ctx: Context, given: Given, place: str) -> Row:
-    """Make a group of a `name` and `description` with `tags`; returns CloudStack's row of it."""
+    """Make a group of a `name` and `description` with `tags`; returns CloudStack's row of it.
+
+    `vpc` is the uuid of the VPC that the tags put it into.
+    """
     made = await journal.perform(ctx, PLAN, given, place=place)
     return dict(made["group"]["row"])
 
 
 @journal.plan(PLAN)
 def _steps(given: Given) -> list[Step]:
-    return [Step("group", _find, _make, _delete), Step("tags", journal.unseen, _tag, journal.nothing)]
+    return [
+        Step("group", _find, _make, _delete),
+        Step("tags", journal.unseen, _tag, journal.nothing),
+        Step("vpc", journal.unseen, _check_vpc, journal.nothing),
+    ]
 
 
 async def _find(work: Work) -> Made | None:
@@ -47,4 +55,10 @@ async def _tag(work: Work) -> Made:
     if work.given["tags"]:
         uuid = work.made["group"]["row"]["id"]
         await resource_tags.attach(work.ctx, "security-group", uuid, work.given["tags"])
+    return {}
+
+
+async def _check_vpc(work: Work) -> Made:
+    if work.given.get("vpc"):
+        await deletion.check(work.ctx, "vpc", work.given["vpc"])
     return {}

@@ -8,6 +8,7 @@ from ec2bridge.ec2.journal import Given, Made, Step, Work
 from ec2bridge.ec2.locks import account_lock
 from ec2bridge.resources.network_acls import lists as acl_lists
 from ec2bridge.resources.network_acls.lists import LAST, MADE_DEFAULT, Acl
+from ec2bridge.resources.places import deletion
 from ec2bridge.resources.tags import resource_tags
 
 PLAN = "CreateNetworkAcl"
@@ -37,6 +38,7 @@ async def make(
 def _steps(given: Given) -> list[Step]:
     return [
         Step("list", _find, _make, _delete),
+        Step("vpc", journal.unseen, _check_vpc, journal.nothing),
         Step("rules", journal.unseen, _write, journal.nothing),
         Step("tags", journal.unseen, _tag, journal.nothing),
     ]
@@ -54,13 +56,20 @@ async def _find(work: Work) -> Made | None:
 
 
 async def _make(work: Work) -> Made:
-    row = await work.ctx.account.job(
-        "createNetworkACLList",
-        name=_name(work),
-        description=work.given["description"],
-        vpcid=work.given["vpc"],
-    )
+    async with deletion.within(work.ctx, "vpc", work.given["vpc"]):
+        row = await work.ctx.account.job(
+            "createNetworkACLList",
+            name=_name(work),
+            description=work.given["description"],
+            vpcid=work.given["vpc"],
+        )
     return {"id": row["id"]}
+
+
+async def _check_vpc(work: Work) -> Made:
+    # CloudStack deletes the list with the VPC, unasked.
+    await deletion.check(work.ctx, "vpc", work.given["vpc"])
+    return {}
 
 
 async def _delete(work: Work, made: Made) -> None:

@@ -21,6 +21,7 @@ from ec2bridge.ec2.journal import Given, Made, Step, Work
 from ec2bridge.ec2.unknown import surely
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id
+from ec2bridge.resources.places import deletion
 from ec2bridge.resources.places.networks import networks, vpc_rows
 from ec2bridge.resources.tags import resource_tags
 from ec2bridge.resources.vpcs.items import NO_OPTIONS, vpc_owner
@@ -254,7 +255,11 @@ async def _tiers(ctx: Context, vpc: str) -> list[Row]:
 @journal.plan(PLAN)
 def _steps(given: Given) -> list[Step]:
     # The record first: who makes a subnet meanwhile reads it after making it.
-    return [Step("set", _find_set, _choose, _choose_again), Step("tiers", _find_tiers, _change, _change_back)]
+    return [
+        Step("set", _find_set, _choose, _choose_again),
+        Step("vpc", journal.unseen, _check_vpc, journal.nothing),
+        Step("tiers", _find_tiers, _change, _change_back),
+    ]
 
 
 async def _find_set(work: Work) -> Made | None:
@@ -269,6 +274,11 @@ async def _choose(work: Work) -> Made:
 async def _choose_again(work: Work, made: Made) -> None:
     if await _find_set(work) is not None:
         await choose(work.ctx, work.given["vpc"], work.given["was"])
+
+
+async def _check_vpc(work: Work) -> Made:
+    await deletion.check(work.ctx, "vpc", work.given["vpc"])
+    return {}
 
 
 async def _find_tiers(work: Work) -> Made | None:

@@ -7,6 +7,7 @@ from ec2bridge.ec2 import journal
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.journal import Given, Made, Step, Work
 from ec2bridge.resources.enforcement import firewall
+from ec2bridge.resources.places import deletion
 from ec2bridge.resources.tags import resource_tags
 from ec2bridge.resources.vpcs import dhcp_options
 
@@ -29,6 +30,7 @@ async def make(ctx: Context, given: Given, where: str) -> Row:
 def _steps(given: Given) -> list[Step]:
     return [
         Step("network", _find, _make, _delete),
+        Step("vpc", journal.unseen, _check_vpc, journal.nothing),
         Step("options", journal.unseen, _join, journal.nothing),
         Step("egress", journal.unseen, _open, journal.nothing),
         Step("tags", journal.unseen, _tag, journal.nothing),
@@ -46,8 +48,16 @@ async def _find(work: Work) -> Made | None:
 
 
 async def _make(work: Work) -> Made:
-    answer = await work.ctx.account.call("createNetwork", displaytext=_text(work), **work.given["params"])
+    params = work.given["params"]
+    async with deletion.within(work.ctx, "vpc", params.get("vpcid", "")):
+        answer = await work.ctx.account.call("createNetwork", displaytext=_text(work), **params)
     return {"row": answer["network"]}
+
+
+async def _check_vpc(work: Work) -> Made:
+    if vpc := work.given["params"].get("vpcid"):
+        await deletion.check(work.ctx, "vpc", vpc)
+    return {}
 
 
 async def _delete(work: Work, made: Made) -> None:

@@ -9,8 +9,9 @@ from ipaddress import ip_network
 
 from ec2bridge.simulator.call import Call, public
 from ec2bridge.simulator.cloud import Cloud
-from ec2bridge.simulator.commands import addresses, tags
+from ec2bridge.simulator.commands import tags
 from ec2bridge.simulator.commands.vpcs import default_acl, erase_list, erase_rule
+from ec2bridge.simulator.entities import OWNER
 from ec2bridge.simulator.errors import ApiError, invalid, malformed, no_permission
 from ec2bridge.simulator.registry import Answer, command
 from ec2bridge.simulator.tables import Row
@@ -24,7 +25,7 @@ ICMP = ("icmptype", "icmpcode")
 def _owner(cloud: Cloud, acl: Row) -> Row:
     """A list has its VPC's owner; the two defaults have none."""
     vpc = cloud.tables["vpcs"].known(acl.get("vpcid", "")) or {}
-    return {field: vpc[field] for field in addresses.OWNER if field in vpc}
+    return {field: vpc[field] for field in OWNER if field in vpc}
 
 
 def _usable(call: Call, acl: Row) -> Row:
@@ -61,6 +62,8 @@ def create_list(call: Call) -> Answer:
     vpc = call.entity("vpcid")
     if vpc is None:
         raise invalid("Unable to find VPC by id null")
+    if vpc.get("_removed"):
+        raise invalid(f"Unable to find VPC with ID [{vpc['_number']}].")
     described = {"description": call.params["description"]} if "description" in call.params else {}
     acl = call.cloud.tables["acls"].add({"name": call.need("name"), **described, "vpcid": vpc["id"]})
     return call.submit(

@@ -13,7 +13,7 @@ from ec2bridge.simulator import machines
 from ec2bridge.simulator.call import Call, public
 from ec2bridge.simulator.cloud import Cloud
 from ec2bridge.simulator.commands import tags
-from ec2bridge.simulator.entities import address_text
+from ec2bridge.simulator.entities import MAPPED, OWNER, address_text, free_address
 from ec2bridge.simulator.errors import ApiError, invalid, no_capacity
 from ec2bridge.simulator.registry import Answer, command
 from ec2bridge.simulator.seed import PUBLIC_RANGE
@@ -21,9 +21,6 @@ from ec2bridge.simulator.tables import Row, now
 
 # The first two of the range are the system machines' (console proxy, secondary storage).
 SYSTEM_ADDRESSES = 2
-OWNER = ("account", "projectid", "project", "domainid", "domain", "domainpath")
-_MAPPED = ("virtualmachineid", "vmipaddress", "_nic")
-_HELD = (*OWNER, *_MAPPED, "allocated", "associatednetworkid", "vpcid")
 
 
 def physical_network(zone: Row) -> str:
@@ -106,9 +103,7 @@ def release(cloud: Cloud, address: Row, *, tagged: bool = False) -> None:
         cloud.tables["loadbalancers"].erase(balancer)
     if not tagged:
         tags.forget(cloud, address["id"])
-    for field in _HELD:
-        address.pop(field, None)
-    cloud.tables["addresses"].update(address, state="Free", issourcenat=False, isstaticnat=False)
+    free_address(cloud.tables["addresses"], address)
 
 
 def leave_network(cloud: Cloud, address: Row) -> None:
@@ -120,7 +115,7 @@ def leave_network(cloud: Cloud, address: Row) -> None:
 
 
 def stop_static_nat(cloud: Cloud, address: Row) -> None:
-    for field in _MAPPED:
+    for field in MAPPED:
         address.pop(field, None)
     if "vpcid" in address:
         address.pop("associatednetworkid", None)
@@ -172,6 +167,10 @@ def _machine_fields(cloud: Cloud, address: Row) -> Row:
 def associate(call: Call) -> Answer:
     network, vpc = call.entity("networkid"), call.entity("vpcid")
     zone = _zone(call, network, vpc)
+    if vpc is not None and vpc.get("_removed"):
+        raise invalid("Can't find enabled VPC by ID specified")
+    if network is not None and network.get("_removed"):
+        raise invalid("Unable to find Network by network id specified")
     if network is None and vpc is None:
         network = _only_network(call, zone)
     call.limit("public_ip")

@@ -10,7 +10,7 @@ from ipaddress import ip_network
 from ec2bridge.simulator.call import Call, public
 from ec2bridge.simulator.cloud import Cloud
 from ec2bridge.simulator.commands import addresses, tags
-from ec2bridge.simulator.entities import rule_text
+from ec2bridge.simulator.entities import OWNER, rule_text
 from ec2bridge.simulator.errors import ApiError, invalid, malformed
 from ec2bridge.simulator.registry import Answer, command
 from ec2bridge.simulator.tables import Row
@@ -19,7 +19,7 @@ FIREWALL, EGRESS, FORWARDING = "Firewall", "Egress", "PortForwarding"
 
 
 def _add(call: Call, purpose: str, place: Row, rule: Row) -> Row:
-    owner = {field: place[field] for field in addresses.OWNER if field in place}
+    owner = {field: place[field] for field in OWNER if field in place}
     return call.cloud.tables["firewallrules"].add(
         {**rule, "state": "Active", "_purpose": purpose, "_owner": owner}
     )

@@ -7,8 +7,8 @@ import json
 from ec2bridge.simulator import machines
 from ec2bridge.simulator.call import Call, public
 from ec2bridge.simulator.cloud import Cloud
-from ec2bridge.simulator.commands import addresses, tags
-from ec2bridge.simulator.entities import rule_text
+from ec2bridge.simulator.commands import tags
+from ec2bridge.simulator.entities import OWNER, rule_text
 from ec2bridge.simulator.errors import ApiError, invalid, malformed
 from ec2bridge.simulator.registry import Answer, command
 from ec2bridge.simulator.tables import Row
@@ -60,7 +60,7 @@ def _new_row(call: Call, address: Row) -> Row:
         "algorithm": call.need("algorithm").lower(),
         "networkid": address["associatednetworkid"],
         **({"cidrlist": ",".join(cidrs)} if cidrs else {}),
-        **{field: address[field] for field in addresses.OWNER if field in address},
+        **{field: address[field] for field in OWNER if field in address},
         "state": "Add",
         "zoneid": address["zoneid"],
         "zonename": address["zonename"],

@@ -93,6 +93,8 @@ def create_network(call: Call) -> Answer:
     zone, offering = call.needed("zoneid"), call.needed("networkofferingid")
     _check_place(call, zone, offering)
     vpc = call.entity("vpcid")
+    if vpc is not None and vpc.get("_removed"):
+        raise invalid("Unable to find Enabled VPC ")
     cidr = _cidr(call, offering)
     _check_size(call, cidr)
     check_domain(call)

@@ -8,7 +8,7 @@ from ec2bridge.simulator import machines, network_use
 from ec2bridge.simulator.call import Call
 from ec2bridge.simulator.cloud import Cloud
 from ec2bridge.simulator.commands import addresses
-from ec2bridge.simulator.entities import network_text, zone_text
+from ec2bridge.simulator.entities import OWNER, network_text, zone_text
 from ec2bridge.simulator.errors import ApiError, invalid, no_permission
 from ec2bridge.simulator.registry import Answer, command
 from ec2bridge.simulator.tables import Row
@@ -174,7 +174,7 @@ def add_secondary(call: Call) -> Answer:
     address = machines.free_address(call.cloud, network, call.params.get("ipaddress"))
     if address is None:
         raise ApiError(530, 9999, "Failed to assign secondary IP to NIC")
-    owner = {field: machine[field] for field in addresses.OWNER if field in machine}
+    owner = {field: machine[field] for field in OWNER if field in machine}
     row = call.cloud.tables["secondaryips"].add({"ipaddress": address, "_nic": nic["id"], **owner})
     nic["_secondary"].append({"id": row["id"], "ipaddress": address})
     call.cloud.tables["nics"].save(nic)

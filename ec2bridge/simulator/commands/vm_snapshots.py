@@ -8,7 +8,8 @@ from uuid import NAMESPACE_URL, uuid5
 from ec2bridge.simulator import machines
 from ec2bridge.simulator.call import Call, public
 from ec2bridge.simulator.cloud import Cloud
-from ec2bridge.simulator.commands import addresses, tags
+from ec2bridge.simulator.commands import tags
+from ec2bridge.simulator.entities import OWNER
 from ec2bridge.simulator.errors import ApiError, invalid
 from ec2bridge.simulator.registry import Answer, command
 from ec2bridge.simulator.tables import Row, now
@@ -55,7 +56,7 @@ def _new_row(call: Call, machine: Row) -> Row:
         "current": False,
         "type": "DiskAndMemory" if call.flag("snapshotmemory") else "Disk",
         "created": now(),
-        **{field: machine[field] for field in addresses.OWNER if field in machine},
+        **{field: machine[field] for field in OWNER if field in machine},
         "hypervisor": "Simulator",
         "hasannotations": False,
     }
@@ -104,7 +105,7 @@ def create_policy(call: Call) -> Answer:
         "zone": [{field: zone[field] for field in place if field in zone}],
         "storage": [pool],
         "tags": [],
-        "_owner": {field: volume[field] for field in addresses.OWNER if field in volume},
+        "_owner": {field: volume[field] for field in OWNER if field in volume},
     }
     for other in call.cloud.tables["snapshotpolicies"].where(
         volumeid=volume["id"], intervaltype=policy["intervaltype"]

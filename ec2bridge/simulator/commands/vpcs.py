@@ -10,7 +10,7 @@ from ipaddress import IPv4Network
 from ec2bridge.simulator.call import Call, public
 from ec2bridge.simulator.cloud import Cloud
 from ec2bridge.simulator.commands import addresses, networks, tags
-from ec2bridge.simulator.entities import account_number, vpc_text
+from ec2bridge.simulator.entities import OWNER, account_number, vpc_text
 from ec2bridge.simulator.errors import ApiError, invalid
 from ec2bridge.simulator.registry import Answer, command
 from ec2bridge.simulator.tables import Row, now
@@ -205,7 +205,7 @@ def create_private_gateway(call: Call) -> Answer:
             "vlan": f"vlan://{vlan}",
             "vpcid": vpc["id"],
             "physicalnetworkid": addresses.physical_network(zone),
-            **{field: vpc[field] for field in addresses.OWNER if field in vpc},
+            **{field: vpc[field] for field in OWNER if field in vpc},
             "state": "Ready",
             "sourcenatsupported": call.flag("sourcenatsupported"),
             "aclid": acl["id"] if acl else default_acl(call.cloud, "default_deny")["id"],
@@ -282,7 +282,7 @@ def create_static_route(call: Call) -> Answer:
             "vpcid": vpc_id,
             **through,
             "cidr": cidr,
-            **{field: holder[field] for field in addresses.OWNER if field in holder},
+            **{field: holder[field] for field in OWNER if field in holder},
         }
     )
     return call.submit(

@@ -8,8 +8,7 @@ from itertools import combinations
 
 from ec2bridge.simulator.call import Call, public
 from ec2bridge.simulator.cloud import Cloud
-from ec2bridge.simulator.commands import addresses
-from ec2bridge.simulator.entities import vpc_text
+from ec2bridge.simulator.entities import OWNER, vpc_text
 from ec2bridge.simulator.errors import invalid
 from ec2bridge.simulator.registry import Answer, command
 from ec2bridge.simulator.tables import Row, now
@@ -33,7 +32,7 @@ _TUNNEL = (
 
 
 def _owner(row: Row) -> Row:
-    return {field: row[field] for field in addresses.OWNER if field in row}
+    return {field: row[field] for field in OWNER if field in row}
 
 
 # Gateways of VPCs
@@ -42,6 +41,8 @@ def _owner(row: Row) -> Row:
 @command("createVpnGateway")
 def create_gateway(call: Call) -> Answer:
     vpc = call.needed("vpcid")
+    if vpc.get("_removed"):
+        raise invalid(f"Invalid VPC {vpc['_number']} for site to site vpn gateway creation!")
     if call.cloud.tables["vpngateways"].where(vpcid=vpc["id"]):
         raise invalid(f"The VPN gateway of VPC {vpc_text(vpc)} already exists!")
     source = call.cloud.tables["addresses"].first(vpcid=vpc["id"], issourcenat=True)

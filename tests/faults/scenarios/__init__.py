@@ -26,6 +26,8 @@ class Scenario:
     """The code with which the action answers always: there is nothing for it to do on a CloudStack cloud."""
     stays: re.Pattern[str] = re.compile(r"(?!)")
     """Lines of what the account has for good from its first use on, as an account of AWS's has it from the start."""
+    anywhere: bool = False
+    """Whether an Elastic IP that serves nothing may lie in another network afterwards."""
     unnamed: bool = False
     """Whether what is gone counts as deleted: sent again, it succeeds, and cannot tell any more what that was."""
 
@@ -44,12 +46,13 @@ def scenario(
     describe: str = "DescribeInstances",
     refused: str = "",
     stays: str = "(?!)",
+    anywhere: bool = False,
     unnamed: bool = False,
 ) -> Callable[[SetUp], SetUp]:
     """Tell the story of an action; `describe` is what the client asks for afterwards."""
 
     def register(set_up: SetUp) -> SetUp:
-        told = Scenario(action, title, set_up, describe, refused, re.compile(stays), unnamed)
+        told = Scenario(action, title, set_up, describe, refused, re.compile(stays), anywhere, unnamed)
         if told.name in _scenarios:
             raise ValueError(f"two scenarios called {told.name}")
         _scenarios[told.name] = told

@@ -46,6 +46,13 @@ async def associate_in_tier(lab: Lab) -> Request:
     return {"InstanceId": ident, "AllocationId": await address(lab)}
 
 
+@scenario("AssociateAddress", "moved to another network", describe=SHOWN)
+async def associate_elsewhere(lab: Lab) -> Request:
+    made = await lab.do("AllocateAddress", Domain="vpc", **tags("elastic-ip"))
+    ident = await machine(lab, SubnetId=(await tier(lab))[1])
+    return {"InstanceId": ident, "AllocationId": made["AllocationId"]}
+
+
 @scenario("AssociateAddress", "taken from another machine", describe=SHOWN)
 async def move(lab: Lab) -> Request:
     found = await associated(lab)
@@ -54,6 +61,13 @@ async def move(lab: Lab) -> Request:
         "AllocationId": found["AllocationId"],
         "AllowReassociation": True,
     }
+
+
+@scenario("AssociateAddress", "taken from a machine in another network", describe=SHOWN)
+async def move_elsewhere(lab: Lab) -> Request:
+    found = await associated(lab)
+    ident = await machine(lab, SubnetId=(await tier(lab))[1])
+    return {"InstanceId": ident, "AllocationId": found["AllocationId"], "AllowReassociation": True}
 
 
 @scenario("AssociateAddress", "with an interface on no machine", describe=SHOWN)

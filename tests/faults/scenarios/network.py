@@ -11,6 +11,7 @@ from tests.faults.things import (
     gateway,
     interface,
     machine,
+    permission,
     prefix_list,
     ranges,
     subnet,
@@ -22,6 +23,7 @@ from tests.faults.things import (
 
 VPCS, SUBNETS, TABLES, ACLS = "DescribeVpcs", "DescribeSubnets", "DescribeRouteTables", "DescribeNetworkAcls"
 GATEWAYS, OPTIONS = "DescribeInternetGateways", "DescribeDhcpOptions"
+EMPTY = [{"Key": "Name", "Value": "gone"}, {"Key": "Empty", "Value": ""}]
 OTHER = "192.0.2.0/24"
 
 
@@ -35,6 +37,22 @@ async def delete(lab: Lab) -> Request:
     of = await vpc(lab)
     await lab.do("CreateTags", Resources=[of], Tags=[{"Key": "Name", "Value": "gone"}])
     await lab.do("CreateSecurityGroup", GroupName="kept", Description="kept")
+    return {"VpcId": of}
+
+
+@scenario("DeleteVpc", "with all that is kept of it", describe=VPCS)
+async def delete_kept(lab: Lab) -> Request:
+    of = await vpc(lab)
+    tables = (await lab.do("DescribeRouteTables", Filters=[{"Name": "vpc-id", "Values": [of]}]))[
+        "RouteTables"
+    ]
+    await lab.do("CreateTags", Resources=[of, tables[0]["RouteTableId"]], Tags=EMPTY)
+    main = tables[0]["Associations"][0]["RouteTableAssociationId"]
+    await lab.do("ReplaceRouteTableAssociation", AssociationId=main, RouteTableId=await table(lab, of))
+    await lab.do("AssociateDhcpOptions", VpcId=of, DhcpOptionsId=await dhcp_options(lab))
+    groups = await lab.do("DescribeSecurityGroups", Filters=[{"Name": "vpc-id", "Values": [of]}])
+    default = groups["SecurityGroups"][0]["GroupId"]
+    await lab.do("AuthorizeSecurityGroupIngress", GroupId=default, IpPermissions=[permission()])
     return {"VpcId": of}
 
 
@@ -93,6 +111,16 @@ async def create_subnet(lab: Lab) -> Request:
 async def delete_subnet(lab: Lab) -> Request:
     _, made = await tier(lab)
     await lab.do("CreateTags", Resources=[made], Tags=[{"Key": "Name", "Value": "gone"}])
+    return {"SubnetId": made}
+
+
+@scenario("DeleteSubnet", "with all that is kept of it", describe=SUBNETS)
+async def delete_kept_subnet(lab: Lab) -> Request:
+    of, made = await tier(lab)
+    await lab.do("CreateTags", Resources=[made], Tags=EMPTY)
+    await lab.do("AssociateRouteTable", SubnetId=made, RouteTableId=await table(lab, of))
+    await lab.do("TerminateInstances", InstanceIds=[await machine(lab, SubnetId=made)])
+    await lab.quiet()
     return {"SubnetId": made}
 
 
@@ -276,6 +304,16 @@ async def replace_acl(lab: Lab) -> Request:
 async def create_nat(lab: Lab) -> Request:
     _, made = await tier(lab)
     return {"SubnetId": made, "AllocationId": await address(lab), **tags("natgateway")}
+
+
+@scenario(
+    "CreateNatGateway", "with an address of another network", describe="DescribeNatGateways", anywhere=True
+)
+async def create_nat_elsewhere(lab: Lab) -> Request:
+    made = await address(lab)
+    _, of = await tier(lab)
+    await machine(lab, SubnetId=of)
+    return {"SubnetId": of, "AllocationId": made}
 
 
 @scenario("DeleteNatGateway", describe="DescribeNatGateways")
