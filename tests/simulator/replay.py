@@ -163,7 +163,7 @@ def recorded_seed_named(recorded: list[dict[str, Any]]) -> Seed:
         facts=load_facts(),
         extra_offerings=False,
         extra_images=False,
-        rows={"ostypes": inner(by_case["os"]["body"])["ostype"]},
+        rows={"ostypes": inner(by_case["os"]["body"])["ostype"]} if "os" in by_case else {},
     )
 
 

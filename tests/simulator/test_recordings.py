@@ -75,6 +75,14 @@ RECORDINGS = (
         no_images=range(12, 16),
         watched=(range(12, 14),),
     ),
+    Recording(
+        "recordings-4.20.3-twice",
+        "4.20.3.0",
+        replay.recorded_seed_named,
+        "not_yet-4.20.3-twice.txt",
+        keys=False,
+        watched=(range(6, 8), range(11, 13)),
+    ),
 )
 
 

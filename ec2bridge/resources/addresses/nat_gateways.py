@@ -328,7 +328,11 @@ async def _hand_back(work: Work, made: Made) -> None:
 async def give_back(ctx: Context, gateway: Gateway, failure: str = "") -> None:
     """Have the VPC's own address become its source NAT address again; the job goes on after the answer."""
     rows = await addresses(ctx, vpcid=gateway.vpc)
-    own = next((row for row in rows if elastic_ips.is_own_way_out(row) and not row.get("issourcenat")), None)
+    own = next(filter(elastic_ips.is_own_way_out, rows), None)
+    if own and own.get("issourcenat"):
+        # Whoever deleted the gateway before died over it.
+        await _end(ctx, gateway, failure)
+        return
     if own is None:
         mark = {resource_tags.RESERVED + OWN_MARK: gateway.vpc}
         own = await acquisition.allocate(ctx, None, {"vpcid": gateway.vpc}, mark)

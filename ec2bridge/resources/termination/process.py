@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 Row = dict[str, Any]
 
 BUSY = "please try again later"
+_GONE = (None, "Expunging")
+"""The states of a machine of which nothing is left to destroy; its owner sees none that is gone."""
 BY_USER = ("Client.UserInitiatedShutdown", "User initiated shutdown")
 
 
@@ -156,16 +158,32 @@ async def _destroy_when_free(record: Record) -> None:
 
 
 async def _destroy_carefully(record: Record) -> None:
-    ctx, data, uuid = record.ctx, record.data, record.uuid
-    state = await _state(ctx, uuid)
-    if state == "Destroyed" and data["expunge"] == "owner":
-        await ctx.account.job("expungeVirtualMachine", id=uuid)
-    if state in (None, "Destroyed", "Expunging"):
-        # Somebody else was faster, or this one was, and the answer was lost.
+    """Destroy a machine that is not destroyed yet, and expunge it where its owner may.
+
+    CloudStack fails a destruction or expunction that is accepted while another, whose answer was lost, is at work.
+    """
+    ctx, expunges = record.ctx, record.data["expunge"] == "owner"
+    state = await _state(ctx, record.uuid)
+    while state not in _GONE and (expunges or state != "Destroyed"):
+        try:
+            await _destroyed_or_expunged(record, state)
+            return
+        except CloudStackUnavailable:
+            raise
+        except CloudStackError:
+            before, state = state, await _state(ctx, record.uuid)
+            if state == before:
+                raise
+
+
+async def _destroyed_or_expunged(record: Record, state: str | None) -> None:
+    ctx, data = record.ctx, record.data
+    if state == "Destroyed":
+        await ctx.account.job("expungeVirtualMachine", id=record.uuid)
         return
     if data["careful"]:
         await let_go(record)
-    answer = await destroy(ctx, uuid, data)
+    answer = await destroy(ctx, record.uuid, data)
     await ctx.account.wait(answer["jobid"])
     await record.save(destroyed=True)
 

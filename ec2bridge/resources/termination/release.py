@@ -14,6 +14,7 @@ from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.ec2 import journal
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.journal import Given, Made, Step, Work
+from ec2bridge.resources.addresses.listing import addresses
 from ec2bridge.resources.machines.records import Record
 from ec2bridge.resources.machines.states import GROUPS, LAUNCH_MARK
 from ec2bridge.resources.tags import resource_tags
@@ -128,7 +129,7 @@ async def _is_launchs(record: Record) -> bool:
 
 async def _is_still_of(ctx: Context, address: str, machine: str, unmarked: bool) -> bool:
     try:
-        rows = await ctx.account.list("listPublicIpAddresses", id=address)
+        rows = await addresses(ctx, id=address)
     except CloudStackUnavailable:
         raise
     except CloudStackError:

@@ -180,8 +180,12 @@ def reboot(call: Call) -> Answer:
 def destroy(call: Call) -> Answer:
     machine = call.needed("id")
     volumes = call.entities("volumeids")
+    was_gone = machine["state"] in GONE
 
     async def work() -> Row:
+        if not was_gone and machine["state"] in GONE:
+            # Another destruction was at work when this one was accepted: only one that begins after it succeeds.
+            raise ApiError(530, None, "Failed to destroy vm with specified vmId")
         if machine.get("_removed"):
             raise invalid("Unable to find a virtual machine with specified vmId")
         if call.flag("expunge") and not may_expunge(call):
@@ -244,7 +248,8 @@ def expunge(call: Call) -> Answer:
         if not may_expunge(call):
             raise ApiError(530, None, EXPUNGE_BY_ADMIN)
         if machine.get("_removed"):
-            raise invalid("Unable to find a virtual machine with specified vmId")
+            # It was there when this was accepted: another expunction was faster.
+            raise ApiError(530, None, "Failed to expunge vm with specified vmId")
         if machine["state"] not in (*GONE, "Error"):
             raise invalid("Please destroy vm with specified vmId before expunge")
         await wipe(call, machine)

@@ -68,6 +68,17 @@ def test_an_expunge_that_does_not_succeed_is_tried_again(place: Place, ec2: Any,
     assert [call.command for call in place.native].count("expungeVirtualMachine") == 2
 
 
+def test_a_machine_goes_whose_destruction_is_sent_again_while_the_first_is_at_work(any_place: Place) -> None:
+    ec2 = any_place.client()
+    group = ec2.create_security_group(GroupName="web", Description="web")["GroupId"]
+    [machine] = started(ec2, SecurityGroupIds=[group], **placed(GROUPED))
+    any_place.sim.faults.add("lost", "destroyVirtualMachine")
+    any_place.sim.cloud.job_time = 2.0
+    ec2.terminate_instances(InstanceIds=[machine["InstanceId"]])
+    until(ec2, "terminated", machine["InstanceId"])
+    ec2.delete_security_group(GroupId=group)
+
+
 def test_the_current_state_comes_first_as_libcloud_expects(ec2: Any) -> None:
     """libcloud reads no path: the first <name> of the answer says whether a machine ends."""
     seen: list[bytes] = []

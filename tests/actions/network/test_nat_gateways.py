@@ -302,6 +302,19 @@ def test_a_gateway_that_is_being_made_can_be_deleted(place: Place, scene: Scene)
     assert scene.address["PublicIp"] not in source_nat(place)
 
 
+def test_a_gateway_whose_deletion_died_with_its_bridge_takes_no_further_address(
+    place: Place, scene: Scene
+) -> None:
+    gateway, native = scene.standing(), Native(place)
+    rows = native.list("listPublicIpAddresses")
+    [own] = [row for row in rows if not row["issourcenat"]]
+    native.do("updateVPC", id=own["vpcid"], sourcenatipaddress=own["ipaddress"])
+    scene.ec2.delete_nat_gateway(NatGatewayId=gateway)
+    eventually(lambda: scene.shown(gateway)["State"] == "deleted")
+    found = {row["id"]: row["issourcenat"] for row in native.list("listPublicIpAddresses")}
+    assert found == {row["id"]: row["id"] == own["id"] for row in rows}
+
+
 def test_a_job_that_fails_leaves_the_address_free(place: Place, scene: Scene) -> None:
     async def restart() -> None:
         place.sim.cloud.jobs.fail_unfinished()

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from ec2bridge.ids import ec2_id
 from tests.conftest import Place
-from tests.launching import tags
+from tests.launching import started, tags, until
 from tests.native import Native
 
 SURROGATE = "\N{GRINNING FACE}"
@@ -92,6 +93,25 @@ def test_tags_in_the_store_end_with_the_life_of_the_address(place: Place) -> Non
     assert again["AllocationId"] == made["AllocationId"]
     assert [one.get("Tags", []) for one in shown(ec2)] == [[]]
     assert network["id"] == native.list("listPublicIpAddresses", id=row["id"])[0]["associatednetworkid"]
+
+
+def test_a_launchs_address_goes_with_its_machine_whatever_another_launch_left_on_it(place: Place) -> None:
+    alice, native = place.client(), Native(place)
+    vpc = alice.create_vpc(CidrBlock="10.20.0.0/16")["Vpc"]["VpcId"]
+    subnet = alice.create_subnet(VpcId=vpc, CidrBlock="10.20.1.0/24")["Subnet"]["SubnetId"]
+    public = {"DeviceIndex": 0, "AssociatePublicIpAddress": True}
+    [first] = started(alice, NetworkInterfaces=[{**public, "SubnetId": subnet}])
+    [row] = native.list("listVirtualMachines")
+    native.do("destroyVirtualMachine", id=row["id"])
+    Native(place, "admin").do("expungeVirtualMachine", id=row["id"])
+    end_natively(native)
+    bob, own = place.client("bob"), Native(place, "bob")
+    network = own.isolated("of-bob")
+    [machine] = started(bob, NetworkInterfaces=[{**public, "SubnetId": ec2_id("subnet", network["id"])}])
+    assert machine["PublicIpAddress"] == first["PublicIpAddress"]
+    bob.terminate_instances(InstanceIds=[machine["InstanceId"]])
+    until(bob, "terminated", machine["InstanceId"])
+    assert [row["issourcenat"] for row in own.list("listPublicIpAddresses")] == [True]
 
 
 @pytest.mark.since("4.19")
