@@ -24,7 +24,7 @@ from typing import Any
 from tests.faults import clock, held
 from tests.faults.inventory import Inventory, difference
 from tests.faults.lab import FAST, Lab, Running, Told
-from tests.faults.racing import RACES, Deed, SetUp
+from tests.faults.racing import OPEN, RACES, Deed, SetUp
 
 PATIENCE = 5.0
 """Seconds after which the other request is taken to wait for the one that is held, which goes on then."""
@@ -137,7 +137,8 @@ class Race:
 
         found = await self._played(play)
         one, other = (answer.code or "ok" for answer in told)
-        return End((one, other), found.lines(self.known))
+        # A VPC's source NAT address is the first that it takes, and nobody who asks EC2 sees it.
+        return End((one, other), found.without_first_ways_out(self.known).lines(self.known))
 
     async def _played(self, story: Callable[[Pair], Awaitable[None]]) -> Inventory:
         """Put everything back, play, and return what there is when all is quiet."""
@@ -199,23 +200,25 @@ def play(name: str, every: int = 1) -> list[str]:
     return failures
 
 
-def _play(name: str) -> tuple[str, list[str], float]:
+def _play(every: int, name: str) -> tuple[str, list[str], float]:
     logging.disable(logging.CRITICAL)
     began = time.monotonic()
-    return name, play(name), time.monotonic() - began
+    return name, play(name, every), time.monotonic() - began
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults.races", description=__doc__)
     parser.add_argument("names", nargs="*", help="only races that begin so")
+    parser.add_argument("--every", type=int, default=1, help="one in so many moments")
     parser.add_argument("--jobs", type=int, default=2, help="processes beside one another")
     options = parser.parse_args(arguments)
     wanted = [name for name in sorted(RACES) if not options.names or name.startswith(tuple(options.names))]
     bad = 0
     with get_context("spawn").Pool(options.jobs, maxtasksperchild=8) as pool:
-        for name, failures, seconds in pool.imap_unordered(_play, wanted):
-            bad += len(failures)
-            print(f"{name}: {len(failures)} failing, {seconds:.0f} s", flush=True)
+        for name, failures, seconds in pool.imap_unordered(partial(_play, options.every), wanted):
+            bad += 0 if name in OPEN else len(failures)
+            known = ", as is known" if name in OPEN else ""
+            print(f"{name}: {len(failures)} failing{known}, {seconds:.0f} s", flush=True)
             for failure in failures:
                 print(f"  {failure}", flush=True)
     return int(bool(bad))

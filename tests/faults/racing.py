@@ -6,10 +6,19 @@ from typing import Any
 from tests.faults.lab import Lab
 from tests.faults.scenarios import Request
 from tests.faults.things import (
+    ADVANCED,
+    acl,
     address,
     dhcp_options,
     gateway,
+    group,
+    interface,
+    launch,
+    machine,
+    prefix_list,
+    subnet,
     table,
+    template,
     tier,
     vpc,
 )
@@ -18,6 +27,13 @@ Deed = tuple[str, Request]
 SetUp = Callable[[Lab], Awaitable[tuple[Deed, Deed]]]
 
 RACES: dict[str, SetUp] = {}
+OPEN = frozenset(
+    {
+        "AuthorizeSecurityGroupIngress and DeleteManagedPrefixList",
+        "CreateNetworkInterface and DeleteSecurityGroup",
+    }
+)
+"""Races that do not hold as yet."""
 TAGGED = [{"Key": "Name", "Value": "late"}]
 
 
@@ -112,3 +128,163 @@ async def tags_of_vpc(lab: Lab) -> tuple[Deed, Deed]:
     of = await vpc(lab)
     tags = [*TAGGED, {"Key": "Empty", "Value": ""}]
     return ("CreateTags", {"Resources": [of], "Tags": tags}), ("DeleteVpc", {"VpcId": of})
+
+
+def _of_table(name: str) -> None:
+    @race(f"{name} and DeleteRouteTable")
+    async def set_up(lab: Lab) -> tuple[Deed, Deed]:
+        of, within = await tier(lab)
+        made = await table(lab, of)
+        requests: dict[str, Request] = {
+            "AssociateRouteTable": {"SubnetId": within},
+            "CreateRoute": {"DestinationCidrBlock": "0.0.0.0/0"},
+            "EnableVgwRoutePropagation": {},
+        }
+        request = requests[name]
+        if name == "CreateRoute":
+            request["GatewayId"] = await gateway(lab, of)
+        if name == "EnableVgwRoutePropagation":
+            request["GatewayId"] = await vpn_gateway(lab, of)
+        return (name, {"RouteTableId": made, **request}), ("DeleteRouteTable", {"RouteTableId": made})
+
+
+async def vpn_gateway(lab: Lab, of: str | None = None) -> str:
+    made = str((await lab.do("CreateVpnGateway", Type="ipsec.1"))["VpnGateway"]["VpnGatewayId"])
+    if of:
+        await lab.do("AttachVpnGateway", VpnGatewayId=made, VpcId=of)
+    return made
+
+
+for of_table in ("AssociateRouteTable", "CreateRoute", "EnableVgwRoutePropagation"):
+    _of_table(of_table)
+
+
+@race("AttachInternetGateway and DeleteInternetGateway")
+async def gateway_attached(lab: Lab) -> tuple[Deed, Deed]:
+    request = {"InternetGatewayId": await gateway(lab)}
+    return ("AttachInternetGateway", {**request, "VpcId": await vpc(lab)}), ("DeleteInternetGateway", request)
+
+
+@race("AttachInternetGateway and AttachInternetGateway")
+async def gateway_attached_twice(lab: Lab) -> tuple[Deed, Deed]:
+    request = {"InternetGatewayId": await gateway(lab)}
+    one, other = await vpc(lab), await vpc(lab, "10.51.0.0/16")
+    return (
+        ("AttachInternetGateway", {**request, "VpcId": one}),
+        ("AttachInternetGateway", {**request, "VpcId": other}),
+    )
+
+
+@race("AttachVpnGateway and DeleteVpnGateway")
+async def vpn_gateway_attached(lab: Lab) -> tuple[Deed, Deed]:
+    request = {"VpnGatewayId": await vpn_gateway(lab)}
+    return ("AttachVpnGateway", {**request, "VpcId": await vpc(lab)}), ("DeleteVpnGateway", request)
+
+
+def _of_connection(deletion: str, member: str) -> None:
+    @race(f"CreateVpnConnection and {deletion}")
+    async def set_up(lab: Lab) -> tuple[Deed, Deed]:
+        made = await lab.do("CreateCustomerGateway", Type="ipsec.1", IpAddress="198.51.100.7", BgpAsn=65000)
+        request = {
+            "Type": "ipsec.1",
+            "CustomerGatewayId": made["CustomerGateway"]["CustomerGatewayId"],
+            "VpnGatewayId": await vpn_gateway(lab),
+            "Options": {"StaticRoutesOnly": True},
+        }
+        return ("CreateVpnConnection", request), (deletion, {member: request[member]})
+
+
+_of_connection("DeleteVpnGateway", "VpnGatewayId")
+_of_connection("DeleteCustomerGateway", "CustomerGatewayId")
+
+
+@race("AssociateDhcpOptions and DeleteDhcpOptions")
+async def options_deleted(lab: Lab) -> tuple[Deed, Deed]:
+    request = {"DhcpOptionsId": await dhcp_options(lab)}
+    return ("AssociateDhcpOptions", {**request, "VpcId": await vpc(lab)}), ("DeleteDhcpOptions", request)
+
+
+@race("AttachNetworkInterface and DeleteNetworkInterface")
+async def interface_attached(lab: Lab) -> tuple[Deed, Deed]:
+    of, within = await tier(lab)
+    request = {"NetworkInterfaceId": await interface(lab, within)}
+    ident = await machine(lab, SubnetId=await subnet(lab, of, "10.50.2.0/24"))
+    attach = {**request, "InstanceId": ident, "DeviceIndex": 1}
+    return ("AttachNetworkInterface", attach), ("DeleteNetworkInterface", request)
+
+
+@race("AssociateAddress and DeleteNetworkInterface")
+async def interface_associated(lab: Lab) -> tuple[Deed, Deed]:
+    request = {"NetworkInterfaceId": await interface(lab, (await tier(lab))[1])}
+    associate = {**request, "AllocationId": await address(lab)}
+    return ("AssociateAddress", associate), ("DeleteNetworkInterface", request)
+
+
+@race("AuthorizeSecurityGroupIngress and DeleteManagedPrefixList")
+async def list_named(lab: Lab) -> tuple[Deed, Deed]:
+    made = await prefix_list(lab)
+    rule = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "PrefixListIds": [{"PrefixListId": made}]}
+    request = {"GroupId": await group(lab), "IpPermissions": [rule]}
+    return ("AuthorizeSecurityGroupIngress", request), ("DeleteManagedPrefixList", {"PrefixListId": made})
+
+
+@race("CreateLaunchTemplateVersion and DeleteLaunchTemplate")
+async def version_made(lab: Lab) -> tuple[Deed, Deed]:
+    request = {"LaunchTemplateId": await template(lab)}
+    data = {"LaunchTemplateData": {"InstanceType": "t2.small"}}
+    return ("CreateLaunchTemplateVersion", {**request, **data}), ("DeleteLaunchTemplate", request)
+
+
+@race("CreateNetworkInterface and DeleteSecurityGroup")
+async def group_of_interface(lab: Lab) -> tuple[Deed, Deed]:
+    of, within = await tier(lab)
+    made = await group(lab, of)
+    return (
+        ("CreateNetworkInterface", {"SubnetId": within, "Groups": [made]}),
+        ("DeleteSecurityGroup", {"GroupId": made}),
+    )
+
+
+@race("RunInstances and DeleteSecurityGroup")
+async def group_of_machine(lab: Lab) -> tuple[Deed, Deed]:
+    of, within = await tier(lab)
+    made = await group(lab, of)
+    return (
+        ("RunInstances", await launch(lab, SubnetId=within, SecurityGroupIds=[made])),
+        ("DeleteSecurityGroup", {"GroupId": made}),
+    )
+
+
+@race("RunInstances and DeleteSubnet")
+async def machine_of_subnet(lab: Lab) -> tuple[Deed, Deed]:
+    _, within = await tier(lab)
+    return ("RunInstances", await launch(lab, SubnetId=within)), ("DeleteSubnet", {"SubnetId": within})
+
+
+@race("RunInstances and DeletePlacementGroup")
+async def machine_of_placement(lab: Lab) -> tuple[Deed, Deed]:
+    await lab.do("CreatePlacementGroup", GroupName="apart", Strategy="spread")
+    place = {"Placement": {"AvailabilityZone": ADVANCED, "GroupName": "apart"}}
+    return ("RunInstances", await launch(lab, **place)), ("DeletePlacementGroup", {"GroupName": "apart"})
+
+
+@race("CreateNetworkAclEntry and DeleteNetworkAcl")
+async def entry_made(lab: Lab) -> tuple[Deed, Deed]:
+    request = {"NetworkAclId": await acl(lab, await vpc(lab))}
+    entry = {"RuleNumber": 10, "Protocol": "6", "RuleAction": "allow", "Egress": False}
+    more = {"CidrBlock": "0.0.0.0/0", "PortRange": {"From": 22, "To": 22}}
+    return ("CreateNetworkAclEntry", {**request, **entry, **more}), ("DeleteNetworkAcl", request)
+
+
+@race("ReplaceNetworkAclAssociation and DeleteNetworkAcl")
+async def acl_associated(lab: Lab) -> tuple[Deed, Deed]:
+    of, within = await tier(lab)
+    request = {"NetworkAclId": await acl(lab, of)}
+    found = await lab.do(
+        "DescribeNetworkAcls", Filters=[{"Name": "association.subnet-id", "Values": [within]}]
+    )
+    ident = found["NetworkAcls"][0]["Associations"][0]["NetworkAclAssociationId"]
+    return ("ReplaceNetworkAclAssociation", {**request, "AssociationId": ident}), (
+        "DeleteNetworkAcl",
+        request,
+    )

@@ -10,10 +10,14 @@ pytestmark = KILLS
 ONE_IN = 5
 SAMPLE = (
     "AllocateAddress and DeleteVpc",
+    "AssociateDhcpOptions and DeleteDhcpOptions",
+    "AssociateRouteTable and DeleteRouteTable",
+    "AttachInternetGateway and DeleteInternetGateway",
     "AttachInternetGateway and DeleteVpc",
     "CreateNetworkInterface and DeleteSubnet",
     "CreateSecurityGroup and DeleteVpc",
     "CreateTags and DeleteSubnet",
+    "CreateVpnConnection and DeleteVpnGateway",
 )
 
 

@@ -260,7 +260,8 @@ async def _is_there(ctx: Context, kind: str, ident: str) -> bool:
     if kind in ("subnet", "vpc"):
         return await deletion.stays(ctx, ident)
     try:
-        return kind in NATIVE or bool(await _native_id(ctx, KINDS[kind], ident))
+        shown = ec2_id(KINDS[kind].prefix, ident)
+        return kind in NATIVE or bool(await _native_id(ctx, KINDS[kind], shown))
     except Ec2Error:
         return False
 

@@ -16,7 +16,7 @@ from ec2bridge.ec2.filters import TAGS, wanted
 from ec2bridge.ec2.registry import Answer, Request, action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, own_uuid
-from ec2bridge.resources.places.networks import resolve_vpc, vpc_rows
+from ec2bridge.resources.places.networks import resolve_vpc
 from ec2bridge.resources.tags import resource_tags
 from ec2bridge.resources.vpcs import dhcp_options
 from ec2bridge.resources.vpcs.dhcp_options import DOMAIN, KIND, ROUTER, SERVERS, OptionsSet
@@ -166,19 +166,13 @@ async def delete_dhcp_options(ctx: Context, request: Request) -> None:
     """Delete a set that no VPC has; those that say what CloudStack does by itself stay."""
     ident = request.get("DhcpOptionsId") or ""
     try:
-        found = await dhcp_options.named(ctx, ident)
+        await dhcp_options.delete(ctx, ident)
     except Ec2Error as error:
         if error.code != KINDS[KIND].not_found:
             raise
         # Of all actions this one has the plural in its code.
         sentence = f"The dhcpOptions ID '{ident}' does not exist"
         raise Ec2Error("InvalidDhcpOptionsID.NotFound", sentence) from None
-    used = (await dhcp_options.chosen(ctx, await vpc_rows(ctx))).values()
-    if found.implied or found.key in used:
-        sentence = f"The dhcpOptions '{found.id}' has dependencies and cannot be deleted."
-        raise Ec2Error("DependencyViolation", sentence)
-    await ctx.store.delete(ctx.owner_id, KIND, found.key)
-    await resource_tags.forget(ctx, KIND, found.key)
 
 
 @action(

@@ -79,7 +79,10 @@ async def attach_internet_gateway(ctx: Context, request: Request) -> None:
             sentence = f"resource {gateway.id} is already attached to network {ec2_id('vpc', gateway.vpc)}"
             raise Ec2Error("Resource.AlreadyAssociated", sentence)
         raise Ec2Error("InvalidParameterValue", sentence)
-    await ctx.store.put(ctx.owner_id, GATEWAY, gateway.key, {"vpc": vpc["id"]})
+    if not await _changed(ctx, gateway, vpc["id"]):
+        # Another request was faster: it was deleted, or attached elsewhere.
+        await attach_internet_gateway(ctx, request)
+        return
     if not await deletion.stays(ctx, vpc["id"]):
         await ctx.store.put(ctx.owner_id, GATEWAY, gateway.key, {"vpc": None})
         raise deletion.missing("vpc", vpc["id"])
@@ -114,8 +117,16 @@ async def delete_internet_gateway(ctx: Context, request: Request) -> None:
     if gateway.vpc:
         sentence = f"The internetGateway '{gateway.id}' has dependencies and cannot be deleted."
         raise Ec2Error("DependencyViolation", sentence)
-    await ctx.store.delete(ctx.owner_id, GATEWAY, gateway.key)
+    if not await ctx.store.delete(ctx.owner_id, GATEWAY, gateway.key, gateway.version):
+        await delete_internet_gateway(ctx, request)
+        return
     await resource_tags.forget(ctx, GATEWAY, gateway.key)
+
+
+async def _changed(ctx: Context, gateway: Gateway, vpc: str) -> bool:
+    """Attach a gateway that is as it was read; False where it is not."""
+    attached = {"vpc": vpc}
+    return bool(await ctx.store.replace(ctx.owner_id, GATEWAY, gateway.key, attached, gateway.version))
 
 
 def _check_own(ctx: Context, gateway: Gateway) -> None:

@@ -86,4 +86,6 @@ async def delete_network_interface(ctx: Context, request: dict[str, Any]) -> Non
     record = await network_interfaces.unattached(ctx, ident)
     if record is None:
         raise Ec2Error("InvalidParameterValue", f"Network interface '{ident}' is currently in use.")
-    await network_interfaces.drop(ctx, record)
+    if not await network_interfaces.drop_free(ctx, record):
+        # Another request was faster: it was deleted, or is being attached.
+        await delete_network_interface(ctx, request)

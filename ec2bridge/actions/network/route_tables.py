@@ -130,10 +130,15 @@ async def create_route_table(ctx: Context, request: Request) -> dict[str, Any]:
 @action("DeleteRouteTable", honours=("RouteTableId",), native=("listVPCs",))
 async def delete_route_table(ctx: Context, request: Request) -> None:
     """Delete a table that no subnet has."""
-    table = await route_tables.table(ctx, request.get("RouteTableId") or "")
-    if table.main or table.subnets or table.implied:
-        sentence = f"The routeTable '{table.id}' has dependencies and cannot be deleted."
-        raise Ec2Error("DependencyViolation", sentence)
+    gone = False
+    while not gone:
+        # Read first: what is associated meanwhile gives it another version.
+        versions = {entry.key: entry.version for entry in await ctx.store.list(ctx.owner_id, TABLE)}
+        table = await route_tables.table(ctx, request.get("RouteTableId") or "")
+        if table.main or table.subnets or table.implied:
+            sentence = f"The routeTable '{table.id}' has dependencies and cannot be deleted."
+            raise Ec2Error("DependencyViolation", sentence)
+        gone = await ctx.store.delete(ctx.owner_id, TABLE, table.key, versions.get(table.key, 0))
     await route_tables.drop(ctx, table.key)
 
 

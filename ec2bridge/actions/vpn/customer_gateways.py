@@ -130,13 +130,17 @@ def _asn(request: Request) -> int:
 )
 async def delete_customer_gateway(ctx: Context, request: Request) -> None:
     """Forget a far end that no connection leads to."""
+    # Read first: what is connected meanwhile gives it another version.
+    entries = {entry.key: entry for entry in await ctx.store.list(ctx.owner_id, CUSTOMER)}
     thing = vpn.named(await vpn.customers(ctx), CUSTOMER, request.get("CustomerGatewayId"))
     if any(connection.customer == thing.id for connection in await vpn.connections(ctx)):
         raise Ec2Error("IncorrectState", "The customer gateway is in use.")
     if thing.row:
         await ctx.account.job("deleteVpnCustomerGateway", id=thing.row["id"])
         record = {"ip": thing.row.get("gateway"), "device": thing.row.get("name"), "asn": DEFAULT_ASN}
-    else:
-        record = thing.record
-    await tombstones.keep(ctx, CUSTOMER, thing.key, record)
+        await tombstones.keep(ctx, CUSTOMER, thing.key, record)
+    elif (entry := entries.get(thing.key)) is None or not await tombstones.take_place(ctx, CUSTOMER, entry):
+        # Another request was faster: it was deleted, or connected.
+        await delete_customer_gateway(ctx, request)
+        return
     await resource_tags.forget(ctx, CUSTOMER, thing.key)

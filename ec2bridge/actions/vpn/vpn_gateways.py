@@ -114,7 +114,13 @@ async def attach_vpn_gateway(ctx: Context, request: Request) -> dict[str, Any]:
     async with deletion.within(ctx, "vpc", vpc["id"]):
         await source_nat.ensure(ctx, {"vpcid": vpc["id"]})
     # First the record: CloudStack's gateway would be another one, should this end in between.
-    await ctx.store.put(ctx.owner_id, GATEWAY, gateway.key, {**gateway.record, "vpc": vpc["id"]})
+    entry = await ctx.store.entry(ctx.owner_id, GATEWAY, gateway.key)
+    attached = {**gateway.record, "vpc": vpc["id"]}
+    done = entry is not None and entry.value == gateway.record
+    if not (done and await ctx.store.replace(ctx.owner_id, GATEWAY, gateway.key, attached, entry.version)):
+        # Another request was faster: it was deleted, or attached elsewhere.
+        again: dict[str, Any] = await attach_vpn_gateway(ctx, request)
+        return again
     try:
         await deletion.check(ctx, "vpc", vpc["id"])
         await _put_up(ctx, gateway, vpc["id"])
@@ -162,8 +168,14 @@ async def detach_vpn_gateway(ctx: Context, request: Request) -> None:
 @action("DeleteVpnGateway", honours=("VpnGatewayId",), native=_NATIVE)
 async def delete_vpn_gateway(ctx: Context, request: Request) -> None:
     """Forget a gateway that is attached to no VPC and has no connections."""
+    # Read first: what is attached or connected meanwhile gives it another version.
+    entries = {entry.key: entry for entry in await ctx.store.list(ctx.owner_id, GATEWAY)}
     gateway = vpn.named(await vpn.gateways(ctx), GATEWAY, request.get("VpnGatewayId"))
-    if gateway.vpc or await vpn.connections_of(ctx, gateway):
+    if gateway.vpc or gateway.record.get("vpc") or await vpn.connections_of(ctx, gateway):
         raise Ec2Error("IncorrectState", f"The virtual private gateway {gateway.id} is in use.")
-    await tombstones.keep(ctx, GATEWAY, gateway.key, gateway.record)
+    entry = entries.get(gateway.key)
+    if entry is None or not await tombstones.take_place(ctx, GATEWAY, entry):
+        # Another request was faster: it was deleted, or attached.
+        await delete_vpn_gateway(ctx, request)
+        return
     await resource_tags.forget(ctx, GATEWAY, gateway.key)

@@ -6,6 +6,7 @@ from ec2bridge.resources.vpcs import route_tables
 from ec2bridge.resources.vpcs.route_tables import PROPAGATION
 from ec2bridge.resources.vpn import objects as vpn
 from ec2bridge.resources.vpn import routes as vpn_routes
+from ec2bridge.store import Change
 
 
 @action(
@@ -17,7 +18,7 @@ async def enable_vgw_route_propagation(ctx: Context, request: Request) -> None:
     """Show the routes of a VPC's VPN gateway in a table; CloudStack's router has them in any case."""
     table = await route_tables.table(ctx, request.get("RouteTableId") or "")
     gateway = await vpn_routes.attached(ctx, request.get("GatewayId"), table)
-    await ctx.store.put(ctx.owner_id, PROPAGATION, table.key, {"gateway": gateway.key})
+    await route_tables.rest_on(ctx, table, Change(PROPAGATION, table.key, {"gateway": gateway.key}))
 
 
 @action(

@@ -120,7 +120,9 @@ async def _claim(work: Work) -> Made:
     ctx, ident = work.ctx, work.given["interface"]
     place = (ctx.owner_id, network_interfaces.KIND, ident)
     entry = await ctx.store.entry(*place)
-    if entry is not None and not entry.value["machine"]:
+    if entry is None:
+        raise network_interfaces.missing(ec2_id("eni", ident))
+    if not entry.value["machine"]:
         claimed = {**entry.value, **network_interfaces.claim(work.given["machine"], work.given["index"])}
         if await ctx.store.replace(*place, claimed, entry.version):
             return {}

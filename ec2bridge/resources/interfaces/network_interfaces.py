@@ -119,6 +119,16 @@ async def drop(ctx: Context, record: Record) -> None:
     await resource_tags.forget(ctx, KIND, record["id"])
 
 
+async def drop_free(ctx: Context, record: Record) -> bool:
+    """Forget an interface that is as it was read; False where it is not."""
+    place = (ctx.owner_id, KIND, record["id"])
+    entry = await ctx.store.entry(*place)
+    if entry is None or entry.value != record or not await ctx.store.delete(*place, entry.version):
+        return False
+    await resource_tags.forget(ctx, KIND, record["id"])
+    return True
+
+
 async def release(ctx: Context, record: Record, **changes: Any) -> None:
     """Have an interface be available again."""
     await put(ctx, {**record, **changes, **_FREE})

@@ -20,11 +20,12 @@ from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.journal import Given, Made, Step, Work
 from ec2bridge.ec2.unknown import surely
 from ec2bridge.errors import Ec2Error
-from ec2bridge.ids import KINDS, ec2_id
+from ec2bridge.ids import KINDS, ec2_id, is_own
 from ec2bridge.resources.places import deletion
 from ec2bridge.resources.places.networks import networks, vpc_rows
 from ec2bridge.resources.tags import resource_tags
 from ec2bridge.resources.vpcs.items import NO_OPTIONS, vpc_owner
+from ec2bridge.store import Change
 
 Row = dict[str, Any]
 Options = Mapping[str, list[str]]
@@ -272,8 +273,13 @@ async def _choose(work: Work) -> Made:
 
 
 async def _choose_again(work: Work, made: Made) -> None:
-    if await _find_set(work) is not None:
+    if await _find_set(work) is None:
+        return
+    try:
         await choose(work.ctx, work.given["vpc"], work.given["was"])
+    except Ec2Error:
+        # The one before was deleted meanwhile.
+        await choose(work.ctx, work.given["vpc"], None)
 
 
 async def _check_vpc(work: Work) -> Made:
@@ -317,11 +323,32 @@ async def _name(ctx: Context, tier: Row, domain: str) -> None:
 
 
 async def choose(ctx: Context, vpc: str, key: str | None) -> None:
-    """Note which set a VPC has; None: what it has by itself."""
+    """Note which set a VPC has; None: what it has by itself. One that is deleted is no VPC's."""
     if key is None:
         await ctx.store.delete(ctx.owner_id, OF_VPC, vpc)
-    else:
-        await ctx.store.put(ctx.owner_id, OF_VPC, vpc, {"set": key})
+        return
+    done = False
+    while not done:
+        entry = await ctx.store.entry(ctx.owner_id, KIND, key)
+        if entry is None and is_own(key):
+            raise KINDS[KIND].missing(ec2_id(KINDS[KIND].prefix, key))
+        # Who deletes the set has read it before it looked for VPCs: its version is another one by now.
+        same = [Change(KIND, key, entry.value, version=entry.version)] if entry else []
+        done = await ctx.store.together(ctx.owner_id, *same, Change(OF_VPC, vpc, {"set": key}))
+
+
+async def delete(ctx: Context, ident: str) -> None:
+    """Delete a set that no VPC has; those that say what CloudStack does by itself stay."""
+    gone = False
+    while not gone:
+        versions = {entry.key: entry.version for entry in await ctx.store.list(ctx.owner_id, KIND)}
+        found = await named(ctx, ident)
+        used = (await chosen(ctx, await vpc_rows(ctx))).values()
+        if found.implied or found.key in used:
+            sentence = f"The dhcpOptions '{found.id}' has dependencies and cannot be deleted."
+            raise Ec2Error("DependencyViolation", sentence)
+        gone = await ctx.store.delete(ctx.owner_id, KIND, found.key, versions.get(found.key, 0))
+    await resource_tags.forget(ctx, KIND, found.key)
 
 
 async def join(ctx: Context, tier: Row) -> None:

@@ -16,6 +16,7 @@ from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id
 from ec2bridge.resources.places.networks import vpc_rows
 from ec2bridge.resources.tags import resource_tags
+from ec2bridge.store import Change
 
 Row = dict[str, Any]
 
@@ -35,6 +36,8 @@ class Gateway:
 
     key: str
     vpc: str | None
+    version: int = 0
+    """The version of its record; that of the default VPC has none."""
 
     @property
     def id(self) -> str:
@@ -75,7 +78,7 @@ async def gateways(ctx: Context, vpcs: Iterable[Row] | None = None) -> list[Gate
     """Return the caller's gateways; one whose VPC is gone without EC2's doing is attached to none."""
     alive = {row["id"] for row in (await vpc_rows(ctx) if vpcs is None else vpcs)}
     entries = await ctx.store.list(ctx.owner_id, GATEWAY)
-    found = [Gateway(entry.key, entry.value["vpc"]) for entry in entries]
+    found = [Gateway(entry.key, entry.value["vpc"], entry.version) for entry in entries]
     for gateway in found:
         gateway.vpc = gateway.vpc if gateway.vpc in alive else None
     found.insert(0, Gateway(ctx.owner_id, ctx.owner_id))
@@ -172,6 +175,9 @@ async def _change(ctx: Context, of: Table, alter: Callable[[Row], None]) -> None
     brought = {"vpc": of.vpc["id"], "routes": _implied_routes(ctx, of.vpc)} if of.implied else None
     while True:
         entry = await ctx.store.entry(*place)
+        if entry is None and not of.implied:
+            # It was deleted meanwhile.
+            raise KINDS[TABLE].missing(of.id)
         held = entry.value if entry else {"vpc": of.vpc["id"], "routes": of.routes}
         value = {**held, "routes": dict(held["routes"])}
         alter(value)
@@ -186,8 +192,20 @@ async def _change(ctx: Context, of: Table, alter: Callable[[Row], None]) -> None
 async def associate(ctx: Context, of: Table, kind: str, key: str) -> str:
     """Make a table that of a subnet or a VPC, and return the association's EC2 id."""
     association = str(uuid.uuid4())
-    await ctx.store.put(ctx.owner_id, kind, key, {"id": association, "table": of.key})
+    await rest_on(ctx, of, Change(kind, key, {"id": association, "table": of.key}))
     return ec2_id("rtbassoc", association)
+
+
+async def rest_on(ctx: Context, of: Table, change: Change) -> None:
+    """Write what rests on a table; one that is deleted is NotFound."""
+    done = False
+    while not done:
+        entry = await ctx.store.entry(ctx.owner_id, TABLE, of.key)
+        if entry is None and not of.implied:
+            raise KINDS[TABLE].missing(of.id)
+        # Who deletes the table has read it before it looked what rests on it: its version is another one by now.
+        same = [Change(TABLE, of.key, entry.value, version=entry.version)] if entry else []
+        done = await ctx.store.together(ctx.owner_id, *same, change)
 
 
 async def holds(ctx: Context, vpc: str) -> bool:

@@ -38,7 +38,8 @@ async def make(
 ) -> Connection:
     """Make a connection; `params` are CloudStack's of the tunnel, its key among them, `record` what the store keeps."""
     name = vpn.name(customer.id, gateway.id)
-    given = {"name": name, "record": record, "tags": dict(tags)}
+    ends = [(thing.kind, thing.key) for thing in (customer, gateway) if thing.record]
+    given = {"name": name, "record": record, "tags": dict(tags), "ends": ends}
     asked = _Asked({"gateway": customer.record.get("ip") or customer.row["gateway"], **params})
     made = await journal.perform(ctx, PLAN, given, place=name, live=asked)
     row = asked.row or await _row(ctx, name) or {"id": made["gateway"]["id"]}
@@ -49,6 +50,7 @@ async def make(
 def _steps(given: Given) -> list[Step]:
     return [
         Step("gateway", _find, _create, _delete),
+        Step("ends", journal.unseen, _touch_ends, journal.nothing),
         Step("record", _is_noted, _note, _forget),
     ]
 
@@ -73,6 +75,12 @@ async def _create(work: Work) -> Made:
 async def _delete(work: Work, made: Made) -> None:
     deleting = work.ctx.account.job("deleteVpnCustomerGateway", id=made["id"])
     await journal.unless_gone(work, _find, deleting)
+
+
+async def _touch_ends(work: Work) -> Made:
+    for kind, key in work.given.get("ends", ()):
+        await vpn.touch(work.ctx, kind, key)
+    return {}
 
 
 async def _is_noted(work: Work) -> Made | None:

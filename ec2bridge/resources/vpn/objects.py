@@ -172,6 +172,19 @@ def named(found: Iterable[Any], kind: str, ident: str | None) -> Any:
     raise KINDS[kind].missing(ident)
 
 
+async def touch(ctx: Context, kind: str, key: str) -> None:
+    """Give a gateway's record another version, or raise NotFound where it is deleted.
+
+    Who deletes it has read it before it looked for connections, and deletes what is as it was read.
+    """
+    done = False
+    while not done:
+        entry = await ctx.store.entry(ctx.owner_id, kind, key)
+        if entry is None or entry.value.get("gone"):
+            raise KINDS[kind].missing(ec2_id(KINDS[kind].prefix, key))
+        done = await ctx.store.replace(ctx.owner_id, kind, key, entry.value, entry.version)
+
+
 async def new(ctx: Context, kind: str, record: Row) -> Thing:
     """Write the record of a new gateway."""
     made = Thing(kind, own_uuid(), record=record)
