@@ -12,7 +12,7 @@ from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.journal import Given, Made, Step, Work
 from ec2bridge.resources.addresses import acquisition, elastic_ips
 from ec2bridge.resources.addresses.elastic_ips import Target
-from ec2bridge.resources.addresses.listing import addresses
+from ec2bridge.resources.addresses.listing import addresses, release
 from ec2bridge.resources.enforcement import firewall
 from ec2bridge.resources.tags import resource_tags
 
@@ -135,7 +135,7 @@ def _ending(number: int, mapping: dict[str, Any]) -> Step:
     async def do(work: Work) -> Made:
         await work.ctx.account.job("disableStaticNat", ipaddressid=mapping["id"])
         if not mapping["elastic"]:
-            await work.ctx.account.job("disassociateIpAddress", id=mapping["id"])
+            await release(work.ctx, mapping["id"])
         return {}
 
     async def undo(work: Work, made: Made) -> None:

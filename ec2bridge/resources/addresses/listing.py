@@ -157,7 +157,7 @@ def _is_bare(row: Row, earliest: float) -> bool:
 
 
 async def release(ctx: Context, uuid: str) -> None:
-    """Give an address back that a request has acquired and gives up; one that is gone is as good."""
+    """Give an address back that a request has acquired, with its marks; one that is gone is as good."""
     try:
         await ctx.account.job("disassociateIpAddress", id=uuid)
     except CloudStackUnavailable:
@@ -165,3 +165,5 @@ async def release(ctx: Context, uuid: str) -> None:
     except CloudStackError:
         if any(row["id"] == uuid for row in await ctx.account.list("listPublicIpAddresses")):
             raise
+    # Where an earlier holder's tags were on it, its own are in the store.
+    await tagging.forget(ctx, KIND, uuid)

@@ -313,11 +313,16 @@ async def _keep_public(work: Work) -> Made:
     ctx = work.ctx
     for address in work.given.get("public", ()):
         ident = address["mapped"]["ipaddressid"]
-        for row in await ctx.account.list("listPublicIpAddresses", id=ident):
-            if not address["mark"]:
-                await ctx.account.job("disassociateIpAddress", id=ident)
-            elif resource_tags.marked(row, _ASSOCIATION) != address["mark"]:
-                await resource_tags.mark(ctx, "allocation", row, {_ASSOCIATION: address["mark"]})
+        if not await ctx.account.list("listPublicIpAddresses", id=ident):
+            continue
+        if not address["mark"]:
+            await ctx.account.job("disassociateIpAddress", id=ident)
+            await resource_tags.forget(ctx, "allocation", ident)
+            continue
+        # The caller's own tags: the address's row may have an earlier holder's.
+        held = await resource_tags.held_natively(ctx, "allocation", [ident])
+        marks = {resource_tags.RESERVED + _ASSOCIATION: address["mark"]}
+        await resource_tags.assign(ctx, "allocation", held, marks)
     return {}
 
 

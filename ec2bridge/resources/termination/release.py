@@ -14,7 +14,7 @@ from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.ec2 import journal
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.journal import Given, Made, Step, Work
-from ec2bridge.resources.addresses.listing import addresses
+from ec2bridge.resources.addresses.listing import addresses, release
 from ec2bridge.resources.machines.records import Record
 from ec2bridge.resources.machines.states import GROUPS, LAUNCH_MARK
 from ec2bridge.resources.tags import resource_tags
@@ -149,11 +149,7 @@ async def _surely(ctx: Context, given: dict[str, Any]) -> None:
     """Give up what was a machine's; what CloudStack refuses now is tried again, less and less often, for a day."""
     volume = given.get("volume")
     try:
-        await (
-            ctx.account.job("deleteVolume", id=volume)
-            if volume
-            else ctx.account.job("disassociateIpAddress", id=given["address"])
-        )
+        await (ctx.account.job("deleteVolume", id=volume) if volume else release(ctx, given["address"]))
     except CloudStackUnavailable:
         raise
     except CloudStackError as error:
@@ -188,7 +184,7 @@ async def _give_up(ctx: Context, given: dict[str, Any]) -> None:
         if rows and not rows[0].get("virtualmachineid"):
             await ctx.account.job("deleteVolume", id=volume)
     elif await _is_still_of(ctx, given["address"], given["machine"], given["unmarked"]):
-        await ctx.account.job("disassociateIpAddress", id=given["address"])
+        await release(ctx, given["address"])
 
 
 async def _quietly(ctx: Context, command: str, **params: Any) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from ec2bridge.ids import ec2_id
+from ec2bridge.resources.tags import tagging
 from tests.conftest import Place
 from tests.launching import started, tags, until
 from tests.native import Native
@@ -112,6 +113,8 @@ def test_a_launchs_address_goes_with_its_machine_whatever_another_launch_left_on
     bob.terminate_instances(InstanceIds=[machine["InstanceId"]])
     until(bob, "terminated", machine["InstanceId"])
     assert [row["issourcenat"] for row in own.list("listPublicIpAddresses")] == [True]
+    kept = place.run(place.bridge.site.store.list(place.store_owner("bob"), tagging.STORE_KIND))
+    assert [entry.key for entry in kept if entry.key.startswith("allocation/")] == []
 
 
 @pytest.mark.since("4.19")

@@ -478,6 +478,35 @@ def test_an_elastic_ip_stays_with_its_interface(place: Place, ec2: Any, subnets:
 
 
 @pytest.mark.since("4.19")
+@pytest.mark.since("4.19")
+def test_it_stays_also_where_an_earlier_holder_left_an_association(
+    place: Place, ec2: Any, vpc: str, subnets: list[str]
+) -> None:
+    bob, own = place.client("bob"), Native(place, "bob")
+    theirs = bob.create_vpc(CidrBlock="10.42.0.0/16")["Vpc"]["VpcId"]
+    subnet = bob.create_subnet(VpcId=theirs, CidrBlock="10.42.1.0/24")["Subnet"]["SubnetId"]
+    _, left, _ = waiting(bob, subnet)
+    number = shown_address(bob, left)["PublicIp"]
+    own.do("deleteNetwork", id=own.list("listNetworks")[0]["id"])
+    own.do("deleteVPC", id=own.list("listVPCs")[0]["id"])
+    native = Native(place)
+    place_of = {"vpcid": native.list("listVPCs")[0]["id"]}
+    native.do("associateIpAddress", **place_of)  # the VPC's own way out
+    row = native.do("associateIpAddress", **place_of, ipaddress=number)
+    assert "ec2bridge:association" in {tag["key"] for tag in row["tags"]}
+
+    ident = create(ec2, subnets[1])["NetworkInterfaceId"]
+    [address] = [one for one in ec2.describe_addresses()["Addresses"] if one["PublicIp"] == number]
+    ec2.associate_address(AllocationId=address["AllocationId"], NetworkInterfaceId=ident)
+    told = shown_address(ec2, address["AllocationId"])
+    [machine] = started(ec2, SubnetId=subnets[0])
+    made = ec2.attach_network_interface(
+        NetworkInterfaceId=ident, InstanceId=machine["InstanceId"], DeviceIndex=1
+    )
+    ec2.detach_network_interface(AttachmentId=made["AttachmentId"])
+    assert shown_address(ec2, address["AllocationId"]) == told
+
+
 def test_an_elastic_ip_leaves_an_interface_on_no_machine(ec2: Any, subnets: list[str]) -> None:
     ident, address, association = waiting(ec2, subnets[1])
     assert refusal(lambda: ec2.release_address(AllocationId=address)) == "InvalidIPAddress.InUse"
