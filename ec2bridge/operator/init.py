@@ -195,7 +195,7 @@ def _parameters(settings: Settings, found: Looked) -> Iterator[str]:
         standing = (told for row in table.parameters if table.stands_for(row, name) for told in row.names)
         yield f"#   {name}: {', '.join(standing) or 'none'}"
     if not names:
-        yield "#   there are none, and so the parameters tell no image."
+        yield f"#   {found.unseen.get('templates', 'there are none, and so these parameters tell no image')}."
     yield ""
 
 
