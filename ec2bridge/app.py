@@ -124,8 +124,6 @@ class Bridge:
         try:
             raw = await read_raw(http, self.large_bodies)
             read_claims(raw, exchange)
-            if exchange.service == "ssm":
-                exchange.headers = {"Content-Type": aws_json.CONTENT_TYPE}
             if other := _of_another_service(http, raw, exchange):
                 exchange.service, exchange.code = other.service, other.code
                 exchange.headers = {"Content-Type": other.content_type, **other.headers}

@@ -130,13 +130,14 @@ def client(environment: dict[str, str]) -> Any:
 def describe_place(url: str, simulator: Simulator) -> dict[str, str]:
     """Return what a shell needs to use the endpoint: its URL, keys, an image, and a zone with VPCs and Elastic IPs.
 
-    It is where a launch goes that names no zone. The URL is set for EC2 and STS alone: AWS_ENDPOINT_URL would send
+    It is where a launch goes that names no zone. The URL is set for what is served alone: AWS_ENDPOINT_URL would send
     every AWS service here.
     """
     alice = simulator.accounts["alice"]
     environment = {
         "AWS_ENDPOINT_URL_EC2": url,
         "AWS_ENDPOINT_URL_STS": url,
+        "AWS_ENDPOINT_URL_SSM": url,
         "AWS_ACCESS_KEY_ID": alice.api_key,
         "AWS_SECRET_ACCESS_KEY": alice.secret_key,
         "AWS_DEFAULT_REGION": REGION,

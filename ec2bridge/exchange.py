@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from ec2bridge.auth.verify import RawRequest
+from ec2bridge.wire.aws_json import CONTENT_TYPE
 from ec2bridge.wire.model import Operation, redact
 
 DEFAULT_VERSION = "2016-11-15"
@@ -74,6 +75,7 @@ def read_claims(raw: RawRequest, exchange: Exchange) -> None:
     target = header(raw, "x-amz-target")
     if target.startswith(SSM_TARGET):
         exchange.service, exchange.action = "ssm", harmless(target.removeprefix(SSM_TARGET)) or "-"
+        exchange.headers = {"Content-Type": CONTENT_TYPE}
     key = _credential(raw, sent).partition("/")[0] or _parameter(sent, b"AWSAccessKeyId")
     exchange.access_key = harmless(key) or "-"
 

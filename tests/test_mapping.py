@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ec2bridge.mapping import ErrorTable, MappingError, Size, load_mappings, packaged
+from tests.walk.blocks import marked
 
 
 def test_the_tables_that_come_with_the_program_are_good() -> None:
@@ -202,3 +203,12 @@ ROW = "architectures: {}\nparameters:\n- {names: [%s], templates: [x]}\n- {names
 )
 def test_a_mistake_among_parameters_is_told(tmp_path: Path, text: str, sentence: str) -> None:
     assert refused(tmp_path, "parameters.yaml", text) == sentence
+
+
+def test_the_operators_example_is_a_table(tmp_path: Path) -> None:
+    [block] = marked("docs/operators.md", "tests/test_mapping.py")
+    (tmp_path / "parameters.yaml").write_text(block)
+    table = load_mappings(tmp_path).parameters
+    [name] = [name for name in table.by_name if table.architecture(name) == "arm64"]
+    assert table.stands_for(table.by_name[name], "rocky linux 9")
+    assert not table.stands_for(table.by_name[name], "Rocky Linux 9 Desktop")

@@ -45,6 +45,7 @@ from ec2bridge.auth.query import Pairs, parse
 from ec2bridge.auth.secrets import SecretProvider
 from ec2bridge.cloudstack.credentials import Credentials
 from ec2bridge.errors import Ec2Error
+from ec2bridge.wire.aws_json import CONTENT_TYPE
 from ec2bridge.wire.model import redact_query
 
 log = logging.getLogger(__name__)
@@ -56,7 +57,6 @@ LARGE = 64 * 1024
 LONGEST_PRESIGNED = 7 * 24 * 3600
 STS_VERSION = "2011-06-15"
 FORM = "application/x-www-form-urlencoded"
-JSON = "application/x-amz-json-1.1"
 TARGET = "x-amz-target"
 """The header by which a client that sends JSON names its operation."""
 
@@ -156,7 +156,7 @@ def _body_pairs(body: bytes, headers: Headers) -> Pairs:
     if not body:
         return []
     kind = headers.get("content-type", [FORM])[0].partition(";")[0].strip().lower()
-    if kind == JSON and TARGET in headers:
+    if kind == CONTENT_TYPE and TARGET in headers:
         return []  # it has no parameters to sign: version 4 covers it by its hash
     if kind != FORM:
         raise Ec2Error(

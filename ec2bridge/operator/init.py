@@ -52,6 +52,7 @@ class Looked:
             ),
             ("service offerings", "listServiceOfferings", {}),
             ("disk offerings", "listDiskOfferings", {}),
+            ("templates", "listTemplates", {"templatefilter": "featured"}),
         ):
             try:
                 found.lists[name] = await account.list(command, **params)
@@ -115,6 +116,7 @@ def _lines(settings: Settings, found: Looked, made: Credentials | None) -> Itera
     yield from _offering(settings, found)
     yield from _types(settings, found)
     yield from _disks(settings, found)
+    yield from _parameters(settings, found)
     yield from _zones(settings, found)
     yield from _networks(settings, found)
 
@@ -182,6 +184,18 @@ def _disks(settings: Settings, found: Looked) -> Iterator[str]:
         yield f"#   {row['name']} ({size}): {table.type_of(row)}"
     if not any(row.get("iscustomized") for row in rows):
         yield "# None takes any size: CreateVolume is refused but for those sizes. Make a customised one named gp2."
+    yield ""
+
+
+def _parameters(settings: Settings, found: Looked) -> Iterator[str]:
+    table = load_mappings(settings.mappings).parameters
+    names = sorted({row["name"] for row in found.lists["templates"]})
+    yield "# Featured templates, and AWS's public parameters that they stand for (parameters.yaml):"
+    for name in names:
+        standing = (told for row in table.parameters if table.stands_for(row, name) for told in row.names)
+        yield f"#   {name}: {', '.join(standing) or 'none'}"
+    if not names:
+        yield f"#   {found.unseen.get('templates', 'there are none, and so these parameters tell no image')}."
     yield ""
 
 

@@ -10,6 +10,7 @@ from ec2bridge.ec2 import registry, releases
 from ec2bridge.ec2.context import Context
 from ec2bridge.errors import Ec2Error
 from ec2bridge.operator.findings import Finding, Report, bad, note, ok
+from ec2bridge.resources.images import parameters
 from ec2bridge.resources.instance_types import type_table
 from ec2bridge.resources.places.networks import default_network, has_static_nat
 from ec2bridge.resources.places.zones import Zone, zones
@@ -49,6 +50,7 @@ async def look(report: Report, ctx: Context) -> None:
     for zone in await zones(ctx):
         for title, work in _IN_ZONE:
             await report.look(title, zone.name, partial(work, ctx, zone))
+    await report.look("images' parameters", "", lambda: _parameters(ctx))
     await report.look("snapshots", "", lambda: _snapshots(ctx))
 
 
@@ -257,6 +259,17 @@ async def _volumes(ctx: Context, zone: Zone) -> Finding:
             f"make a customised disk offering named {kind}, or name yours in volume-types.yaml (setting mappings)",
         )
     return ok(f"{kind} by the disk offering {row['name']}")
+
+
+async def _parameters(ctx: Context) -> Finding:
+    rows = await parameters.templates(ctx)
+    found = [name for name in ctx.mappings.parameters.by_name if parameters.find(ctx, rows, name)]
+    if not found:
+        return note(
+            "no featured template is called as any of AWS's public parameters wants it: those tell no image",
+            "name yours in parameters.yaml (setting mappings), or tell users of /ec2bridge/image/NAME",
+        )
+    return ok(f"{len(found)} of AWS's names tell an image, such as {found[0]}")
 
 
 async def _snapshots(ctx: Context) -> Finding:

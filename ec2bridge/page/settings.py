@@ -22,6 +22,7 @@ _CLIENTS = (
         """\
 export AWS_ENDPOINT_URL_EC2=$endpoint
 export AWS_ENDPOINT_URL_STS=$endpoint
+export AWS_ENDPOINT_URL_SSM=$endpoint
 export AWS_DEFAULT_REGION=$region
 export AWS_ACCESS_KEY_ID='$key'
 export AWS_SECRET_ACCESS_KEY='$secret'
@@ -52,6 +53,7 @@ provider "aws" {
   endpoints {
     ec2 = "$endpoint"
     sts = "$endpoint"
+    ssm = "$endpoint"
   }
 }""",
     ),

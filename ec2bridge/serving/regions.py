@@ -85,7 +85,9 @@ class OtherRegions:
         except Ec2Error as error:
             status, parts = self.bridge.refuse(error, exchange)
             return web.Response(
-                status=status, body=b"".join(parts), headers={"Content-Type": "text/xml;charset=UTF-8"}
+                status=status,
+                body=b"".join(parts),
+                headers={"Content-Type": "text/xml;charset=UTF-8", **exchange.headers},
             )
 
     async def _hand_on(

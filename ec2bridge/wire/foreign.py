@@ -46,8 +46,8 @@ def refusal(
     limits = _OF_SSM if target.startswith("AmazonSSM.") or name == "ssm" else f"no {name or 'other service'}"
     sentence = (
         f"This endpoint serves Amazon EC2 and STS for a CloudStack cloud, and {limits}. Set"
-        " AWS_ENDPOINT_URL_EC2 and AWS_ENDPOINT_URL_STS to it instead of AWS_ENDPOINT_URL, which sends every"
-        " service here."
+        " AWS_ENDPOINT_URL_EC2 and AWS_ENDPOINT_URL_STS (AWS_ENDPOINT_URL_SSM for images' parameters) to it instead of"
+        " AWS_ENDPOINT_URL, which sends every service here."
     )
     if target:
         version = "1.1" if "1.1" in content_type else "1.0"

@@ -64,7 +64,7 @@ def _named(config: pytest.Config) -> dict[str, str]:
 
 
 def _by_service(endpoint: str) -> dict[str, str]:
-    return {f"AWS_ENDPOINT_URL_{service}": endpoint for service in ("EC2", "STS")}
+    return {f"AWS_ENDPOINT_URL_{service}": endpoint for service in ("EC2", "STS", "SSM")}
 
 
 def _demo(file: Path, server: "subprocess.Popen[bytes]") -> dict[str, str]:

@@ -21,6 +21,8 @@ def with_lists_of_ids() -> list[tuple[str, str]]:
     registry.load()
     found = []
     for entry in registry.served():
+        if entry.service == "ssm":
+            continue  # what is not found there is told as such
         op = operation(entry.name, entry.service)
         assert op is not None
         found += [(entry.name, member) for member in _lists(entry) if op.takes(member)]

@@ -58,6 +58,9 @@ def test_a_whole_cloud_is_served_after_init_and_check(operator: Operator) -> Non
     assert operator.place.sim.accounts["admin"].secret_key not in operator.file.read_text()
     found = operator.findings(*alice(operator), code=0)
     assert only(found, "VPCs", "ok", ADVANCED)["text"].startswith("of the offering")
+    assert "#   Debian GNU/Linux 12: /aws/service/debian/release/{12,bookworm}" in operator.file.read_text()
+    assert "#   Rocky Linux 9: none" in operator.file.read_text()
+    assert "names tell an image" in only(found, "images' parameters", "ok", "")["text"]
     zones = operator.serve().describe_availability_zones()["AvailabilityZones"]
     assert {zone["ZoneName"] for zone in zones} == set(settings.zones)
 

@@ -79,6 +79,19 @@ def test_what_has_no_id_is_told_by_its_name(place: Place, lines: Callable[[], li
     assert lines()[-1]["ids"][0] == "night"
 
 
+def test_a_parameter_is_told_as_any_action(place: Place, lines: Callable[[], list[Fields]]) -> None:
+    name = "/aws/service/debian/release/12/latest/amd64"
+    place.client(service="ssm").get_parameter(Name=name)
+    line = lines()[-1]
+    assert (line["action"], line["code"], line["status"]) == ("GetParameter", "ok", 200)
+    assert (line["user"], line["native"]["listTemplates"]) == ("alice", 2)
+    with pytest.raises(ClientError):
+        place.client(service="ssm", aws_secret_access_key="wrong").get_parameter(Name=name)
+    line = lines()[-1]
+    assert (line["action"], line["code"]) == ("GetParameter", "InvalidSignatureException")
+    assert line["key"] == place.sim.accounts["alice"].api_key
+
+
 def test_a_refused_signature_names_key_and_action(place: Place, lines: Callable[[], list[Fields]]) -> None:
     for signature in ("v4", "v2"):
         client = place.client(aws_secret_access_key="wrong")

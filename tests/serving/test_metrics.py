@@ -63,6 +63,11 @@ def test_requests_and_native_calls_are_counted(place: Place, read: Callable[[], 
     assert found["ec2bridge_requests_under_way"][""] == 0
 
 
+def test_reading_a_parameter_is_counted(place: Place, read: Callable[[], Samples]) -> None:
+    place.client(service="ssm").get_parameter(Name="/ec2bridge/image/Rocky-Linux-9")
+    assert read()["ec2bridge_requests_total"]["GetParameter,ok"] == 1
+
+
 def test_buckets_go_up_to_ten_minutes(place: Place, read: Callable[[], Samples]) -> None:
     place.client().describe_regions()
     found = read()

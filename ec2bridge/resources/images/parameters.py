@@ -170,7 +170,9 @@ def _is_known(ctx: Context, name: str) -> bool:
 
 
 def _why_unknown(name: str) -> str:
-    amazon = " Amazon Linux is not published for other clouds." if "/ami-amazon-linux-latest/" in name else ""
+    amazon = (
+        " No template is taken for Amazon Linux by itself." if "/ami-amazon-linux-latest/" in name else ""
+    )
     return (
         f"The parameter {name} stands for no image here.{amazon} Name one of this cloud's by {OWN}NAME, the name of its"
         f" template (list them with GetParametersByPath, Path {OWN.rstrip('/')}); or ask the operator to map the"
