@@ -63,9 +63,7 @@ class State:
         return [
             one.uuid
             for one in self.unused
-            if tier_lists.is_abandoned(one)
-            or (stem and tier_lists.is_of(one, stem))
-            or one.uuid in replaced
+            if tier_lists.is_abandoned(one) or (stem and tier_lists.is_of(one, stem)) or one.uuid in replaced
         ]
 
 
