@@ -55,12 +55,15 @@ class State:
         """The tiers that have not what they should have."""
         return [tier for tier in self.tiers if not tier.is_settled]
 
-    def abandoned(self, stem: str = "") -> list[str]:
-        """Those of the unused lists that nobody works on: whoever did has died over them, or they are of this stem."""
+    def abandoned(self, stem: str = "", replaced: Collection[str] = ()) -> list[str]:
+        """Those of the unused lists that nobody works on: whoever did has died over them, or they are this work's.
+
+        A work's own are those that were written for it, by their stem, and those that tiers had before it.
+        """
         return [
             one.uuid
             for one in self.unused
-            if tier_lists.is_abandoned(one) or (stem and tier_lists.is_of(one, stem))
+            if tier_lists.is_abandoned(one) or (stem and tier_lists.is_of(one, stem)) or one.uuid in replaced
         ]
 
 

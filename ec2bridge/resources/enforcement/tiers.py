@@ -175,7 +175,9 @@ async def _settle(ctx: Context, vpc: str, flight: Flight, acls: Mapping[str, str
     state = await look(ctx, vpc, flight.joining, acls or {})
     if state.unsettled or state.abandoned():
         live = _Live(flight, acls or {}, state)
-        await journal.perform(ctx, PLAN, {"vpc": vpc}, live=live, apart=uuid.uuid4().hex)
+        replaced = [tier.written.uuid for tier in state.unsettled if tier.written]
+        given = {"vpc": vpc, "replaced": replaced}
+        await journal.perform(ctx, PLAN, given, live=live, apart=uuid.uuid4().hex)
 
 
 @dataclass(slots=True)
@@ -215,7 +217,7 @@ async def _rounds(work: Work, live: _Live) -> None:
     state = live.state
     for _ in range(ROUNDS):
         state = state or await look(ctx, vpc, live.flight.joining, live.acls)
-        for ident in state.abandoned(work.stem):
+        for ident in state.abandoned(work.stem, work.given.get("replaced", ())):
             await tier_lists.discard(ctx, ident)
         # One that is gone by now, or that another bridge has settled, has not failed.
         for tier in state.unsettled:

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from ec2bridge.ec2 import journal
 from tests.conftest import Place
 from tests.faulty import KILLS, LOST_ANSWER, LOST_CALL, SILENCE, Way, behind, eventually, kill_during
-from tests.launching import code_of, tags
+from tests.launching import code_of, started, tags
 from tests.native import Native
 
 pytestmark = KILLS
@@ -110,6 +110,28 @@ def test_rules_of_a_bridge_that_died(
         assert ports(ec2, group) == [22, 80]
     else:
         eventually(lambda: ports(ec2, group) == [])
+
+
+def test_a_bridge_that_died_leaves_no_list_that_a_tier_had_before(
+    make_place: Callable[..., Place], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud, store = make_place(), str(tmp_path / "store.sqlite")
+    front, way = behind(make_place, cloud, store=store)
+    ec2 = front.client()
+    vpc = ec2.create_vpc(CidrBlock="10.42.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.42.1.0/24")["Subnet"]["SubnetId"]
+    group = make_group(ec2, VpcId=vpc)
+    started(ec2, SubnetId=subnet, SecurityGroupIds=[group])
+    way.next("replaceNetworkACLList", SILENCE)
+    with pytest.raises(Exception, match=r"."):
+        kill_during(front, way, lambda: make_rules(front.client(), group))
+    monkeypatch.setattr(journal, "LEASE", 1.0)
+    native = Native(behind(make_place, cloud, store=store, recovery_interval=0.2)[0])
+
+    def lists(command: str, field: str) -> list[str]:
+        return [row[field] for row in native.list(command) if row.get("vpcid")]
+
+    eventually(lambda: lists("listNetworkACLLists", "id") == lists("listNetworks", "aclid"))
 
 
 def is_known_in_the_end(command: str, mode: Any) -> bool:
