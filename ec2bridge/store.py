@@ -187,15 +187,13 @@ class Store:
         An entry that is as it was the last time is the same object: neither read nor parsed again. So is the list
         where nothing has been written.
         """
-        columns = (_entries.c.key, _entries.c.version, _entries.c.created)
-        place = (_of(account, kind), _alive())
         stamp, now = self._stamp(), time.time()
         known = self._heads.get((account, kind))
         if known is None or stamp is None or known[0] != stamp or known[2] <= now:
-            until = func.min(_entries.c.expires).over()
-            heads = await self._rows(
-                select(*columns, until.label("until")).where(*place).order_by("created", "key")
-            )
+            until = func.min(_entries.c.expires).over().label("until")
+            head = select(_entries.c.key, _entries.c.version, _entries.c.created, until)
+            place = (_of(account, kind), _alive())
+            heads = await self._rows(head.where(*place).order_by("created", "key"))
             soonest = heads[0]["until"] if heads else None
             known = self._heads[account, kind] = stamp, heads, soonest or float("inf")
         seen, before, told = self._watched.get((account, kind), (None, {}, ()))
@@ -206,7 +204,7 @@ class Store:
         fresh = [head["key"] for head in known[1] if head["key"] not in same]
         for start in range(0, len(fresh), MOST_KEYS):
             some = _entries.c.key.in_(fresh[start : start + MOST_KEYS])
-            rows = await self._rows(select(_entries).where(*place, some))
+            rows = await self._rows(select(_entries).where(_of(account, kind), _alive(), some))
             same |= {row["key"]: _entry(row) for row in rows}
         told = [same[head["key"]] for head in known[1] if head["key"] in same]
         self._watched[account, kind] = known[1], same, told

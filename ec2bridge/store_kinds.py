@@ -183,6 +183,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             "an action of several native calls under way",
             "actions that make several native calls",
             "what was under way stays half done",
+            _N,
             passes=True,
         ),
         "deletion": Kind(
