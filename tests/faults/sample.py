@@ -49,6 +49,8 @@ CELLS = frozenset(
         "DeleteKeyPair · deleteSSHKeyPair#1 · killed-after",
         "DeletePlacementGroup · queryAsyncJobResult#1 · killed-before",
         "DeleteVolume · deleteVolume#1 · killed-after",
+        "DeleteVpc (with all that is kept of it) · deleteSecurityGroup#2 · refused",
+        "DeleteVpc (with all that is kept of it) · deleteVPC#1 · refused",
         "DeleteVpnConnection · queryAsyncJobResult#1 · killed-before",
         "DeleteVpnConnectionRoute · updateVpnCustomerGateway#1 · refused",
         "DeregisterImage · deleteTemplate#1 · job-hangs",

@@ -74,7 +74,7 @@ async def _check_free(ctx: Context, uuid: str) -> None:
     if within or lost or await route_tables.holds(ctx, uuid):
         sentence = f"The vpc '{ec2_id('vpc', uuid)}' has dependencies and cannot be deleted."
         raise Ec2Error("DependencyViolation", sentence)
-    await group_removal.leave_vpc(ctx, ec2_id("vpc", uuid))
+    await group_removal.check_vpc(ctx, ec2_id("vpc", uuid))
 
 
 def _goes_along(row: Row) -> bool:
@@ -100,3 +100,5 @@ async def _forget(work: Work) -> None:
         await resource_tags.forget(ctx, "vpc", uuid)
     await route_tables.leave_vpc(ctx, uuid)
     await dhcp_options.leave_vpc(ctx, uuid)
+    # Not before: CloudStack may refuse to delete the VPC, which then keeps its group.
+    await group_removal.leave_vpc(ctx, ec2_id("vpc", uuid))

@@ -3,7 +3,7 @@
 CloudStack refuses one that a rule names, even a rule of its own; for AWS that is no use of it.
 """
 
-from ec2bridge.cloudstack.errors import CloudStackError
+from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.ec2.context import Context
 from ec2bridge.errors import Ec2Error
 from ec2bridge.resources.enforcement import native_rules, rule_jobs
@@ -33,15 +33,25 @@ async def remove(ctx: Context, known: Groups, group: Group) -> bool:
     return True
 
 
-async def leave_vpc(ctx: Context, vpc_id: str) -> None:
-    """Delete a VPC's default group with it; raise DependencyViolation while it has another group."""
+async def check_vpc(ctx: Context, vpc_id: str) -> None:
+    """Raise DependencyViolation while a VPC has another group than its default one, or a rule elsewhere names that."""
     known = await security_groups.groups(ctx)
-    of_vpc = [group for group in known if group.vpc_id == vpc_id]
-    native = [group for group in of_vpc if group.row is not None]
-    others = any(group.name != DEFAULT for group in of_vpc)
-    if others or not all([await remove(ctx, known, group) for group in native]):
+    of_vpc = {group.id: group for group in known if group.vpc_id == vpc_id}
+    named = any(
+        rule.group in of_vpc for other in known if other.id not in of_vpc for rule in known.rules(other)
+    )
+    if named or any(group.name != DEFAULT for group in of_vpc.values()):
         sentence = f"The vpc '{vpc_id}' has dependencies and cannot be deleted."
         raise Ec2Error("DependencyViolation", sentence)
+
+
+async def leave_vpc(ctx: Context, vpc_id: str) -> None:
+    """Delete the default group of a VPC that is gone; raises CloudStackUnavailable while something uses it."""
+    known = await security_groups.groups(ctx)
+    for group in known:
+        if group.vpc_id == vpc_id and group.row is not None and not await remove(ctx, known, group):
+            sentence = f"The default group of {vpc_id}, which is deleted, is still in use"
+            raise CloudStackUnavailable("deleteSecurityGroup", sentence)
 
 
 async def _delete(ctx: Context, group: Group) -> bool:
