@@ -243,10 +243,13 @@ def may_expunge(call: Call) -> bool:
 @command("expungeVirtualMachine", id="machines")
 def expunge(call: Call) -> Answer:
     machine = call.needed("id")
+    was_removed = machine.get("_removed")
 
     async def work() -> Row:
         if not may_expunge(call):
             raise ApiError(530, None, EXPUNGE_BY_ADMIN)
+        if was_removed:
+            raise invalid("Unable to find a virtual machine with specified vmId")
         if machine.get("_removed"):
             # It was there when this was accepted: another expunction was faster.
             raise ApiError(530, None, "Failed to expunge vm with specified vmId")
