@@ -478,7 +478,6 @@ def test_an_elastic_ip_stays_with_its_interface(place: Place, ec2: Any, subnets:
 
 
 @pytest.mark.since("4.19")
-@pytest.mark.since("4.19")
 def test_it_stays_also_where_an_earlier_holder_left_an_association(
     place: Place, ec2: Any, vpc: str, subnets: list[str]
 ) -> None:
@@ -507,6 +506,7 @@ def test_it_stays_also_where_an_earlier_holder_left_an_association(
     assert shown_address(ec2, address["AllocationId"]) == told
 
 
+@pytest.mark.since("4.19")
 def test_an_elastic_ip_leaves_an_interface_on_no_machine(ec2: Any, subnets: list[str]) -> None:
     ident, address, association = waiting(ec2, subnets[1])
     assert refusal(lambda: ec2.release_address(AllocationId=address)) == "InvalidIPAddress.InUse"
