@@ -255,8 +255,6 @@ async def _check_there(ctx: Context, chosen: Mapping[str, list[str]]) -> None:
 
 
 async def _is_there(ctx: Context, kind: str, ident: str) -> bool:
-    if ident == ctx.owner_id:
-        return True
     if kind in ("subnet", "vpc"):
         return await deletion.stays(ctx, ident)
     try:

@@ -5,6 +5,7 @@ record in the store, and attaching it changes nothing in the network.
 """
 
 import uuid
+from functools import partial
 from typing import Any
 
 from ec2bridge.ec2 import quotas
@@ -83,9 +84,8 @@ async def attach_internet_gateway(ctx: Context, request: Request) -> None:
         # Another request was faster: it was deleted, or attached elsewhere.
         await attach_internet_gateway(ctx, request)
         return
-    if not await deletion.stays(ctx, vpc["id"]):
-        await ctx.store.put(ctx.owner_id, GATEWAY, gateway.key, {"vpc": None})
-        raise deletion.missing("vpc", vpc["id"])
+    undo = partial(ctx.store.put, ctx.owner_id, GATEWAY, gateway.key, {"vpc": None})
+    await deletion.check(ctx, "vpc", vpc["id"], undo)
 
 
 @action(

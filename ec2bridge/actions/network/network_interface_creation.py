@@ -1,5 +1,6 @@
 """Network interfaces made and deleted by themselves; kept in the store until they are attached."""
 
+from functools import partial
 from typing import Any
 
 from ec2bridge.ec2 import quotas
@@ -70,9 +71,7 @@ async def create_network_interface(ctx: Context, request: dict[str, Any]) -> dic
         groups=[group.id for group in groups],
     )
     await network_interfaces.put(ctx, record)
-    if not await deletion.stays(ctx, network["id"]):
-        await network_interfaces.drop(ctx, record)
-        raise deletion.missing("subnet", network["id"])
+    await deletion.check(ctx, "subnet", network["id"], partial(network_interfaces.drop, ctx, record))
     await resource_tags.attach(ctx, network_interfaces.KIND, record["id"], tags)
     [item] = await free_items(ctx, [record])
     made = {name: value for name, value in with_tags(item, tags).items() if name[0] != "_"}

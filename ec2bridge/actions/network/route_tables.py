@@ -6,6 +6,7 @@ internet. So a table is a record in the store; a route to the internet gateway s
 
 import uuid
 from collections.abc import Collection, Sequence
+from functools import partial
 from typing import Any
 
 from ec2bridge.ec2 import quotas
@@ -119,9 +120,7 @@ async def create_route_table(ctx: Context, request: Request) -> dict[str, Any]:
         raise quotas.exceeded("RouteTableLimitExceeded", MOST_TABLES, "route tables for the VPC")
     table = Table(str(uuid.uuid4()), vpc, {})
     await ctx.store.put(ctx.owner_id, TABLE, table.key, {"vpc": vpc["id"], "routes": {}})
-    if not await deletion.stays(ctx, vpc["id"]):
-        await route_tables.drop(ctx, table.key)
-        raise deletion.missing("vpc", vpc["id"])
+    await deletion.check(ctx, "vpc", vpc["id"], partial(route_tables.drop, ctx, table.key))
     await resource_tags.attach(ctx, TABLE, table.key, tags)
     ctx.directory.remember(TABLE, [{"id": table.key}])
     return {"RouteTable": _item(ctx, table, set(), resource_tags.as_list(tags))}
@@ -160,9 +159,7 @@ async def associate_route_table(ctx: Context, request: Request) -> dict[str, Any
             ident = ec2_id("rtbassoc", other.subnets[row["id"]])
             return {"AssociationId": ident, "AssociationState": ASSOCIATED}
     ident = await route_tables.associate(ctx, table, OF_SUBNET, row["id"])
-    if not await deletion.stays(ctx, row["id"]):
-        await route_tables.leave_subnet(ctx, row["id"])
-        raise deletion.missing("subnet", row["id"])
+    await deletion.check(ctx, "subnet", row["id"], partial(route_tables.leave_subnet, ctx, row["id"]))
     return {"AssociationId": ident, "AssociationState": ASSOCIATED}
 
 
@@ -199,7 +196,6 @@ async def replace_route_table_association(ctx: Context, request: Request) -> dic
         raise Ec2Error("InvalidParameterValue", sentence)
     kind, key = (OF_VPC, old.vpc["id"]) if subnet is None else (OF_SUBNET, subnet)
     ident = await route_tables.associate(ctx, table, kind, key)
-    if not await deletion.stays(ctx, key):
-        await ctx.store.delete(ctx.owner_id, kind, key)
-        raise deletion.missing("vpc" if subnet is None else "subnet", key)
+    place = "vpc" if subnet is None else "subnet"
+    await deletion.check(ctx, place, key, partial(ctx.store.delete, ctx.owner_id, kind, key))
     return {"NewAssociationId": ident, "AssociationState": ASSOCIATED}

@@ -37,9 +37,7 @@ async def delete_subnet(ctx: Context, request: Request) -> None:
     if not asked:
         raise Ec2Error("MissingParameter", "The request must contain the parameter subnetId")
     place = deletion.place_of("subnet", asked)
-    if await journal.claim(ctx, PLAN, place):
-        # It was sent before, and its bearer died over it: the network may be gone.
-        await journal.perform(ctx, PLAN, {}, place=place)
+    if await deletion.was_sent_before(ctx, PLAN, place):
         return
     row = await resolve_subnet(ctx, asked)
     if ctx.dry_run:

@@ -34,9 +34,7 @@ async def delete_vpc(ctx: Context, request: Request) -> None:
     if not asked:
         raise Ec2Error("MissingParameter", "The request must contain the parameter vpcId")
     place = deletion.place_of("vpc", asked)
-    if await journal.claim(ctx, PLAN, place):
-        # It was sent before, and its bearer died over it: the VPC may be gone.
-        await journal.perform(ctx, PLAN, {}, place=place)
+    if await deletion.was_sent_before(ctx, PLAN, place):
         return
     vpc = await resolve_vpc(ctx, asked)
     if vpc.get("default"):

@@ -94,6 +94,14 @@ def place_of(kind: str, asked: str) -> str:
     return ec2_id(KINDS[kind].prefix, asked) if is_uuid(asked) else asked
 
 
+async def was_sent_before(ctx: Context, plan: str, place: str) -> bool:
+    """Go on with a deletion whose bearer died over it, whose place may be gone; False if there is none."""
+    if not await journal.claim(ctx, plan, place):
+        return False
+    await journal.perform(ctx, plan, {}, place=place)
+    return True
+
+
 async def stays(ctx: Context, uuid: str) -> bool:
     """Whether a place is there for what has just been made in it; one that is being deleted is waited for."""
     while (entry := await ctx.store.entry(ctx.owner_id, KIND, uuid)) is not None:
@@ -105,13 +113,17 @@ async def stays(ctx: Context, uuid: str) -> bool:
     return True
 
 
-async def check(ctx: Context, kind: str, uuid: str) -> None:
-    """Raise that a subnet or VPC does not exist if it went while something was made in it."""
+async def check(
+    ctx: Context, kind: str, uuid: str, undo: Callable[[], Awaitable[object]] | None = None
+) -> None:
+    """Raise that a subnet or VPC does not exist if it went while something was made in it, which `undo` takes back."""
     if not await stays(ctx, uuid):
-        raise missing(kind, uuid)
+        if undo is not None:
+            await undo()
+        raise _missing(kind, uuid)
 
 
-def missing(kind: str, uuid: str) -> Ec2Error:
+def _missing(kind: str, uuid: str) -> Ec2Error:
     """The error for a place that is gone."""
     return KINDS[kind].missing(ec2_id(KINDS[kind].prefix, uuid))
 
@@ -125,5 +137,5 @@ async def within(ctx: Context, kind: str, uuid: str) -> AsyncIterator[None]:
         raise
     except CloudStackError as error:
         if not await stays(ctx, uuid):
-            raise missing(kind, uuid) from error
+            raise _missing(kind, uuid) from error
         raise
