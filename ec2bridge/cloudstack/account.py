@@ -172,8 +172,7 @@ class Account:
 
     async def _end_of(self, jobid: str, limit: float) -> Row:
         deadline = time.monotonic() + limit
-        # Hardly a job is over when CloudStack has begun it: to ask at once is a call for nothing.
-        pause = 0.02
+        pause = self.cloudstack.jobs.first_pause(jobid)
         while True:
             await asyncio.sleep(pause)
             answer = await self._poll(jobid)

@@ -310,6 +310,12 @@ class Directory:
         """The native id behind an EC2 id or a uuid; raises the kind's NotFound or Malformed."""
         return await self.memory.resolve(self.account, kind, value)
 
+    def seen(self, kind: str, value: str) -> str | None:
+        """The native id behind an EC2 id that this process has seen, or behind a uuid; CloudStack is not asked."""
+        if is_uuid(value):
+            return value.lower()
+        return self.memory.known(kind).find(value.rpartition("-")[2]) if KINDS[kind].is_id(value) else None
+
     async def resolve_all(self, kind: str, values: Iterable[str]) -> list[str]:
         """`resolve` for each; the first that is wrong is named."""
         return [await self.resolve(kind, value) for value in values]

@@ -19,6 +19,7 @@ from ec2bridge.ids import KINDS, ec2_id, is_uuid
 from ec2bridge.resources.groups.listed import NONE, Listed, listed
 from ec2bridge.resources.groups.rules import DEFAULT_EGRESS, DENY_ALL, Rule, from_native
 from ec2bridge.resources.places.networks import default_vpc_id, vpc_rows
+from ec2bridge.resources.places.zones import FOREVER, cached
 from ec2bridge.resources.tags import resource_tags
 
 Row = dict[str, Any]
@@ -181,6 +182,21 @@ async def groups(ctx: Context, *, rules: bool = True) -> Groups:
             found.append(Group(vpc["id"], DEFAULT, vpc_id, owner, None, trusting))
     by_native = {(g.row.get("account", ""), g.row["name"].lower()): g for g in found if g.row}
     return Groups(default_vpc_id(ctx), {group.id: group for group in found}, by_native, lists)
+
+
+async def default_uuid(ctx: Context, network: Row) -> str:
+    """Return the `Group.uuid` of the default group of a network's VPC, which stays the same as long as the VPC is."""
+    if network.get("vpcid"):
+        return str(network["vpcid"])
+    cache, key = cached(ctx, "default-groups", FOREVER), ctx.account.cache_key
+    found: Group = await cache.get(key, lambda: _fetch_default(ctx))
+    if found.row is None:
+        cache.forget(key)  # implied: CloudStack makes the account's own later
+    return found.uuid
+
+
+async def _fetch_default(ctx: Context) -> Group:
+    return (await groups(ctx, rules=False)).find(None, DEFAULT, default_vpc_id(ctx))
 
 
 def _group(ctx: Context, row: Row) -> Group:

@@ -206,11 +206,30 @@ def _adopted(row: Row, index: int) -> Row:
     return adopted
 
 
-async def equip(ctx: Context, launch: Launch, accepted: list[Row]) -> None:
-    """Give the machines what clients look for at once: tags, and protection from termination."""
+async def equipped(ctx: Context, launch: Launch, accepted: list[Row]) -> list[Row]:
+    """Give the machines what clients look for at once, and return their rows with it in launch order."""
+    given = {entry["id"] for entry in accepted}
+    equipping, rows = await asyncio.gather(
+        _equip(ctx, launch, accepted), _look(ctx, launch, accepted), return_exceptions=True
+    )
+    if isinstance(rows, BaseException):
+        raise rows
+    if {row["id"] for row in rows} != given:
+        # A machine that was equipped had a twin, and is removed.
+        await _equip(ctx, launch, accepted)
+    elif equipping is not None:
+        raise equipping
+    return [tagging.shown_on(row, _tags(launch)) for row in rows]
+
+
+def _tags(launch: Launch) -> dict[str, str]:
     marks = {resource_tags.RESERVED + name: value for name, value in launch.marks.items()}
-    tags = {**launch.tags["instance"], **marks}
-    if tags:
+    return {**launch.tags["instance"], **marks}
+
+
+async def _equip(ctx: Context, launch: Launch, accepted: list[Row]) -> None:
+    """Give the machines tags, and protection from termination."""
+    if tags := _tags(launch):
         held = {entry["id"]: resource_tags.native(entry.get("known", {})) for entry in accepted}
         await tagging.assign(ctx, "instance", held, tags)
     if launch.protect:
@@ -218,7 +237,7 @@ async def equip(ctx: Context, launch: Launch, accepted: list[Row]) -> None:
             await ctx.account.call("updateVirtualMachine", id=entry["id"], deleteprotection=True)
 
 
-async def look(ctx: Context, launch: Launch, accepted: list[Row]) -> list[Row]:
+async def _look(ctx: Context, launch: Launch, accepted: list[Row]) -> list[Row]:
     """List the launch's machines by their common name, and remove twins; returns the rows in launch order."""
     rows = await ctx.account.list("listVirtualMachines", keyword=launch.stem, details=DETAILS)
     mine = {entry["id"] for entry in accepted}
@@ -232,7 +251,7 @@ async def look(ctx: Context, launch: Launch, accepted: list[Row]) -> list[Row]:
     for entry in accepted:
         kept = first.get(launch.name(entry["index"]), {})
         if kept and kept["id"] not in mine:
-            entry["id"], entry["jobid"] = kept["id"], kept.get("jobid")
+            entry |= {"id": kept["id"], "jobid": kept.get("jobid"), "known": kept}
     chosen = {entry["id"] for entry in accepted}
     found = {row["id"]: row for row in first.values() if row["id"] in chosen}
     for row in await list_rows(ctx, chosen - found.keys()):

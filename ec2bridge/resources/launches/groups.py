@@ -13,19 +13,8 @@ from ec2bridge.resources.groups.membership import native_uuids
 from ec2bridge.resources.groups.security_groups import Groups
 from ec2bridge.resources.launches.network import Nics
 from ec2bridge.resources.places.networks import default_vpc_id, vpc_id_of_network
-from ec2bridge.resources.places.zones import zones
 
 Row = dict[str, Any]
-
-
-async def early_groups(ctx: Context, request: dict[str, Any]) -> Groups | None:
-    """Return the caller's groups for `launch_groups` where a launch is seen to need them before its place is known."""
-    zone = (request.get("Placement") or {}).get("AvailabilityZone")
-    named = request.get("SecurityGroupIds") or request.get("SecurityGroups")
-    may_need_none = (
-        known.security_groups for known in await zones(ctx) if not zone or known.answers_to(zone)
-    )
-    return await security_groups.groups(ctx) if named or not any(may_need_none) else None
 
 
 async def launch_groups(
@@ -38,8 +27,11 @@ async def launch_groups(
         raise Ec2Error(
             "InvalidParameterCombination", "The parameter groupName cannot be used with the parameter subnet"
         )
-    if not ids and not names and placed.zone.security_groups:
-        return []
+    if not ids and not names:
+        # CloudStack puts a machine into its account's own default group.
+        return (
+            [] if placed.zone.security_groups else [await security_groups.default_uuid(ctx, placed.rows[0])]
+        )
     known = known or await security_groups.groups(ctx)
     found = known.chosen(
         vpc_id_of_network(ctx, placed.rows[0]) if placed.rows else default_vpc_id(ctx), ids, names

@@ -18,7 +18,7 @@ from ec2bridge.resources.instances.cache import instances
 from ec2bridge.resources.instances.facts import gather_facts
 from ec2bridge.resources.interfaces import network_interfaces
 from ec2bridge.resources.launches import completion, launch_templates
-from ec2bridge.resources.launches.deploy import deploy_all, equip, let_go, look, scope, take_back
+from ec2bridge.resources.launches.deploy import deploy_all, equipped, let_go, scope, take_back
 from ec2bridge.resources.launches.leases import lease
 from ec2bridge.resources.launches.network import secondary_addresses
 from ec2bridge.resources.launches.plan import Launch, plan
@@ -72,9 +72,8 @@ async def _launch(work: Work) -> Made:
     if work.again:
         await let_go(ctx, work.lease.key, work.given, work.began)
     async with tiers.joining(ctx, launch.nics.rows, launch.groups):
-        accepted = await deploy_all(ctx, launch, Addresses(work, launch.nics))
-        await equip(ctx, launch, accepted)
-        rows = await look(ctx, launch, accepted)
+        accepted = await deploy_all(ctx, launch, Addresses(work, launch.nics, launch.taken))
+        rows = await equipped(ctx, launch, accepted)
         await _hand_over(work, launch, accepted, rows)
     answer.update(await _reservation(ctx, rows))
     work.along += along(answer)

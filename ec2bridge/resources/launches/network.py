@@ -68,6 +68,25 @@ class Nics:
         return {"iptonetworklist": [known(networkid=uuid, ip=ip, mac=mac) for uuid, ip, mac in places]}
 
     @property
+    def named(self) -> list[tuple[Row, str]]:
+        """The networks in which the client names the address, with it."""
+        pairs = zip(self.rows, self.addresses, strict=False)
+        return [(row, address) for row, address in pairs if address]
+
+    @property
+    def chosen_here(self) -> dict[str, Row]:
+        """The networks whose addresses the bridge chooses, by uuid: no client names one, nor has CloudStack ranges."""
+        named = {row["id"] for row, _ in self.named}
+        return {
+            row["id"]: row
+            for row in self.rows
+            if row.get("type") == "Isolated"
+            and row["id"] not in named
+            and blocks(row)
+            and not row.get("specifyipranges")
+        }
+
+    @property
     def exist(self) -> bool:
         """Whether the launch takes an interface that exists, which is but one machine's."""
         return any("Record" in nic for nic in self.wanted)

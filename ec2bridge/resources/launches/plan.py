@@ -27,11 +27,11 @@ from ec2bridge.resources.instances import (
 )
 from ec2bridge.resources.instances.protection import require_protection, shutdown_behaviour
 from ec2bridge.resources.key_pairs import records as key_records
+from ec2bridge.resources.launches.ahead import early_addresses, early_groups, early_networks, expected
 from ec2bridge.resources.launches.disks import Disks, disks
-from ec2bridge.resources.launches.groups import early_groups, launch_groups
+from ec2bridge.resources.launches.groups import launch_groups
 from ec2bridge.resources.launches.network import Nics, nics
 from ec2bridge.resources.machines import states as machine_states
-from ec2bridge.resources.places.networks import networks
 from ec2bridge.resources.places.zones import Zone
 from ec2bridge.resources.tags import resource_tags
 from ec2bridge.resources.tags.tagging import WIDEST
@@ -60,6 +60,8 @@ class Launch:
     params: Row
     details: Row
     tags: dict[str, dict[str, str]]
+    taken: dict[str, set[str]]
+    """Network → addresses that are taken there, of the networks that have been asked already."""
     marks: dict[str, str] = field(default_factory=dict)
     protect: bool = False
 
@@ -72,12 +74,17 @@ async def plan(ctx: Context, request: dict[str, Any]) -> Launch:
     """Resolve a RunInstances request, with nothing but reads; raises what AWS raises for what is wrong."""
     least, most = _counts(request)
     tags = resource_tags.specifications(request, *KINDS_TAGGED)
-    image, found, known = await asyncio.gather(
-        image_rows(ctx, request.get("ImageId")), networks(ctx), early_groups(ctx, request)
+    needs = await expected(ctx, request)
+    image, found, known, taken = await asyncio.gather(
+        image_rows(ctx, request.get("ImageId")),
+        early_networks(ctx, request),
+        early_groups(ctx, request),
+        early_addresses(ctx, needs),
     )
     placed = await nics(ctx, request, image, found)
     offering, custom = await resolve_type(ctx, request.get("InstanceType") or DEFAULT_TYPE, placed.zone.uuid)
     groups = await launch_groups(ctx, request, placed, known)
+    needs.networks = tuple(placed.chosen_here)
     hard = await disks(ctx, request, placed.zone)
     hard.check_root(image)
     hard.check_root_kind(ctx, offering)
@@ -103,6 +110,7 @@ async def plan(ctx: Context, request: dict[str, Any]) -> Launch:
         },
         details={TYPE_DETAIL: request.get("InstanceType") or DEFAULT_TYPE, **custom},
         tags=tags,
+        taken=taken,
     )
     launch.details[key_records.KEY_DETAIL] = key_records.told(
         request.get("KeyName"), launch.params["keypair"]

@@ -4,10 +4,11 @@ Most of CloudStack's networks (basic, shared, isolated) belong to no VPC: those 
 default VPC, an object that only the bridge knows.
 """
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ec2bridge.cloudstack.errors import unless_forbidden
+from ec2bridge.cloudstack.errors import CloudStackError, unless_forbidden
 from ec2bridge.ec2.context import Context
 from ec2bridge.ids import KINDS, ec2_id, is_uuid
 from ec2bridge.resources.places import pending_deletion, ranges
@@ -18,7 +19,30 @@ Row = dict[str, Any]
 
 async def networks(ctx: Context) -> list[Row]:
     """Return the networks that the caller's machines can be in: tiers, isolated, shared and basic ones."""
-    rows: list[Row] = await ctx.account.list("listNetworks")
+    return await _usable(ctx, await ctx.account.list("listNetworks"))
+
+
+async def networks_of(ctx: Context, idents: Sequence[str]) -> list[Row]:
+    """Return the networks that subnet ids (or uuids) name; all that there are where one of these was never seen."""
+    found = [ctx.directory.seen("subnet", ident) for ident in idents]
+    uuids = dict.fromkeys(filter(None, found))
+    if not all(found):
+        return await networks(ctx)
+    rows = await asyncio.gather(*(_asked(ctx, uuid) for uuid in uuids))
+    return await _usable(ctx, [row for some in rows for row in some])
+
+
+async def _asked(ctx: Context, uuid: str) -> list[Row]:
+    try:
+        rows: list[Row] = await ctx.account.list("listNetworks", id=uuid)
+    except CloudStackError as error:
+        if not error.is_unknown_id:
+            raise
+        return []
+    return rows
+
+
+async def _usable(ctx: Context, rows: list[Row]) -> list[Row]:
     gone = await pending_deletion.hidden(ctx)
     return await ranges.told(
         ctx,

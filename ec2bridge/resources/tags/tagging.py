@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from types import MappingProxyType
+from typing import Any
 
 from ec2bridge.cloudstack.errors import CloudStackError
 from ec2bridge.ec2.context import Context
@@ -82,6 +83,12 @@ async def assign(
     for ident, keys in places.items():
         rest = {key: value for key, value in tags.items() if key not in keys}
         await _keep(ctx, kind, ident, add=rest, drop=keys)
+
+
+def shown_on(row: Mapping[str, Any], tags: Tags) -> dict[str, Any]:
+    """Return a row that was listed before tags were set on its object as a listing after that has it."""
+    others = [tag for tag in row.get("tags") or () if tag["key"] not in tags]
+    return {**row, "tags": [*others, *_pairs(tags)]}
 
 
 async def remove(

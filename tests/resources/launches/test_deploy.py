@@ -153,6 +153,50 @@ def test_where_the_free_address_cannot_be_seen_cloudstack_finds_it(make_place: C
     until(ec2, "terminated", machine["InstanceId"])
 
 
+def test_an_address_that_was_in_use_lately_is_given_last(make_place: Callable[..., Place]) -> None:
+    """Of a machine that is gone CloudStack may still hold the address: to try it costs a refusal."""
+    place = make_place()
+    ec2, native = place.client(), Native(place)
+    network = native.isolated("small", gateway="10.9.0.1", netmask="255.255.255.240")
+    subnet = ec2_id("subnet", network["id"])
+    given = []
+    for _ in range(11):
+        [machine] = started(ec2, SubnetId=subnet)
+        given.append(machine["PrivateIpAddress"])
+        ec2.terminate_instances(InstanceIds=[machine["InstanceId"]])
+        until(ec2, "terminated", machine["InstanceId"])
+        place.run(place.sim.settle())
+    block = ipaddress.ip_network("10.9.0.0/28")
+    assert sorted(given) == sorted(str(block[number]) for number in range(4, 15))
+    # AWS's reserved ones come next, and after these what has rested the longest.
+    more = [started(ec2, SubnetId=subnet)[0]["PrivateIpAddress"] for _ in range(3)]
+    assert {*more[:2]} == {"10.9.0.2", "10.9.0.3"}
+    assert more[2] == given[0]
+
+
+def test_a_launch_asks_for_the_networks_that_it_names_alone(place: Place) -> None:
+    ec2 = place.client()
+    network = Native(place).isolated("small", gateway="10.9.0.1", netmask="255.255.255.240")
+    subnet = ec2_id("subnet", network["id"])
+    started(ec2, SubnetId=subnet)
+    before = len(place.native)
+    launch(ec2, SubnetId=subnet)
+    asked = [dict(call.params) for call in place.native[before:] if call.command == "listNetworks"]
+    assert [params.get("id") for params in asked] == [network["id"]]
+
+
+def test_what_a_launch_expects_of_a_place_may_be_gone(place: Place) -> None:
+    ec2, native = place.client(), Native(place)
+    [machine] = started(ec2, **placed(ADVANCED))
+    ec2.terminate_instances(InstanceIds=[machine["InstanceId"]])
+    until(ec2, "terminated", machine["InstanceId"])
+    place.run(place.sim.settle())
+    [network] = [row for row in native.list("listNetworks") if row.get("type") == "Isolated"]
+    native.do("deleteNetwork", id=network["id"])
+    [other] = started(ec2, **placed(ADVANCED))
+    assert other["SubnetId"] != machine["SubnetId"]
+
+
 def test_a_refusal_for_another_reason_is_the_launchs(make_place: Callable[..., Place]) -> None:
     front, way = behind(make_place)
     ec2 = front.client()
