@@ -97,6 +97,9 @@ class Settings(BaseSettings):
     workers: int = Field(
         1, ge=1, le=64, description="processes that serve; more than one need a store that they can share"
     )
+    max_connections: int = Field(
+        2000, ge=1, description="connections of one process; idle ones make room for more"
+    )
     max_body: int = Field(2 * 1024 * 1024, gt=0, description="largest request in bytes")
     metrics_listen: str | None = Field(None, description="HOST:PORT for Prometheus metrics; off by default")
     browser_page: bool = Field(

@@ -38,6 +38,7 @@ from ec2bridge.serving.access_log import count_native_call
 from ec2bridge.serving.announcements import tell_start, tell_stop
 from ec2bridge.serving.application import application
 from ec2bridge.serving.certificates import Certificate, cloudstack_trust, server_certificate
+from ec2bridge.serving.connections import MOST_HEADERS, Connections, Runner, limit
 from ec2bridge.serving.health import Health
 from ec2bridge.serving.memory import tidy
 from ec2bridge.serving.metrics import Metrics
@@ -179,8 +180,10 @@ async def listening(
         health = Health(served)
         metrics.watch(served, health, certificate)
         page = Page(settings, version("ec2bridge"), history) if settings.browser_page else None
-        app = application(served, metrics, health, tracing, page)
-        runner = await _runner(stack, app, settings.idle_timeout)
+        connections = Connections(limit(settings.max_connections))
+        metrics.count(connections)
+        app = application(served, metrics, health, connections, tracing, page)
+        runner = await _runner(stack, app, settings.idle_timeout, connections)
         context = certificate.context if certificate else None
         if place:
             turn = asyncio.get_running_loop().add_signal_handler
@@ -203,11 +206,15 @@ async def listening(
     log.info("ec2bridge has stopped")
 
 
-async def _runner(stack: AsyncExitStack, app: web.Application, idle_timeout: float) -> web.AppRunner:
+async def _runner(
+    stack: AsyncExitStack, app: web.Application, idle_timeout: float, connections: Connections | None = None
+) -> web.AppRunner:
     # AWS takes no packed bodies; what is signed, and what counts against max_body, is what was sent.
     # aiohttp's keep-alive time begins with the connection: it is also what a client has to send its headers in.
-    runner = web.AppRunner(
+    runner = Runner(
         app,
+        connections,
+        max_headers=MOST_HEADERS,
         access_log=None,
         auto_decompress=False,
         keepalive_timeout=idle_timeout,

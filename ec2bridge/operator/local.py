@@ -41,6 +41,7 @@ NO_LOOK = {
     "call_timeout": "any positive number will do",
     "recovery_interval": "any positive number will do",
     "max_body": "any positive number will do",
+    "max_connections": "the process says when it starts where it may not open as many files",
     "browser_page": "a switch",
     "workers": "held to its range, and to a store that they can share, when it is read",
     "log_level": "held to its four values when it is read",

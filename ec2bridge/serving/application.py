@@ -12,6 +12,7 @@ from ec2bridge.app import EXCHANGE, Bridge
 from ec2bridge.page.browser import CALLS, Page, is_browser
 from ec2bridge.serving import access_log
 from ec2bridge.serving.access_log import Tally, client_address, tally
+from ec2bridge.serving.connections import Connections
 from ec2bridge.serving.health import Health
 from ec2bridge.serving.metrics import Metrics
 from ec2bridge.serving.regions import OtherRegions
@@ -24,7 +25,12 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def application(
-    served: Bridge, metrics: Metrics, health: Health, tracing: Tracing | None, page: Page | None
+    served: Bridge,
+    metrics: Metrics,
+    health: Health,
+    connections: Connections,
+    tracing: Tracing | None,
+    page: Page | None,
 ) -> web.Application:
     """Return the aiohttp application: any path is the EC2 endpoint, since old clients sign paths of their own."""
     proxies = served.site.settings.trusted_proxies
@@ -37,7 +43,7 @@ def application(
         native = Tally()
         tally.set(native)
         started = time.perf_counter()
-        with metrics.under_way.track_inprogress(), spanned(request) as span:
+        with connections.busy(request), metrics.under_way.track_inprogress(), spanned(request) as span:
             response = await handler(request)
             exchange = request.get(EXCHANGE)
             if exchange is not None:

@@ -15,7 +15,7 @@ from prometheus_client import (
     PlatformCollector,
     ProcessCollector,
 )
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
@@ -23,6 +23,7 @@ from ec2bridge.app import Bridge
 from ec2bridge.cloudstack.calls import NativeCall
 from ec2bridge.ec2 import background, registry
 from ec2bridge.serving.certificates import Certificate
+from ec2bridge.serving.connections import Connections
 from ec2bridge.serving.health import OK, Health
 from ec2bridge.wire.model import SERVICES
 
@@ -71,6 +72,10 @@ class Metrics:
     def _histogram(self, name: str, what: str, *labels: str) -> Histogram:
         return Histogram(name, what, labels, registry=self.registry, buckets=BUCKETS)
 
+    def count(self, connections: Connections) -> None:
+        """Show how many connections there are, and how many there was no room for."""
+        self.registry.register(_Held(connections))
+
     def saw_request(self, action: str, code: str, seconds: float) -> None:
         """Count one answer; a name that is no served action is counted as "other", so labels stay bounded."""
         label = action if any(registry.find(action, service) for service in SERVICES) else "other"
@@ -94,6 +99,25 @@ class Metrics:
         return web.Response(
             body=generate_latest(self.registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
         )
+
+
+class _Held(Collector):
+    """What connections there are."""
+
+    def __init__(self, connections: Connections) -> None:
+        self.connections = connections
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics."""
+        yield _gauge("ec2bridge_connections", "Connections of clients", len(self.connections))
+        family = CounterMetricFamily(
+            "ec2bridge_connections_turned_away",
+            "Connections that there was no room for: idle ones closed for another, and others refused",
+            labels=["how"],
+        )
+        for how, count in self.connections.turned_away.items():
+            family.add_metric([how], count)
+        yield family
 
 
 class State(Collector):

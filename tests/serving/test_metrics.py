@@ -1,46 +1,37 @@
 """What Prometheus sees of a bridge, read with its own client's parser."""
 
-import logging
 from collections.abc import Callable
 from importlib.metadata import version
 from urllib.parse import urlsplit
-from urllib.request import urlopen
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from ec2bridge.serving import health
 from tests.conftest import Place
 from tests.launching import launch, started
+from tests.serving.scraping import Samples, shown
 
-Samples = dict[str, dict[str, float]]
+Reader = Callable[[], Samples]
 
 
 @pytest.fixture
-def place(
+def both(
     make_place: Callable[..., Place], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> Place:
-    """A place that shows metrics; its log says where."""
+) -> tuple[Place, Reader]:
     monkeypatch.setattr(health, "TTL", 0.0)
-    caplog.set_level(logging.INFO, logger="ec2bridge")
-    return make_place({"metrics_listen": "127.0.0.1:0"})
+    return shown(make_place, caplog)
 
 
 @pytest.fixture
-def read(place: Place, caplog: pytest.LogCaptureFixture) -> Callable[[], Samples]:
-    """The metrics at the moment: name → labels' values → value."""
-    url = next(text.split()[-1] for text in caplog.messages if text.startswith("metrics are at"))
+def place(both: tuple[Place, Reader]) -> Place:
+    """A place that shows metrics."""
+    return both[0]
 
-    def scrape() -> Samples:
-        with urlopen(url) as answer:
-            text = answer.read().decode()
-        found: Samples = {}
-        for family in text_string_to_metric_families(text):
-            for sample in family.samples:
-                found.setdefault(sample.name, {})[",".join(sample.labels.values())] = sample.value
-        return found
 
-    return scrape
+@pytest.fixture
+def read(both: tuple[Place, Reader]) -> Reader:
+    """The metrics at the moment."""
+    return both[1]
 
 
 def test_version_and_process_are_shown(read: Callable[[], Samples]) -> None:
