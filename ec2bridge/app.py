@@ -40,6 +40,7 @@ from ec2bridge.ec2.recovery import Recovery
 from ec2bridge.ec2.registry import Action, Request
 from ec2bridge.errors import Ec2Error
 from ec2bridge.exchange import STS_VERSION, VERSION, Exchange, harmless, read_claims, signed_for
+from ec2bridge.gently import aside
 from ec2bridge.store import StoreUnavailable
 from ec2bridge.wire import aws_json, foreign, parse, render
 from ec2bridge.wire.model import Operation, operation
@@ -67,10 +68,13 @@ LARGE_BODY, LARGE_BODIES = 2**16, 32
 What waits stays with its sender, whom nobody knows yet: a thousand of two megabytes would be all the memory there is.
 """
 
-LARGE, AT_ONCE = 2**20, 2**18
-"""Bytes from which on an answer is sent in parts, and bytes of a part."""
+LARGE = 2**20
+"""Bytes from which on an answer is sent in parts."""
 
 EXCHANGE = web.RequestKey("exchange", Exchange)
+
+MANY = 2_000
+"""Parameters from which on a request is taken apart in a thread."""
 
 _ORIGIN = re.compile(r"\A[a-z]+://[^/?]*", re.IGNORECASE)
 """What a proxy's client puts before the path; every server must understand it (RFC 9112, 3.2.2)."""
@@ -131,7 +135,10 @@ class Bridge:
             verified = await verify(raw, self.secrets, now=datetime.now(UTC), regions=self.regions())
             op = identify_operation(verified, exchange)
             in_json = op.service == "ssm"
-            request = aws_json.parse(op, raw.body) if in_json else parse.parse(op, verified.form)
+            if in_json:
+                request = aws_json.parse(op, raw.body)
+            else:
+                request = await aside(len(verified.form) > MANY, parse.parse, op, verified.form)
             if self.throttle:
                 self.throttle(exchange.access_key, op.name, request)
             exchange.asked(op, request)
@@ -258,14 +265,17 @@ def _of_another_service(http: web.Request, raw: RawRequest, exchange: Exchange) 
 async def _sent_in_parts(
     http: web.Request, response: web.StreamResponse, parts: list[bytes]
 ) -> web.StreamResponse:
-    """Send a large answer as fast as the client takes it; each part's memory is free once it is sent."""
+    """Send a large answer as fast as the client takes it; each part's memory is free once it is sent.
+
+    A part that is large enough is sent as it is: what is answered again and again need not be copied each time.
+    """
     response.content_length = sum(map(len, parts))
     await response.prepare(http)
     parts.reverse()
     while parts:
         some = [parts.pop()]
         size = len(some[0])
-        while parts and size < AT_ONCE:
+        while parts and size < render.PART and len(parts[-1]) < render.PART:
             some.append(parts.pop())
             size += len(some[-1])
         await response.write(b"".join(some))

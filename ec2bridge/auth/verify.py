@@ -29,22 +29,22 @@ Where AWS differs from its pages, or we from them:
 - A payload hash of UNSIGNED-PAYLOAD is S3's; EC2's parameters travel in the body, so it will do for an empty one only.
 """
 
-import asyncio
 import hmac
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from hashlib import sha256
-from typing import Any, NoReturn, TypeVar
+from typing import NoReturn
 
 from ec2bridge.auth import sigv2, sigv4
 from ec2bridge.auth.query import Pairs, parse
 from ec2bridge.auth.secrets import SecretProvider
 from ec2bridge.cloudstack.credentials import Credentials
 from ec2bridge.errors import Ec2Error
+from ec2bridge.gently import aside
 from ec2bridge.wire.aws_json import CONTENT_TYPE
 from ec2bridge.wire.model import redact_query
 
@@ -65,7 +65,6 @@ _DEFAULT_PORT = re.compile(r":(?:80|443)\Z")
 _PORT = re.compile(r":\d+\Z", re.ASCII)
 
 Headers = dict[str, list[str]]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,21 +125,17 @@ async def verify(
     `regions` are those that a scope may name; None accepts whatever was signed.
     """
     # A large request takes a while to be read and checked, and anybody may send one: others are served meanwhile.
-    aside = asyncio.to_thread if len(request.body) + len(request.query) > LARGE else _here
-    reading = await aside(read, request)
+    is_large = len(request.body) + len(request.query) > LARGE
+    reading = await aside(is_large, read, request)
     claim = read_claim(reading)
     check_time(claim, now)
     check_scope(claim, regions)
     check_signed_headers(claim, reading.headers)
     credentials = await find_credentials(claim, reading, provider)
     payload_hash = check_payload(claim, reading)
-    await aside(check_signature, claim, reading, payload_hash, credentials.secret_key)
+    await aside(is_large, check_signature, claim, reading, payload_hash, credentials.secret_key)
     _, region, service, _ = claim.scope or (None, None, None, None)
     return Verified(credentials, reading.form, service, region)
-
-
-async def _here(work: Callable[..., T], *arguments: Any) -> T:
-    return work(*arguments)
 
 
 def read(request: RawRequest) -> Reading:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from ec2bridge import ids
 from ec2bridge.cloudstack.pages import PAGE_SIZE
+from ec2bridge.gently import gently
 from ec2bridge.store import Change, Store, StoreError
 
 log = logging.getLogger(__name__)
@@ -43,8 +44,9 @@ class KeptIds:
     async def add(self, caller: str, kind: str, native_ids: Iterable[str]) -> None:
         """Keep uuids; raises StoreError."""
         fresh: dict[str, list[str]] = {}
-        for native_id in native_ids:
-            fresh.setdefault(ids.digits_of(kind, native_id)[:STARTS], []).append(native_id)
+        async for some in gently(list(native_ids)):
+            for native_id in some:
+                fresh.setdefault(ids.digits_of(kind, native_id)[:STARTS], []).append(native_id)
         known = await self._known(caller, kind, list(fresh))
         changes = [
             Change(_kind(kind), start, list(dict.fromkeys([*known[start], *some]))[-MOST:], KEPT)

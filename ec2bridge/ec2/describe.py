@@ -107,14 +107,15 @@ def describe(
     least: int = LEAST,
     most: int = MOST,
     zero_is_none: bool = False,
+    may_be_gone: bool = False,
     chunks: Chunks | None = None,
 ) -> Callable[[Fetch], Fetch]:
     """Register a Describe whose answer is the list member `items`.
 
     `key` is the path that orders pages (by default that of the first entry of `ids`). Members of an item whose name
     starts with an underscore feed filters and are taken out of the answer. `wrap` turns the page's items into the
-    answer, for answers that nest them (reservations). `zero_is_none` lets MaxResults=0 stand for no limit. `chunks`
-    serves pages and filters of large listings.
+    answer, for answers that nest them (reservations). `zero_is_none` lets MaxResults=0 stand for no limit. Where items
+    `may_be_gone`, those marked with GONE are not shown. `chunks` serves pages and filters of large listings.
     """
     named = dict(ids or {})
     documented = dict(filters or {})
@@ -142,8 +143,7 @@ def describe(
             else:
                 found = await fetch(ctx, request)
                 found = _by_ids(found, named, chosen)
-                if [item for item in found if GONE in item]:
-                    # A list that has none stays the one that it is: it may be known by that.
+                if may_be_gone:
                     found = [item for item in found if not item.get(GONE)]
                 found = await kept(found, documented, asked)
                 page, place = _page(found, place, order, size)
@@ -255,7 +255,7 @@ async def _chunked(
     async for chunk in chunks.after(ctx, (place or IN_CHUNKS)[1:], None if asked else size):
         matching = set(map(id, await kept([item for _, item in chunk.items], filters, asked)))
         for number, item in chunk.items:
-            if id(item) not in matching or item.get(GONE):
+            if id(item) not in matching:
                 continue
             if len(page) == size:
                 return page, _behind(last)

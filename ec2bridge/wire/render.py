@@ -10,7 +10,7 @@ that it does not know for the end of the item around it, and the `state` in it f
 
 import base64
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -23,6 +23,8 @@ Renderer = Callable[[Any], str]
 
 LONG = 400
 """Items from which on a list is rendered in turns."""
+PART = 2**18
+"""Bytes from which on a part of an answer is sent as it is."""
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 DEFAULT_VERSION = "2016-11-15"
 _VERSION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -157,8 +159,21 @@ async def _parts(items: list[Any], text: Renderer) -> list[bytes]:
     if type(items) is not KeptList:
         return [text(some).encode() async for some in gently(items)]
     if items.by is not text:
-        items.parts, items.by = [text(some).encode() async for some in gently(items)], text
+        items.parts, items.by = [part async for part in _joined(items, text)], text
     return items.parts
+
+
+async def _joined(items: list[Any], text: Renderer) -> AsyncIterator[bytes]:
+    """Yield a list in parts that are large enough to be sent as they are."""
+    parts, size = list[str](), 0
+    async for some in gently(items):
+        parts.append(text(some))
+        size += len(parts[-1])
+        if size >= PART:
+            yield "".join(parts).encode()
+            parts, size = [], 0
+    if parts:
+        yield "".join(parts).encode()
 
 
 class Kept(dict[str, Any]):

@@ -57,6 +57,7 @@ def aliases(item: Item) -> Iterable[str]:
 @describe(
     "DescribeImages",
     items="Images",
+    may_be_gone=True,
     ids={"ImageIds": Ids("ImageId", "image")},
     filters={
         **TAGS,
