@@ -24,24 +24,19 @@ WAITING = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"
 Reader = Callable[[], Samples]
 
 
+Scene = tuple[Place, Reader]
+
+
 @pytest.fixture
-def both(make_place: Callable[..., Place], caplog: pytest.LogCaptureFixture) -> tuple[Place, Reader]:
+def scene(make_place: Callable[..., Place], caplog: pytest.LogCaptureFixture) -> Scene:
+    """A place that takes so many connections, and what reads its metrics."""
     return shown(make_place, caplog, max_connections=str(MOST))
 
 
 @pytest.fixture
-def place(both: tuple[Place, Reader]) -> Place:
-    return both[0]
-
-
-@pytest.fixture
-def read(both: tuple[Place, Reader]) -> Reader:
-    return both[1]
-
-
-@pytest.fixture
-def connect(place: Place, read: Reader) -> Iterator[Callable[..., socket.socket]]:
+def connect(scene: Scene) -> Iterator[Callable[..., socket.socket]]:
     """A function that opens a connection from an address of the loopback, and returns when the bridge has it."""
+    place, read = scene
     with ExitStack() as stack:
 
         def opened(sent: bytes = b"", host: str = "127.0.0.1") -> socket.socket:
@@ -70,8 +65,9 @@ def is_served(connection: socket.socket) -> bool:
 
 
 def test_the_oldest_idle_one_of_the_largest_crowd_makes_room(
-    place: Place, read: Reader, connect: Callable[..., socket.socket]
+    scene: Scene, connect: Callable[..., socket.socket]
 ) -> None:
+    place, read = scene
     quiet = connect(host="127.0.0.3")
     busy = connect(WAITING, host="127.0.0.2")
     crowd = [connect(host="127.0.0.2") for _ in range(2)]
@@ -84,8 +80,9 @@ def test_the_oldest_idle_one_of_the_largest_crowd_makes_room(
 
 
 def test_a_connection_is_refused_when_all_have_a_request_under_way(
-    place: Place, read: Reader, connect: Callable[..., socket.socket]
+    scene: Scene, connect: Callable[..., socket.socket]
 ) -> None:
+    place, read = scene
     held = [connect(WAITING) for _ in range(MOST)]
     there = urlsplit(place.url)
     with socket.create_connection((there.hostname, there.port), 30) as another:

@@ -136,6 +136,6 @@ def _rested(network: Row, taken: set[str], seen: dict[str, None], count: int) ->
     rested = (
         address
         for address in seen
-        if address not in taken and any(ipaddress.IPv4Address(address) in block for block in ranges)
+        if address not in taken and any(ipaddress.ip_address(address) in block for block in ranges)
     )
     return [*fresh, *islice(rested, count - len(fresh))]
