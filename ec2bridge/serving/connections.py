@@ -26,6 +26,8 @@ log = logging.getLogger("ec2bridge")
 
 OTHER_FILES = 256
 """Files that a process has open besides: its store, its connections to CloudStack, what it reads."""
+AMPLE = 2**16
+"""Files that a process may open if the system lets it, however few connections it takes."""
 SHARE = 16
 """The part of all connections that goes at once is one in so many: to find them takes a look at all."""
 SAID_EVERY = 60.0
@@ -133,11 +135,14 @@ class Runner(web.AppRunner):
 
 
 def limit(most: int) -> int:
-    """Let the process open the files that so many connections are; returns for how many the system lets it."""
+    """Let the process open the files that so many connections are; returns for how many the system lets it.
+
+    Some more, where it may: a TLS connection counts when its handshake is over, and before that it is a file, too.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = most + OTHER_FILES
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        able = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    wanted, ample = most + OTHER_FILES, max(most + OTHER_FILES, AMPLE)
+    if soft != resource.RLIM_INFINITY and soft < ample:
+        able = ample if hard == resource.RLIM_INFINITY else min(ample, hard)
         with suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (able, hard))
             soft = able

@@ -10,7 +10,7 @@ from urllib.request import urlopen
 import pytest
 
 from ec2bridge.serving import connections
-from ec2bridge.serving.connections import MOST_HEADERS, OTHER_FILES
+from ec2bridge.serving.connections import AMPLE, MOST_HEADERS, OTHER_FILES
 from tests.conftest import Place
 from tests.faulty import eventually
 from tests.serving.scraping import Samples, shown
@@ -116,11 +116,12 @@ def test_a_head_has_so_many_headers_at_most(
 @pytest.mark.parametrize(
     ("soft", "hard", "raised", "most"),
     [
-        (1024, 524288, 2000 + OTHER_FILES, 2000),
-        (65536, 65536, None, 2000),
+        (1024, 524288, AMPLE, 2000),
+        (1024, 4096, 4096, 2000),
+        (AMPLE, AMPLE, None, 2000),
         (1024, 1024, None, 1024 - OTHER_FILES),
         (300, 300, None, 150),
-        (1024, resource.RLIM_INFINITY, 2000 + OTHER_FILES, 2000),
+        (1024, resource.RLIM_INFINITY, AMPLE, 2000),
         (resource.RLIM_INFINITY, resource.RLIM_INFINITY, None, 2000),
     ],
 )
