@@ -29,7 +29,6 @@ SetUp = Callable[[Lab], Awaitable[tuple[Deed, Deed]]]
 RACES: dict[str, SetUp] = {}
 OPEN = frozenset(
     {
-        "AuthorizeSecurityGroupIngress and DeleteManagedPrefixList",
         "CreateNetworkInterface and DeleteSecurityGroup",
     }
 )
@@ -220,12 +219,22 @@ async def interface_associated(lab: Lab) -> tuple[Deed, Deed]:
     return ("AssociateAddress", associate), ("DeleteNetworkInterface", request)
 
 
+SSH = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22}
+
+
 @race("AuthorizeSecurityGroupIngress and DeleteManagedPrefixList")
 async def list_named(lab: Lab) -> tuple[Deed, Deed]:
     made = await prefix_list(lab)
-    rule = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "PrefixListIds": [{"PrefixListId": made}]}
+    rule = {**SSH, "PrefixListIds": [{"PrefixListId": made}]}
     request = {"GroupId": await group(lab), "IpPermissions": [rule]}
     return ("AuthorizeSecurityGroupIngress", request), ("DeleteManagedPrefixList", {"PrefixListId": made})
+
+
+@race("CreateRoute and DeleteManagedPrefixList")
+async def list_routed(lab: Lab) -> tuple[Deed, Deed]:
+    of, made = await vpc(lab), {"PrefixListId": await prefix_list(lab)}
+    route = {"RouteTableId": await table(lab, of), "DestinationPrefixListId": made["PrefixListId"]}
+    return ("CreateRoute", {**route, "GatewayId": await gateway(lab, of)}), ("DeleteManagedPrefixList", made)
 
 
 @race("CreateLaunchTemplateVersion and DeleteLaunchTemplate")
