@@ -7,6 +7,7 @@ from tests.faults.lab import Lab
 from tests.faults.scenarios import Request
 from tests.faults.things import (
     ADVANCED,
+    GROUPED,
     acl,
     address,
     dhcp_options,
@@ -16,6 +17,7 @@ from tests.faults.things import (
     launch,
     machine,
     prefix_list,
+    stopped,
     subnet,
     table,
     template,
@@ -27,12 +29,6 @@ Deed = tuple[str, Request]
 SetUp = Callable[[Lab], Awaitable[tuple[Deed, Deed]]]
 
 RACES: dict[str, SetUp] = {}
-OPEN = frozenset(
-    {
-        "CreateNetworkInterface and DeleteSecurityGroup",
-    }
-)
-"""Races that do not hold as yet."""
 TAGGED = [{"Key": "Name", "Value": "late"}]
 
 
@@ -212,6 +208,13 @@ async def interface_attached(lab: Lab) -> tuple[Deed, Deed]:
     return ("AttachNetworkInterface", attach), ("DeleteNetworkInterface", request)
 
 
+@race("ModifyNetworkInterfaceAttribute and DeleteNetworkInterface")
+async def interface_modified(lab: Lab) -> tuple[Deed, Deed]:
+    request = {"NetworkInterfaceId": await interface(lab, (await tier(lab))[1])}
+    modify = {**request, "Description": {"Value": "late"}}
+    return ("ModifyNetworkInterfaceAttribute", modify), ("DeleteNetworkInterface", request)
+
+
 @race("AssociateAddress and DeleteNetworkInterface")
 async def interface_associated(lab: Lab) -> tuple[Deed, Deed]:
     request = {"NetworkInterfaceId": await interface(lab, (await tier(lab))[1])}
@@ -254,6 +257,21 @@ async def group_of_interface(lab: Lab) -> tuple[Deed, Deed]:
     )
 
 
+@race("ModifyNetworkInterfaceAttribute and DeleteSecurityGroup")
+async def group_of_free_interface(lab: Lab) -> tuple[Deed, Deed]:
+    of, within = await tier(lab)
+    made = await group(lab, of)
+    request = {"NetworkInterfaceId": await interface(lab, within), "Groups": [made]}
+    return ("ModifyNetworkInterfaceAttribute", request), ("DeleteSecurityGroup", {"GroupId": made})
+
+
+@race("CreateTags and DeleteSecurityGroup")
+async def tags_of_group(lab: Lab) -> tuple[Deed, Deed]:
+    made = await group(lab)
+    tags = [*TAGGED, {"Key": "Empty", "Value": ""}]
+    return ("CreateTags", {"Resources": [made], "Tags": tags}), ("DeleteSecurityGroup", {"GroupId": made})
+
+
 @race("RunInstances and DeleteSecurityGroup")
 async def group_of_machine(lab: Lab) -> tuple[Deed, Deed]:
     of, within = await tier(lab)
@@ -273,6 +291,8 @@ async def machine_of_subnet(lab: Lab) -> tuple[Deed, Deed]:
 @race("RunInstances and DeletePlacementGroup")
 async def machine_of_placement(lab: Lab) -> tuple[Deed, Deed]:
     await lab.do("CreatePlacementGroup", GroupName="apart", Strategy="spread")
+    # Its network has an address of its own from the first machine on.
+    await machine(lab)
     place = {"Placement": {"AvailabilityZone": ADVANCED, "GroupName": "apart"}}
     return ("RunInstances", await launch(lab, **place)), ("DeletePlacementGroup", {"GroupName": "apart"})
 
@@ -297,3 +317,38 @@ async def acl_associated(lab: Lab) -> tuple[Deed, Deed]:
         "DeleteNetworkAcl",
         request,
     )
+
+
+# --- machines and what they are made of ---------------------------------------------------------------------------
+
+
+@race("RunInstances in a zone with groups and DeleteSecurityGroup")
+async def native_group_of_machine(lab: Lab) -> tuple[Deed, Deed]:
+    made = await group(lab)
+    place = {"Placement": {"AvailabilityZone": GROUPED}, "SecurityGroupIds": [made]}
+    return ("RunInstances", await launch(lab, **place)), ("DeleteSecurityGroup", {"GroupId": made})
+
+
+@race("ModifyInstanceAttribute and DeleteSecurityGroup")
+async def group_of_older_machine(lab: Lab) -> tuple[Deed, Deed]:
+    of, within = await tier(lab)
+    made = await group(lab, of)
+    request = {"InstanceId": await machine(lab, SubnetId=within), "Groups": [made]}
+    return ("ModifyInstanceAttribute", request), ("DeleteSecurityGroup", {"GroupId": made})
+
+
+@race("ModifyInstancePlacement and DeletePlacementGroup")
+async def machine_placed(lab: Lab) -> tuple[Deed, Deed]:
+    named = {"GroupName": "apart"}
+    await lab.do("CreatePlacementGroup", **named, Strategy="spread")
+    return ("ModifyInstancePlacement", {"InstanceId": await stopped(lab), **named}), (
+        "DeletePlacementGroup",
+        named,
+    )
+
+
+@race("CreateTags and DeletePlacementGroup")
+async def tags_of_placement(lab: Lab) -> tuple[Deed, Deed]:
+    named = {"GroupName": "apart"}
+    made = (await lab.do("CreatePlacementGroup", **named, Strategy="spread"))["PlacementGroup"]["GroupId"]
+    return ("CreateTags", {"Resources": [made], "Tags": TAGGED}), ("DeletePlacementGroup", named)

@@ -16,10 +16,13 @@ SAMPLE = (
     "AttachInternetGateway and DeleteVpc",
     "AuthorizeSecurityGroupIngress and DeleteManagedPrefixList",
     "CreateNetworkInterface and DeleteSubnet",
+    "CreateNetworkInterface and DeleteSecurityGroup",
     "CreateRoute and DeleteManagedPrefixList",
     "CreateSecurityGroup and DeleteVpc",
     "CreateTags and DeleteSubnet",
     "CreateVpnConnection and DeleteVpnGateway",
+    "RunInstances and DeletePlacementGroup",
+    "RunInstances and DeleteSecurityGroup",
 )
 
 

@@ -63,7 +63,7 @@ def _made(row: Row) -> Made:
 
 async def _acquire(work: Work) -> Made:
     [(name, uuid)] = work.given["acquires"].items()
-    async with deletion.within(work.ctx, _PLACES[name], uuid):
+    async with deletion.within(work.ctx, (_PLACES[name], uuid)):
         return _made(await acquire(work.ctx, work.given["number"], work.given["acquires"]))
 
 

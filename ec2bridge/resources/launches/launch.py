@@ -26,6 +26,7 @@ from ec2bridge.resources.launches.private_addresses import Addresses
 from ec2bridge.resources.machines.lookup import group_uuids
 from ec2bridge.resources.machines.records import LAUNCHING, Record, carry_on, trimmed
 from ec2bridge.resources.machines.states import KEY_NAMES, LAUNCH_KIND
+from ec2bridge.resources.places import deletion
 from ec2bridge.store import Change
 
 Row = dict[str, Any]
@@ -72,8 +73,10 @@ async def _launch(work: Work) -> Made:
     if work.again:
         await let_go(ctx, work.lease.key, work.given, work.began)
     async with tiers.joining(ctx, launch.nics.rows, launch.groups):
-        accepted = await deploy_all(ctx, launch, Addresses(work, launch.nics, launch.taken))
+        async with deletion.within(ctx, *launch.places):
+            accepted = await deploy_all(ctx, launch, Addresses(work, launch.nics, launch.taken))
         rows = await equipped(ctx, launch, accepted)
+        await deletion.check_all(ctx, launch.places)
         await _hand_over(work, launch, accepted, rows)
     answer.update(await _reservation(ctx, rows))
     work.along += along(answer)
