@@ -16,12 +16,17 @@ from tests.faults.things import (
     interface,
     launch,
     machine,
+    own_image,
+    permission,
     prefix_list,
+    snapshot,
     stopped,
     subnet,
     table,
+    tags,
     template,
     tier,
+    volume,
     vpc,
 )
 
@@ -337,6 +342,14 @@ async def group_of_older_machine(lab: Lab) -> tuple[Deed, Deed]:
     return ("ModifyInstanceAttribute", request), ("DeleteSecurityGroup", {"GroupId": made})
 
 
+@race("AuthorizeSecurityGroupIngress and DeleteSecurityGroup")
+async def rule_of_group(lab: Lab) -> tuple[Deed, Deed]:
+    made = {"GroupId": await group(lab)}
+    rules = [permission(22), {**SSH, "PrefixListIds": [{"PrefixListId": await prefix_list(lab)}]}]
+    request = {**made, "IpPermissions": rules, **tags("security-group-rule", Name="late", Empty="")}
+    return ("AuthorizeSecurityGroupIngress", request), ("DeleteSecurityGroup", made)
+
+
 @race("ModifyInstancePlacement and DeletePlacementGroup")
 async def machine_placed(lab: Lab) -> tuple[Deed, Deed]:
     named = {"GroupName": "apart"}
@@ -352,3 +365,28 @@ async def tags_of_placement(lab: Lab) -> tuple[Deed, Deed]:
     named = {"GroupName": "apart"}
     made = (await lab.do("CreatePlacementGroup", **named, Strategy="spread"))["PlacementGroup"]["GroupId"]
     return ("CreateTags", {"Resources": [made], "Tags": TAGGED}), ("DeletePlacementGroup", named)
+
+
+@race("CreateVolume and DeleteSnapshot")
+async def volume_of_snapshot(lab: Lab) -> tuple[Deed, Deed]:
+    made = {"SnapshotId": await snapshot(lab)}
+    return ("CreateVolume", {"AvailabilityZone": ADVANCED, **made}), ("DeleteSnapshot", made)
+
+
+@race("RunInstances and DeregisterImage")
+async def machine_of_image(lab: Lab) -> tuple[Deed, Deed]:
+    made = {"ImageId": await own_image(lab)}
+    return ("RunInstances", {**await launch(lab), **made}), ("DeregisterImage", made)
+
+
+@race("AttachVolume and DeleteVolume")
+async def volume_attached(lab: Lab) -> tuple[Deed, Deed]:
+    made = {"VolumeId": await volume(lab)}
+    request = {**made, "InstanceId": await machine(lab), "Device": "/dev/sdg"}
+    return ("AttachVolume", request), ("DeleteVolume", made)
+
+
+@race("AssociateAddress and ReleaseAddress")
+async def address_associated(lab: Lab) -> tuple[Deed, Deed]:
+    made = {"AllocationId": await address(lab)}
+    return ("AssociateAddress", {**made, "InstanceId": await machine(lab)}), ("ReleaseAddress", made)

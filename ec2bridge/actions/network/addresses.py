@@ -5,6 +5,7 @@ the network or VPC. So an address is acquired for the account's default network 
 zone, and moves when it is associated elsewhere (`elastic_ips.move`). NetworkBorderGroup chooses the zone.
 """
 
+from functools import partial
 from typing import Any
 
 from ec2bridge.cloudstack.errors import CloudStackError
@@ -134,8 +135,13 @@ async def associate_address(ctx: Context, request: dict[str, Any]) -> dict[str, 
         if not begun:
             await _check_free(ctx, request, row)
             await elastic_ips.check_move(ctx, row, target.network)
-        row = await association.associate(ctx, rows, row, target)
+        async with deletion.while_there(partial(_found, ctx, request)):
+            row = await association.associate(ctx, rows, row, target)
     return {"AssociationId": elastic_ips.association_id(row)}
+
+
+async def _found(ctx: Context, request: dict[str, Any]) -> Row:
+    return elastic_ips.find(await elastic_ips.at_rest(ctx), request)
 
 
 async def _check_free(ctx: Context, request: dict[str, Any], row: Row) -> None:

@@ -9,7 +9,7 @@ from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.ec2.context import Context
 from ec2bridge.errors import Ec2Error
 from ec2bridge.resources.enforcement import native_rules, rule_jobs
-from ec2bridge.resources.groups import listed, security_groups
+from ec2bridge.resources.groups import security_groups
 from ec2bridge.resources.groups.listed import NONE
 from ec2bridge.resources.groups.security_groups import DEFAULT, Group, Groups
 from ec2bridge.resources.tags import resource_tags
@@ -26,25 +26,22 @@ async def delete(ctx: Context, known: Groups, group: Group) -> bool:
 
 def belongings(known: Groups, group: Group) -> Row:
     """Return what is to be forgotten with a group, as JSON has it."""
-    rules = list(native_rules.all_of(known, group).values())
-    named = known.listed.get(group.uuid, NONE).rules
+    rules = [*native_rules.all_of(known, group).values(), *known.listed.get(group.uuid, NONE).rules]
     return {
         "group": group.uuid,
         # A VPC's default group goes by the VPC's id, and is tagged by its own.
         "own": sorted({group.uuid, group.row["id"] if group.row else group.uuid}),
-        "rules": [str(rule.uuid) for rule in (*rules, *named)],
-        # CloudStack deletes a group's rules with it, and keeps the tags of those.
-        "tagged": [str(rule.uuid) for rule in rules if resource_tags.native(rule.row)],
+        "rules": [str(rule.uuid) for rule in rules],
+        "tagged": [
+            str(rule.uuid) for rule in rules if not rule.prefix_list and resource_tags.native(rule.row)
+        ],
     }
 
 
 async def forget(ctx: Context, belonging: Row) -> None:
     """Forget what is kept of a group that is gone, and of its rules."""
     await resource_tags.forget(ctx, "security-group", *belonging["own"])
-    await resource_tags.forget(ctx, native_rules.KIND, *belonging["rules"])
-    await listed.forget(ctx, belonging["group"])
-    if belonging["tagged"]:
-        await resource_tags.clear(ctx, native_rules.KIND, *belonging["tagged"])
+    await rule_jobs.forget(ctx, belonging["group"], belonging["rules"], belonging["tagged"])
 
 
 async def check_vpc(ctx: Context, vpc_id: str) -> None:
@@ -91,5 +88,5 @@ async def _delete_with_own_rules(ctx: Context, known: Groups, group: Group) -> b
     await rule_jobs.revoke(ctx, known, group, own)
     if await _delete(ctx, group):
         return True
-    await rule_jobs.authorize(ctx, known, group, own)
+    await rule_jobs.write(ctx, known, group, own)
     return False

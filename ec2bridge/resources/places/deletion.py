@@ -8,7 +8,7 @@ place stays. However the two meet, in one bridge or in several, one of them sees
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.ec2 import journal
@@ -148,8 +148,24 @@ async def within(ctx: Context, *places: Place) -> AsyncIterator[None]:
         yield
     except CloudStackUnavailable:
         raise
-    except CloudStackError as error:
+    except (CloudStackError, Ec2Error) as error:
         for kind, uuid in places:
             if not await stays(ctx, uuid):
                 raise _missing(kind, uuid) from error
+        raise
+
+
+@asynccontextmanager
+async def while_there(look: Callable[[], Awaitable[object]]) -> AsyncIterator[None]:
+    """Do something natively with what CloudStack lets go itself; where it refuses, `look` raises that it is gone.
+
+    CloudStack has other words for what went between the caller's look at it and its own.
+    """
+    try:
+        yield
+    except CloudStackUnavailable:
+        raise
+    except CloudStackError:
+        with suppress(CloudStackError):
+            await look()
         raise
