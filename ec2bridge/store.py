@@ -93,7 +93,7 @@ class Change:
     value: Any = None
     ttl: float | None = None
     version: int | None = None
-    """The version that is to be replaced; None: whatever there is, if anything."""
+    """The version that is to be replaced, 0 where there must be none; None: whatever there is, if anything."""
     becomes: int = field(default_factory=fresh)
 
 
@@ -467,18 +467,21 @@ def _value(value: Any, ttl: float | None, now: float) -> dict[str, Any]:
 def _statement(connection: Connection, account: str, change: Change, now: float) -> Any:
     """The SQL of one change."""
     at = _at(account, change.kind, change.key)
-    if change.version is not None:
+    if change.version:
         at &= (_entries.c.version == change.version) & _alive()
     if change.value is None:
         return delete(_entries).where(at)
     row = {**_value(change.value, change.ttl, now), "version": change.becomes}
-    if change.version is not None:
+    if change.version:
         del row["created"]
         return update(_entries).where(at).values(**row)
     place = {"account": account, "kind": change.kind, "key": change.key}
     created = case((_entries.c.expires <= now, now), else_=_entries.c.created)
     statement = _insert_of(connection)(_entries).values(**place, **row)
-    return statement.on_conflict_do_update(index_elements=list(place), set_={**row, "created": created})
+    only_if = None if change.version is None else _entries.c.expires <= now
+    return statement.on_conflict_do_update(
+        index_elements=list(place), set_={**row, "created": created}, where=only_if
+    )
 
 
 def _of(account: str, kind: str) -> ColumnElement[bool]:

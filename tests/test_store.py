@@ -328,6 +328,11 @@ async def test_changes_are_made_together_or_not_at_all(store: Store, account: st
     assert not await store.together(account, Change("k", "a", version=version))
     assert await store.together(account, Change("k", "a", version=changed.becomes))
     assert await store.get(account, "k", "a") is None
+    assert await store.together(account, Change("k", "a", 6, ttl=0.01, version=0))
+    await asyncio.sleep(0.02)
+    assert await store.together(account, Change("k", "a", 7, version=0))
+    assert not await store.together(account, Change("k", "c", 8), Change("k", "a", 9, version=0))
+    assert [(one.key, one.value) for one in await store.list(account, "k")] == [("b", 3), ("a", 7)]
 
 
 async def test_a_kind_is_read_of_all_accounts(store: Store, account: str) -> None:

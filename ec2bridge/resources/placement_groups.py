@@ -1,5 +1,7 @@
 """Placement groups: CloudStack's affinity groups of the kinds that users choose themselves."""
 
+from collections.abc import Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -8,6 +10,7 @@ from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.journal import Given, Made, Step, Work
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
+from ec2bridge.resources.places import deletion
 from ec2bridge.resources.tags import resource_tags
 
 Row = dict[str, Any]
@@ -75,6 +78,19 @@ async def _tag(work: Work) -> Made:
     return {}
 
 
+async def place(ctx: Context, machine: Row, group: Row | None) -> None:
+    """Put a stopped machine into a group, or into none."""
+    await _place(ctx, machine, [group["id"]] if group else [])
+    if group:
+        before = [one["id"] for one in machine.get("affinitygroup") or ()]
+        await deletion.check(ctx, "placement-group", group["id"], partial(_place, ctx, machine, before))
+
+
+async def _place(ctx: Context, machine: Row, groups: Sequence[str]) -> None:
+    async with deletion.within(ctx, *(("placement-group", group) for group in groups)):
+        await ctx.account.job("updateVMAffinityGroup", id=machine["id"], affinitygroupids=groups or "")
+
+
 async def is_being_deleted(ctx: Context, name: str) -> bool:
     """Whether this very request was sent before, and its bearer died over it: `delete` goes on with it then."""
     return await journal.claim(ctx, REMOVE, name) is True
@@ -82,26 +98,36 @@ async def is_being_deleted(ctx: Context, name: str) -> bool:
 
 async def delete(ctx: Context, name: str, row: Row | None = None) -> None:
     """Delete the group that a request names so; without a row, one whose deletion was begun before."""
-    await journal.perform(ctx, REMOVE, {"id": row["id"]} if row else {}, place=name)
+    await journal.perform(ctx, REMOVE, {"id": row["id"], "place": name} if row else {}, place=name)
 
 
 @journal.plan(REMOVE, forward=True)
 def _steps_of_removal(given: Given) -> list[Step]:
-    return [
-        Step("deleted", _is_gone, _remove, journal.nothing),
-        Step("forgotten", journal.unseen, _forget, journal.nothing),
-    ]
+    return deletion.steps(_is_free, _is_gone, _remove, _forget)
+
+
+async def _is_free(work: Work) -> None:
+    for row in await rows(work.ctx):
+        if row["id"] == work.given["id"]:
+            check_free(row)
+
+
+def check_free(row: Row) -> None:
+    """Refuse to delete a group that a machine is in."""
+    if row.get("virtualmachineIds"):
+        raise Ec2Error(
+            "InvalidPlacementGroup.InUse",
+            f"The placement group '{row['name']}' is in use and may not be deleted.",
+        )
 
 
 async def _is_gone(work: Work) -> Made | None:
     return None if work.given["id"] in {row["id"] for row in await rows(work.ctx)} else {}
 
 
-async def _remove(work: Work) -> Made:
+async def _remove(work: Work) -> None:
     await work.ctx.account.job("deleteAffinityGroup", id=work.given["id"])
-    return {}
 
 
-async def _forget(work: Work) -> Made:
+async def _forget(work: Work) -> None:
     await resource_tags.forget(work.ctx, "placement-group", work.given["id"])
-    return {}

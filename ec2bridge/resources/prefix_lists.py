@@ -15,7 +15,7 @@ from ec2bridge.ec2 import quotas, values
 from ec2bridge.ec2.context import Context
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id
-from ec2bridge.store import Entry
+from ec2bridge.store import Change, Entry
 
 KIND = "prefix-list"
 FAMILIES = ("IPv4", "IPv6")
@@ -38,16 +38,26 @@ async def prefix_lists(ctx: Context) -> list[PrefixList]:
 
 async def find(ctx: Context, ident: str) -> PrefixList:
     """Return the list that an id names, or raise InvalidPrefixListID.NotFound."""
-    found: PrefixList = (await _entry(ctx, ident)).value
+    found: PrefixList = (await entry(ctx, ident)).value
     return found
 
 
-async def _entry(ctx: Context, ident: str) -> Entry:
-    for entry in await ctx.store.list(ctx.owner_id, KIND):
-        if ident in (entry.key, ec2_id("pl", entry.key)):
-            found: Entry = entry
+async def entry(ctx: Context, ident: str) -> Entry:
+    """Return `find`'s list with its version."""
+    for one in await ctx.store.list(ctx.owner_id, KIND):
+        if ident in (one.key, ec2_id("pl", one.key)):
+            found: Entry = one
             return found
     raise KINDS[KIND].refused(ident)
+
+
+async def still_there(ctx: Context, idents: Iterable[str]) -> list[Change]:
+    """Return what is to be written together with what names lists; one that is deleted is NotFound.
+
+    Who deletes a list has read it before it looked what names it: its version is another one by now.
+    """
+    found = [await entry(ctx, ident) for ident in sorted(set(idents))]
+    return [Change(KIND, one.key, one.value, version=one.version) for one in found]
 
 
 async def create(
@@ -80,9 +90,9 @@ async def create(
 async def change(ctx: Context, ident: str, alter: Callable[[PrefixList], None]) -> PrefixList:
     """Alter a list; tried again on the new one when another request was faster."""
     while True:
-        entry = await _entry(ctx, ident)
-        found = await altered(ctx, entry.value, alter)
-        if await ctx.store.replace(ctx.owner_id, KIND, entry.key, found, entry.version):
+        before = await entry(ctx, ident)
+        found = await altered(ctx, before.value, alter)
+        if await ctx.store.replace(ctx.owner_id, KIND, before.key, found, before.version):
             return found
 
 

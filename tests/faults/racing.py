@@ -7,6 +7,7 @@ from tests.faults.lab import Lab
 from tests.faults.scenarios import Request
 from tests.faults.things import (
     ADVANCED,
+    GROUPED,
     acl,
     address,
     dhcp_options,
@@ -15,11 +16,17 @@ from tests.faults.things import (
     interface,
     launch,
     machine,
+    own_image,
+    permission,
     prefix_list,
+    snapshot,
+    stopped,
     subnet,
     table,
+    tags,
     template,
     tier,
+    volume,
     vpc,
 )
 
@@ -27,13 +34,6 @@ Deed = tuple[str, Request]
 SetUp = Callable[[Lab], Awaitable[tuple[Deed, Deed]]]
 
 RACES: dict[str, SetUp] = {}
-OPEN = frozenset(
-    {
-        "AuthorizeSecurityGroupIngress and DeleteManagedPrefixList",
-        "CreateNetworkInterface and DeleteSecurityGroup",
-    }
-)
-"""Races that do not hold as yet."""
 TAGGED = [{"Key": "Name", "Value": "late"}]
 
 
@@ -213,6 +213,13 @@ async def interface_attached(lab: Lab) -> tuple[Deed, Deed]:
     return ("AttachNetworkInterface", attach), ("DeleteNetworkInterface", request)
 
 
+@race("ModifyNetworkInterfaceAttribute and DeleteNetworkInterface")
+async def interface_modified(lab: Lab) -> tuple[Deed, Deed]:
+    request = {"NetworkInterfaceId": await interface(lab, (await tier(lab))[1])}
+    modify = {**request, "Description": {"Value": "late"}}
+    return ("ModifyNetworkInterfaceAttribute", modify), ("DeleteNetworkInterface", request)
+
+
 @race("AssociateAddress and DeleteNetworkInterface")
 async def interface_associated(lab: Lab) -> tuple[Deed, Deed]:
     request = {"NetworkInterfaceId": await interface(lab, (await tier(lab))[1])}
@@ -220,12 +227,22 @@ async def interface_associated(lab: Lab) -> tuple[Deed, Deed]:
     return ("AssociateAddress", associate), ("DeleteNetworkInterface", request)
 
 
+SSH = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22}
+
+
 @race("AuthorizeSecurityGroupIngress and DeleteManagedPrefixList")
 async def list_named(lab: Lab) -> tuple[Deed, Deed]:
     made = await prefix_list(lab)
-    rule = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "PrefixListIds": [{"PrefixListId": made}]}
+    rule = {**SSH, "PrefixListIds": [{"PrefixListId": made}]}
     request = {"GroupId": await group(lab), "IpPermissions": [rule]}
     return ("AuthorizeSecurityGroupIngress", request), ("DeleteManagedPrefixList", {"PrefixListId": made})
+
+
+@race("CreateRoute and DeleteManagedPrefixList")
+async def list_routed(lab: Lab) -> tuple[Deed, Deed]:
+    of, made = await vpc(lab), {"PrefixListId": await prefix_list(lab)}
+    route = {"RouteTableId": await table(lab, of), "DestinationPrefixListId": made["PrefixListId"]}
+    return ("CreateRoute", {**route, "GatewayId": await gateway(lab, of)}), ("DeleteManagedPrefixList", made)
 
 
 @race("CreateLaunchTemplateVersion and DeleteLaunchTemplate")
@@ -243,6 +260,21 @@ async def group_of_interface(lab: Lab) -> tuple[Deed, Deed]:
         ("CreateNetworkInterface", {"SubnetId": within, "Groups": [made]}),
         ("DeleteSecurityGroup", {"GroupId": made}),
     )
+
+
+@race("ModifyNetworkInterfaceAttribute and DeleteSecurityGroup")
+async def group_of_free_interface(lab: Lab) -> tuple[Deed, Deed]:
+    of, within = await tier(lab)
+    made = await group(lab, of)
+    request = {"NetworkInterfaceId": await interface(lab, within), "Groups": [made]}
+    return ("ModifyNetworkInterfaceAttribute", request), ("DeleteSecurityGroup", {"GroupId": made})
+
+
+@race("CreateTags and DeleteSecurityGroup")
+async def tags_of_group(lab: Lab) -> tuple[Deed, Deed]:
+    made = await group(lab)
+    tags = [*TAGGED, {"Key": "Empty", "Value": ""}]
+    return ("CreateTags", {"Resources": [made], "Tags": tags}), ("DeleteSecurityGroup", {"GroupId": made})
 
 
 @race("RunInstances and DeleteSecurityGroup")
@@ -264,6 +296,8 @@ async def machine_of_subnet(lab: Lab) -> tuple[Deed, Deed]:
 @race("RunInstances and DeletePlacementGroup")
 async def machine_of_placement(lab: Lab) -> tuple[Deed, Deed]:
     await lab.do("CreatePlacementGroup", GroupName="apart", Strategy="spread")
+    # Its network has an address of its own from the first machine on.
+    await machine(lab)
     place = {"Placement": {"AvailabilityZone": ADVANCED, "GroupName": "apart"}}
     return ("RunInstances", await launch(lab, **place)), ("DeletePlacementGroup", {"GroupName": "apart"})
 
@@ -288,3 +322,96 @@ async def acl_associated(lab: Lab) -> tuple[Deed, Deed]:
         "DeleteNetworkAcl",
         request,
     )
+
+
+# --- machines and what they are made of ---------------------------------------------------------------------------
+
+
+@race("RunInstances in a zone with groups and DeleteSecurityGroup")
+async def native_group_of_machine(lab: Lab) -> tuple[Deed, Deed]:
+    made = await group(lab)
+    place = {"Placement": {"AvailabilityZone": GROUPED}, "SecurityGroupIds": [made]}
+    return ("RunInstances", await launch(lab, **place)), ("DeleteSecurityGroup", {"GroupId": made})
+
+
+@race("ModifyInstanceAttribute and DeleteSecurityGroup")
+async def group_of_older_machine(lab: Lab) -> tuple[Deed, Deed]:
+    of, within = await tier(lab)
+    made = await group(lab, of)
+    request = {"InstanceId": await machine(lab, SubnetId=within), "Groups": [made]}
+    return ("ModifyInstanceAttribute", request), ("DeleteSecurityGroup", {"GroupId": made})
+
+
+@race("AuthorizeSecurityGroupIngress and DeleteSecurityGroup")
+async def rule_of_group(lab: Lab) -> tuple[Deed, Deed]:
+    made = {"GroupId": await group(lab)}
+    rules = [permission(22), {**SSH, "PrefixListIds": [{"PrefixListId": await prefix_list(lab)}]}]
+    request = {**made, "IpPermissions": rules, **tags("security-group-rule", Name="late", Empty="")}
+    return ("AuthorizeSecurityGroupIngress", request), ("DeleteSecurityGroup", made)
+
+
+@race("ModifyInstancePlacement and DeletePlacementGroup")
+async def machine_placed(lab: Lab) -> tuple[Deed, Deed]:
+    named = {"GroupName": "apart"}
+    await lab.do("CreatePlacementGroup", **named, Strategy="spread")
+    return ("ModifyInstancePlacement", {"InstanceId": await stopped(lab), **named}), (
+        "DeletePlacementGroup",
+        named,
+    )
+
+
+@race("CreateTags and DeletePlacementGroup")
+async def tags_of_placement(lab: Lab) -> tuple[Deed, Deed]:
+    named = {"GroupName": "apart"}
+    made = (await lab.do("CreatePlacementGroup", **named, Strategy="spread"))["PlacementGroup"]["GroupId"]
+    return ("CreateTags", {"Resources": [made], "Tags": TAGGED}), ("DeletePlacementGroup", named)
+
+
+@race("CreateVolume and DeleteSnapshot")
+async def volume_of_snapshot(lab: Lab) -> tuple[Deed, Deed]:
+    made = {"SnapshotId": await snapshot(lab)}
+    return ("CreateVolume", {"AvailabilityZone": ADVANCED, **made}), ("DeleteSnapshot", made)
+
+
+@race("RunInstances and DeregisterImage")
+async def machine_of_image(lab: Lab) -> tuple[Deed, Deed]:
+    made = {"ImageId": await own_image(lab)}
+    return ("RunInstances", {**await launch(lab), **made}), ("DeregisterImage", made)
+
+
+@race("AttachVolume and DeleteVolume")
+async def volume_attached(lab: Lab) -> tuple[Deed, Deed]:
+    made = {"VolumeId": await volume(lab)}
+    request = {**made, "InstanceId": await machine(lab), "Device": "/dev/sdg"}
+    return ("AttachVolume", request), ("DeleteVolume", made)
+
+
+@race("AssociateAddress with an interface and ReleaseAddress")
+async def address_waiting(lab: Lab) -> tuple[Deed, Deed]:
+    _, within = await tier(lab)
+    made = {"AllocationId": await address(lab)}
+    return ("AssociateAddress", {**made, "NetworkInterfaceId": await interface(lab, within)}), (
+        "ReleaseAddress",
+        made,
+    )
+
+
+@race("CreateNatGateway and ReleaseAddress")
+async def address_of_gateway(lab: Lab) -> tuple[Deed, Deed]:
+    _, within = await tier(lab)
+    made = {"AllocationId": await address(lab)}
+    return ("CreateNatGateway", {**made, "SubnetId": within}), ("ReleaseAddress", made)
+
+
+@race("AssociateAddress in a tier and ReleaseAddress")
+async def address_associated_in_tier(lab: Lab) -> tuple[Deed, Deed]:
+    _, within = await tier(lab)
+    made = {"AllocationId": await address(lab)}
+    request = {**made, "InstanceId": await machine(lab, SubnetId=within)}
+    return ("AssociateAddress", request), ("ReleaseAddress", made)
+
+
+@race("AssociateAddress and ReleaseAddress")
+async def address_associated(lab: Lab) -> tuple[Deed, Deed]:
+    made = {"AllocationId": await address(lab)}
+    return ("AssociateAddress", {**made, "InstanceId": await machine(lab)}), ("ReleaseAddress", made)

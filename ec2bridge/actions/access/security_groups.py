@@ -1,4 +1,4 @@
-"""Security groups: made, described and deleted.
+"""Security groups: made and described.
 
 EC2's names are unique within a VPC and tell case apart, CloudStack's are unique within the account whatever their
 case; so a name that is taken natively gets a suffix there, and its EC2 spelling a reserved tag. Where a zone does not
@@ -17,11 +17,9 @@ from ec2bridge.ec2.filters import TAGS
 from ec2bridge.ec2.registry import Answer, Request, action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
-from ec2bridge.resources.enforcement import firewall, group_removal
 from ec2bridge.resources.groups import creation, security_groups
 from ec2bridge.resources.groups.items import arn, group_item
 from ec2bridge.resources.groups.security_groups import DEFAULT, Group, Groups
-from ec2bridge.resources.interfaces import network_interfaces
 from ec2bridge.resources.places.networks import resolve_vpc
 from ec2bridge.resources.tags import resource_tags
 
@@ -180,36 +178,3 @@ async def _create(
 def _place(name: str, vpc_id: str) -> str:
     """Return what stands for a request to make a group: CreateSecurityGroup has no client token."""
     return f"{vpc_id} {name}"
-
-
-@action("DeleteSecurityGroup", honours=("GroupId", "GroupName"), native=("deleteSecurityGroup",))
-async def delete_security_group(ctx: Context, request: Request) -> Answer:
-    """Delete a group that no machine and no other group's rule uses."""
-    known = await security_groups.groups(ctx)
-    group = known.find(request.get("GroupId"), request.get("GroupName"))
-    if group.name == DEFAULT or group.row is None:
-        sentence = f'the specified group: "{group.id}" name: "{group.name}" cannot be deleted by a user'
-        raise Ec2Error("CannotDelete", sentence)
-    interfaces = (await network_interfaces.records(ctx)).values()
-    if any(group.id in record["groups"] and not record["nic"] for record in interfaces):
-        raise _in_use(group)
-    if await _has_marked_members(ctx, group):
-        raise _in_use(group)
-    if not await group_removal.remove(ctx, known, group):
-        raise _in_use(group)
-    return {"Return": True, "GroupId": group.id}
-
-
-def _in_use(group: Group) -> Ec2Error:
-    return Ec2Error("DependencyViolation", f"resource {group.id} has a dependent object")
-
-
-async def _has_marked_members(ctx: Context, group: Group) -> bool:
-    """Whether a machine in a zone without groups is in this one; a machine that is gone may keep its tag a while."""
-    holders = {machine for machine, of in (await firewall.members(ctx)).items() if group.uuid in of}
-    if not holders:
-        return False
-    rows = await ctx.account.list("listVirtualMachines", details="min")
-    return any(
-        row["id"] in holders and row["state"] not in ("Destroyed", "Expunging", "Error") for row in rows
-    )

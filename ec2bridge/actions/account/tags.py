@@ -255,8 +255,8 @@ async def _check_there(ctx: Context, chosen: Mapping[str, list[str]]) -> None:
 
 
 async def _is_there(ctx: Context, kind: str, ident: str) -> bool:
-    if kind in ("subnet", "vpc"):
-        return await deletion.stays(ctx, ident)
+    if not await deletion.stays(ctx, ident):
+        return False
     try:
         shown = ec2_id(KINDS[kind].prefix, ident)
         return kind in NATIVE or bool(await _native_id(ctx, KINDS[kind], shown))

@@ -10,13 +10,13 @@ from typing import Any
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import action
 from ec2bridge.errors import Ec2Error
+from ec2bridge.resources import placement_groups
 from ec2bridge.resources.instances import metadata_options
 from ec2bridge.resources.instances.changes import change, changeable
 from ec2bridge.resources.instances.network import has_mark
 from ec2bridge.resources.instances.protection import unrecovered
 from ec2bridge.resources.machines.lookup import machine
 from ec2bridge.resources.machines.states import MONITORING, NO_RECOVERY
-from ec2bridge.resources.placement_groups import find
 from ec2bridge.resources.tags import resource_tags
 
 
@@ -101,15 +101,13 @@ async def modify_instance_placement(ctx: Context, request: dict[str, Any]) -> di
     name = request.get("GroupName") or request.get("GroupId")
     if name is None and "GroupName" not in request:
         return {"Return": True}
-    group = await find(ctx, name) if name else None
+    group = await placement_groups.find(ctx, name) if name else None
     if found.state != "stopped":
         raise Ec2Error(
             "IncorrectInstanceState",
             f"The instance '{found.id}' is not in the 'stopped' state: its placement can only be changed while it is.",
         )
-    await ctx.account.job(
-        "updateVMAffinityGroup", id=found.uuid, affinitygroupids=group["id"] if group else ""
-    )
+    await placement_groups.place(ctx, found.row, group)
     return {"Return": True}
 
 

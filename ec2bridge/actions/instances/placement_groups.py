@@ -18,6 +18,7 @@ from ec2bridge.ids import ec2_id
 from ec2bridge.resources.placement_groups import (
     STRATEGIES,
     being_made,
+    check_free,
     delete,
     find,
     is_being_deleted,
@@ -125,8 +126,6 @@ async def delete_placement_group(ctx: Context, request: dict[str, Any]) -> None:
         await delete(ctx, name)
         return
     row = await find(ctx, name)
-    if row.get("virtualmachineIds"):
-        raise Ec2Error(
-            "InvalidPlacementGroup.InUse", f"The placement group '{name}' is in use and may not be deleted."
-        )
+    if ctx.dry_run:
+        check_free(row)
     await delete(ctx, name, row)

@@ -5,6 +5,7 @@ the network or VPC. So an address is acquired for the account's default network 
 zone, and moves when it is associated elsewhere (`elastic_ips.move`). NetworkBorderGroup chooses the zone.
 """
 
+from functools import partial
 from typing import Any
 
 from ec2bridge.cloudstack.errors import CloudStackError
@@ -13,8 +14,15 @@ from ec2bridge.ec2.describe import Ids, Item, describe
 from ec2bridge.ec2.filters import TAGS
 from ec2bridge.ec2.registry import action
 from ec2bridge.errors import Ec2Error
-from ec2bridge.ids import KINDS, ec2_id
-from ec2bridge.resources.addresses import acquisition, association, elastic_ips, nat_gateways, nat_items
+from ec2bridge.ids import KINDS
+from ec2bridge.resources.addresses import (
+    acquisition,
+    association,
+    elastic_ips,
+    nat_gateways,
+    nat_items,
+    removal,
+)
 from ec2bridge.resources.addresses.elastic_ips import Row
 from ec2bridge.resources.places import deletion
 from ec2bridge.resources.places.networks import default_network, has_static_nat, networks, vpc_rows
@@ -134,8 +142,13 @@ async def associate_address(ctx: Context, request: dict[str, Any]) -> dict[str, 
         if not begun:
             await _check_free(ctx, request, row)
             await elastic_ips.check_move(ctx, row, target.network)
-        row = await association.associate(ctx, rows, row, target)
+        async with deletion.while_there(partial(_found, ctx, request)):
+            row = await association.associate(ctx, rows, row, target)
     return {"AssociationId": elastic_ips.association_id(row)}
+
+
+async def _found(ctx: Context, request: dict[str, Any]) -> Row:
+    return elastic_ips.find(await elastic_ips.at_rest(ctx), request)
 
 
 async def _check_free(ctx: Context, request: dict[str, Any], row: Row) -> None:
@@ -201,22 +214,10 @@ async def release_address(ctx: Context, request: dict[str, Any]) -> None:
         # Every address here is one of a VPC's, which AWS releases by its allocation alone.
         sentence = "You must specify an allocation id when releasing a VPC elastic IP address"
         raise Ec2Error("InvalidParameterValue", sentence)
-    waits_for = (await elastic_ips.who_waits(ctx, [row])).get(row["id"])
-    if row.get("vpcid") and (row.get("isstaticnat") or waits_for):
-        holder = ec2_id("eni", waits_for["id"]) if waits_for else "an instance"
-        raise Ec2Error(
-            "InvalidIPAddress.InUse",
-            f"The address '{row['ipaddress']}' is associated with {holder}: disassociate it first.",
-        )
-    gateway = await nat_gateways.holder(ctx, row)
-    if gateway:
-        sentence = f"The address '{row['ipaddress']}' is that of {gateway.id}: delete the NAT gateway first."
-        raise Ec2Error("InvalidIPAddress.InUse", sentence)
-    if row.get("isstaticnat"):
-        # AWS: in the default VPC, an address that is released is disassociated by that.
-        await ctx.account.job("disableStaticNat", ipaddressid=row["id"])
+    if ctx.dry_run:
+        await removal.check_free(ctx, row)
     try:
-        await acquisition.give_up(ctx, row)
+        await removal.give_up(ctx, row)
     except CloudStackError as error:
         # CloudStack masks from users why: someone else has just released it.
         if error.errorcode == 530 and not error.in_job:

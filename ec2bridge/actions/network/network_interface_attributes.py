@@ -4,6 +4,7 @@ Groups and the source check are a machine's in CloudStack, not its interfaces': 
 changed through its primary interface. Those of an interface that is not attached are kept until it is.
 """
 
+from functools import partial
 from typing import Any
 
 from ec2bridge.ec2.context import Context
@@ -15,7 +16,9 @@ from ec2bridge.resources.groups import security_groups
 from ec2bridge.resources.instances.changes import change, refuse_unchecked
 from ec2bridge.resources.instances.interface_items import every
 from ec2bridge.resources.interfaces import network_interfaces
+from ec2bridge.resources.interfaces.network_interfaces import Record
 from ec2bridge.resources.machines.lookup import machine
+from ec2bridge.resources.places import deletion
 
 _MEMBERS = {
     "attachment": "Attachment",
@@ -84,21 +87,25 @@ async def modify_network_interface_attribute(ctx: Context, request: Request) -> 
         await _change_machine(ctx, item, named[0], request[named[0]])
     elif named == ["Groups"]:
         groups = (await security_groups.groups(ctx)).chosen(item["VpcId"], request["Groups"])
-        await _keep(ctx, item, groups=[group.id for group in groups])
+        before = await _keep(ctx, item, groups=[group.id for group in groups])
+        places = [("security-group", group.uuid) for group in groups]
+        await deletion.check_all(ctx, places, partial(_keep, ctx, item, groups=before["groups"]))
     else:
         await _set_check(ctx, item, request["SourceDestCheck"])
 
 
-async def _keep(ctx: Context, item: Item, **changes: Any) -> None:
-    """Write down what CloudStack has no place for."""
+async def _keep(ctx: Context, item: Item, **changes: Any) -> Record:
+    """Write down what CloudStack has no place for; returns what was kept before."""
     record = network_interfaces.find(await network_interfaces.records(ctx), item["_Uuid"])
-    if record is None:
-        attachment = item["Attachment"]
-        found = await machine(ctx, attachment["InstanceId"])
-        nic = next(nic for nic in found.row["nic"] if nic["id"] == item["_Uuid"])
-        record = network_interfaces.of_nic(nic, found.uuid, attachment["DeviceIndex"])
-        record["groups"] = [group["GroupId"] for group in item["Groups"]]
+    if record is not None or "Attachment" not in item:
+        return await network_interfaces.change(ctx, record["id"] if record else item["_Uuid"], changes)
+    attachment = item["Attachment"]
+    found = await machine(ctx, attachment["InstanceId"])
+    nic = next(nic for nic in found.row["nic"] if nic["id"] == item["_Uuid"])
+    record = network_interfaces.of_nic(nic, found.uuid, attachment["DeviceIndex"])
+    record["groups"] = [group["GroupId"] for group in item["Groups"]]
     await network_interfaces.put(ctx, {**record, **changes})
+    return record
 
 
 async def _set_attachment(ctx: Context, item: Item, asked: Request) -> None:

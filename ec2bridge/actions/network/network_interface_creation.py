@@ -71,7 +71,8 @@ async def create_network_interface(ctx: Context, request: dict[str, Any]) -> dic
         groups=[group.id for group in groups],
     )
     await network_interfaces.put(ctx, record)
-    await deletion.check(ctx, "subnet", network["id"], partial(network_interfaces.drop, ctx, record))
+    places = [("subnet", network["id"]), *(("security-group", group.uuid) for group in groups)]
+    await deletion.check_all(ctx, places, partial(network_interfaces.drop, ctx, record))
     await resource_tags.attach(ctx, network_interfaces.KIND, record["id"], tags)
     [item] = await free_items(ctx, [record])
     made = {name: value for name, value in with_tags(item, tags).items() if name[0] != "_"}

@@ -6,6 +6,7 @@ well: only answers to changes tell that one is under way, as AWS's do.
 
 import json
 from collections.abc import Callable
+from functools import partial
 
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.describe import Ids, Item, describe
@@ -185,14 +186,18 @@ async def restore_managed_prefix_list_version(ctx: Context, request: Request) ->
 @action("DeleteManagedPrefixList", honours=("PrefixListId",))
 async def delete_managed_prefix_list(ctx: Context, request: Request) -> Answer:
     """Forget a list with all its versions; one that is in use tells afterwards why it is still there, as on AWS."""
-    found = await prefix_lists.find(ctx, request.get("PrefixListId") or "")
-    used = await prefix_list_uses.associations(ctx, ec2_id("pl", found["id"]))
-    if used:
-        names = ", ".join(one["ResourceId"] for one in used)
-        why = f"The prefix list is in use by {names}."
-        found = await prefix_lists.change(ctx, found["id"], lambda one: _is_now(one, "delete-failed", why))
-        return await _tagged(ctx, found, "delete-in-progress")
-    answer = await _tagged(ctx, found, "delete-in-progress")
-    await ctx.store.delete(ctx.owner_id, KIND, found["id"])
-    await resource_tags.forget(ctx, KIND, found["id"])
+    gone = False
+    while not gone:
+        # Read first: what comes to name it meanwhile gives it another version.
+        entry = await prefix_lists.entry(ctx, request.get("PrefixListId") or "")
+        used = await prefix_list_uses.associations(ctx, ec2_id("pl", entry.key))
+        if used:
+            names = ", ".join(one["ResourceId"] for one in used)
+            why = f"The prefix list is in use by {names}."
+            failed = partial(_is_now, state="delete-failed", message=why)
+            found = await prefix_lists.change(ctx, entry.key, failed)
+            return await _tagged(ctx, found, "delete-in-progress")
+        answer = await _tagged(ctx, entry.value, "delete-in-progress")
+        gone = await ctx.store.delete(ctx.owner_id, KIND, entry.key, entry.version)
+    await resource_tags.forget(ctx, KIND, entry.key)
     return answer

@@ -98,6 +98,8 @@ async def _delete(work: Work) -> None:
     except CloudStackError as error:
         if error.errorcode != _IN_USE or await _is_ending(ctx):
             raise
+        # What holds it may have been launched since.
+        await _check_free(ctx, uuid)
         await pending_deletion.hide(ctx, "subnet", uuid, work.given["row"].get("vpcid"))
 
 

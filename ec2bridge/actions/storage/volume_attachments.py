@@ -3,6 +3,7 @@
 EC2 attaches under a device name and answers at once; CloudStack attaches under a number, in a job.
 """
 
+from functools import partial
 from typing import Any
 
 from ec2bridge.ec2 import journal
@@ -11,6 +12,7 @@ from ec2bridge.ec2.registry import action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.resources.machines.devices import device_name, device_number, is_root
 from ec2bridge.resources.machines.lookup import Machine, machine
+from ec2bridge.resources.places import deletion
 from ec2bridge.resources.volumes import attachment as attachments
 from ec2bridge.resources.volumes.items import attachment, require_state, resolve_volume, settled
 
@@ -40,7 +42,8 @@ async def attach_volume(ctx: Context, request: dict[str, Any]) -> dict[str, Any]
         _check_free(request, row, found)
         number = await _free_number(ctx, found, device, number)
     given = {"volume": row, "machine": found.uuid, "device": device, "number": number}
-    made = await attachments.attach(ctx, given, place)
+    async with deletion.while_there(partial(resolve_volume, ctx, request["VolumeId"])):
+        made = await attachments.attach(ctx, given, place)
     # AWS answers before the volume is there, and tells of `attached` in a description.
     return {**attachment({**row, **made}, "attaching"), "Device": device}
 

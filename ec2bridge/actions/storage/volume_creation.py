@@ -4,12 +4,14 @@ EC2 takes any size of a type. CloudStack takes a disk offering, and a size only 
 data disk's snapshot keeps the offering of that disk, and is in a zone that has the snapshot.
 """
 
+from functools import partial
 from typing import Any
 
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.registry import action
 from ec2bridge.ec2.values import known
 from ec2bridge.errors import Ec2Error
+from ec2bridge.resources.places import deletion
 from ec2bridge.resources.places.zones import Zone, asked_zone, zones
 from ec2bridge.resources.snapshots.lookup import resolve_snapshot
 from ec2bridge.resources.snapshots.volumes import empty_volume, size_of, volume_of
@@ -75,10 +77,16 @@ async def create_volume(ctx: Context, request: dict[str, Any]) -> dict[str, Any]
         "copied": "snapshotid" in params,
         "shown": {"zoneid": zone.uuid, "size": size << 30},
     }
-    made = await creation.make(ctx, given, request.get("ClientToken"))
+    async with deletion.while_there(partial(_check_source, ctx, request.get("SnapshotId"))):
+        made = await creation.make(ctx, given, request.get("ClientToken"))
     row = await resolve_volume(ctx, made["id"])
     items = await volume_items(ctx, [row], [zone], offerings)
     return {name: value for name, value in items[0].items() if name[0] != "_" and name != "Attachments"}
+
+
+async def _check_source(ctx: Context, snapshot: str | None) -> None:
+    if snapshot:
+        await resolve_snapshot(ctx, snapshot)
 
 
 async def _zone(ctx: Context, name: str) -> Zone:

@@ -111,7 +111,7 @@ async def attach_vpn_gateway(ctx: Context, request: Request) -> dict[str, Any]:
     if vpc.get("default"):
         sentence = f"A virtual private gateway cannot be attached to {vpc_id}: CloudStack has no such VPC."
         raise Ec2Error("UnsupportedOperation", sentence)
-    async with deletion.within(ctx, "vpc", vpc["id"]):
+    async with deletion.within(ctx, ("vpc", vpc["id"])):
         await source_nat.ensure(ctx, {"vpcid": vpc["id"]})
     # First the record: CloudStack's gateway would be another one, should this end in between.
     entry = await ctx.store.entry(ctx.owner_id, GATEWAY, gateway.key)

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
@@ -23,6 +24,7 @@ from ec2bridge.resources.groups.items import revoked_item
 from ec2bridge.resources.groups.listed import NONE, Key
 from ec2bridge.resources.groups.rules import DEFAULT_EGRESS, Rule, duplicate
 from ec2bridge.resources.groups.security_groups import Group, Groups
+from ec2bridge.resources.places import deletion
 from ec2bridge.resources.tags import resource_tags
 
 log = logging.getLogger(__name__)
@@ -65,6 +67,30 @@ async def check_room(ctx: Context, rules: Collection[Rule], sizes: Mapping[str, 
 async def authorize(
     ctx: Context, known: Groups, group: Group, rules: Sequence[Rule], tags: Mapping[str, str] | None = None
 ) -> list[Rule]:
+    """Write rules of a group that may be deleted at the same moment, and return them as they came to be."""
+    place = ("security-group", group.uuid)
+    async with deletion.within(ctx, place):
+        made = await write(ctx, known, group, rules, tags)
+    native = [str(rule.uuid) for rule in made if not rule.prefix_list]
+    uuids = [str(rule.uuid) for rule in made]
+    await deletion.check(ctx, *place, partial(forget, ctx, group.uuid, uuids, native))
+    return made
+
+
+async def forget(ctx: Context, group: str, rules: Collection[str], tagged: Collection[str]) -> None:
+    """Forget what is kept of rules that are gone with their group.
+
+    CloudStack deletes a group's rules with it, and keeps the tags of those.
+    """
+    await resource_tags.forget(ctx, KIND, *rules)
+    await listed.forget(ctx, group)
+    if tagged:
+        await resource_tags.clear(ctx, KIND, *tagged)
+
+
+async def write(
+    ctx: Context, known: Groups, group: Group, rules: Sequence[Rule], tags: Mapping[str, str] | None = None
+) -> list[Rule]:
     """Write rules and return them as they came to be; a rule that has an id keeps it."""
     peers = [known.by_id[rule.group] for rule in rules if rule.group]
     if any(peer.row and "account" not in peer.row for peer in peers):
@@ -77,6 +103,7 @@ async def authorize(
     opened = security_groups.is_open(group) and outward and DEFAULT_EGRESS not in rules
     given = {
         "group": group.id,
+        "uuid": group.uuid,
         "rules": [_told(rule) for rule in (*rules, *([DEFAULT_EGRESS] if opened else ()))],
     }
     asked = _Asked(known, group, rules, dict(tags or {}))
@@ -186,6 +213,7 @@ async def _undo(work: Work, made: Made) -> None:
     known = await security_groups.groups(ctx)
     group = known.by_id.get(work.given["group"])
     if group is None:
+        await _undo_without_group(work)
         return
     gone = [rule for rule in _standing(known, group).values() if _told(rule) in rules]
     _, failed = await list_rules.take(ctx, group, await list_rules.leaving(ctx, known, group, gone))
@@ -198,6 +226,15 @@ async def _undo(work: Work, made: Made) -> None:
         # One tier, or address, may have taken the rules before another refused them.
         with suppress(CloudStackError, Ec2Error):
             await _enforce(ctx, known, group, gone)
+
+
+async def _undo_without_group(work: Work) -> None:
+    """What CloudStack had of the rules went with the group; what is kept of them goes now."""
+    left = work.live.left if work.live else ()
+    uuids = [str(rule.uuid) for rule in left if rule.uuid]
+    native = [str(rule.uuid) for rule in left if rule.uuid and not rule.prefix_list]
+    if "uuid" in work.given:
+        await forget(work.ctx, work.given["uuid"], uuids, native)
 
 
 async def _forget_lost(ctx: Context, group: Group) -> None:
@@ -284,7 +321,7 @@ async def _bring_back(ctx: Context, group: Group, rules: Sequence[Rule]) -> None
             alike.setdefault(tuple(sorted({**tags, **held.get(rule.uuid, {})}.items())), []).append(rule)
     for tagged, some in alike.items():
         try:
-            await authorize(ctx, known, group, some, dict(tagged))
+            await write(ctx, known, group, some, dict(tagged))
         except (CloudStackError, Ec2Error) as error:
             log.error("rules of %s are off, though CloudStack refused to revoke them: %s", group.id, error)
         else:

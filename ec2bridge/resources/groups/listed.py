@@ -13,6 +13,7 @@ from ec2bridge.ec2.context import Context
 from ec2bridge.ids import ec2_id, own_uuid
 from ec2bridge.resources import prefix_lists
 from ec2bridge.resources.groups.rules import DENY_ALL, Rule, duplicate
+from ec2bridge.store import Change
 
 KIND = "prefix-list-rules"
 """Store kind: a group's uuid → its rules that name lists, and what is in CloudStack for them."""
@@ -93,24 +94,27 @@ async def add(ctx: Context, group: str, rules: Iterable[Rule]) -> list[Rule]:
     for rule in rules:
         uuid = rule.uuid or own_uuid()
         made.append(replace(rule, uuid=uuid, id=rule.id or ec2_id("sgr", uuid), row={"ruleid": uuid}))
-    lists = {ec2_id("pl", one["id"]): one["id"] for one in await prefix_lists.prefix_lists(ctx)}
+    keys = {
+        ident: (await prefix_lists.find(ctx, ident))["id"]
+        for ident in {str(rule.prefix_list) for rule in made}
+    }
 
     def alter(value: dict[str, Any]) -> None:
         standing = {rule.native_key for rule in _read(value).rules}
         for rule in made:
             if rule.native_key in standing:
                 raise duplicate(rule)
-        value["rules"] += [_told(rule, lists[str(rule.prefix_list)]) for rule in made]
+        value["rules"] += [_told(rule, keys[str(rule.prefix_list)]) for rule in made]
 
-    await _change(ctx, group, alter)
+    await _change(ctx, group, alter, keys)
     return made
 
 
-def _told(rule: Rule, ident: str) -> dict[str, Any]:
+def _told(rule: Rule, key: str) -> dict[str, Any]:
     return {
         "egress": rule.egress,
         "span": list(rule.span),
-        "list": ident,
+        "list": key,
         "description": rule.description,
         "uuid": rule.uuid,
         "id": rule.id,
@@ -155,24 +159,24 @@ async def forget(ctx: Context, group: str) -> None:
     await ctx.store.delete(ctx.owner_id, KIND, group)
 
 
-async def _change(ctx: Context, group: str, alter: Callable[[dict[str, Any]], None]) -> None:
-    """Change what is kept of a group; tried again when another request was faster."""
-    place = (ctx.owner_id, KIND, group)
-    while True:
-        entry = await ctx.store.entry(*place)
+async def _change(
+    ctx: Context, group: str, alter: Callable[[dict[str, Any]], None], named: Iterable[str] = ()
+) -> None:
+    """Change what is kept of a group; tried again when another request was faster.
+
+    `named` are the lists that it comes to name.
+    """
+    done = False
+    while not done:
+        entry = await ctx.store.entry(ctx.owner_id, KIND, group)
         before: dict[str, Any] = entry.value if entry else {"rules": [], "written": []}
         value = {name: list(map(_copied, held)) for name, held in before.items()}
         alter(value)
         if value == before:
             return
-        if entry is None:
-            done = await ctx.store.put_new(*place, value)
-        elif any(value.values()):
-            done = await ctx.store.replace(*place, value, entry.version)
-        else:
-            done = await ctx.store.delete(*place, entry.version)
-        if done:
-            return
+        kept = value if any(value.values()) else None
+        change = Change(KIND, group, kept, version=entry.version if entry else 0)
+        done = await ctx.store.together(ctx.owner_id, change, *await prefix_lists.still_there(ctx, named))
 
 
 def _copied(held: Any) -> Any:

@@ -32,6 +32,7 @@ from ec2bridge.resources.machines.states import (
     SOURCE_CHECK,
     STOP_LOCK,
 )
+from ec2bridge.resources.places import deletion
 from ec2bridge.resources.places.networks import vpc_ids
 from ec2bridge.resources.places.zones import Zone, resolve_zone
 from ec2bridge.resources.tags import resource_tags
@@ -162,6 +163,7 @@ async def _group_set(ctx: Context, found: Machine, value: Any) -> None:
     else:
         await _mark(ctx, found, GROUPS, membership(uuids))
         try:
+            await deletion.check_all(ctx, [("security-group", uuid) for uuid in uuids])
             await firewall.settle(ctx, machines=[found.uuid])
             await tiers.settle(ctx, *tiers.vpcs_of(found.row.get("nic", ())))
         except BaseException:

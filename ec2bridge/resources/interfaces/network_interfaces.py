@@ -113,6 +113,16 @@ async def put(ctx: Context, record: Record) -> None:
     await ctx.store.put(ctx.owner_id, KIND, record["id"], record)
 
 
+async def change(ctx: Context, ident: str, changes: Mapping[str, Any]) -> Record:
+    """Change the record of an interface, and return what it was; one that is deleted is NotFound."""
+    while True:
+        entry = await ctx.store.entry(ctx.owner_id, KIND, ident)
+        if entry is None:
+            raise missing(ec2_id("eni", ident))
+        if await ctx.store.replace(ctx.owner_id, KIND, ident, {**entry.value, **changes}, entry.version):
+            return dict(entry.value)
+
+
 async def drop(ctx: Context, record: Record) -> None:
     """Forget an interface with its tags."""
     await ctx.store.delete(ctx.owner_id, KIND, record["id"])

@@ -11,6 +11,7 @@ from typing import Any
 from ec2bridge.ec2 import journal
 from ec2bridge.ec2.context import Context
 from ec2bridge.ec2.journal import Given, Made, Step, Work
+from ec2bridge.ids import ec2_id
 from ec2bridge.resources.addresses import elastic_ips
 from ec2bridge.resources.enforcement import tiers
 from ec2bridge.resources.groups import security_groups
@@ -21,11 +22,12 @@ from ec2bridge.resources.launches import completion, launch_templates
 from ec2bridge.resources.launches.deploy import deploy_all, equipped, let_go, scope, take_back
 from ec2bridge.resources.launches.leases import lease
 from ec2bridge.resources.launches.network import secondary_addresses
-from ec2bridge.resources.launches.plan import Launch, plan
+from ec2bridge.resources.launches.plan import Launch, image_rows, plan
 from ec2bridge.resources.launches.private_addresses import Addresses
 from ec2bridge.resources.machines.lookup import group_uuids
 from ec2bridge.resources.machines.records import LAUNCHING, Record, carry_on, trimmed
 from ec2bridge.resources.machines.states import KEY_NAMES, LAUNCH_KIND
+from ec2bridge.resources.places import deletion
 from ec2bridge.store import Change
 
 Row = dict[str, Any]
@@ -72,8 +74,14 @@ async def _launch(work: Work) -> Made:
     if work.again:
         await let_go(ctx, work.lease.key, work.given, work.began)
     async with tiers.joining(ctx, launch.nics.rows, launch.groups):
-        accepted = await deploy_all(ctx, launch, Addresses(work, launch.nics, launch.taken))
+        image = ec2_id("ami", launch.params["templateid"])
+        async with (
+            deletion.within(ctx, *launch.places),
+            deletion.while_there(partial(image_rows, ctx, image)),
+        ):
+            accepted = await deploy_all(ctx, launch, Addresses(work, launch.nics, launch.taken))
         rows = await equipped(ctx, launch, accepted)
+        await deletion.check_all(ctx, launch.places)
         await _hand_over(work, launch, accepted, rows)
     answer.update(await _reservation(ctx, rows))
     work.along += along(answer)

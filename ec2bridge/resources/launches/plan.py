@@ -32,6 +32,7 @@ from ec2bridge.resources.launches.disks import Disks, disks
 from ec2bridge.resources.launches.groups import launch_groups
 from ec2bridge.resources.launches.network import Nics, nics
 from ec2bridge.resources.machines import states as machine_states
+from ec2bridge.resources.places.deletion import Place
 from ec2bridge.resources.places.zones import Zone
 from ec2bridge.resources.tags import resource_tags
 from ec2bridge.resources.tags.tagging import WIDEST
@@ -62,6 +63,8 @@ class Launch:
     tags: dict[str, dict[str, str]]
     taken: dict[str, set[str]]
     """Network → addresses that are taken there, of the networks that have been asked already."""
+    places: list[Place]
+    """What may be deleted while it is made."""
     marks: dict[str, str] = field(default_factory=dict)
     protect: bool = False
 
@@ -89,6 +92,7 @@ async def plan(ctx: Context, request: dict[str, Any]) -> Launch:
     hard.check_root(image)
     hard.check_root_kind(ctx, offering)
     token = request.get("ClientToken") or ""
+    apart = await _placement_group(ctx, request)
     launch = Launch(
         least,
         most,
@@ -105,12 +109,17 @@ async def plan(ctx: Context, request: dict[str, Any]) -> Launch:
             "userdata": user_data.checked(request.get("UserData")),
             "keypair": await _key(ctx, request),
             "displayname": tags["instance"].get("Name", "")[:WIDEST] or None,
-            "affinitygroupnames": await _placement_group(ctx, request),
+            "affinitygroupnames": [apart["name"]] if apart else None,
             **hard.params(),
         },
         details={TYPE_DETAIL: request.get("InstanceType") or DEFAULT_TYPE, **custom},
         tags=tags,
         taken=taken,
+        places=[
+            *(("subnet", network["id"]) for network in placed.rows),
+            *(("security-group", group) for group in groups),
+            *([("placement-group", apart["id"])] if apart else ()),
+        ],
     )
     launch.details[key_records.KEY_DETAIL] = key_records.told(
         request.get("KeyName"), launch.params["keypair"]
@@ -182,20 +191,21 @@ async def _key(ctx: Context, request: dict[str, Any]) -> str | None:
     return native
 
 
-async def _placement_group(ctx: Context, request: dict[str, Any]) -> list[str] | None:
+async def _placement_group(ctx: Context, request: dict[str, Any]) -> Row | None:
     placement = request.get("Placement") or {}
     name, ident = placement.get("GroupName"), placement.get("GroupId")
     if name and ident:
         sentence = "The parameter GroupName may not be used in combination with GroupId"
         raise Ec2Error("InvalidParameterCombination", sentence)
     if ident:
-        return [(await placement_groups.find(ctx, ident))["name"]]
+        return await placement_groups.find(ctx, ident)
     if not name:
         return None
     rows = await ctx.account.list("listAffinityGroups", name=name)
-    if not any(row["name"] == name for row in rows):
+    found: Row | None = next((row for row in rows if row["name"] == name), None)
+    if found is None:
         raise Ec2Error("InvalidPlacementGroup.Unknown", f"The Placement Group '{name}' is unknown.")
-    return [name]
+    return found
 
 
 async def _switches(ctx: Context, request: dict[str, Any], launch: Launch) -> None:

@@ -56,7 +56,7 @@ async def _find(work: Work) -> Made | None:
 
 
 async def _make(work: Work) -> Made:
-    async with deletion.within(work.ctx, "vpc", work.given["vpc"]):
+    async with deletion.within(work.ctx, ("vpc", work.given["vpc"])):
         row = await work.ctx.account.job(
             "createNetworkACLList",
             name=_name(work),

@@ -1,13 +1,14 @@
-"""Subnets and VPCs that are deleted while something is made in them.
+"""Subnets, VPCs and groups that are deleted while something is made in them.
 
 CloudStack refuses to delete what something of its own is in, and knows nothing of interfaces, tables and gateways that
-lie in the store; a VPC's addresses and ACL lists it deletes with the VPC. AWS refuses one of the two requests. So who
+lie in the store, nor which machines are in a security group where it applies none; a VPC's addresses and ACL lists it
+deletes with the VPC, and an affinity group from under its machines. AWS refuses one of the two requests. So who
 deletes a place says so, and looks what is in it then; who makes something in it makes it, and looks then whether its
 place stays. However the two meet, in one bridge or in several, one of them sees the other.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import asynccontextmanager, suppress
 
 from ec2bridge.cloudstack.errors import CloudStackError, CloudStackUnavailable
 from ec2bridge.ec2 import journal
@@ -23,19 +24,21 @@ REMEMBERED = 3600.0
 
 Do = Callable[[Work], Awaitable[None]]
 Find = Callable[[Work], Awaitable[Made | None]]
+Place = tuple[str, str]
+"""Kind and uuid."""
 
 
-def steps(free: Do, found: Find, delete: Do, forget: Do) -> list[Step]:
+def steps(free: Find, found: Find, delete: Do, forget: Do) -> list[Step]:
     """Return the steps of a deletion, of the place whose uuid is given as `id`.
 
-    `free` raises what refuses it, `found` sees whether the place is gone, and `forget` drops what is kept of it.
+    `free` raises what refuses it, and returns what is to be remembered for `forget`, which drops what is kept of the
+    place; `found` sees whether it is gone.
     """
 
     async def check(work: Work) -> Made:
         if work.again:
             await _say(work)
-        await free(work)
-        return {}
+        return await free(work) or {}
 
     async def do(work: Work) -> Made:
         await delete(work)
@@ -116,11 +119,21 @@ async def stays(ctx: Context, uuid: str) -> bool:
 async def check(
     ctx: Context, kind: str, uuid: str, undo: Callable[[], Awaitable[object]] | None = None
 ) -> None:
-    """Raise that a subnet or VPC does not exist if it went while something was made in it, which `undo` takes back."""
+    """Raise that a place does not exist if it went while something was made in it, which `undo` takes back."""
     if not await stays(ctx, uuid):
         if undo is not None:
             await undo()
         raise _missing(kind, uuid)
+
+
+async def check_all(
+    ctx: Context, places: Collection[Place], undo: Callable[[], Awaitable[object]] | None = None
+) -> None:
+    """`check` several places, by one look where none of them is being deleted."""
+    said = await ctx.store.some(ctx.owner_id, KIND, [uuid for _, uuid in places])
+    for kind, uuid in places:
+        if uuid in said:
+            await check(ctx, kind, uuid, undo)
 
 
 def _missing(kind: str, uuid: str) -> Ec2Error:
@@ -129,13 +142,30 @@ def _missing(kind: str, uuid: str) -> Ec2Error:
 
 
 @asynccontextmanager
-async def within(ctx: Context, kind: str, uuid: str) -> AsyncIterator[None]:
-    """Make something natively in a place; where CloudStack refuses it, the reason may be that the place is gone."""
+async def within(ctx: Context, *places: Place) -> AsyncIterator[None]:
+    """Make something natively in places; where CloudStack refuses it, the reason may be that one of them is gone."""
     try:
         yield
     except CloudStackUnavailable:
         raise
-    except CloudStackError as error:
-        if not await stays(ctx, uuid):
-            raise _missing(kind, uuid) from error
+    except (CloudStackError, Ec2Error) as error:
+        for kind, uuid in places:
+            if not await stays(ctx, uuid):
+                raise _missing(kind, uuid) from error
+        raise
+
+
+@asynccontextmanager
+async def while_there(look: Callable[[], Awaitable[object]]) -> AsyncIterator[None]:
+    """Do something natively with what CloudStack lets go itself; where it refuses, `look` raises that it is gone.
+
+    CloudStack has other words for what went between the caller's look at it and its own.
+    """
+    try:
+        yield
+    except CloudStackUnavailable:
+        raise
+    except CloudStackError:
+        with suppress(CloudStackError):
+            await look()
         raise

@@ -14,6 +14,7 @@ from typing import Any
 from ec2bridge.ec2.context import Context
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id
+from ec2bridge.resources import prefix_lists
 from ec2bridge.resources.places.networks import vpc_rows
 from ec2bridge.resources.tags import resource_tags
 from ec2bridge.store import Change
@@ -171,22 +172,27 @@ async def _change(ctx: Context, of: Table, alter: Callable[[Row], None]) -> None
 
     Nothing is, of one that is as the VPC has brought it along.
     """
-    place = (ctx.owner_id, TABLE, of.key)
     brought = {"vpc": of.vpc["id"], "routes": _implied_routes(ctx, of.vpc)} if of.implied else None
-    while True:
-        entry = await ctx.store.entry(*place)
+    done = False
+    while not done:
+        entry = await ctx.store.entry(ctx.owner_id, TABLE, of.key)
         if entry is None and not of.implied:
             # It was deleted meanwhile.
             raise KINDS[TABLE].missing(of.id)
         held = entry.value if entry else {"vpc": of.vpc["id"], "routes": of.routes}
         value = {**held, "routes": dict(held["routes"])}
         alter(value)
-        if value == brought and (entry is None or await ctx.store.delete(*place, entry.version)):
+        kept = None if value == brought else value
+        if entry is None and kept is None:
             return
-        if entry is None and await ctx.store.put_new(*place, value):
-            return
-        if entry is not None and value != brought and await ctx.store.replace(*place, value, entry.version):
-            return
+        change = Change(TABLE, of.key, kept, version=entry.version if entry else 0)
+        new = _lists(value["routes"]) - _lists(held["routes"])
+        done = await ctx.store.together(ctx.owner_id, change, *await prefix_lists.still_there(ctx, new))
+
+
+def _lists(routes: Mapping[str, Row]) -> set[str]:
+    """The prefix lists that routes lead to."""
+    return {route["list"] for route in routes.values() if "list" in route}
 
 
 async def associate(ctx: Context, of: Table, kind: str, key: str) -> str:

@@ -49,7 +49,7 @@ async def _find(work: Work) -> Made | None:
 
 async def _make(work: Work) -> Made:
     params = work.given["params"]
-    async with deletion.within(work.ctx, "vpc", params.get("vpcid", "")):
+    async with deletion.within(work.ctx, ("vpc", params.get("vpcid", ""))):
         answer = await work.ctx.account.call("createNetwork", displaytext=_text(work), **params)
     return {"row": answer["network"]}
 

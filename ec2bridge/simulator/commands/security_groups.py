@@ -179,6 +179,9 @@ def _authorize(call: Call, direction: str) -> Answer:
     target = group
 
     def work() -> Row:
+        if call.cloud.tables["securitygroups"].get(target["id"]) is None:
+            # Deleted since; SecurityGroupManagerImpl looks for it by its number.
+            raise invalid(f"Unable to find security group by id {target['_number']}")
         added = _add_rules(call, target, direction)
         if not added:
             raise ApiError(530, 4250, f"Failed to authorize security group {direction} rule(s)")
