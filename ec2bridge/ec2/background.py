@@ -28,7 +28,9 @@ def start(site: Site, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T
 
 def leave(site: Site, work: Coroutine[Any, Any, None], name: str) -> None:
     """Run a coroutine that nobody waits for; what ends it early is told in the log."""
-    start(site, _told(work, name), name)
+    task = start(site, _told(work, name), name)
+    # One that is cancelled before its first step never comes to the work.
+    task.add_done_callback(lambda _: work.close())
 
 
 async def _told(work: Coroutine[Any, Any, None], name: str) -> None:
