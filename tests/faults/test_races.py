@@ -25,6 +25,7 @@ SAMPLE = (
     "CreateTags and DeleteSubnet",
     "CreateVolume and DeleteSnapshot",
     "CreateVpnConnection and DeleteVpnGateway",
+    "ReplaceNetworkAclAssociation and DeleteNetworkAcl",
     "RunInstances and DeletePlacementGroup",
     "RunInstances and DeleteSecurityGroup",
 )

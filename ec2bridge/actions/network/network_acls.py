@@ -4,11 +4,14 @@ AWS's ACLs are stateless and CloudStack's let the answers of what they allowed t
 with AWS's works here, and rules for answers are merely not needed.
 """
 
+from functools import partial
 from typing import Any
 
+from ec2bridge.ec2 import journal
 from ec2bridge.ec2.context import Context, owner_of
 from ec2bridge.ec2.describe import Ids, Item, describe
 from ec2bridge.ec2.filters import TAGS
+from ec2bridge.ec2.journal import Given, Made, Step, Work
 from ec2bridge.ec2.registry import Request, action
 from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import KINDS, ec2_id
@@ -16,8 +19,11 @@ from ec2bridge.resources.enforcement import tiers
 from ec2bridge.resources.network_acls import defaults as acl_defaults
 from ec2bridge.resources.network_acls import lists as acl_lists
 from ec2bridge.resources.network_acls.lists import ACL, Acl
+from ec2bridge.resources.places import deletion
 from ec2bridge.resources.places.networks import resolve_vpc
 from ec2bridge.resources.tags import resource_tags
+
+PLAN = "DeleteNetworkAcl"
 
 
 @describe(
@@ -99,12 +105,41 @@ async def create_network_acl(ctx: Context, request: Request) -> dict[str, Any]:
 @action("DeleteNetworkAcl", honours=("NetworkAclId",), native=("deleteNetworkACLList",))
 async def delete_network_acl(ctx: Context, request: Request) -> None:
     """Delete an ACL that no subnet has."""
+    place = deletion.place_of(ACL, request.get("NetworkAclId") or "")
+    if place and await deletion.was_sent_before(ctx, PLAN, place):
+        return
     acl = await _acl(ctx, request)
+    if ctx.dry_run:
+        _check_free(acl)
+    given = {"id": acl.key, "place": acl.id, "list": None if acl.default else acl_lists.changeable(acl)}
+    await journal.perform(ctx, PLAN, given, place=acl.id)
+
+
+@journal.plan(PLAN, forward=True)
+def _steps(given: Given) -> list[Step]:
+    return deletion.steps(_is_free, _is_gone, _delete, _forget)
+
+
+async def _is_free(work: Work) -> None:
+    _check_free(acl_lists.find(await acl_lists.acls(work.ctx), work.given["place"]))
+
+
+def _check_free(acl: Acl) -> None:
     if acl.default or acl.subnets:
         sentence = f"The networkAcl '{acl.id}' has dependencies and cannot be deleted."
         raise Ec2Error("InvalidParameterValue" if acl.default else "DependencyViolation", sentence)
-    await ctx.account.job("deleteNetworkACLList", id=acl_lists.changeable(acl))
-    await resource_tags.forget(ctx, ACL, acl.key)
+
+
+async def _is_gone(work: Work) -> Made | None:
+    return None if any(acl.key == work.given["id"] for acl in await acl_lists.acls(work.ctx)) else {}
+
+
+async def _delete(work: Work) -> None:
+    await work.ctx.account.job("deleteNetworkACLList", id=work.given["list"])
+
+
+async def _forget(work: Work) -> None:
+    await resource_tags.forget(work.ctx, ACL, work.given["id"])
 
 
 async def _acl(ctx: Context, request: Request) -> Acl:
@@ -132,5 +167,8 @@ async def replace_network_acl_association(ctx: Context, request: Request) -> dic
         sentence = f"The network ACL {acl.id} and the subnet belong to different networks."
         raise Ec2Error("InvalidParameterValue", sentence)
     if acl.key != old.key:
-        await tiers.associate(ctx, acl.vpc["id"], subnet, str(acl.native))
+        associate = partial(tiers.associate, ctx, acl.vpc["id"], subnet)
+        async with deletion.within(ctx, (ACL, acl.key)):
+            await associate(str(acl.native))
+        await deletion.check(ctx, ACL, acl.key, partial(associate, str(old.native)))
     return {"NewAssociationId": _association(subnet, acl)}
