@@ -15,6 +15,7 @@ SAMPLE = (
     "AssociateRouteTable and DeleteRouteTable",
     "AttachInternetGateway and DeleteInternetGateway",
     "AttachInternetGateway and DeleteVpc",
+    "AttachNetworkInterface and DeleteNetworkInterface",
     "AttachVolume and DeleteVolume",
     "AuthorizeSecurityGroupIngress and DeleteManagedPrefixList",
     "AuthorizeSecurityGroupIngress and DeleteSecurityGroup",

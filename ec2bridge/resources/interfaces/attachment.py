@@ -119,14 +119,11 @@ async def _claim(work: Work) -> Made:
     """Have the interface be this request's alone; whoever was faster has it."""
     ctx, ident = work.ctx, work.given["interface"]
     place = (ctx.owner_id, network_interfaces.KIND, ident)
-    entry = await ctx.store.entry(*place)
-    if entry is None:
-        raise network_interfaces.missing(ec2_id("eni", ident))
-    if not entry.value["machine"]:
+    while (entry := await ctx.store.entry(*place)) is not None and not entry.value["machine"]:
         claimed = {**entry.value, **network_interfaces.claim(work.given["machine"], work.given["index"])}
         if await ctx.store.replace(*place, claimed, entry.version):
             return {}
-    raise network_interfaces.in_use(ec2_id("eni", ident))
+    raise (network_interfaces.missing if entry is None else network_interfaces.in_use)(ec2_id("eni", ident))
 
 
 async def _release(work: Work, made: Made) -> None:
