@@ -187,8 +187,8 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             passes=True,
         ),
         "deletion": Kind(
-            "that a subnet, VPC, network ACL, group or address is being deleted, or was within the hour",
-            "DeleteSubnet, DeleteVpc, DeleteNetworkAcl, DeleteSecurityGroup, DeletePlacementGroup, ReleaseAddress",
+            "that a subnet, VPC, network ACL or group is being deleted, or was within the hour",
+            "DeleteSubnet, DeleteVpc, DeleteNetworkAcl, DeleteSecurityGroup, DeletePlacementGroup",
             "what is made in it at the same moment may be made in a place that is gone",
             passes=True,
         ),

@@ -386,31 +386,6 @@ async def volume_attached(lab: Lab) -> tuple[Deed, Deed]:
     return ("AttachVolume", request), ("DeleteVolume", made)
 
 
-@race("AssociateAddress with an interface and ReleaseAddress")
-async def address_waiting(lab: Lab) -> tuple[Deed, Deed]:
-    _, within = await tier(lab)
-    made = {"AllocationId": await address(lab)}
-    return ("AssociateAddress", {**made, "NetworkInterfaceId": await interface(lab, within)}), (
-        "ReleaseAddress",
-        made,
-    )
-
-
-@race("CreateNatGateway and ReleaseAddress")
-async def address_of_gateway(lab: Lab) -> tuple[Deed, Deed]:
-    _, within = await tier(lab)
-    made = {"AllocationId": await address(lab)}
-    return ("CreateNatGateway", {**made, "SubnetId": within}), ("ReleaseAddress", made)
-
-
-@race("AssociateAddress in a tier and ReleaseAddress")
-async def address_associated_in_tier(lab: Lab) -> tuple[Deed, Deed]:
-    _, within = await tier(lab)
-    made = {"AllocationId": await address(lab)}
-    request = {**made, "InstanceId": await machine(lab, SubnetId=within)}
-    return ("AssociateAddress", request), ("ReleaseAddress", made)
-
-
 @race("AssociateAddress and ReleaseAddress")
 async def address_associated(lab: Lab) -> tuple[Deed, Deed]:
     made = {"AllocationId": await address(lab)}

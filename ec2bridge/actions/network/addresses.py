@@ -14,15 +14,8 @@ from ec2bridge.ec2.describe import Ids, Item, describe
 from ec2bridge.ec2.filters import TAGS
 from ec2bridge.ec2.registry import action
 from ec2bridge.errors import Ec2Error
-from ec2bridge.ids import KINDS
-from ec2bridge.resources.addresses import (
-    acquisition,
-    association,
-    elastic_ips,
-    nat_gateways,
-    nat_items,
-    removal,
-)
+from ec2bridge.ids import KINDS, ec2_id
+from ec2bridge.resources.addresses import acquisition, association, elastic_ips, nat_gateways, nat_items
 from ec2bridge.resources.addresses.elastic_ips import Row
 from ec2bridge.resources.places import deletion
 from ec2bridge.resources.places.networks import default_network, has_static_nat, networks, vpc_rows
@@ -214,10 +207,22 @@ async def release_address(ctx: Context, request: dict[str, Any]) -> None:
         # Every address here is one of a VPC's, which AWS releases by its allocation alone.
         sentence = "You must specify an allocation id when releasing a VPC elastic IP address"
         raise Ec2Error("InvalidParameterValue", sentence)
-    if ctx.dry_run:
-        await removal.check_free(ctx, row)
+    waits_for = (await elastic_ips.who_waits(ctx, [row])).get(row["id"])
+    if row.get("vpcid") and (row.get("isstaticnat") or waits_for):
+        holder = ec2_id("eni", waits_for["id"]) if waits_for else "an instance"
+        raise Ec2Error(
+            "InvalidIPAddress.InUse",
+            f"The address '{row['ipaddress']}' is associated with {holder}: disassociate it first.",
+        )
+    gateway = await nat_gateways.holder(ctx, row)
+    if gateway:
+        sentence = f"The address '{row['ipaddress']}' is that of {gateway.id}: delete the NAT gateway first."
+        raise Ec2Error("InvalidIPAddress.InUse", sentence)
+    if row.get("isstaticnat"):
+        # AWS: in the default VPC, an address that is released is disassociated by that.
+        await ctx.account.job("disableStaticNat", ipaddressid=row["id"])
     try:
-        await removal.give_up(ctx, row)
+        await acquisition.give_up(ctx, row)
     except CloudStackError as error:
         # CloudStack masks from users why: someone else has just released it.
         if error.errorcode == 530 and not error.in_job:

@@ -1,6 +1,5 @@
 """NAT gateways: public ones, one a VPC, since a CloudStack VPC has one source NAT address."""
 
-from functools import partial
 from typing import Any
 
 from ec2bridge.ec2 import journal, locks, quotas, releases
@@ -12,7 +11,6 @@ from ec2bridge.errors import Ec2Error
 from ec2bridge.ids import ec2_id
 from ec2bridge.resources.addresses import elastic_ips, nat_gateways, nat_items
 from ec2bridge.resources.addresses.nat_gateways import AVAILABLE, KIND, PENDING, Gateway
-from ec2bridge.resources.places import deletion
 from ec2bridge.resources.places.networks import resolve_subnet
 from ec2bridge.resources.tags import resource_tags
 
@@ -62,17 +60,15 @@ async def create_nat_gateway(ctx: Context, request: Request) -> dict[str, Any]:
     tags = resource_tags.specified(request, KIND)
     subnet = await resolve_subnet(ctx, _needed(request, "SubnetId"))
     await _check_subnet(ctx, subnet, request.get("PrivateIpAddress"))
-    row = await _address(ctx, request)
-    while_there = deletion.while_there(partial(_address, ctx, request))
+    held = [row for row in await elastic_ips.at_rest(ctx) if elastic_ips.is_elastic(row)]
+    row = elastic_ips.by_id(held, "allocation", _needed(request, "AllocationId"))
     if begun:
-        async with while_there:
-            made = await nat_gateways.make(ctx, subnet, row, tags, sent)
+        made = await nat_gateways.make(ctx, subnet, row, tags, sent)
     else:
         async with locks.turn(ctx, "nat-gateway-being-made", subnet["vpcid"]):
             await _check_free(ctx, row, subnet)
             await quotas.check(ctx, KIND, "NatGatewayLimitExceeded", "NAT gateways")
-            async with while_there:
-                made = await nat_gateways.make(ctx, subnet, row, tags, sent)
+            made = await nat_gateways.make(ctx, subnet, row, tags, sent)
     item = nat_items.item(made, {subnet["id"]: subnet}, resource_tags.as_list(tags))
     token = {"ClientToken": request["ClientToken"]} if request.get("ClientToken") else {}
     return {**token, "NatGateway": item}
@@ -82,11 +78,6 @@ def _needed(request: Request, member: str) -> str:
     if not request.get(member):
         raise Ec2Error("MissingParameter", f"The request must contain the parameter {member}")
     return str(request[member])
-
-
-async def _address(ctx: Context, request: Request) -> Row:
-    held = [row for row in await elastic_ips.at_rest(ctx) if elastic_ips.is_elastic(row)]
-    return elastic_ips.by_id(held, "allocation", _needed(request, "AllocationId"))
 
 
 def _check_connectivity(request: Request) -> None:

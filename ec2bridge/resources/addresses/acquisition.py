@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 
-ALLOCATE = "AllocateAddress"
+ALLOCATE, RELEASE = "AllocateAddress", "ReleaseAddress"
 _PLACES = MappingProxyType({"vpcid": "vpc", "networkid": "subnet"})
 """What an address is acquired for, by associateIpAddress's parameter."""
 ALLOCATED_MARK = "allocated"
@@ -202,4 +202,34 @@ async def _retag(work: Work) -> Made:
     uuid = work.made["address"]["id"]
     held = await tagging.held_natively(work.ctx, KIND, [uuid]) if work.again else {uuid: {}}
     await tagging.assign(work.ctx, KIND, held, work.made["kept"]["tags"])
+    return {}
+
+
+# --- releasing -------------------------------------------------------------------------------------------------------
+
+
+async def give_up(ctx: Context, row: Row) -> None:
+    """Give an Elastic IP back to the cloud, with what the store has of it."""
+    await journal.perform(ctx, RELEASE, {"id": row["id"]}, place=row["id"])
+
+
+@journal.plan(RELEASE, forward=True)
+def _releasing(given: Given) -> list[Step]:
+    return [
+        Step("released", _is_released, _do_release, journal.nothing),
+        Step("forgotten", journal.unseen, _forget, journal.nothing),
+    ]
+
+
+async def _is_released(work: Work) -> Made | None:
+    return None if any(row["id"] == work.given["id"] for row in await addresses(work.ctx)) else {}
+
+
+async def _do_release(work: Work) -> Made:
+    await work.ctx.account.job("disassociateIpAddress", id=work.given["id"])
+    return {}
+
+
+async def _forget(work: Work) -> Made:
+    await resource_tags.forget(work.ctx, KIND, work.given["id"])
     return {}

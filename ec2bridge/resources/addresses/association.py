@@ -14,7 +14,6 @@ from ec2bridge.resources.addresses import acquisition, elastic_ips
 from ec2bridge.resources.addresses.elastic_ips import Target
 from ec2bridge.resources.addresses.listing import addresses, release
 from ec2bridge.resources.enforcement import firewall
-from ec2bridge.resources.places import deletion
 from ec2bridge.resources.tags import resource_tags
 
 Row = dict[str, Any]
@@ -91,7 +90,7 @@ def _steps(given: Given) -> list[Step]:
             Step("mapped", _is_mapped, _map, _unmap),
             Step("firewall", journal.unseen, _settle, journal.nothing),
         ]
-    return [*steps, Step("there", journal.unseen, _check_there, journal.nothing)]
+    return steps
 
 
 async def is_being_ended(ctx: Context, asked: str) -> bool:
@@ -234,12 +233,6 @@ async def _unmap(work: Work, made: Made) -> None:
     except CloudStackError:
         if await _is_mapped(work) is not None:
             raise
-
-
-async def _check_there(work: Work) -> Made:
-    # ReleaseAddress sees the mark or the mapping, or is seen here.
-    await deletion.check(work.ctx, KIND, work.given["address"])
-    return {}
 
 
 async def _settle(work: Work) -> Made:

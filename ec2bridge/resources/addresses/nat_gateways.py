@@ -225,10 +225,7 @@ async def make(
     await source_nat.ensure(ctx, place)
     rows = await addresses(ctx, **place)
     own = next((other for other in rows if other.get("issourcenat")), None)
-    kept = next((other for other in rows if other["id"] == row["id"]), None)
-    if kept is None:
-        raise KINDS["allocation"].missing(elastic_ips.allocation_id(row))
-    row = kept
+    row = next(other for other in rows if other["id"] == row["id"])
     begun = token is not None and await journal.claim(ctx, PLAN, token)
     if not begun and (own is None or own is row or elastic_ips.nat_mark(own)):
         sentence = f"The address {row['ipaddress']} cannot be the NAT of {ec2_id('vpc', subnet['vpcid'])}."
@@ -250,7 +247,6 @@ def _steps(given: Given) -> list[Step]:
         Step("subnet", journal.unseen, _check_subnet, journal.nothing),
         Step("own", _unseen, _mark_own, _unmark_own),
         Step("mark", _unseen, _mark, _unmark_address),
-        Step("address", journal.unseen, _check_address, journal.nothing),
         Step("source nat", _is_source_nat, _take_over, _hand_back),
     ]
 
@@ -275,12 +271,6 @@ async def _write(work: Work) -> Made:
 async def _check_subnet(work: Work) -> Made:
     # DeleteSubnet sees the record, or is seen here.
     await deletion.check(work.ctx, "subnet", work.given["record"]["subnet"])
-    return {}
-
-
-async def _check_address(work: Work) -> Made:
-    # And so does ReleaseAddress with the mark.
-    await deletion.check(work.ctx, "allocation", work.given["record"]["address"])
     return {}
 
 
