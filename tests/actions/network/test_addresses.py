@@ -240,6 +240,19 @@ def test_a_certain_address(ec2: Any) -> None:
     assert ec2.allocate_address(Address=number)["PublicIp"] == number
 
 
+def test_an_address_is_used_again_under_its_id(ec2: Any) -> None:
+    machine = started(ec2, **placed(ADVANCED))[0]["InstanceId"]
+    first = ec2.allocate_address(Domain="vpc")
+    ec2.associate_address(AllocationId=first["AllocationId"], InstanceId=machine)
+    ec2.release_address(AllocationId=first["AllocationId"])
+    again = ec2.allocate_address(Domain="vpc", Address=first["PublicIp"])
+    assert again["AllocationId"] == first["AllocationId"]
+    ec2.create_tags(Resources=[again["AllocationId"]], Tags=[{"Key": "Name", "Value": "again"}])
+    ec2.associate_address(AllocationId=again["AllocationId"], InstanceId=machine)
+    [shown] = addresses(ec2)
+    assert (shown["InstanceId"], shown["Tags"]) == (machine, [{"Key": "Name", "Value": "again"}])
+
+
 def test_a_quota_of_addresses(place: Place) -> None:
     admin = Native(place, "admin")
     domain = admin.list("listDomains")[0]["id"]
