@@ -109,9 +109,8 @@ async def delete_network_acl(ctx: Context, request: Request) -> None:
     if place and await deletion.was_sent_before(ctx, PLAN, place):
         return
     acl = await _acl(ctx, request)
-    if ctx.dry_run:
-        _check_free(acl)
-    given = {"id": acl.key, "place": acl.id, "list": None if acl.default else acl_lists.changeable(acl)}
+    _check_free(acl)
+    given = {"id": acl.key, "place": acl.id, "list": acl_lists.changeable(acl)}
     await journal.perform(ctx, PLAN, given, place=acl.id)
 
 

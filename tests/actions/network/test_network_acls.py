@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from ec2bridge.ids import ec2_id
 from tests.actions.network.test_vpc_creation import refusal
 from tests.conftest import Place
 from tests.launching import tags
@@ -252,6 +253,19 @@ def test_a_subnet_gets_another_acl(place: Place, ec2: Any, vpc: str, subnet: str
     ec2.delete_network_acl(NetworkAclId=acl)
     gone = refusal(lambda: ec2.describe_network_acls(NetworkAclIds=[acl]))
     assert gone == "InvalidNetworkAclID.NotFound"
+
+
+def test_the_list_that_denies_all_is_in_use_where_it_is_shown(
+    place: Place, ec2: Any, vpc: str, subnet: str
+) -> None:
+    native = Native(place)
+    [deny] = [row for row in native.list("listNetworkACLLists") if row["name"] == "default_deny"]
+    [tier] = [row for row in native.list("listNetworks") if ec2_id("subnet", row["id"]) == subnet]
+    native.do("replaceNetworkACLList", aclid=deny["id"], networkid=tier["id"])
+    filters = [{"Name": "association.subnet-id", "Values": [subnet]}]
+    [shown_acl] = ec2.describe_network_acls(Filters=filters)["NetworkAcls"]
+    refused = refusal(lambda: ec2.delete_network_acl(NetworkAclId=shown_acl["NetworkAclId"]))
+    assert refused == "DependencyViolation"
 
 
 def test_the_default_vpc_has_no_acls_of_ones_own(ec2: Any) -> None:
